@@ -1,0 +1,114 @@
+"""Files that are never half-written, and directories that carry their own checksums."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipestill.errors import UserError
+
+SHA256SUMS = "SHA256SUMS"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; what is written there takes its place when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` in one step."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` to ``path`` as indented JSON in one step."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file.
+
+    Raises:
+        UserError: the file is missing or is not JSON; the message names the line.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: not valid JSON ({error.msg})") from None
+
+
+@contextmanager
+def fresh_directory(path: Path) -> Iterator[Path]:
+    """Give an empty temporary directory beside ``path``; it takes the place of ``path`` when the block ends well."""
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    yield temporary
+    replace_directory(temporary, path)
+
+
+def replace_directory(temporary: Path, final: Path) -> None:
+    """Put the directory ``temporary`` in the place of ``final``."""
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(temporary, final)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of one file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _members(directory: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in Path(directory).rglob("*")
+        if path.is_file() and path.name != SHA256SUMS and not path.name.startswith(".")
+    )
+
+
+def write_sha256sums(directory: Path) -> None:
+    """Write ``SHA256SUMS`` (the format of ``sha256sum``) over every file of ``directory``."""
+    lines = [f"{sha256(path)}  {path.relative_to(directory).as_posix()}\n" for path in _members(directory)]
+    write_text(Path(directory) / SHA256SUMS, "".join(lines))
+
+
+def verify_sha256sums(directory: Path) -> str:
+    """Check ``directory`` against its ``SHA256SUMS`` and return the digest of that list: the directory's identity.
+
+    Raises:
+        UserError: the list is missing, a file is missing, changed or not listed.
+    """
+    directory = Path(directory)
+    listing = directory / SHA256SUMS
+    if not listing.is_file():
+        raise UserError(f"{directory} has no {SHA256SUMS}: the directory is incomplete, make or download it again")
+    expected = {}
+    for line in listing.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        expected[name] = digest
+    for name, digest in expected.items():
+        if not (directory / name).is_file():
+            raise UserError(f"{directory / name} is missing but listed in {SHA256SUMS}: make or download it again")
+        if sha256(directory / name) != digest:
+            raise UserError(f"{directory / name} does not match its sha256 in {SHA256SUMS}: make or download it again")
+    for path in _members(directory):
+        if path.relative_to(directory).as_posix() not in expected:
+            raise UserError(f"{path} is not listed in {listing}: remove it, or make the directory again")
+    return sha256(listing)
