@@ -88,6 +88,8 @@ class TaskConfig(Section):
     """Share of unusable rows (no label, unknown label, empty text, broken JSON) above which the run stops."""
     max_chars: Count = 2000
     """Inputs longer than this many characters are cropped at a word boundary."""
+    null_inputs: list[str] | None = None
+    """Content-free inputs for `multi_null` calibration; the task's own when absent."""
     splits: SplitsConfig
     """The division into teacher, train, validation and test rows."""
 
@@ -171,7 +173,10 @@ def _partial(section: type[Section]) -> type[Section]:
         if isinstance(kind, type) and issubclass(kind, Section):
             kind = _partial(kind)
         constraints = field.metadata
-        fields[name] = (Annotated[kind, *constraints] if constraints else kind, Field(None, description=field.description))
+        fields[name] = (
+            Annotated[kind, *constraints] if constraints else kind,
+            Field(None, description=field.description),
+        )
     return create_model(f"{section.__name__}Override", __base__=Section, __doc__=section.__doc__, **fields)
 
 
@@ -198,7 +203,7 @@ class StudyConfig(Section):
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
     """Prior that is subtracted from label scores; `auto`: the best on validation rows."""
     training: TrainingOverride = TrainingOverride()
-    """Overrides of the common `training` for this study."""
+    """Overrides of the common `training` for the students of this study."""
     overrides: dict[str, TrainingOverride] = {}
     """Overrides for single methods, and for `teacher`."""
 
@@ -212,6 +217,25 @@ class HardwareConfig(Section):
     """Number format of the computation; `auto`: bf16 on CUDA 8.0 and later, fp16 on 7.x, fp32 on CPU."""
     quantization: Literal["auto", "none", "nf4"] = "auto"
     """4-bit NF4 base weights with double quantisation under adapters (QLoRA); `auto`: on CUDA only."""
+
+
+class PredictionSettings(Section):
+    """What a prediction job is told by its rule."""
+
+    task: str
+    """Name of the task."""
+    calibration: str
+    """Name of the calibration, or `auto`."""
+    null_inputs: list[str] | None
+    """Content-free inputs; the task's own when absent."""
+    max_prompt_tokens: Count
+    """Longer prompts lose the end of their text."""
+    adaptation: Literal["lora", "full"]
+    """How the runs were trained; the hardware plan depends on it."""
+    hardware: HardwareConfig
+    """The configuration's `hardware`."""
+    code: str
+    """Digest of the code: scores that other code left behind are not gone on with."""
 
 
 class StatisticsConfig(Section):
@@ -233,7 +257,7 @@ class Config(Section):
     seeds: Annotated[list[int], Field(min_length=1)] = [1, 2, 3]
     """Training seeds."""
     threads: Count = 1
-    """Threads of a job that runs a model; several jobs side by side beat one job with several threads on small models."""
+    """Threads of a job that runs a model; small models gain more from several jobs side by side."""
     models: dict[Name, BaseModelConfig]
     """Base models, by name."""
     tasks: dict[Name, TaskConfig]
@@ -276,10 +300,15 @@ class Config(Section):
             _known(method, [*study.methods, "teacher"], f"{path}.overrides", "the methods of the study")
         for method in study.methods:
             training = resolve_training(self, study, method, path)
-            if METHODS[method].trains and training.init == "sft" and (method == "sft" or "sft" not in study.methods):
-                raise ValueError(f"{path}: method `{method}` has `init: sft`, which needs another method `sft` in the study")
+            from_sft = METHODS[method].trains and training.init == "sft"
+            if from_sft and (method == "sft" or "sft" not in study.methods):
+                raise ValueError(
+                    f"{path}: method `{method}` has `init: sft`, which needs another method `sft` in the study"
+                )
             if method == "dpo" and training.dpo.rejected == "confusable" and study.teacher is None:
-                raise ValueError(f"{path}: `dpo.rejected: confusable` asks the teacher; set `{path}.teacher` or use `random`")
+                raise ValueError(
+                    f"{path}: `dpo.rejected: confusable` asks the teacher; set `{path}.teacher` or use `random`"
+                )
         if study.teacher is not None and resolve_training(self, study, "teacher", path).init == "sft":
             raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
 

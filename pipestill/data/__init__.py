@@ -1,0 +1,1 @@
+"""From raw files to the training files of a study; imports no torch."""

@@ -1,0 +1,40 @@
+"""Where a task's raw data come from: a generator, a local file, or an address."""
+
+from pathlib import Path
+
+from pipestill import files
+from pipestill.config import TaskConfig
+from pipestill.data.download import copy, fetch
+from pipestill.tasks import TASKS
+
+DATA = "data.json"
+MANIFEST = "manifest.json"
+
+
+def provide_raw(task: str, config: TaskConfig, directory: Path) -> None:
+    """Write ``data.json`` and ``manifest.json`` (source, sha256, bytes, facts) to ``directory``.
+
+    An interrupted fetch is continued by the next call.
+    """
+    directory = Path(directory)
+    with files.fresh_directory(directory) as temporary:
+        data = temporary / DATA
+        facts = {}
+        if config.source == "synthetic":
+            rows, facts = TASKS[task].synthetic(config.rows, config.seed)
+            lines = ",\n".join(files.dump_compact(row) for row in rows)
+            files.write_text(data, f"[\n{lines}\n]\n")
+        elif config.source == "file":
+            copy(Path(config.path), data, digest=config.sha256)
+        else:
+            fetched = directory.with_name(f"{directory.name}.fetched")
+            fetch(config.url, fetched, digest=config.sha256)
+            fetched.replace(data)
+        manifest = {
+            "source": config.source,
+            "origin": config.url or config.path or f"generator of {task}, {config.rows} rows, seed {config.seed}",
+            "bytes": data.stat().st_size,
+            "sha256": files.sha256(data),
+            **facts,
+        }
+        files.write_json(temporary / MANIFEST, manifest)

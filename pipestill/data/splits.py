@@ -1,0 +1,124 @@
+"""Raw rows to records: unusable and repeated rows are set aside, the rest is divided into splits."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from pipestill.config import SplitsConfig
+from pipestill.errors import UserError
+from pipestill.records import SPLITS, Record, normalise
+from pipestill.tasks import BadRow, Task
+
+LISTED = 100  # bad rows that the manifest lists one by one
+
+
+@dataclass
+class Reading:
+    """What was read: usable records without a split, and what was set aside."""
+
+    records: list[Record]
+    rows: int
+    bad: list[dict[str, Any]]
+    repeated: int
+    contradictory: int
+
+    def manifest(self) -> dict[str, Any]:
+        """Counts for the manifest; bad rows by line, the first ``LISTED`` of them."""
+        return {
+            "rows": self.rows,
+            "bad_rows": len(self.bad),
+            "bad_rows_by_reason": dict(sorted(Counter(row["reason"] for row in self.bad).items())),
+            "bad_rows_listed": self.bad[:LISTED],
+            "repeated_rows": self.repeated,
+            "repeated_with_another_label": self.contradictory,
+        }
+
+
+def read_records(task: Task, rows: Iterable[tuple[int, dict[str, Any] | BadRow]]) -> Reading:
+    """Parse ``rows`` (line number, row); a text that was seen before is dropped, so that splits cannot share it."""
+    reading = Reading([], 0, [], 0, 0)
+    first_label: dict[str, str | None] = {}
+    for line, row in rows:
+        reading.rows += 1
+        try:
+            if isinstance(row, BadRow):
+                raise row
+            example = task.parse(row)
+        except BadRow as reason:
+            reading.bad.append({"line": line, "reason": str(reason)})
+            continue
+        key = normalise(example.text)
+        if key in first_label:
+            reading.repeated += 1
+            reading.contradictory += first_label[key] != example.label
+            continue
+        first_label[key] = example.label
+        reading.records.append(
+            {
+                "id": f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}",
+                "split": None,
+                "text": example.text,
+                "prompt": task.prompt(example.text),
+                "target": example.target,
+                "label": example.label,
+                "meta": {"line": line},
+            }
+        )
+    return reading
+
+
+def check_bad_share(reading: Reading, max_share: float, name: str) -> None:
+    """Refuse data of which more than ``max_share`` is unusable.
+
+    Raises:
+        UserError: with the counts and the first bad lines.
+    """
+    if reading.rows == 0:
+        raise UserError(f"{name} holds no rows")
+    if len(reading.bad) / reading.rows > max_share:
+        first = "; ".join(f"line {row['line']}: {row['reason']}" for row in reading.bad[:3])
+        raise UserError(
+            f"{name}: {len(reading.bad)} of {reading.rows} rows are unusable, more than `max_bad_share` "
+            f"{max_share:g} allows ({first})"
+        )
+
+
+def assign_splits(records: list[Record], labels: tuple[str, ...], config: SplitsConfig) -> None:
+    """Give every record its split: test and validation equal per class, the rest to teacher and train.
+
+    Raises:
+        UserError: a class has too few rows.
+    """
+    sizes = {
+        "test": _per_class(config.test_per_class, config.test_frac, len(records), len(labels)),
+        "validation": _per_class(config.val_per_class, config.val_frac, len(records), len(labels)),
+    }
+    for label in labels:
+        members = [record for record in records if record["label"] == label]
+        if len(members) < sum(sizes.values()) + 2:
+            raise UserError(
+                f"class {label!r} has {len(members)} rows: too few for {sizes['test']} test and "
+                f"{sizes['validation']} validation rows and some to train on; ask for fewer per class"
+            )
+        Random(f"splits {config.seed} {label}").shuffle(members)
+        for split, size in sizes.items():
+            for _ in range(size):
+                members.pop()["split"] = split
+        n_teacher = round(config.teacher_share * len(members))
+        for number, record in enumerate(members):
+            record["split"] = "teacher" if number < n_teacher else "train"
+
+
+def _per_class(per_class: int | None, share: float | None, n_rows: int, n_labels: int) -> int:
+    return per_class if per_class is not None else round(share * n_rows / n_labels)
+
+
+def count_splits(records: list[Record]) -> dict[str, dict[str, int]]:
+    """Rows of each split by label."""
+    return {
+        split: dict(sorted(Counter(record["label"] for record in records if record["split"] == split).items()))
+        for split in SPLITS
+    }

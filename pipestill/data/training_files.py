@@ -1,0 +1,90 @@
+"""The training files of a study, balanced over classes, in the three published schemas (plus ``id``)."""
+
+from collections.abc import Mapping
+from random import Random
+
+from pipestill.errors import UserError
+from pipestill.records import Record, of_split
+
+FORMATS = ("teacher", "sft", "kd", "dpo")
+
+
+def balance(records: list[Record], per_class: int | None, seed: int) -> list[Record]:
+    """As many records of each class as the smallest class has, ``per_class`` at most, in a seeded order.
+
+    A smaller ``per_class`` takes a subset of what a larger one takes.
+
+    Raises:
+        UserError: there are no records.
+    """
+    by_label: dict[str, list[Record]] = {}
+    for record in records:
+        by_label.setdefault(record["label"], []).append(record)
+    if not by_label:
+        raise UserError("there are no records to train on; check `splits` (a `teacher_share` near 1 leaves none)")
+    size = min(len(members) for members in by_label.values())
+    size = min(size, per_class) if per_class else size
+    chosen = []
+    for label in sorted(by_label):
+        members = by_label[label]
+        Random(f"balance {seed} {label}").shuffle(members)
+        chosen += members[:size]
+    Random(f"order {seed}").shuffle(chosen)
+    return chosen
+
+
+def select(records: list[Record], training_file: str, per_class: int | None, seed: int) -> list[Record]:
+    """The balanced records that ``training_file`` is made of; the teacher falls back to the training split."""
+    own = of_split(records, "teacher") if training_file == "teacher" else []
+    return balance(own or of_split(records, "train"), per_class, seed)
+
+
+def sft_row(record: Record) -> Record:
+    """``{"id", "input", "output"}``: the gold output."""
+    return {"id": record["id"], "input": record["prompt"], "output": record["target"]}
+
+
+def kd_row(record: Record, outputs: Mapping[str, Record] | None) -> Record:
+    """``{"id", "input", "teacher_output"}``: what the teacher generated, or the gold output without a teacher.
+
+    Raises:
+        UserError: the teacher's outputs lack this record.
+    """
+    output = record["target"] if outputs is None else _of_teacher(outputs, record)["output"]
+    return {"id": record["id"], "input": record["prompt"], "teacher_output": output}
+
+
+def dpo_row(record: Record, labels: tuple[str, ...], outputs: Mapping[str, Record] | None, seed: int) -> Record:
+    """``{"id", "prompt", "chosen", "rejected"}``: gold against a wrong label.
+
+    The wrong label is drawn at random, or, given the teacher's ``outputs``, is the one that the teacher finds most
+    likely.
+    """
+    wrong = [label for label in labels if label != record["label"]]
+    if outputs is None:
+        rejected = Random(f"rejected {seed} {record['id']}").choice(wrong)
+    else:
+        scores = _of_teacher(outputs, record)["label_scores"]
+        rejected = max(wrong, key=scores.__getitem__)
+    return {"id": record["id"], "prompt": record["prompt"], "chosen": record["target"], "rejected": rejected}
+
+
+def _of_teacher(outputs: Mapping[str, Record], record: Record) -> Record:
+    if record["id"] not in outputs:
+        raise UserError(f"the teacher's outputs hold nothing for record {record['id']}; make them again")
+    return outputs[record["id"]]
+
+
+def training_rows(
+    records: list[Record],
+    training_file: str,
+    labels: tuple[str, ...],
+    outputs: Mapping[str, Record] | None,
+    seed: int,
+) -> list[Record]:
+    """Rows of ``training_file`` (one of ``FORMATS``) for ``records``."""
+    if training_file == "kd":
+        return [kd_row(record, outputs) for record in records]
+    if training_file == "dpo":
+        return [dpo_row(record, labels, outputs, seed) for record in records]
+    return [sft_row(record) for record in records]

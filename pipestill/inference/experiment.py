@@ -1,0 +1,72 @@
+"""The prediction job of an experiment: all of its runs in one process, since starting one costs seconds."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipestill.config import PredictionSettings
+from pipestill.cost import CostMeter
+from pipestill.data.null_prompts import null_prompts
+from pipestill.files import fresh_directory, sha256, write_json
+from pipestill.inference.predict import Scorer, predict_run
+from pipestill.inference.row_log import RowLog
+from pipestill.models.hardware import HardwarePlan, apply, plan_for
+from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
+from pipestill.records import read_jsonl
+from pipestill.tasks import TASKS
+
+
+def load_run(base: Path, model: Path | None, plan: HardwarePlan) -> tuple[Any, Any]:
+    """Model and tokenizer of a trained run, or of the base model when ``model`` is none."""
+    loaded = load_base_model(base, plan) if model is None else load_trained_model(model, base, plan)
+    return loaded.eval(), load_tokenizer(base if model is None else model)
+
+
+def predict_experiment(
+    settings: PredictionSettings,
+    records_file: Path,
+    base: Path,
+    runs: dict[int, Path | None],
+    state: Path,
+    output: Path,
+    threads: int,
+) -> None:
+    """Predict with every run of an experiment.
+
+    Args:
+        records_file: cropped records.
+        base: directory of the base model.
+        runs: model directory by seed; none stands for the untrained base model.
+        state: directory that keeps finished scores from one attempt to the next.
+        output: directory to write: ``seed_<n>/{predictions.jsonl,calibration.json}``, ``hardware.json``, ``cost.json``.
+        threads: torch threads.
+    """
+    task, records = TASKS[settings.task], read_jsonl(records_file)
+    plan = plan_for(settings.hardware, settings.adaptation, threads)
+    apply(plan)
+    cost = CostMeter(state / "cost.json")
+    nulls = null_prompts(task, records, settings.null_inputs)
+    with fresh_directory(output) as directory:
+        for number, (seed, model_directory) in enumerate(runs.items(), 1):
+            fingerprint = {
+                "settings": settings.model_dump(),
+                "plan": plan.to_json(),
+                "data": sha256(records_file),
+                "model": [sha256(path / "SHA256SUMS") for path in (base, model_directory) if path],
+                "torch": torch.__version__,
+            }
+            model, tokenizer = load_run(base, model_directory, plan)
+            cost.tokens += predict_run(
+                Scorer(model, tokenizer, task.labels, settings.max_prompt_tokens),
+                task,
+                records,
+                nulls,
+                settings.calibration,
+                RowLog(state / f"seed_{seed}.jsonl", fingerprint),
+                directory / f"seed_{seed}",
+                f"run {number}/{len(runs)} (seed {seed})",
+            )
+            cost.save()
+        write_json(directory / "hardware.json", plan.to_json())
+        write_json(directory / "cost.json", cost.total())

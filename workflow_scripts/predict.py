@@ -1,0 +1,29 @@
+"""Predict validation and test rows with every run of an experiment; a killed job goes on where it was."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.config import PredictionSettings
+from pipestill.script import run
+
+
+def main() -> None:
+    """Parse the command line and predict."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", type=PredictionSettings.model_validate_json, required=True, help="JSON object")
+    parser.add_argument("--records", type=Path, required=True, help="cropped records")
+    parser.add_argument("--base", type=Path, required=True, help="directory of the base model")
+    parser.add_argument("--seeds", type=int, nargs="+", required=True, help="seed of each run")
+    parser.add_argument("--models", type=Path, nargs="*", help="model directory of each run; none: the base model")
+    parser.add_argument("--state", type=Path, required=True, help="directory that keeps finished scores")
+    parser.add_argument("--output", type=Path, required=True, help="directory to write")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    args = parser.parse_args()
+    from pipestill.inference.experiment import predict_experiment
+
+    runs = dict(zip(args.seeds, args.models or [None] * len(args.seeds), strict=True))
+    predict_experiment(args.settings, args.records, args.base, runs, args.state, args.output, args.threads)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,30 @@
+"""Let the teacher answer the prompts that students are trained on; a killed job goes on where it was."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.config import PredictionSettings
+from pipestill.script import run
+
+
+def main() -> None:
+    """Parse the command line and write the teacher's outputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", type=PredictionSettings.model_validate_json, required=True, help="JSON object")
+    parser.add_argument("--prompts", type=Path, required=True, help="the study's sft.jsonl")
+    parser.add_argument("--base", type=Path, required=True, help="directory of the teacher's base model")
+    parser.add_argument("--model", type=Path, required=True, help="directory of the fine-tuned teacher")
+    parser.add_argument("--state", type=Path, required=True, help="directory that keeps finished outputs")
+    parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
+    parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    args = parser.parse_args()
+    from pipestill.teacher.outputs import write_teacher_outputs
+
+    write_teacher_outputs(
+        args.settings, args.prompts, args.base, args.model, args.state, args.output, args.cost, args.threads
+    )
+
+
+if __name__ == "__main__":
+    run(main)
