@@ -1,0 +1,1 @@
+"""The model layer: hardware plan, loading, adapters, prompts, saving, profile."""

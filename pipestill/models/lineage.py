@@ -1,0 +1,72 @@
+"""Where a trained model's weights come from: its base model, and the trained models that were merged into it first."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pipestill.errors import UserError
+from pipestill.files import SHA256SUMS, read_json, sha256, verify_sha256sums
+
+LINEAGE = "lineage.json"
+ADAPTER = "adapter_config.json"
+
+
+def make_lineage(directory: Path, base_dir: Path, init: Path | None = None) -> dict[str, Any]:
+    """The ``lineage.json`` of a model that will lie in ``directory``.
+
+    Args:
+        directory: the final place of the trained model; paths are relative to it, so that a results tree can move.
+        base_dir: its base model.
+        init: the trained model that it started from, if any; what that one started from comes before it.
+    """
+    merged = []
+    if init is not None:
+        ancestors = [(init / entry["path"], entry["sha256"]) for entry in read_lineage(init)["merged"]]
+        for path, digest in [*ancestors, (init, sha256(init / SHA256SUMS))]:
+            relative = os.path.relpath(path.resolve(), Path(directory).resolve())
+            merged.append({"path": Path(relative).as_posix(), "sha256": digest})
+    return {"base_model": {"sha256sums": sha256(Path(base_dir) / SHA256SUMS)}, "merged": merged}
+
+
+def read_lineage(directory: Path) -> dict[str, Any]:
+    """The ``lineage.json`` of a trained model."""
+    return read_json(Path(directory) / LINEAGE)
+
+
+def is_adapter(directory: Path) -> bool:
+    """Whether a trained model is an adapter, rather than full weights."""
+    return (Path(directory) / ADAPTER).is_file()
+
+
+def resolve(model_dir: Path, base_dir: Path) -> tuple[Path, list[Path]]:
+    """What ``model_dir`` is made of: the directory of its full weights, and the adapters to apply to them in order.
+
+    Everything that is used is checked against its checksums and against the digests in the lineage.
+
+    Raises:
+        UserError: an ancestor is missing or is not the one that the model was trained on.
+    """
+    model_dir = Path(model_dir)
+    if not model_dir.is_dir():
+        raise UserError(f"{model_dir} does not exist: train the model first")
+    verify_sha256sums(model_dir)
+    adapters: list[Path] = []
+    if not is_adapter(model_dir):
+        return model_dir, adapters
+    lineage = read_lineage(model_dir)
+    adapters.append(model_dir)
+    for entry in reversed(lineage["merged"]):
+        ancestor = Path(os.path.normpath(model_dir / entry["path"]))
+        _check(ancestor, entry["sha256"], model_dir)
+        if not is_adapter(ancestor):
+            return ancestor, adapters[::-1]
+        adapters.append(ancestor)
+    _check(Path(base_dir), lineage["base_model"]["sha256sums"], model_dir)
+    return Path(base_dir), adapters[::-1]
+
+
+def _check(ancestor: Path, digest: str, model_dir: Path) -> None:
+    if not ancestor.is_dir():
+        raise UserError(f"{model_dir} was trained on {ancestor}, which is missing: make it and train this again")
+    if verify_sha256sums(ancestor) != digest:
+        raise UserError(f"{model_dir} was trained on another version of {ancestor}: train it again")

@@ -1,0 +1,196 @@
+"""Tokenizers and models from local directories: checksums first, safetensors only, as the hardware plan says."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipestill.errors import UserError
+from pipestill.files import verify_sha256sums
+from pipestill.models.hardware import HardwarePlan
+from pipestill.models.lineage import resolve
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ANNOUNCED_BYTES = 2**30  # hashing takes a second or more beyond this: say so
+
+logger = logging.getLogger(__name__)
+
+
+def load_tokenizer(directory: Path, *, padding_side: Literal["left", "right"] = "right") -> "PreTrainedTokenizerBase":
+    """The tokenizer of a model directory, without any network; its end-of-sequence token pads where no other does.
+
+    Raises:
+        UserError: the directory holds no tokenizer, or one without an end-of-sequence token or offsets.
+    """
+    from transformers import AutoTokenizer
+
+    _need_directory(directory)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, padding_side=padding_side)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{directory} holds no tokenizer that transformers can read: {_first_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise UserError(f"the tokenizer of {directory} has no tokenizer.json: convert it to a fast tokenizer")
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"the tokenizer of {directory} has no end-of-sequence token: set eos_token in its config")
+    if tokenizer.pad_token_id is None:
+        logger.warning("the tokenizer of %s has no padding token: using its end-of-sequence token", directory)
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base_model(
+    directory: Path, plan: HardwarePlan, *, training: bool = False, attn_implementation: str = "sdpa"
+) -> "PreTrainedModel":
+    """The model of ``directory`` on the plan's device, in eval mode.
+
+    Args:
+        directory: full weights in safetensors with a ``SHA256SUMS``.
+        plan: number format, quantisation and device.
+        training: hold weights as training needs them (``plan.weights``) and switch the key-value cache off; otherwise
+            hold them as they are computed with.
+        attn_implementation: of transformers; sdpa takes the 4-D masks of label ranking.
+
+    Raises:
+        UserError: missing, damaged, not in safetensors, or too large for the device.
+    """
+    check_directory(directory)
+    return _load_weights(Path(directory), plan, training, attn_implementation)
+
+
+def load_trained_model(
+    model_dir: Path,
+    base_dir: Path,
+    plan: HardwarePlan,
+    *,
+    merge: bool = False,
+    training: bool = False,
+    attn_implementation: str = "sdpa",
+) -> Any:
+    """A trained model: its full weights, or its base with every merged ancestor and its own adapter on it.
+
+    Args:
+        model_dir: the trained model, with its ``lineage.json``.
+        base_dir: the base model that it was trained on.
+        plan: the plan that it was trained with.
+        merge: merge its own adapter too and return a plain model: to start another training from it, or for speed.
+        training: as in :func:`load_base_model`.
+        attn_implementation: as in :func:`load_base_model`.
+
+    Returns:
+        A ``PeftModel`` for an unmerged adapter, else a ``PreTrainedModel``; in eval mode.
+
+    Raises:
+        UserError: an ancestor is missing, damaged, or not the one that the model was trained on.
+    """
+    weights, adapters = resolve(Path(model_dir), Path(base_dir))
+    check_weights(weights)
+    model = _load_weights(weights, plan, training, attn_implementation)
+    if not adapters:
+        return model
+    from peft import PeftModel
+
+    for adapter in adapters:
+        model = PeftModel.from_pretrained(model, adapter)
+        if merge or adapter != adapters[-1]:
+            model = model.merge_and_unload(safe_merge=True)
+    return model.eval()
+
+
+def check_directory(directory: Path) -> str:
+    """Check the weights' format and the checksums of a model directory; returns the digest of its ``SHA256SUMS``."""
+    directory = Path(directory)
+    _need_directory(directory)
+    check_weights(directory)
+    size = sum(path.stat().st_size for path in directory.glob("*.safetensors"))
+    if size > ANNOUNCED_BYTES:
+        print(f"checking {size / 2**30:.1f} GiB of {directory}", file=sys.stderr)
+    return verify_sha256sums(directory)
+
+
+def check_weights(directory: Path) -> None:
+    """Refuse a directory without full weights in safetensors.
+
+    Raises:
+        UserError: with the way out.
+    """
+    if any(Path(directory).glob("model*.safetensors")):
+        return
+    pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.pkl") for path in directory.glob(pattern))
+    if pickles:
+        raise UserError(
+            f"{directory} holds weights as a pickle ({pickles[0]}), which could run code: name it under `models:` in "
+            "the configuration, and the base_model rule converts it to safetensors once"
+        )
+    raise UserError(f"{directory} holds no weights (model.safetensors): make or download the model again")
+
+
+def align_special_tokens(model: Any, tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Give the model's config and generation config the tokenizer's PAD and EOS; further end tokens are kept."""
+    for config in (model.config, model.generation_config):
+        if config is None:
+            continue
+        config.pad_token_id = tokenizer.pad_token_id
+        if tokenizer.eos_token_id not in _as_list(config.eos_token_id):
+            config.eos_token_id = tokenizer.eos_token_id
+    if model.generation_config is not None:
+        ends = [tokenizer.eos_token_id, *_as_list(model.generation_config.eos_token_id)]
+        model.generation_config.eos_token_id = list(dict.fromkeys(ends)) if len(set(ends)) > 1 else ends[0]
+
+
+def _as_list(value: int | list[int] | None) -> list[int]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_implementation: str) -> "PreTrainedModel":
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    arguments: dict[str, Any] = {"dtype": dtypes[plan.weights if training else plan.precision]}
+    if plan.quantization == "nf4":
+        from transformers import BitsAndBytesConfig
+
+        arguments["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtypes[plan.precision],
+        )
+        arguments["device_map"] = {"": plan.device}
+    if plan.offload_folder:
+        arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            directory,
+            attn_implementation=attn_implementation,
+            local_files_only=True,
+            use_safetensors=True,
+            **arguments,
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(f"{directory} cannot be loaded as a causal language model: {_first_line(error)}") from error
+    places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
+    if training and plan.offload_folder and places & {"cpu", "disk"}:
+        raise UserError(
+            f"{directory} does not fit on the GPU, and offloaded weights cannot be trained: use `quantization: nf4`, a "
+            "smaller model or a larger GPU"
+        )
+    if "device_map" not in arguments:
+        model.to(plan.device)
+    align_special_tokens(model, load_tokenizer(directory))
+    model.config.use_cache = not training
+    return model
+
+
+def _need_directory(directory: Path) -> None:
+    if not Path(directory).is_dir():
+        raise UserError(
+            f"model directory {directory} does not exist: check the path, or make it by the base_model rule"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
