@@ -69,8 +69,8 @@ class SplitsConfig(Section):
         return self
 
 
-class TaskConfig(Section):
-    """Where a task's data come from and how they are divided."""
+class SourceConfig(Section):
+    """Where a task's raw data come from."""
 
     source: Literal["synthetic", "file", "url"] = "synthetic"
     """`synthetic`: the project's own seeded generator; `file`: a local file; `url`: http(s):// or file://."""
@@ -84,6 +84,18 @@ class TaskConfig(Section):
     """Rows to generate, for `source: synthetic`."""
     seed: int = 1
     """Seed of the generator, for `source: synthetic`."""
+    @model_validator(mode="after")
+    def _source_is_complete(self):
+        if self.source == "file" and not self.path:
+            raise ValueError("`source: file` needs `path`")
+        if self.source == "url" and not self.url:
+            raise ValueError("`source: url` needs `url`")
+        return self
+
+
+class TaskConfig(SourceConfig):
+    """Where a task's data come from, and how they are checked, cropped and divided."""
+
     max_bad_share: Share = 0.02
     """Share of unusable rows (no label, unknown label, empty text, broken JSON) above which the run stops."""
     max_chars: Count = 2000
@@ -92,14 +104,6 @@ class TaskConfig(Section):
     """Content-free inputs for `multi_null` calibration; the task's own when absent."""
     splits: SplitsConfig
     """The division into teacher, train, validation and test rows."""
-
-    @model_validator(mode="after")
-    def _source_is_complete(self):
-        if self.source == "file" and not self.path:
-            raise ValueError("`source: file` needs `path`")
-        if self.source == "url" and not self.url:
-            raise ValueError("`source: url` needs `url`")
-        return self
 
 
 class LoraConfig(Section):

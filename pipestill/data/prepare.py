@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from pipestill import files
-from pipestill.config import TaskConfig
+from pipestill.config import SplitsConfig
 from pipestill.data import source, splits, training_files
 from pipestill.data.raw import read_rows
 from pipestill.records import of_split, read_jsonl, write_jsonl
 from pipestill.tasks import TASKS
 
 
-def make_records(name: str, config: TaskConfig, raw: Path, records: Path, manifest: Path) -> None:
+def make_records(
+    name: str, config: SplitsConfig, max_bad_share: float, raw: Path, records: Path, manifest: Path
+) -> None:
     """Read the directory ``raw`` and write ``records`` and ``manifest``.
 
     Raises:
@@ -18,8 +20,8 @@ def make_records(name: str, config: TaskConfig, raw: Path, records: Path, manife
     """
     task, data = TASKS[name], Path(raw) / source.DATA
     reading = splits.read_records(task, read_rows(data))
-    splits.check_bad_share(reading, config.max_bad_share, str(data))
-    splits.assign_splits(reading.records, task.labels, config.splits)
+    splits.check_bad_share(reading, max_bad_share, str(data))
+    splits.assign_splits(reading.records, task.labels, config)
     write_jsonl(records, reading.records)
     files.write_json(
         manifest,

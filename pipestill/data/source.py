@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipestill import files
-from pipestill.config import TaskConfig
+from pipestill.config import SourceConfig
 from pipestill.data.download import copy, fetch
 from pipestill.tasks import TASKS
 
@@ -11,7 +11,7 @@ DATA = "data.json"
 MANIFEST = "manifest.json"
 
 
-def provide_raw(task: str, config: TaskConfig, directory: Path) -> None:
+def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
     """Write ``data.json`` and ``manifest.json`` (source, sha256, bytes, facts) to ``directory``.
 
     An interrupted fetch is continued by the next call.

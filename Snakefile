@@ -1,0 +1,27 @@
+"""Distil large language models into small ones by every method of a study, and report which works best."""
+
+from snakemake.utils import min_version
+
+min_version("9.12")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/models.smk"
+include: "rules/pretrain.smk"
+include: "rules/data.smk"
+include: "rules/teacher.smk"
+include: "rules/train.smk"
+include: "rules/predict.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        "<results>/report/index.html",
+        [f"<results>/{study}_{method}/eval.json" for study, method in EXPERIMENTS],

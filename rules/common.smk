@@ -1,0 +1,149 @@
+"""Functions of the rules: the checked configuration, and inputs and parameters derived from the registries.
+
+No rules here. Every parameter holds exactly the settings that its job uses, and a digest of the code that it runs,
+so that a change re-runs what it concerns and nothing else.
+"""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))
+
+from pipestill import experiments
+from pipestill.config import SourceConfig, check
+from pipestill.data.training_files import FORMATS
+from pipestill.digests import canonical_json, code_digest
+from pipestill.errors import UserError
+from pipestill.files import sha256
+from pipestill.methods import METHODS
+
+try:
+    CONFIG = check(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+SCRIPTS = ROOT / "workflow_scripts"
+# The environment that runs Snakemake has what a rule needs, unless conda makes one for it.
+PYTHON = "python" if any(str(m) == "conda" for m in workflow.deployment_settings.deployment_method) else sys.executable
+EXPERIMENTS = experiments.experiments(CONFIG)
+GPU = int(CONFIG.hardware.device in ("cuda", "xpu"))  # GPUs that a job which runs a model asks for
+
+
+wildcard_constraints:
+    study="|".join(CONFIG.studies),
+    task="|".join(CONFIG.tasks),
+    model="|".join(CONFIG.models),
+    method="|".join([*METHODS, "teacher"]),
+    file="|".join(FORMATS),
+    seed=r"\d+",
+
+
+def task_of(wildcards):
+    """Name of the task of a study."""
+    return CONFIG.studies[wildcards.study].task
+
+
+def data_source(wildcards):
+    """JSON that says where a task's raw data come from."""
+    return CONFIG.tasks[wildcards.task].model_dump_json(include=set(SourceConfig.model_fields))
+
+
+def local_digest(wildcards):
+    """sha256 of a task's local data file, so that an edited file is read again."""
+    path = CONFIG.tasks[wildcards.task].path
+    return sha256(path) if path and Path(path).is_file() else None
+
+
+def model_identity(wildcards):
+    """Digest of a local base model's list of checksums, so that a changed model is taken again."""
+    listing = Path(CONFIG.models[wildcards.model].path or "") / "SHA256SUMS"
+    return sha256(listing) if listing.is_file() else None
+
+
+def base_model(wildcards, method=None):
+    """Directory of the base model of an experiment."""
+    return f"<results>/models/{experiments.base_model(CONFIG, wildcards.study, method or wildcards.method)}"
+
+
+def teacher_outputs(wildcards):
+    """The teacher's outputs, for the training files that are made of them."""
+    return (
+        f"<results>/teachers/{wildcards.study}/outputs.jsonl"
+        if experiments.asks_teacher(CONFIG, wildcards.study, wildcards.file)
+        else []
+    )
+
+
+def per_class(wildcards):
+    """Option that caps the training rows of a class."""
+    study = CONFIG.studies[wildcards.study]
+    cap = study.teacher_per_class if wildcards.file == "teacher" else study.train_per_class
+    return f"--per-class {cap}" if cap else ""
+
+
+def training_data(wildcards):
+    """Training file of an experiment."""
+    return f"<results>/data/{wildcards.study}/{METHODS[wildcards.method].training_file}.jsonl"
+
+
+def validation_data(wildcards):
+    """Validation rows in the schema of the training file."""
+    return f"<results>/data/{wildcards.study}/validation/{METHODS[wildcards.method].training_file}.jsonl"
+
+
+def start(wildcards):
+    """Model directory that training starts from, where that is the SFT student."""
+    if experiments.training(CONFIG, wildcards.study, wildcards.method).init == "sft":
+        return f"<results>/{wildcards.study}_sft/seed_{wildcards.seed}/model"
+    return []
+
+
+def training_settings(wildcards):
+    """JSON of the settings of a training job."""
+    method = getattr(wildcards, "method", "teacher")
+    return canonical_json(experiments.training_settings(CONFIG, wildcards.study, method))
+
+
+def prediction_settings(script):
+    """JSON of the settings of a prediction job."""
+
+    def settings(wildcards):
+        method = getattr(wildcards, "method", "teacher")
+        code = code_digest(script, f"pipestill.tasks.{task_of(wildcards)}")
+        return canonical_json(experiments.prediction_settings(CONFIG, wildcards.study, method, code))
+
+    return settings
+
+
+def seeds(wildcards):
+    """Seeds of the runs of an experiment."""
+    return experiments.seeds(CONFIG, wildcards.study, wildcards.method)
+
+
+def run_models(wildcards):
+    """Model directories of the runs of an experiment; none for the untrained student."""
+    if wildcards.method == "teacher":
+        return [f"<results>/teachers/{wildcards.study}/model"]
+    if not METHODS[wildcards.method].trains:
+        return []
+    return [f"<results>/{wildcards.study}_{wildcards.method}/seed_{seed}/model" for seed in seeds(wildcards)]
+
+
+def run_costs(wildcards):
+    """Cost of the training jobs of the runs of an experiment."""
+    return [str(Path(model).parent / "cost.json") for model in run_models(wildcards)]
+
+
+def evaluated_data(wildcards):
+    """Data files that an experiment's numbers come from."""
+    files = [f"<results>/data/{task_of(wildcards)}/cropped.jsonl"]
+    trained_on = experiments.training_file(CONFIG, wildcards.study, wildcards.method)
+    return [*files, f"<results>/data/{wildcards.study}/{trained_on}.jsonl"] if trained_on else files
+
+
+def experiment(wildcards):
+    """JSON that says what an experiment is."""
+    return canonical_json(experiments.experiment(CONFIG, wildcards.study, wildcards.method))

@@ -1,0 +1,110 @@
+"""Data.
+
+Comes in: a task's raw file, from a generator, a local file or an address.
+Goes out: results/data/<task>/cropped.jsonl (all splits) and results/data/<study>/{teacher,sft,kd,dpo}.jsonl.
+Steps: download, records (bad rows out, splits), crop, balance (training files in the schema of a method).
+"""
+
+
+rule download:
+    """Fetch, copy or generate a task's raw data."""
+    output:
+        directory("<results>/data/{task}/raw"),
+    log:
+        "<logs>/download/{task}.log",
+    benchmark:
+        "<logs>/benchmarks/download/{task}.jsonl"
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="2h",
+    params:
+        source=data_source,
+        local=local_digest,
+        code=lambda wildcards: code_digest("download", f"pipestill.tasks.{wildcards.task}"),
+    shell:
+        "{PYTHON} {SCRIPTS}/download.py --task {wildcards.task} --source {params.source:q} "
+        "--output {output} > {log} 2>&1"
+
+
+rule records:
+    """Turn raw rows into records with splits; unusable rows are listed in the manifest."""
+    input:
+        "<results>/data/{task}/raw",
+    output:
+        records="<results>/data/{task}/records.jsonl",
+        manifest="<results>/data/{task}/manifest.json",
+    log:
+        "<logs>/records/{task}.log",
+    benchmark:
+        "<logs>/benchmarks/records/{task}.jsonl"
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        splits=lambda wildcards: CONFIG.tasks[wildcards.task].splits.model_dump_json(),
+        max_bad_share=lambda wildcards: CONFIG.tasks[wildcards.task].max_bad_share,
+        code=lambda wildcards: code_digest("records", f"pipestill.tasks.{wildcards.task}"),
+    shell:
+        "{PYTHON} {SCRIPTS}/records.py --task {wildcards.task} --splits {params.splits:q} "
+        "--max-bad-share {params.max_bad_share} --raw {input} --records {output.records} "
+        "--manifest {output.manifest} > {log} 2>&1"
+
+
+rule crop:
+    """Crop inputs; targets are never cropped."""
+    input:
+        "<results>/data/{task}/records.jsonl",
+    output:
+        "<results>/data/{task}/cropped.jsonl",
+    log:
+        "<logs>/crop/{task}.log",
+    benchmark:
+        "<logs>/benchmarks/crop/{task}.jsonl"
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        max_chars=lambda wildcards: CONFIG.tasks[wildcards.task].max_chars,
+        code=lambda wildcards: code_digest("crop", f"pipestill.tasks.{wildcards.task}"),
+    shell:
+        "{PYTHON} {SCRIPTS}/crop.py --task {wildcards.task} --max-chars {params.max_chars} --records {input} "
+        "--output {output} > {log} 2>&1"
+
+
+rule balance:
+    """Write a training file, balanced over classes, and its validation rows."""
+    input:
+        records=lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
+        outputs=teacher_outputs,
+    output:
+        train="<results>/data/{study}/{file}.jsonl",
+        validation="<results>/data/{study}/validation/{file}.jsonl",
+    log:
+        "<logs>/balance/{study}_{file}.log",
+    benchmark:
+        "<logs>/benchmarks/balance/{study}_{file}.jsonl"
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        task=task_of,
+        outputs=lambda wildcards, input: f"--outputs {input.outputs}" if input.outputs else "",
+        per_class=per_class,
+        seed=lambda wildcards: CONFIG.tasks[task_of(wildcards)].splits.seed,
+        code=lambda wildcards: code_digest("balance", f"pipestill.tasks.{task_of(wildcards)}"),
+    shell:
+        "{PYTHON} {SCRIPTS}/balance.py --task {params.task} --format {wildcards.file} --records {input.records} "
+        "{params.outputs} {params.per_class} --seed {params.seed} --train {output.train} "
+        "--validation {output.validation} > {log} 2>&1"

@@ -1,0 +1,28 @@
+"""Base models.
+
+Comes in: a local directory, or a repository of the Hugging Face hub at a pinned revision.
+Goes out: results/models/<model>/, safetensors with SHA256SUMS and a profile.
+"""
+
+
+rule base_model:
+    """Copy or download a base model, check it, and align its special tokens."""
+    output:
+        directory("<results>/models/{model}"),
+    log:
+        "<logs>/base_model/{model}.log",
+    benchmark:
+        "<logs>/benchmarks/base_model/{model}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        model=lambda wildcards: CONFIG.models[wildcards.model].model_dump_json(),
+        identity=model_identity,
+        code=code_digest("base_model"),
+    shell:
+        "{PYTHON} {SCRIPTS}/base_model.py --name {wildcards.model} --model {params.model:q} "
+        "--output {output} > {log} 2>&1"

@@ -1,0 +1,37 @@
+"""Students.
+
+Comes in: the student's base model, and the training file of a method.
+Goes out: results/<study>_<method>/seed_<n>/model/ (adapter or weights, history, profile) and cost.json.
+"""
+
+
+rule train:
+    """Train one student by one method with one seed; resumable, see docs/training.md."""
+    input:
+        data=training_data,
+        validation=validation_data,
+        base=base_model,
+        start=start,
+    output:
+        model=directory("<results>/{study}_{method}/seed_{seed}/model"),
+        cost="<results>/{study}_{method}/seed_{seed}/cost.json",
+    log:
+        "<logs>/train/{study}_{method}_{seed}.log",
+    benchmark:
+        "<logs>/benchmarks/train/{study}_{method}_{seed}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime="8h",
+        gpu=GPU,
+    params:
+        settings=training_settings,
+        init=lambda wildcards, input: f"--init {input.start}" if input.start else "",
+        state=lambda wildcards, output: f"{output.model}.state",
+        code=code_digest("train"),
+    shell:
+        "{PYTHON} {SCRIPTS}/train.py --settings {params.settings:q} --data {input.data} "
+        "--validation {input.validation} --base {input.base} {params.init} --seed {wildcards.seed} "
+        "--threads {threads} --state {params.state} --output {output.model} --cost {output.cost} > {log} 2>&1"

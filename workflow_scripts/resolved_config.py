@@ -1,0 +1,23 @@
+"""Write the merged and checked configuration as YAML."""
+
+import argparse
+import json
+from pathlib import Path
+
+import yaml
+
+from pipestill.files import write_text
+from pipestill.script import run
+
+
+def main() -> None:
+    """Parse the command line and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=json.loads, required=True, help="JSON object: the configuration")
+    parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
+    args = parser.parse_args()
+    write_text(args.output, yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True))
+
+
+if __name__ == "__main__":
+    run(main)
