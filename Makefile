@@ -1,0 +1,38 @@
+# Every target does its own set-up: a machine needs Python 3.11 or later and make.
+PYTHON ?= python3
+CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help setup demo test lint docs clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+setup: $(INSTALLED) ## make .venv with the pinned requirements and the project
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit('Python 3.11 or later is needed, this is ' + sys.version.split()[0]) if sys.version_info < (3, 11) else None"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: setup ## run every study on the embedded default: no hub, no key, no GPU
+	$(BIN)/snakemake --cores $(CORES) all
+	@echo "The report is results/report/index.html"
+
+test: setup ## run all tests; no network
+	$(BIN)/python -m pytest -q
+
+lint: setup ## check style of code and workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+docs: setup ## write what is generated from the configuration's models
+	$(BIN)/python -m pipestill.config_reference
+
+clean: ## remove results, logs and Snakemake's records; keep .venv
+	rm -rf results logs .snakemake
