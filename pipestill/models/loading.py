@@ -127,27 +127,19 @@ def check_weights(directory: Path) -> None:
     raise UserError(f"{directory} holds no weights (model.safetensors): make or download the model again")
 
 
-def align_special_tokens(model: Any, tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Give the model's config and generation config the tokenizer's PAD and EOS; further end tokens are kept."""
-    for config in (model.config, model.generation_config):
-        if config is None:
-            continue
-        config.pad_token_id = tokenizer.pad_token_id
-        if tokenizer.eos_token_id not in _as_list(config.eos_token_id):
-            config.eos_token_id = tokenizer.eos_token_id
-    if model.generation_config is not None:
-        ends = [tokenizer.eos_token_id, *_as_list(model.generation_config.eos_token_id)]
-        model.generation_config.eos_token_id = list(dict.fromkeys(ends)) if len(set(ends)) > 1 else ends[0]
-
-
-def _as_list(value: int | list[int] | None) -> list[int]:
-    return [] if value is None else value if isinstance(value, list) else [value]
+def special_tokens(tokenizer: "PreTrainedTokenizerBase", eos: int | list[int] | None) -> dict[str, Any]:
+    """PAD and EOS of a config or generation config, as the tokenizer has them; its further ends (``eos``) are kept."""
+    ends = list(dict.fromkeys([tokenizer.eos_token_id, *([eos] if isinstance(eos, int) else eos or [])]))
+    return {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": ends if len(ends) > 1 else ends[0]}
 
 
 def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_implementation: str) -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging as transformers_logging
 
+    if not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()  # bars are for terminals
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     arguments: dict[str, Any] = {"dtype": dtypes[plan.weights if training else plan.precision]}
     if plan.quantization == "nf4":
@@ -160,6 +152,8 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
             bnb_4bit_compute_dtype=dtypes[plan.precision],
         )
         arguments["device_map"] = {"": plan.device}
+        if plan.device == "cpu":  # it warns about an optional download on every first use
+            logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     if plan.offload_folder:
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
     try:
@@ -180,7 +174,10 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         )
     if "device_map" not in arguments:
         model.to(plan.device)
-    align_special_tokens(model, load_tokenizer(directory))
+    tokenizer = load_tokenizer(directory)
+    for config in filter(None, (model.config, model.generation_config)):
+        for key, value in special_tokens(tokenizer, config.eos_token_id).items():
+            setattr(config, key, value)
     model.config.use_cache = not training
     return model
 

@@ -1,0 +1,160 @@
+"""Base models for a run: copied from a directory or downloaded at a pinned revision, converted, aligned and sealed."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipestill.config import BaseModelConfig
+from pipestill.errors import UserError
+from pipestill.files import SHA256SUMS, fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
+from pipestill.models.convert import INDEX, PICKLE_INDEX, convert_pickles
+from pipestill.models.loading import check_weights, load_tokenizer, special_tokens
+from pipestill.models.profile import profile
+
+SAFETENSORS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
+PICKLES = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin")
+OTHERS = re.compile(r"[^/]+\.(json|jinja|model|tiktoken)|merges\.txt|vocab\.txt|README\.md|(LICENSE|NOTICE)[^/]*")
+WRITTEN = {"profile.json", "provenance.json"}  # by this module
+
+
+def provide_base_model(config: BaseModelConfig, directory: Path) -> None:
+    """Make ``directory`` a base model: weights in safetensors, tokenizer, PAD and EOS that agree, and checksums.
+
+    ``provenance.json`` says where it came from and what was converted; ``profile.json`` how large it is.
+
+    Raises:
+        UserError: the source is missing, incomplete or damaged, or the hub cannot be reached.
+    """
+    with fresh_directory(directory) as temporary:
+        if config.source == "path":
+            source, origin = _local(Path(config.path))
+        else:
+            source, origin = _download(config.repo, config.revision)
+        for name in wanted(path.name for path in source.iterdir() if path.is_file()):
+            _place(source / name, temporary / name, link=config.source == "hub")
+        converted = convert_pickles(temporary)
+        _check_complete(temporary, str(config.path or config.repo))
+        _align(temporary)
+        write_json(temporary / "provenance.json", {"kind": config.kind, **origin, "converted": converted})
+        write_json(temporary / "profile.json", _profile(temporary))
+        write_sha256sums(temporary)
+
+
+def wanted(names: Iterable[str]) -> list[str]:
+    """The files of a model that are used: weights (pickles only where safetensors are missing), config, tokenizer."""
+    names = sorted(set(names) - WRITTEN)
+    weights, other = (SAFETENSORS, PICKLE_INDEX) if any(map(SAFETENSORS.fullmatch, names)) else (PICKLES, INDEX)
+    return [name for name in names if weights.fullmatch(name) or (OTHERS.fullmatch(name) and name != other)]
+
+
+def _local(source: Path) -> tuple[Path, dict[str, Any]]:
+    if not source.is_dir():
+        raise UserError(f"base model directory {source} does not exist: correct `path` under `models:`")
+    sealed = (source / SHA256SUMS).is_file()
+    if not sealed:
+        print(f"note: {source} has no {SHA256SUMS}: taken as it is", file=sys.stderr)
+    return source, {"source": "path", "name": source.name, "sha256sums": verify_sha256sums(source) if sealed else None}
+
+
+def _download(repo: str, revision: str) -> tuple[Path, dict[str, Any]]:
+    """Download into the hub's cache, which resumes and is shared with other programs; without a network, look there."""
+    import httpx2
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        IncompleteSnapshotError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    model = f"model {repo} at revision {revision}"
+    patterns, offline = None, None
+    try:
+        try:
+            patterns = wanted(HfApi().list_repo_files(repo, revision=revision))
+        except (OfflineModeIsEnabled, httpx2.ConnectError, httpx2.TimeoutException) as error:
+            offline = error
+        snapshot = snapshot_download(
+            repo, revision=revision, allow_patterns=patterns, local_files_only=offline is not None
+        )
+    except IncompleteSnapshotError as error:  # it may only lack files that are not wanted: checked below
+        snapshot = error.snapshot_path
+    except LocalEntryNotFoundError as error:
+        raise UserError(
+            f"{model} is not in the local cache, and the hub cannot be reached ({type(offline or error).__name__}): "
+            "run once with a network and without HF_HUB_OFFLINE, or download it elsewhere and use `source: path`"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UserError(f"{model}: the repository has no such commit: correct `revision` under `models:`") from error
+    except GatedRepoError as error:
+        raise UserError(f"{model} is gated: accept its licence on the hub and set HF_TOKEN") from error
+    except RepositoryNotFoundError as error:
+        raise UserError(f"{model} does not exist or is private: correct `repo`, or set HF_TOKEN") from error
+    except httpx2.HTTPError as error:
+        raise UserError(f"{model} could not be downloaded ({type(error).__name__}): run again to resume") from error
+    return Path(snapshot), {"source": "hub", "repo": repo, "revision": revision}
+
+
+def _place(source: Path, target: Path, link: bool) -> None:
+    """Copy, or link to the cache's own file, where it lies on the same disk."""
+    source = source.resolve()
+    if link:
+        try:
+            return os.link(source, target)
+        except OSError:
+            pass
+    shutil.copyfile(source, target)
+
+
+def _check_complete(directory: Path, model: str) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    if not (directory / "config.json").is_file():
+        raise UserError(f"base model {model} has no config.json: it is not a model for transformers, or is incomplete")
+    check_weights(directory)
+    if (directory / INDEX).is_file():
+        for name in sorted(set(read_json(directory / INDEX)["weight_map"].values())):
+            if not (directory / name).is_file():
+                raise UserError(f"base model {model} is incomplete: {name} is missing, download it again")
+    for path in sorted(directory.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt"):
+                pass
+        except SafetensorError as error:
+            raise UserError(f"{path.name} of base model {model} is damaged ({error}): download it again") from error
+
+
+def _align(directory: Path) -> None:
+    """Write the tokenizer's PAD and EOS into the files, so that every program sees the same ones."""
+    tokenizer = load_tokenizer(directory)
+    value: dict[str, Any] = {}
+    for name in ("config.json", "generation_config.json"):
+        value = read_json(directory / name) if (directory / name).is_file() else {"eos_token_id": value["eos_token_id"]}
+        value |= special_tokens(tokenizer, value.get("eos_token_id"))
+        write_json(directory / name, value)
+    path = directory / "tokenizer_config.json"
+    value = read_json(path) if path.is_file() else {}
+    if not value.get("pad_token"):
+        write_json(path, value | {"pad_token": tokenizer.pad_token})
+
+
+def _profile(directory: Path) -> dict[str, Any]:
+    """Sizes without reading the weights: the architecture in the stored number format, on no device."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(directory, local_files_only=True)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, dtype=config.dtype or torch.float32)
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            f"config.json does not describe a causal language model: {str(error).splitlines()[0]}"
+        ) from error
+    return profile(model.requires_grad_(False))

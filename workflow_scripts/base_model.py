@@ -1,0 +1,33 @@
+"""Provide one base model: copy or download it, convert and align it, and write its checksums."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipestill.config import BaseModelConfig
+from pipestill.errors import UserError
+from pipestill.models.provide import provide_base_model
+from pipestill.script import run
+
+
+def main() -> None:
+    """Parse the command line and provide the model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="the model's entry of the configuration, as JSON")
+    parser.add_argument("--name", required=True, help="the model's name in the configuration")
+    parser.add_argument("--output", required=True, type=Path, help="directory to make")
+    arguments = parser.parse_args()
+    try:
+        config = BaseModelConfig.model_validate(json.loads(arguments.model))
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise UserError(f"models.{arguments.name}: {error}") from None
+    try:
+        provide_base_model(config, arguments.output)
+    except UserError as error:
+        raise UserError(f"models.{arguments.name}: {error}") from error
+
+
+if __name__ == "__main__":
+    run(main)
