@@ -31,9 +31,7 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "base": Method("Base", "The untrained student."),
-    "sft": Method(
-        "SFT", "Supervised fine-tuning on gold outputs.", training_file="sft", objective="cross_entropy"
-    ),
+    "sft": Method("SFT", "Supervised fine-tuning on gold outputs.", training_file="sft", objective="cross_entropy"),
     "kd": Method(
         "KD",
         "Sequence-level knowledge distillation: fine-tuning on what the teacher generates.",
@@ -49,6 +47,4 @@ METHODS: dict[str, Method] = {
     ),
 }
 
-TEACHER = Method(
-    "Teacher", "The study's fine-tuned teacher.", training_file="teacher", objective="cross_entropy"
-)
+TEACHER = Method("Teacher", "The study's fine-tuned teacher.", training_file="teacher", objective="cross_entropy")

@@ -12,22 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import atomic_path
+from pipestill.files import atomic_path, dump_compact
 
 SPLITS = ("teacher", "train", "validation", "test")
 
 Record = dict[str, Any]
 
 
-def dump_line(row: Record) -> str:
-    """One row as a line of JSON with its newline; the same row always gives the same bytes."""
-    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 def write_jsonl(path: Path, rows: Iterable[Record]) -> None:
     """Write ``rows`` to ``path`` in one step."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(dump_line(row) for row in rows)
+        file.writelines(f"{dump_compact(row)}\n" for row in rows)
 
 
 def read_jsonl(path: Path) -> list[Record]:
@@ -41,11 +36,9 @@ def read_jsonl(path: Path) -> list[Record]:
 
 def iterate_jsonl(path: Path) -> Iterator[Record]:
     """Rows of ``path`` one by one; raises like :func:`read_jsonl`."""
-    try:
-        file = open(path, encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    with file:
+    if not Path(path).is_file():
+        raise UserError(f"{path} does not exist")
+    with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:
                 row = json.loads(line)
