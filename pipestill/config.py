@@ -13,6 +13,7 @@ NAME = r"^[a-z][a-z0-9.-]*$"  # of models, tasks and studies: no underscore, so 
 Name = Annotated[str, Field(pattern=NAME)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Section(BaseModel):
@@ -47,7 +48,7 @@ class BaseModelConfig(Section):
 class SplitsConfig(Section):
     """How a task's rows are divided; test and validation are drawn equal per class, the rest is for training."""
 
-    seed: int = 42
+    seed: Seed = 42
     """Seed of the draw."""
     test_per_class: Count | None = None
     """Test rows of each class; or give `test_frac`."""
@@ -82,8 +83,9 @@ class SourceConfig(Section):
     """Digest that the data must have; recorded, not checked, when absent."""
     rows: Count = 6000
     """Rows to generate, for `source: synthetic`."""
-    seed: int = 1
+    seed: Seed = 1
     """Seed of the generator, for `source: synthetic`."""
+
     @model_validator(mode="after")
     def _source_is_complete(self):
         if self.source == "file" and not self.path:
@@ -198,7 +200,7 @@ class StudyConfig(Section):
     """A key of `models`, fine-tuned on the teacher split; none: `kd` learns from gold outputs."""
     methods: Annotated[list[str], Field(min_length=1)]
     """Methods to compare."""
-    seeds: list[int] | None = None
+    seeds: list[Seed] | None = None
     """Training seeds of this study, where they differ from the common ones."""
     train_per_class: Count | None = None
     """Training rows of each class at most; the smallest class is a limit too."""
@@ -247,7 +249,7 @@ class StatisticsConfig(Section):
 
     resamples: Annotated[int, Field(ge=100)] = 2000
     """Bootstrap resamples."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the bootstrap."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Level of the intervals; differences are called significant at one minus this."""
@@ -258,7 +260,7 @@ class Config(Section):
 
     run: Annotated[list[Name], Field(min_length=1)]
     """Studies that `snakemake all` builds."""
-    seeds: Annotated[list[int], Field(min_length=1)] = [1, 2, 3]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [1, 2, 3]
     """Training seeds."""
     threads: Count = 1
     """Threads of a job that runs a model; small models gain more from several jobs side by side."""
@@ -304,15 +306,10 @@ class Config(Section):
             _known(method, [*study.methods, "teacher"], f"{path}.overrides", "the methods of the study")
         for method in study.methods:
             training = resolve_training(self, study, method, path)
-            from_sft = METHODS[method].trains and training.init == "sft"
-            if from_sft and (method == "sft" or "sft" not in study.methods):
-                raise ValueError(
-                    f"{path}: method `{method}` has `init: sft`, which needs another method `sft` in the study"
-                )
+            if training.init == "sft" and (method == "sft" or "sft" not in study.methods):
+                raise ValueError(f"{path}: method `{method}` has `init: sft`; that needs another method `sft`")
             if method == "dpo" and training.dpo.rejected == "confusable" and study.teacher is None:
-                raise ValueError(
-                    f"{path}: `dpo.rejected: confusable` asks the teacher; set `{path}.teacher` or use `random`"
-                )
+                raise ValueError(f"{path}: `dpo.rejected: confusable` needs a teacher; set one, or use `random`")
         if study.teacher is not None and resolve_training(self, study, "teacher", path).init == "sft":
             raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
 
@@ -338,10 +335,10 @@ def _merge(base: dict, override: dict) -> dict:
 def resolve_training(config: Config, study: StudyConfig, method: str, path: str = "") -> TrainingConfig:
     """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, then the method's."""
     settings = config.training.model_dump()
-    if method == "teacher":
-        settings["init"] = "base"  # a study-wide `init: sft` is about its students
-    else:
+    if method != "teacher":
         settings = _merge(settings, study.training.model_dump(exclude_unset=True))
+    if method in ("teacher", "base", "sft"):
+        settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
     if method in study.overrides:
         settings = _merge(settings, study.overrides[method].model_dump(exclude_unset=True))
     try:

@@ -1,0 +1,144 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipestill import config_reference, experiments
+from pipestill.config import Section, TrainingConfig, check
+from pipestill.errors import UserError
+from pipestill.methods import METHODS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def default():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def test_the_generated_reference_and_schema_are_up_to_date():
+    for path, text in (
+        (config_reference.SCHEMA, config_reference.schema()),
+        (config_reference.REFERENCE, config_reference.reference()),
+    ):
+        assert (ROOT / path).read_text() == text, f"{path} is out of date: run `make docs`"
+
+
+def test_the_schema_accepts_the_default_and_refuses_what_the_check_refuses(default):
+    import json
+
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(json.loads(config_reference.schema()))
+    validator.validate(default)
+    default["training"]["epoch"] = 3
+    assert not validator.is_valid(default)
+
+
+def test_every_key_of_the_default_has_a_comment():
+    for number, line in enumerate((ROOT / "config.yaml").read_text().splitlines(), 1):
+        assert not line.strip() or "#" in line, f"config.yaml, line {number} has no comment"
+
+
+def test_the_default_states_every_top_level_key_and_every_training_key(default):
+    from pipestill.config import Config
+
+    assert set(default) == set(Config.model_fields)
+    assert set(default["training"]) | {"max_steps"} == set(TrainingConfig.model_fields)
+
+
+def test_every_key_has_a_description():
+    for _, section in config_reference._sections("", config_reference.Config):
+        assert issubclass(section, Section)
+        for name, field in section.model_fields.items():
+            assert field.description, f"{section.__name__}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda c: c.update(spam=1), "unknown key `spam`"),
+        (lambda c: c["training"].update(epoch=1), "unknown key `training.epoch`"),
+        (lambda c: c["training"].update(epochs="3x"), '`training.epochs` is "3x"'),
+        (lambda c: c["training"]["dpo"].update(beta=0), "`training.dpo.beta` is 0"),
+        (lambda c: c["training"].update(epochs=float("nan")), "`training.epochs` is NaN"),
+        (lambda c: c.update(seeds=[1, 2, 1]), "seeds: `1` is listed twice"),
+        (lambda c: c.update(seeds=[]), "`seeds` is []"),
+        (lambda c: c.update(seeds=[-1]), "`seeds.0` is -1"),
+        (lambda c: c.update(run=["nothing"]), "run: `nothing` is not defined in studies (creditmix)"),
+        (lambda c: c.pop("run"), "`run` is missing"),
+        (lambda c: c["studies"]["creditmix"].update(student="gpt"), "studies.creditmix.student: `gpt` is not defined"),
+        (lambda c: c["studies"]["creditmix"].update(teacher="gpt"), "studies.creditmix.teacher: `gpt` is not defined"),
+        (lambda c: c["studies"]["creditmix"].update(task="x"), "studies.creditmix.task: `x` is not defined in tasks"),
+        (lambda c: c["studies"]["creditmix"].update(methods=["sft", "sft"]), "methods: `sft` is listed twice"),
+        (lambda c: c["studies"]["creditmix"].update(methods=["magic"]), "`magic` is not defined in the methods"),
+        (lambda c: c["studies"]["creditmix"].update(seeds=[2, 2]), "studies.creditmix.seeds: `2` is listed twice"),
+        (lambda c: c["studies"]["creditmix"]["overrides"].update(icl={}), "overrides: `icl` is not defined"),
+        (
+            lambda c: c["studies"]["creditmix"]["overrides"].update(dpo={"dpo": {"gamma": 1}}),
+            "unknown key `studies.creditmix.overrides.dpo.dpo.gamma`",
+        ),
+        (
+            lambda c: c["studies"]["creditmix"].update(
+                teacher=None, overrides={"dpo": {"dpo": {"rejected": "confusable"}}}
+            ),
+            "`dpo.rejected: confusable` needs a teacher",
+        ),
+        (
+            lambda c: c["studies"]["creditmix"].update(methods=["dpo"], training={"init": "sft"}),
+            "method `dpo` has `init: sft`; that needs another method `sft`",
+        ),
+        (lambda c: c["models"]["demo-student"].update(source="hub"), "needs `repo` and `revision`"),
+        (lambda c: c["models"].update(a_b={"source": "path", "path": "x"}), "a_b"),
+        (lambda c: c["tasks"]["creditmix"]["splits"].update(test_frac=0.1), "either `test_per_class` or `test_frac`"),
+        (lambda c: c["tasks"]["creditmix"].update(source="url"), "`source: url` needs `url`"),
+        (lambda c: c["tasks"].update(poker=c["tasks"]["creditmix"]), "`poker` is not defined in the tasks"),
+    ],
+)
+def test_a_wrong_key_gives_one_sentence_with_its_path(default, change, sentence):
+    change(default)
+    with pytest.raises(UserError) as error:
+        check(default)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_required_teacher_is_missed_before_any_work(default, monkeypatch):
+    from pipestill.methods import Method
+
+    monkeypatch.setitem(METHODS, "sft", Method("x", "x", "sft", "cross_entropy", teacher="required"))
+    default["studies"]["creditmix"]["teacher"] = None
+    default["studies"]["creditmix"]["overrides"] = {}
+    with pytest.raises(UserError, match=r"method `sft` needs a teacher; set `studies\.creditmix\.teacher`"):
+        check(default)
+
+
+def test_overrides_are_merged_common_then_study_then_method(default):
+    default["training"].update(learning_rate=0.1, epochs=5)
+    default["studies"]["creditmix"].update(
+        training={"epochs": 7, "lora": {"r": 4}}, overrides={"dpo": {"epochs": 9, "dpo": {"beta": 0.3}}}
+    )
+    config = check(default)
+    dpo, sft = (experiments.training(config, "creditmix", method) for method in ("dpo", "sft"))
+    teacher = experiments.training(config, "creditmix", "teacher")
+    assert (dpo.learning_rate, dpo.epochs, dpo.lora.r, dpo.lora.alpha, dpo.dpo.beta) == (0.1, 9, 4, 32, 0.3)
+    assert (sft.epochs, sft.dpo.beta, teacher.epochs, teacher.lora.r) == (7, 0.1, 5, 16)
+
+
+def test_a_job_is_told_only_what_its_objective_uses(default):
+    config = check(default)
+    before = {m: experiments.training_settings(config, "creditmix", m) for m in ("sft", "kd", "dpo")}
+    default["training"]["dpo"]["beta"] = 0.7
+    changed = check(default)
+    after = {m: experiments.training_settings(changed, "creditmix", m) for m in ("sft", "kd", "dpo")}
+    assert [m for m in before if before[m] != after[m]] == ["dpo"]
+
+
+def test_gold_outputs_for_kd_are_said_in_every_table(default):
+    config = check(default)
+    assert experiments.notes(config, "creditmix", "kd") == []
+    default["studies"]["creditmix"]["teacher"] = None
+    config = check(default)
+    assert "gold outputs" in experiments.notes(config, "creditmix", "kd")[0]
+    assert ("creditmix", "teacher") not in experiments.experiments(config)
+    assert not experiments.asks_teacher(config, "creditmix", "kd")

@@ -1,0 +1,217 @@
+import json
+from collections import Counter
+
+import pytest
+
+from pipestill.config import SourceConfig, SplitsConfig
+from pipestill.data import training_files
+from pipestill.data.crop import crop_records, crop_text
+from pipestill.data.null_prompts import null_prompts
+from pipestill.data.prepare import make_records, make_training_files
+from pipestill.data.raw import read_rows
+from pipestill.data.source import provide_raw
+from pipestill.errors import UserError
+from pipestill.files import read_json
+from pipestill.records import SPLITS, normalise, of_split, read_jsonl
+from pipestill.tasks import TASKS, BadRow
+
+CREDITMIX = TASKS["creditmix"]
+SPLIT_SIZES = SplitsConfig(test_per_class=10, val_per_class=5, teacher_share=0.5)
+
+
+def row(text, label="Good"):
+    return {"question": text, "answer": label}
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """The raw directory of 400 synthetic rows."""
+    provide_raw("creditmix", SourceConfig(rows=400, seed=3), tmp_path / "raw")
+    return tmp_path / "raw"
+
+
+def write_raw(directory, text):
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "data.json").write_text(text)
+    (directory / "manifest.json").write_text("{}")
+    return directory
+
+
+def prepare(raw, tmp_path, config=SPLIT_SIZES, max_bad_share=0.05):
+    make_records("creditmix", config, max_bad_share, raw, tmp_path / "records.jsonl", tmp_path / "manifest.json")
+    return read_jsonl(tmp_path / "records.jsonl"), read_json(tmp_path / "manifest.json")
+
+
+def test_lists_and_lines_are_read_and_broken_rows_are_named_by_line(tmp_path):
+    path = tmp_path / "data.json"
+    path.write_text('[\n{"a": 1},\n{"a": 2,},\n{"a":\n 3}, 4,\n{"a": 5}\n]')
+    assert [(line, str(r) if isinstance(r, BadRow) else r) for line, r in read_rows(path)] == [
+        (2, {"a": 1}),
+        (3, "broken JSON (Expecting property name enclosed in double quotes)"),
+        (4, {"a": 3}),
+        (5, "not a JSON object"),
+        (6, {"a": 5}),
+    ]
+    path.write_text('{"a": 1}\n{"a":\n\n{"a": 2}\n7\n')
+    kinds = [(line, "bad" if isinstance(r, BadRow) else r) for line, r in read_rows(path)]
+    assert kinds == [(1, {"a": 1}), (2, "bad"), (4, {"a": 2}), (5, "bad")]
+    path.write_text('[{"a": 1}, {"a": oops}, {"a": 2}]')
+    assert sum(isinstance(r, BadRow) for _, r in read_rows(path)) == 1
+
+
+def test_the_same_configuration_gives_the_same_bytes(raw, tmp_path):
+    first, _ = prepare(raw, tmp_path)
+    data = (tmp_path / "records.jsonl").read_bytes()
+    provide_raw("creditmix", SourceConfig(rows=400, seed=3), tmp_path / "again")
+    (tmp_path / "second").mkdir()
+    second, _ = prepare(tmp_path / "again", tmp_path / "second")
+    assert second == first
+    assert (tmp_path / "second" / "records.jsonl").read_bytes() == data
+
+
+def test_splits_are_balanced_disjoint_and_complete(raw, tmp_path):
+    records, manifest = prepare(raw, tmp_path)
+    for split, size in (("test", 10), ("validation", 5)):
+        assert Counter(r["label"] for r in of_split(records, split)) == dict.fromkeys(CREDITMIX.labels, size)
+    texts = [normalise(r["text"]) for r in records]
+    assert len(set(texts)) == len(texts) == len({r["id"] for r in records})
+    assert {r["split"] for r in records} == set(SPLITS)
+    rest = len(records) - 45
+    assert abs(len(of_split(records, "teacher")) - rest / 2) <= 2
+    assert manifest["splits"]["test"] == dict.fromkeys(sorted(CREDITMIX.labels), 10)
+    assert 0.85 <= manifest["raw"]["bayes_accuracy"] <= 0.90
+    assert manifest["raw"]["source"] == "synthetic"
+
+
+def test_another_seed_draws_other_rows(raw, tmp_path):
+    first, _ = prepare(raw, tmp_path)
+    second, _ = prepare(raw, tmp_path, SPLIT_SIZES.model_copy(update={"seed": 43}))
+    assert [r["id"] for r in first] == [r["id"] for r in second]
+    assert [r["split"] for r in first] != [r["split"] for r in second]
+
+
+def test_shares_are_alternatives_to_sizes(raw, tmp_path):
+    records, _ = prepare(raw, tmp_path, SplitsConfig(test_frac=0.15, val_frac=0.06))
+    expected = {split: round(share * len(records) / 3) for split, share in (("test", 0.15), ("validation", 0.06))}
+    for split, size in expected.items():
+        assert Counter(r["label"] for r in of_split(records, split)) == dict.fromkeys(CREDITMIX.labels, size)
+
+
+def test_bad_and_repeated_rows_are_counted_and_listed(tmp_path):
+    rows = [row(f"Age: {n}", label) for n in range(40) for label in CREDITMIX.labels]
+    rows = [{**r, "question": f"{r['question']}, {r['answer']}"} for r in rows]
+    rows[3] = row("x", "Excellent")
+    rows[5] = row("y", "")
+    rows[7] = row("  ")
+    rows[11] = {"question": "z"}
+    rows.append({**rows[0], "question": rows[0]["question"].upper()})
+    rows.append(row(rows[0]["question"], "Bad"))
+    text = "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]"
+    _, manifest = prepare(write_raw(tmp_path / "raw", text), tmp_path)
+    assert manifest["bad_rows_listed"] == [
+        {"line": 5, "reason": "unknown label 'Excellent'"},
+        {"line": 7, "reason": "no label"},
+        {"line": 9, "reason": "empty text"},
+        {"line": 13, "reason": "no label"},
+    ]
+    assert manifest["bad_rows_by_reason"] == {"empty text": 1, "no label": 2, "unknown label 'Excellent'": 1}
+    assert (manifest["repeated_rows"], manifest["repeated_with_another_label"]) == (2, 1)
+    with pytest.raises(UserError, match=r"4 of 122 rows are unusable.*line 5: unknown label"):
+        prepare(tmp_path / "raw", tmp_path, max_bad_share=0.01)
+
+
+def test_empty_data_and_small_classes_are_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no rows"):
+        prepare(write_raw(tmp_path / "raw", "[]"), tmp_path)
+    few = [row(f"Age: {n}", "Bad" if n == 0 else "Good" if n % 2 else "Standard") for n in range(100)]
+    with pytest.raises(UserError, match="class 'Bad' has 1 rows: too few for 10 test and 5 validation"):
+        prepare(write_raw(tmp_path / "raw", json.dumps(few)), tmp_path)
+
+
+def test_cropping_ends_at_a_word_and_spares_targets(raw, tmp_path):
+    assert crop_text("Age: 23.0, Occupation", 9) == "Age:"
+    assert crop_text("Age: 23.0, Occupation", 10) == "Age: 23.0,"
+    assert crop_text("abcdefgh", 4) == "abcd"
+    records, _ = prepare(raw, tmp_path)
+    cropped, count = crop_records(records, CREDITMIX, 150)
+    assert count > 0
+    for before, after in zip(records, cropped, strict=True):
+        assert len(after["text"]) <= 150
+        assert before["text"].startswith(after["text"])
+        assert after["prompt"] == CREDITMIX.prompt(after["text"])
+        assert (after["target"], after["label"], after["id"]) == (before["target"], before["label"], before["id"])
+    with pytest.raises(UserError, match="have the same text after cropping to 4 characters"):
+        crop_records(records, CREDITMIX, 4)
+
+
+def test_only_training_is_balanced_and_smaller_caps_are_subsets(raw, tmp_path):
+    records, _ = prepare(raw, tmp_path)
+    smallest = min(Counter(r["label"] for r in of_split(records, "train")).values())
+    whole = training_files.select(records, "sft", None, seed=1)
+    assert Counter(r["label"] for r in whole) == dict.fromkeys(CREDITMIX.labels, smallest)
+    capped = training_files.select(records, "sft", 7, seed=1)
+    assert Counter(r["label"] for r in capped) == dict.fromkeys(CREDITMIX.labels, 7)
+    assert {r["id"] for r in capped} < {r["id"] for r in whole}
+    assert training_files.select(records, "sft", 10_000, seed=1) == whole
+    assert {r["split"] for r in training_files.select(records, "teacher", None, seed=1)} == {"teacher"}
+
+
+def test_a_teacher_without_rows_of_its_own_learns_from_the_training_split(raw, tmp_path):
+    records, _ = prepare(raw, tmp_path, SPLIT_SIZES.model_copy(update={"teacher_share": 0.0}))
+    assert {r["split"] for r in training_files.select(records, "teacher", None, seed=1)} == {"train"}
+
+
+def files_of(tmp_path, training_file, outputs=None):
+    train, validation = tmp_path / f"{training_file}.jsonl", tmp_path / "validation.jsonl"
+    make_training_files("creditmix", training_file, tmp_path / "records.jsonl", outputs, 9, 42, train, validation)
+    return read_jsonl(train), read_jsonl(validation)
+
+
+def test_training_files_have_the_published_schemas_and_the_same_rows(raw, tmp_path):
+    records, _ = prepare(raw, tmp_path)
+    by_id = {r["id"]: r for r in records}
+    sft, validation = files_of(tmp_path, "sft")
+    kd, _ = files_of(tmp_path, "kd")
+    dpo, _ = files_of(tmp_path, "dpo")
+    assert [r["id"] for r in sft] == [r["id"] for r in kd] == [r["id"] for r in dpo]
+    assert len(sft) == 27
+    assert len(validation) == 15
+    for a, b, c in zip(sft, kd, dpo, strict=True):
+        record = by_id[a["id"]]
+        assert record["split"] == "train"
+        assert a == {"id": record["id"], "input": record["prompt"], "output": record["label"]}
+        assert b == {"id": record["id"], "input": record["prompt"], "teacher_output": record["label"]}
+        assert c["chosen"] == record["label"] != c["rejected"]
+        assert c["rejected"] in CREDITMIX.labels
+    assert len({(r["chosen"], r["rejected"]) for r in dpo}) == 6
+
+
+def test_kd_and_confusable_dpo_take_what_the_teacher_says(raw, tmp_path):
+    prepare(raw, tmp_path)
+    sft, _ = files_of(tmp_path, "sft")
+    outputs = tmp_path / "outputs.jsonl"
+    scores = {"Good": -1.0, "Standard": -2.0, "Bad": -3.0}
+    lines = [{"id": r["id"], "output": f"says {n}", "label_scores": scores} for n, r in enumerate(sft)]
+    outputs.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    kd, kd_validation = files_of(tmp_path, "kd", outputs)
+    assert [r["teacher_output"] for r in kd] == [f"says {n}" for n in range(len(sft))]
+    assert all(r["teacher_output"] in CREDITMIX.labels for r in kd_validation)
+    dpo, _ = files_of(tmp_path, "dpo", outputs)
+    assert {(r["chosen"], r["rejected"]) for r in dpo} == {("Good", "Standard"), ("Standard", "Good"), ("Bad", "Good")}
+    outputs.write_text(json.dumps(lines[0]) + "\n")
+    with pytest.raises(UserError, match="the teacher's outputs hold nothing for record creditmix-"):
+        files_of(tmp_path, "kd", outputs)
+
+
+def test_null_prompts_hold_no_example(raw, tmp_path):
+    records, _ = prepare(raw, tmp_path)
+    groups = null_prompts(CREDITMIX, records, None)
+    assert {name: len(prompts) for name, prompts in groups.items()} == {
+        "multi_null": 3,
+        "domain_conditional": 20,
+        "pmi": 1,
+    }
+    prompts = {r["prompt"] for r in records}
+    assert not prompts & {p for group in groups.values() for p in group}
+    assert groups == null_prompts(CREDITMIX, records, None)
+    assert null_prompts(CREDITMIX, records, ["?"])["multi_null"] == [CREDITMIX.prompt("?")]
