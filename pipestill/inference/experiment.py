@@ -1,5 +1,6 @@
 """The prediction job of an experiment: all of its runs in one process, since starting one costs seconds."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,33 @@ import torch
 from pipestill.config import PredictionSettings
 from pipestill.cost import CostMeter
 from pipestill.data.null_prompts import null_prompts
-from pipestill.files import fresh_directory, sha256, write_json
+from pipestill.files import SHA256SUMS, fresh_directory, sha256, write_json
 from pipestill.inference.predict import Scorer, predict_run
 from pipestill.inference.row_log import RowLog
-from pipestill.models.hardware import HardwarePlan, apply, plan_for
+from pipestill.models.hardware import HardwarePlan, apply, plan_hardware, probe
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.records import read_jsonl
 from pipestill.tasks import TASKS
+
+
+def prepare_hardware(settings: PredictionSettings, threads: int) -> HardwarePlan:
+    """Plan as the runs were trained, and set torch up accordingly."""
+    plan = plan_hardware(
+        probe(), settings.hardware, adaptation=settings.adaptation, threads=threads, environ=os.environ
+    )
+    apply(plan)
+    return plan
+
+
+def fingerprint(settings: PredictionSettings, plan: HardwarePlan, data: Path, models: list[Path]) -> dict[str, Any]:
+    """What defines predictions; threads are left out, for they change no more than rounding."""
+    return {
+        "settings": settings.model_dump(),
+        "hardware": [plan.device, plan.precision, plan.quantization],
+        "data": sha256(data),
+        "models": [sha256(model / SHA256SUMS) for model in models],
+        "torch": torch.__version__,
+    }
 
 
 def load_run(base: Path, model: Path | None, plan: HardwarePlan) -> tuple[Any, Any]:
@@ -43,19 +64,13 @@ def predict_experiment(
         threads: torch threads.
     """
     task, records = TASKS[settings.task], read_jsonl(records_file)
-    plan = plan_for(settings.hardware, settings.adaptation, threads)
-    apply(plan)
+    plan = prepare_hardware(settings, threads)
     cost = CostMeter(state / "cost.json")
     nulls = null_prompts(task, records, settings.null_inputs)
     with fresh_directory(output) as directory:
         for number, (seed, model_directory) in enumerate(runs.items(), 1):
-            fingerprint = {
-                "settings": settings.model_dump(),
-                "plan": plan.to_json(),
-                "data": sha256(records_file),
-                "model": [sha256(path / "SHA256SUMS") for path in (base, model_directory) if path],
-                "torch": torch.__version__,
-            }
+            models = [path for path in (base, model_directory) if path]
+            log = RowLog(state / f"seed_{seed}.jsonl", fingerprint(settings, plan, records_file, models))
             model, tokenizer = load_run(base, model_directory, plan)
             cost.tokens += predict_run(
                 Scorer(model, tokenizer, task.labels, settings.max_prompt_tokens),
@@ -63,7 +78,7 @@ def predict_experiment(
                 records,
                 nulls,
                 settings.calibration,
-                RowLog(state / f"seed_{seed}.jsonl", fingerprint),
+                log,
                 directory / f"seed_{seed}",
                 f"run {number}/{len(runs)} (seed {seed})",
             )

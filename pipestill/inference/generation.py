@@ -42,7 +42,9 @@ def generate(
             continue
         longest = len(prompts[batch[0]])
         padding = [longest - len(prompts[index]) for index in batch]
-        ids = torch.tensor([[tokenizer.pad_token_id] * pad + list(prompts[i]) for pad, i in zip(padding, batch, strict=True)])
+        ids = torch.tensor(
+            [[tokenizer.pad_token_id] * pad + list(prompts[i]) for pad, i in zip(padding, batch, strict=True)]
+        )
         mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding])
         output = model.generate(
             input_ids=ids.to(model.device),

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import torch
-
 from pipestill.config import PredictionSettings
 from pipestill.cost import CostMeter
-from pipestill.files import sha256, write_json
-from pipestill.inference.experiment import load_run
+from pipestill.files import write_json
+from pipestill.inference.experiment import fingerprint, load_run, prepare_hardware
 from pipestill.inference.generation import generate
 from pipestill.inference.predict import Scorer
 from pipestill.inference.row_log import RowLog
-from pipestill.models.hardware import apply, plan_for
 from pipestill.models.prompts import encode_prompt
 from pipestill.progress import Progress
 from pipestill.records import read_jsonl, write_jsonl
@@ -34,23 +31,16 @@ def write_teacher_outputs(
     """
     task = TASKS[settings.task]
     prompts = {row["id"]: row["input"] for row in read_jsonl(prompts_file)}
-    plan = plan_for(settings.hardware, settings.adaptation, threads)
-    apply(plan)
+    plan = prepare_hardware(settings, threads)
     cost = CostMeter(state / "cost.json")
-    fingerprint = {
-        "settings": settings.model_dump(),
-        "plan": plan.to_json(),
-        "data": sha256(prompts_file),
-        "model": [sha256(path / "SHA256SUMS") for path in (base, model)],
-        "torch": torch.__version__,
-    }
+    work = fingerprint(settings, plan, prompts_file, [base, model])
     teacher, tokenizer = load_run(base, model, plan)
 
-    scores = RowLog(state / "scores.jsonl", fingerprint)
+    scores = RowLog(state / "scores.jsonl", work)
     scorer = Scorer(teacher, tokenizer, task.labels, settings.max_prompt_tokens)
     cost.tokens += scorer.score(prompts, scores, "teacher: ranking labels")
 
-    texts = RowLog(state / "texts.jsonl", fingerprint)
+    texts = RowLog(state / "texts.jsonl", work)
     keys = list(prompts)
     encoded = [encode_prompt(tokenizer, prompts[key], settings.max_prompt_tokens) for key in keys]
     done = {index for index, key in enumerate(keys) if key in texts.rows}
