@@ -172,6 +172,11 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
             f"{directory} does not fit on the GPU, and offloaded weights cannot be trained: use `quantization: nf4`, a "
             "smaller model or a larger GPU"
         )
+    for module in model.modules():
+        # On some CPUs bitsandbytes repacks weights in the first pass without gradients, for good: training that goes on
+        # would have no gradient, merging would read garbage, and layers whose sides are no multiple of 64 fail.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     if "device_map" not in arguments:
         model.to(plan.device)
     tokenizer = load_tokenizer(directory)

@@ -36,15 +36,18 @@ def profile(model: "torch.nn.Module", plan: HardwarePlan | None = None) -> dict[
         "total_parameters": sizes["total"],
         "trainable_parameters": sizes["trainable"],
         "parameter_bytes": dict(sorted(held.items())),
-        "quantised_layers": sum(type(module).__name__ == "Linear4bit" for module in model.modules()),
+        "quantised_layers": sum(map(_is_packed, model.parameters())),
         "optimizer": plan.optimizer if plan else None,
         "estimated_optimizer_bytes": {"adamw_torch": adamw, "adamw_torch_fused": adamw, "paged_adamw_8bit": adamw_8bit},
     }
 
 
+def _is_packed(parameter: "torch.Tensor") -> bool:
+    return type(parameter).__name__ == "Params4bit"  # by name: bitsandbytes is slow to import and may be missing
+
+
 def _numel(parameter: "torch.Tensor") -> int:
-    packed = type(parameter).__name__ == "Params4bit" and parameter.element_size() == 1
-    return parameter.numel() * (2 if packed else 1)
+    return parameter.numel() * parameter.element_size() * 2 if _is_packed(parameter) else parameter.numel()
 
 
 def check_gradients(
@@ -80,14 +83,15 @@ def check_gradients(
         model.train()
         value = loss(model, batch) if loss else model(**batch).loss
         value.backward()
+        value = float(value.detach())
     try:
-        _judge(model, trainable, float(value))
+        _judge(model, trainable, value)
         nonzero = sum(bool(tensor.grad.any()) for tensor in trainable.values())
     finally:
         model.zero_grad(set_to_none=True)
         model.train(was_training)
     return {
-        "loss": float(value),
+        "loss": value,
         "supervised_tokens": supervised,
         "trainable_tensors": len(trainable),
         "nonzero_gradients": nonzero,
