@@ -1,0 +1,62 @@
+"""The command line: `pipestill predict ...`."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pipestill import __version__
+from pipestill.script import run
+from pipestill.tasks import TASKS
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(prog="pipestill", description="Use what the pipeline made.")
+    top.add_argument("--version", action="version", version=f"pipestill {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser(
+        "predict",
+        help="predict one input with an experiment's model, a model directory or a hub model",
+        epilog='example: pipestill predict creditmix_sft --features "Age: 23.0, Occupation: Scientist, ..."',
+    )
+    predict.add_argument("model", help="experiment (creditmix_sft), model directory, or hub repository (owner/name)")
+    predict.add_argument("--features", required=True, metavar="TEXT", help="the input text")
+    predict.add_argument("--seed", type=int, help="run of the experiment (default: the first)")
+    predict.add_argument("--json", action="store_true", help="print JSON for machines, with all scores")
+    predict.add_argument(
+        "--task", choices=TASKS, default=next(iter(TASKS)), help="task of a model that is no experiment"
+    )
+    predict.add_argument(
+        "--calibration",
+        choices=["none", "multi_null", "pmi"],
+        help="prior to subtract (default: the experiment's choice; none for other models)",
+    )
+    predict.add_argument("--revision", help="commit of a hub repository (default: the newest)")
+    predict.add_argument("--results", type=Path, default=Path("results"), help="results directory (default: results)")
+    predict.add_argument("--threads", type=int, default=1, help="torch threads (default: 1)")
+    predict.set_defaults(command=_predict)
+    return top
+
+
+def _predict(args: argparse.Namespace) -> None:
+    from pipestill.inference.by_hand import find_target, predict_text
+
+    target = find_target(args.model, args.results, args.seed, args.task, args.calibration, args.revision)
+    answer = predict_text(target, args.features, args.threads)
+    if args.json:
+        print(json.dumps(answer, ensure_ascii=False))
+        return
+    print(f"{answer['prediction']}  (margin {answer['top2_margin']:.2f}, calibration {answer['calibration']})")
+    for label, probability in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
+        print(f"  {label:<12} {probability:.3f}")
+
+
+def main() -> None:
+    """Run a command."""
+    args = parser().parse_args()
+    run(lambda: args.command(args))
+
+
+if __name__ == "__main__":
+    main()

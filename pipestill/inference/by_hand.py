@@ -1,0 +1,199 @@
+"""Predictions by hand: an experiment, a model directory or a hub repository, and one input text."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipestill import experiments
+from pipestill.config import BaseModelConfig, HardwareConfig, PredictionSettings, TrainingConfig, check
+from pipestill.errors import UserError
+from pipestill.files import SHA256SUMS, read_json, sha256
+from pipestill.tasks import TASKS
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+MODEL_ROOTS = ("{results}/models", "resources/models")  # where the base of a trained model directory is looked for
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model to predict with.
+
+    Attributes:
+        name: what the user called it.
+        base: directory of the base model.
+        model: directory of the trained model, if it is one.
+        calibration: name of the calibration in use.
+        prior: the prior of each label, where it was fitted in the experiment; none: to be measured.
+        settings: what a prediction job of the model would be told.
+    """
+
+    name: str
+    base: Path
+    model: Path | None
+    calibration: str
+    prior: dict[str, float] | None
+    settings: PredictionSettings
+
+
+def find_target(
+    name: str, results: Path, seed: int | None, task: str, calibration: str | None, revision: str | None
+) -> Target:
+    """What ``name`` stands for.
+
+    Args:
+        name: an experiment (``creditmix_sft``), a model directory, or a repository of the hub.
+        results: directory of the results tree.
+        seed: which run of an experiment; the first when none.
+        task: the task, for models that are not experiments.
+        calibration: ``none``, ``multi_null`` or ``pmi``; none: the experiment's, or no calibration.
+        revision: commit of a hub repository; the newest when none.
+
+    Raises:
+        UserError: there is no such thing; the message lists what there is.
+    """
+    if (results / name / "predictions").is_dir():
+        return _experiment(name, results, seed, calibration)
+    if Path(name).is_dir():
+        return _directory(name, Path(name), results, task, calibration)
+    if HUB_ID.fullmatch(name) and not name.startswith(("results/", "resources/")):
+        return _directory(name, _from_hub(name, results, revision), results, task, calibration)
+    known = ", ".join(sorted(path.parent.name for path in results.glob("*/predictions"))) or "none yet"
+    raise UserError(
+        f"`{name}` is no experiment under {results} (there are: {known}), no model directory and no hub repository"
+    )
+
+
+def _experiment(name: str, results: Path, seed: int | None, calibration: str | None) -> Target:
+    listing = results / "config.yaml"
+    if not listing.is_file():
+        raise UserError(f"{listing} does not exist: run `snakemake --cores 1 {listing}` first")
+    config = check(yaml.safe_load(listing.read_text(encoding="utf-8")))
+    study, _, method = name.rpartition("_")
+    runs = sorted(int(path.name.removeprefix("seed_")) for path in (results / name / "predictions").glob("seed_*"))
+    seed = runs[0] if seed is None else seed
+    if seed not in runs:
+        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, runs))}")
+    if study not in config.studies:
+        raise UserError(f"{listing} defines no study `{study}`: run the pipeline with the configuration of `{name}`")
+    trained = results / name / f"seed_{seed}" / "model"
+    if method == "teacher":
+        trained = results / "teachers" / study / "model"
+    fitted = read_json(results / name / "predictions" / f"seed_{seed}" / "calibration.json")
+    calibration = calibration or fitted["chosen"]
+    return Target(
+        name,
+        results / "models" / experiments.base_model(config, study, method),
+        None if method == "base" else trained,
+        calibration,
+        fitted["priors"][calibration],
+        PredictionSettings(**experiments.prediction_settings(config, study, method, code="by hand")),
+    )
+
+
+def _directory(name: str, directory: Path, results: Path, task: str, calibration: str | None) -> Target:
+    from pipestill.models.lineage import LINEAGE, read_lineage
+
+    training, hardware, base, model = TrainingConfig(), HardwareConfig(), directory, None
+    if (directory / LINEAGE).is_file():
+        settings = read_json(directory / "training.json")
+        training = TrainingConfig.model_validate(settings["training"])
+        hardware = HardwareConfig.model_validate(settings["hardware"])
+        base, model = _base_of(directory, read_lineage(directory)["base_model"]["sha256sums"], results), directory
+    return Target(
+        name,
+        base,
+        model,
+        calibration or "none",
+        None,
+        PredictionSettings(
+            task=task,
+            calibration=calibration or "none",
+            null_inputs=None,
+            max_prompt_tokens=training.max_length - TASKS[task].max_new_tokens,
+            adaptation=training.adaptation,
+            hardware=hardware,
+            code="by hand",
+        ),
+    )
+
+
+def _base_of(directory: Path, digest: str, results: Path) -> Path:
+    roots = [Path(root.format(results=results)) for root in MODEL_ROOTS]
+    for root in roots:
+        for listing in sorted(root.glob(f"*/{SHA256SUMS}")):
+            if sha256(listing) == digest:
+                return listing.parent
+    raise UserError(
+        f"the base model that {directory} was trained on is not in {' or '.join(map(str, roots))}; make it first"
+    )
+
+
+def _from_hub(repo: str, results: Path, revision: str | None) -> Path:
+    from pipestill.models.provide import provide_base_model
+
+    revision = revision or _newest_revision(repo)
+    directory = results / "models" / f"{repo.replace('/', '--')}-{revision[:8]}"
+    if not directory.is_dir():
+        provide_base_model(BaseModelConfig(source="hub", repo=repo, revision=revision), directory)
+    return directory
+
+
+def _newest_revision(repo: str) -> str:
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        return HfApi().model_info(repo).sha
+    except RepositoryNotFoundError:
+        raise UserError(
+            f"the hub has no repository `{repo}`, or it is private: correct the name or set HF_TOKEN"
+        ) from None
+    except (OfflineModeIsEnabled, httpx2.HTTPError) as error:
+        raise UserError(
+            f"the hub cannot be asked for the newest revision of `{repo}` ({type(error).__name__}): "
+            "name a downloaded one with --revision, or use a model directory"
+        ) from None
+
+
+def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
+    """Rank the labels for one input text; the fields are those of the published service's response."""
+    import numpy as np
+
+    from pipestill.inference.calibration import calibrate, mean_score
+    from pipestill.inference.experiment import load_run, prepare_hardware
+    from pipestill.inference.ranking import score_all_labels
+    from pipestill.models.prompts import encode_label, encode_prompt
+
+    task = TASKS[target.settings.task]
+    model, tokenizer = load_run(target.base, target.model, prepare_hardware(target.settings, threads))
+
+    def score(prompts: list[str]) -> np.ndarray:
+        encoded = [encode_prompt(tokenizer, prompt, target.settings.max_prompt_tokens) for prompt in prompts]
+        return score_all_labels(model, encoded, [encode_label(tokenizer, label) for label in task.labels]).mean_log_prob
+
+    nulls = {"multi_null": [task.prompt(null) for null in task.null_inputs], "pmi": [task.premise]}
+    prior = np.zeros(len(task.labels))
+    if target.prior is not None:
+        prior = np.array([target.prior[label] for label in task.labels])
+    elif target.calibration != "none":
+        prior = mean_score(score(nulls[target.calibration]))
+    raw = score([task.prompt(text)])
+    result = calibrate(raw, prior)
+
+    def by_label(values: np.ndarray) -> dict[str, float]:
+        return dict(zip(task.labels, map(float, values), strict=True))
+
+    return {
+        "model_name": target.name,
+        "prediction": task.labels[result.predictions[0]],
+        "scores": by_label(result.scores[0]),
+        "raw_scores": by_label(raw[0]),
+        "prior": by_label(prior),
+        "probabilities": by_label(result.probabilities[0]),
+        "top2_margin": float(result.margins[0]),
+        "calibration": target.calibration,
+    }
