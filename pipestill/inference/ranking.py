@@ -1,0 +1,236 @@
+"""Label ranking: how likely a causal model finds each label behind a prompt, in one forward pass per batch.
+
+A batch row is ``[prompt | proper prefixes of the labels]``. Prompts are padded on the left, so that the positions whose
+logits are needed stand in the same last columns of every row; a 4-D mask lets each trie node see its prompt and its
+ancestors only. What all prompts begin with is read once, and its keys and values are lent to every batch.
+"""
+
+import inspect
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import DynamicCache
+
+from pipestill.errors import UserError
+from pipestill.inference.label_trie import LabelTrie, Tokens, build_trie, layout
+
+MIN_PREFIX = 8  # tokens; copying a shorter shared prefix into every batch costs as much as reading it
+MAX_LOGIT_ROWS = 1024  # bounds the memory of the logits, which the token budget knows nothing of
+CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192  # budget per batch; on a CPU larger batches only add padding
+MASKS = {"sdpa": "bool", "eager": "additive"}  # attention implementations that take any 4-D mask
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """Scores of examples, in the order of their prompts.
+
+    Attributes:
+        mean_log_prob: ``[examples, labels]`` float64, log-probability of the label's tokens divided by their number
+            (natural log).
+        label_mass: ``[examples]`` float64, probability that the first token is one that a label begins with.
+    """
+
+    mean_log_prob: np.ndarray
+    label_mass: np.ndarray
+
+
+class SharedPrefix(DynamicCache):
+    """Keys and values of the common prefix. Once ``frozen``, they are lent to a batch and nothing is added."""
+
+    frozen = False
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any):
+        """Keys and values that a layer attends to, ``[batch, heads, prefix + new, head_dim]`` each."""
+        if not self.frozen:
+            return super().update(key_states, value_states, layer_idx, *args, **kwargs)
+        layer, batch = self.layers[layer_idx], len(key_states)
+        return (
+            torch.cat([layer.keys.expand(batch, -1, -1, -1), key_states], dim=-2),
+            torch.cat([layer.values.expand(batch, -1, -1, -1), value_states], dim=-2),
+        )
+
+
+def score_all_labels(
+    model: torch.nn.Module,
+    prompts: Tokens,
+    labels: Tokens,
+    *,
+    token_budget: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> LabelScores:
+    """Scores of all ``prompts`` at once; see :func:`score_labels`.
+
+    Args:
+        progress: called with the number of examples of each finished batch.
+    """
+    mean_log_prob, label_mass = np.empty((len(prompts), len(labels))), np.empty(len(prompts))
+    for indices, scores in score_labels(model, prompts, labels, token_budget=token_budget):
+        mean_log_prob[indices], label_mass[indices] = scores.mean_log_prob, scores.label_mass
+        if progress:
+            progress(len(indices))
+    return LabelScores(mean_log_prob, label_mass)
+
+
+def score_labels(
+    model: torch.nn.Module,
+    prompts: Tokens,
+    labels: Tokens,
+    *,
+    token_budget: int | None = None,
+    done: Container[int] = frozenset(),
+) -> Iterator[tuple[list[int], LabelScores]]:
+    """Score ``labels`` behind each prompt, batch by batch, longest prompts first.
+
+    Args:
+        model: a transformers causal model (or peft or quantised one) with ``sdpa`` or ``eager`` attention; it is put
+            into eval mode.
+        prompts: token ids of each prompt, chat template included.
+        labels: token ids of each label.
+        token_budget: tokens per batch, padding included; those of the common prefix, of which a batch needs keys and
+            values only, count a quarter. A batch has one example at least. After an out-of-memory error of the
+            accelerator the batch is halved, tried again, and later ones are no larger. Default: by device.
+        done: indices of prompts that an earlier process has finished. Batches are composed as if nothing were, so
+            that a resumed run gives the same bits as one that was not stopped.
+
+    Returns:
+        Iterator over (indices of the batch's prompts, their scores).
+
+    Raises:
+        UserError: a prompt or label is empty, two labels are the same, a prompt is too long for the model, the model
+            cannot be given such a mask, its output is not finite, or one example does not fit in memory.
+    """
+    trie = build_trie(labels)
+    check_prompts(model, prompts, trie)
+    model.eval()
+    default = CPU_TOKENS if _input_device(model).type == "cpu" else ACCELERATOR_TOKENS
+    return _score_labels(model, prompts, trie, token_budget or default, done)
+
+
+def _score_labels(
+    model: torch.nn.Module, prompts: Tokens, trie: LabelTrie, token_budget: int, done: Container[int]
+) -> Iterator[tuple[list[int], LabelScores]]:
+    shared = common_prefix_length(prompts)
+    cache = read_prefix(model, prompts[0][:shared]) if shared >= MIN_PREFIX else None
+    shared = shared if cache else 0
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+    start = 0
+    while start < len(order):
+        width = len(prompts[order[start]]) - shared + len(trie.tokens) + shared // 4
+        size = max(1, min(token_budget // width, MAX_LOGIT_ROWS // (1 + len(trie.tokens))))
+        batch = order[start : start + size]
+        wanted = [row for row, index in enumerate(batch) if index not in done]
+        if wanted:
+            try:
+                scores = score_batch(model, [prompts[index][shared:] for index in batch], trie, shared, cache)
+            except torch.OutOfMemoryError:
+                scores = None  # try again outside of this block, where the failed pass no longer holds its tensors
+            if scores is None:
+                if len(batch) == 1:
+                    raise UserError(
+                        f"prompt {batch[0]} ({len(prompts[batch[0]])} tokens) does not fit in the accelerator's "
+                        "memory: shorten it or use a smaller or quantised model"
+                    )
+                torch.cuda.empty_cache()
+                token_budget = len(batch) // 2 * width
+                continue
+            if not np.isfinite(scores.mean_log_prob).all():
+                raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
+            indices = [batch[row] for row in wanted]
+            yield indices, LabelScores(scores.mean_log_prob[wanted], scores.label_mass[wanted])
+        start += len(batch)
+
+
+def check_prompts(model: torch.nn.Module, prompts: Tokens, trie: LabelTrie) -> None:
+    """Raise :class:`UserError` if ``model`` cannot score ``prompts`` exactly."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    accepted = inspect.signature(inner.forward).parameters
+    if not {"position_ids", "past_key_values", "logits_to_keep"} <= set(accepted):
+        raise UserError(
+            f"{type(inner).__name__} takes no position_ids, past_key_values and logits_to_keep: "
+            "label ranking needs a causal model with standard attention"
+        )
+    config = inner.config.get_text_config(decoder=True)
+    if config._attn_implementation not in MASKS:
+        raise UserError(
+            f"label ranking cannot mask {config._attn_implementation!r} attention: load the model with "
+            f"attn_implementation set to {' or '.join(map(repr, MASKS))}"
+        )
+    limits = [getattr(config, name, None) for name in ("max_position_embeddings", "sliding_window")]
+    limit = min((limit for limit in limits if limit), default=None)
+    depth = 1 + max(trie.depths, default=-1)
+    for index, prompt in enumerate(prompts):
+        if len(prompt) == 0:
+            raise UserError(f"prompt {index} has no tokens: a label is ranked behind at least one")
+        if limit and len(prompt) + depth > limit:
+            raise UserError(
+                f"prompt {index} has {len(prompt)} tokens and the longest label {depth + 1}, but the model reads at "
+                f"most {limit}: shorten the prompt"
+            )
+
+
+def common_prefix_length(prompts: Tokens) -> int:
+    """Length of what all prompts begin with; at least the last token of each is left out, for it predicts the label.
+
+    0 for a single prompt, which shares nothing.
+    """
+    if len(prompts) < 2:
+        return 0
+    lowest, highest = min(prompts, key=tuple), max(prompts, key=tuple)  # in this order the two that differ earliest
+    limit = min(map(len, prompts)) - 1
+    return next((i for i in range(limit) if lowest[i] != highest[i]), limit)
+
+
+@torch.inference_mode()
+def read_prefix(model: torch.nn.Module, prefix: Sequence[int]) -> SharedPrefix:
+    """Keys and values of ``prefix``, ready to be lent."""
+    cache = SharedPrefix()
+    ids = torch.tensor([list(prefix)], device=_input_device(model))
+    model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    cache.frozen = True
+    return cache
+
+
+@torch.inference_mode()
+def score_batch(
+    model: torch.nn.Module, prompts: Tokens, trie: LabelTrie, shared: int = 0, cache: SharedPrefix | None = None
+) -> LabelScores:
+    """Scores of one batch in one forward pass; ``prompts`` come without their ``shared`` first tokens."""
+    device = _input_device(model)
+    ids, positions, visible = layout(prompts, trie, shared)
+    output = model(
+        input_ids=ids.to(device),
+        position_ids=positions.to(device),
+        attention_mask=_as_mask(visible.to(device), model),
+        past_key_values=cache,
+        use_cache=cache is not None,
+        logits_to_keep=1 + len(trie.tokens),
+    )
+    edges = _edge_log_probs(output.logits, trie)
+    mean_log_prob = np.stack([edges[:, list(path)].mean(axis=1) for path in trie.paths], axis=1)
+    return LabelScores(mean_log_prob, np.exp(edges[:, : trie.first_edges]).sum(axis=1))
+
+
+def _as_mask(visible: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:
+    """The mask in the form that the model's attention takes: boolean, or added to the attention scores."""
+    if MASKS[model.config.get_text_config(decoder=True)._attn_implementation] == "bool":
+        return visible
+    dtype = model.get_input_embeddings().weight.dtype
+    return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, torch.finfo(dtype).min)
+
+
+def _edge_log_probs(logits: torch.Tensor, trie: LabelTrie) -> np.ndarray:
+    """Log-probability of every edge, ``[batch, edges]`` float64, from ``logits`` ``[batch, nodes, vocab]``."""
+    columns, dtype = [], torch.promote_types(logits.dtype, torch.float32)
+    for node in range(logits.shape[1]):  # one node at a time: the wide copy stays small
+        tokens = [token for parent, token in trie.edges if parent == node]
+        row = logits[:, node].to(dtype)
+        columns.append(row[:, tokens] - row.logsumexp(dim=-1, keepdim=True))
+    return torch.cat(columns, dim=1).cpu().double().numpy()
+
+
+def _input_device(model: torch.nn.Module) -> torch.device:
+    device = model.get_input_embeddings().weight.device
+    return torch.device("cpu") if device.type == "meta" else device  # offloaded: accelerate moves the inputs
