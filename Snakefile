@@ -19,9 +19,13 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
+localrules:
+    all,
+    resolved_config,
+
+
 rule all:
     default_target: True
-    localrule: True
     input:
         "<results>/report/index.html",
         [f"<results>/{study}_{method}/eval.json" for study, method in EXPERIMENTS],

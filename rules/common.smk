@@ -4,6 +4,8 @@ No rules here. Every parameter holds exactly the settings that its job uses, and
 so that a change re-runs what it concerns and nothing else.
 """
 
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -25,9 +27,9 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-SCRIPTS = ROOT / "workflow_scripts"
-# The environment that runs Snakemake has what a rule needs, unless conda makes one for it.
-PYTHON = "python" if any(str(m) == "conda" for m in workflow.deployment_settings.deployment_method) else sys.executable
+# `python` is the one that runs Snakemake, activated or not, unless conda makes an environment for the rule.
+if not any(str(method) == "conda" for method in workflow.deployment_settings.deployment_method):
+    shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 EXPERIMENTS = experiments.experiments(CONFIG)
 GPU = int(CONFIG.hardware.device in ("cuda", "xpu"))  # GPUs that a job which runs a model asks for
 
@@ -39,6 +41,11 @@ wildcard_constraints:
     method="|".join([*METHODS, "teacher"]),
     file="|".join(FORMATS),
     seed=r"\d+",
+
+
+def script(name):
+    """Path of a workflow script, relative to the working directory."""
+    return os.path.relpath(ROOT / "workflow_scripts" / f"{name}.py")
 
 
 def task_of(wildcards):
@@ -57,10 +64,19 @@ def local_digest(wildcards):
     return sha256(path) if path and Path(path).is_file() else None
 
 
+def model_source(wildcards):
+    """JSON that says where a base model comes from; shipped models are found from any working directory."""
+    model = CONFIG.models[wildcards.model]
+    if model.path and not Path(model.path).exists() and (ROOT / model.path).exists():
+        model = model.model_copy(update={"path": str(ROOT / model.path)})
+    return model.model_dump_json()
+
+
 def model_identity(wildcards):
     """Digest of a local base model's list of checksums, so that a changed model is taken again."""
-    listing = Path(CONFIG.models[wildcards.model].path or "") / "SHA256SUMS"
-    return sha256(listing) if listing.is_file() else None
+    path = CONFIG.models[wildcards.model].path
+    listings = [directory / path / "SHA256SUMS" for directory in (Path(), ROOT)] if path else []
+    return next((sha256(listing) for listing in listings if listing.is_file()), None)
 
 
 def base_model(wildcards, method=None):

@@ -21,12 +21,12 @@ rule download:
         mem_mb=1000,
         runtime="2h",
     params:
+        script=script("download"),
         source=data_source,
         local=local_digest,
         code=lambda wildcards: code_digest("download", f"pipestill.tasks.{wildcards.task}"),
     shell:
-        "{PYTHON} {SCRIPTS}/download.py --task {wildcards.task} --source {params.source:q} "
-        "--output {output} > {log} 2>&1"
+        "python {params.script} --task {wildcards.task} --source {params.source:q} " "--output {output} > {log} 2>&1"
 
 
 rule records:
@@ -47,11 +47,12 @@ rule records:
         mem_mb=2000,
         runtime="30m",
     params:
+        script=script("records"),
         splits=lambda wildcards: CONFIG.tasks[wildcards.task].splits.model_dump_json(),
         max_bad_share=lambda wildcards: CONFIG.tasks[wildcards.task].max_bad_share,
         code=lambda wildcards: code_digest("records", f"pipestill.tasks.{wildcards.task}"),
     shell:
-        "{PYTHON} {SCRIPTS}/records.py --task {wildcards.task} --splits {params.splits:q} "
+        "python {params.script} --task {wildcards.task} --splits {params.splits:q} "
         "--max-bad-share {params.max_bad_share} --raw {input} --records {output.records} "
         "--manifest {output.manifest} > {log} 2>&1"
 
@@ -73,10 +74,11 @@ rule crop:
         mem_mb=2000,
         runtime="30m",
     params:
+        script=script("crop"),
         max_chars=lambda wildcards: CONFIG.tasks[wildcards.task].max_chars,
         code=lambda wildcards: code_digest("crop", f"pipestill.tasks.{wildcards.task}"),
     shell:
-        "{PYTHON} {SCRIPTS}/crop.py --task {wildcards.task} --max-chars {params.max_chars} --records {input} "
+        "python {params.script} --task {wildcards.task} --max-chars {params.max_chars} --records {input} "
         "--output {output} > {log} 2>&1"
 
 
@@ -99,12 +101,13 @@ rule balance:
         mem_mb=2000,
         runtime="30m",
     params:
+        script=script("balance"),
         task=task_of,
         outputs=lambda wildcards, input: f"--outputs {input.outputs}" if input.outputs else "",
         per_class=per_class,
         seed=lambda wildcards: CONFIG.tasks[task_of(wildcards)].splits.seed,
         code=lambda wildcards: code_digest("balance", f"pipestill.tasks.{task_of(wildcards)}"),
     shell:
-        "{PYTHON} {SCRIPTS}/balance.py --task {params.task} --format {wildcards.file} --records {input.records} "
+        "python {params.script} --task {params.task} --format {wildcards.file} --records {input.records} "
         "{params.outputs} {params.per_class} --seed {params.seed} --train {output.train} "
         "--validation {output.validation} > {log} 2>&1"

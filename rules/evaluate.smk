@@ -27,10 +27,11 @@ rule evaluate:
         mem_mb=1000,
         runtime="30m",
     params:
+        script=script("evaluate"),
         experiment=experiment,
         models=lambda wildcards, input: f"--models {input.models} --costs {input.costs}" if input.models else "",
         code=code_digest("evaluate"),
     shell:
-        "{PYTHON} {SCRIPTS}/evaluate.py --experiment {params.experiment:q} --predictions {input.predictions} "
+        "python {params.script} --experiment {params.experiment:q} --predictions {input.predictions} "
         "{params.models} --base {input.base} --data {input.data} --output {output.evaluation} "
         "--card {output.card} > {log} 2>&1"

@@ -20,9 +20,9 @@ rule base_model:
         mem_mb=4000,
         runtime="4h",
     params:
-        model=lambda wildcards: CONFIG.models[wildcards.model].model_dump_json(),
+        script=script("base_model"),
+        model=model_source,
         identity=model_identity,
         code=code_digest("base_model"),
     shell:
-        "{PYTHON} {SCRIPTS}/base_model.py --name {wildcards.model} --model {params.model:q} "
-        "--output {output} > {log} 2>&1"
+        "python {params.script} --name {wildcards.model} --model {params.model:q} " "--output {output} > {log} 2>&1"

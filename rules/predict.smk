@@ -25,11 +25,12 @@ rule predict:
         runtime="4h",
         gpu=GPU,
     params:
+        script=script("predict"),
         settings=prediction_settings("predict"),
         seeds=seeds,
         models=lambda wildcards, input: f"--models {input.models}" if input.models else "",
         state=lambda wildcards, output: f"{output}.state",
     shell:
-        "{PYTHON} {SCRIPTS}/predict.py --settings {params.settings:q} --records {input.records} --base {input.base} "
+        "python {params.script} --settings {params.settings:q} --records {input.records} --base {input.base} "
         "--seeds {params.seeds} {params.models} --state {params.state} --output {output} "
         "--threads {threads} > {log} 2>&1"

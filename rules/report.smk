@@ -7,7 +7,6 @@ Goes out: results/report/: index.html, summary.{csv,md,tex}, comparisons.csv, fi
 
 rule resolved_config:
     """Write the merged and checked configuration of this run."""
-    localrule: True
     output:
         "<results>/config.yaml",
     log:
@@ -21,10 +20,11 @@ rule resolved_config:
         mem_mb=500,
         runtime="5m",
     params:
+        script=script("resolved_config"),
         config=CONFIG.model_dump_json(exclude_unset=False),
         code=code_digest("resolved_config"),
     shell:
-        "{PYTHON} {SCRIPTS}/resolved_config.py --config {params.config:q} --output {output} > {log} 2>&1"
+        "python {params.script} --config {params.config:q} --output {output} > {log} 2>&1"
 
 
 rule report:
@@ -70,8 +70,9 @@ rule report:
         mem_mb=2000,
         runtime="30m",
     params:
+        script=script("report"),
         directory=lambda wildcards, output: str(Path(output.page).parent),
         code=code_digest("report"),
     shell:
-        "{PYTHON} {SCRIPTS}/report.py --evals {input.evaluations} --config {input.config} "
+        "python {params.script} --evals {input.evaluations} --config {input.config} "
         "--output-dir {params.directory} > {log} 2>&1"

@@ -26,12 +26,13 @@ rule train_teacher:
         runtime="8h",
         gpu=GPU,
     params:
+        script=script("train"),
         settings=training_settings,
         seed=lambda wildcards: experiments.seeds(CONFIG, wildcards.study, "teacher")[0],
         state=lambda wildcards, output: f"{output.model}.state",
         code=code_digest("train"),
     shell:
-        "{PYTHON} {SCRIPTS}/train.py --settings {params.settings:q} --data {input.data} "
+        "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "
         "--state {params.state} --output {output.model} --cost {output.cost} > {log} 2>&1"
 
@@ -57,9 +58,10 @@ rule teacher_outputs:
         runtime="4h",
         gpu=GPU,
     params:
+        script=script("teacher_outputs"),
         settings=prediction_settings("teacher_outputs"),
         state=lambda wildcards, output: f"{output.outputs}.state",
     shell:
-        "{PYTHON} {SCRIPTS}/teacher_outputs.py --settings {params.settings:q} --prompts {input.prompts} "
+        "python {params.script} --settings {params.settings:q} --prompts {input.prompts} "
         "--base {input.base} --model {input.model} --state {params.state} --output {output.outputs} "
         "--cost {output.cost} --threads {threads} > {log} 2>&1"

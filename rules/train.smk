@@ -27,11 +27,12 @@ rule train:
         runtime="8h",
         gpu=GPU,
     params:
+        script=script("train"),
         settings=training_settings,
         init=lambda wildcards, input: f"--init {input.start}" if input.start else "",
         state=lambda wildcards, output: f"{output.model}.state",
         code=code_digest("train"),
     shell:
-        "{PYTHON} {SCRIPTS}/train.py --settings {params.settings:q} --data {input.data} "
+        "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} {params.init} --seed {wildcards.seed} "
         "--threads {threads} --state {params.state} --output {output.model} --cost {output.cost} > {log} 2>&1"

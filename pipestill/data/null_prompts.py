@@ -8,7 +8,9 @@ from pipestill.tasks import Task
 BAGS = 20  # of domain-conditional calibration (Fei et al. 2023)
 
 
-def null_prompts(task: Task, records: list[Record], null_inputs: list[str] | None, seed: int = 0) -> dict[str, list[str]]:
+def null_prompts(
+    task: Task, records: list[Record], null_inputs: list[str] | None, seed: int = 0
+) -> dict[str, list[str]]:
     """The prompts of each calibration: ``multi_null``, ``domain_conditional`` and ``pmi``.
 
     Args:

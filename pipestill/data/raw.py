@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipestill.errors import UserError
 from pipestill.tasks import BadRow
 
 _DECODER = json.JSONDecoder()
@@ -15,7 +16,12 @@ _SEPARATORS = re.compile(r"[\s,]*")
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     """Rows of ``path`` with their line numbers; a row that cannot be read is given as a :class:`BadRow`."""
-    text = Path(path).read_text(encoding="utf-8-sig")
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}): convert it") from None
     rows = _of_list(text) if text.lstrip().startswith("[") else _of_lines(text)
     for line, row in rows:
         yield line, row if isinstance(row, dict | BadRow) else BadRow("not a JSON object")
