@@ -188,7 +188,7 @@ def _quantization(probe: Probe, device: str, asked: str, adaptation: str, notes:
         reason = "bitsandbytes is not installed"
     else:
         if device == "cpu":
-            notes.append("4-bit base weights on a CPU save memory, but are slow: they are unpacked in every pass")
+            notes.append("4-bit base weights on a CPU save memory, not time: they are unpacked in every pass")
         return "nf4"
     notes.append(f"quantization is `{asked}`, but {reason}: base weights stay unquantised")
     return "none"

@@ -1,6 +1,7 @@
 """Where a trained model's weights come from: its base model, and the trained models that were merged into it first."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pipestill.files import SHA256SUMS, read_json, sha256, verify_sha256sums
 
 LINEAGE = "lineage.json"
 ADAPTER = "adapter_config.json"
+ANNOUNCED_BYTES = 2**30  # checking takes seconds beyond this: say so
 
 
 def make_lineage(directory: Path, base_dir: Path, init: Path | None = None) -> dict[str, Any]:
@@ -38,6 +40,14 @@ def is_adapter(directory: Path) -> bool:
     return (Path(directory) / ADAPTER).is_file()
 
 
+def verify(directory: Path) -> str:
+    """Check a model directory's checksums; returns the digest of its ``SHA256SUMS``, which is its identity."""
+    size = sum(path.stat().st_size for path in Path(directory).glob("*.safetensors"))
+    if size > ANNOUNCED_BYTES:
+        print(f"checking {size / 2**30:.1f} GiB of {directory}", file=sys.stderr)
+    return verify_sha256sums(directory)
+
+
 def resolve(model_dir: Path, base_dir: Path) -> tuple[Path, list[Path]]:
     """What ``model_dir`` is made of: the directory of its full weights, and the adapters to apply to them in order.
 
@@ -49,7 +59,7 @@ def resolve(model_dir: Path, base_dir: Path) -> tuple[Path, list[Path]]:
     model_dir = Path(model_dir)
     if not model_dir.is_dir():
         raise UserError(f"{model_dir} does not exist: train the model first")
-    verify_sha256sums(model_dir)
+    verify(model_dir)
     adapters: list[Path] = []
     if not is_adapter(model_dir):
         return model_dir, adapters
@@ -68,5 +78,5 @@ def resolve(model_dir: Path, base_dir: Path) -> tuple[Path, list[Path]]:
 def _check(ancestor: Path, digest: str, model_dir: Path) -> None:
     if not ancestor.is_dir():
         raise UserError(f"{model_dir} was trained on {ancestor}, which is missing: make it and train this again")
-    if verify_sha256sums(ancestor) != digest:
+    if verify(ancestor) != digest:
         raise UserError(f"{model_dir} was trained on another version of {ancestor}: train it again")

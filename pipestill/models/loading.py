@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipestill.errors import UserError
-from pipestill.files import verify_sha256sums
 from pipestill.models.hardware import HardwarePlan
-from pipestill.models.lineage import resolve
+from pipestill.models.lineage import resolve, verify
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-ANNOUNCED_BYTES = 2**30  # hashing takes a second or more beyond this: say so
 
 logger = logging.getLogger(__name__)
 
@@ -101,13 +98,9 @@ def load_trained_model(
 
 def check_directory(directory: Path) -> str:
     """Check the weights' format and the checksums of a model directory; returns the digest of its ``SHA256SUMS``."""
-    directory = Path(directory)
     _need_directory(directory)
-    check_weights(directory)
-    size = sum(path.stat().st_size for path in directory.glob("*.safetensors"))
-    if size > ANNOUNCED_BYTES:
-        print(f"checking {size / 2**30:.1f} GiB of {directory}", file=sys.stderr)
-    return verify_sha256sums(directory)
+    check_weights(Path(directory))
+    return verify(directory)
 
 
 def check_weights(directory: Path) -> None:
@@ -145,6 +138,8 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
     if plan.quantization == "nf4":
         from transformers import BitsAndBytesConfig
 
+        logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # of an optional download
+
         arguments["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -152,8 +147,6 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
             bnb_4bit_compute_dtype=dtypes[plan.precision],
         )
         arguments["device_map"] = {"": plan.device}
-        if plan.device == "cpu":  # it warns about an optional download on every first use
-            logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     if plan.offload_folder:
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
     try:
@@ -173,8 +166,8 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
             "smaller model or a larger GPU"
         )
     for module in model.modules():
-        # On some CPUs bitsandbytes repacks weights in the first pass without gradients, for good: training that goes on
-        # would have no gradient, merging would read garbage, and layers whose sides are no multiple of 64 fail.
+        # On processors with avx512_bf16, bitsandbytes repacks weights in the first pass in eval mode, for good: then
+        # training that goes on after an evaluation fails, and so do layers with inputs that are no multiple of 64.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     if "device_map" not in arguments:

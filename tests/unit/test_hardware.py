@@ -49,7 +49,7 @@ FUSED, PLAIN, PAGED = "adamw_torch_fused", "adamw_torch", "paged_adamw_8bit"
         (CPU_BF16, "full", {"precision": "bf16"}, "cpu", "bf16", "fp32", "none", FUSED, None),
         (CPU, "lora", {"precision": "bf16"}, "cpu", "fp32", "fp32", "none", FUSED, "avx512_bf16"),
         (CPU_BF16, "lora", {"precision": "fp16"}, "cpu", "fp32", "fp32", "none", FUSED, "precision `fp16`"),
-        (CPU, "lora", {"quantization": "nf4"}, "cpu", "fp32", "fp32", "nf4", FUSED, "slow"),
+        (CPU, "lora", {"quantization": "nf4"}, "cpu", "fp32", "fp32", "nf4", FUSED, "not time"),
         (CPU, "full", {"quantization": "nf4"}, "cpu", "fp32", "fp32", "none", FUSED, "full fine-tuning"),
         (Probe(), "lora", {"quantization": "nf4"}, "cpu", "fp32", "fp32", "none", FUSED, "not installed"),
         (CPU, "lora", {"device": "cuda"}, "cpu", "fp32", "fp32", "none", FUSED, "device `cuda`"),

@@ -132,6 +132,14 @@ def test_damage_names_the_file(tmp_path, base):
         load_base_model(damaged, CPU)
 
 
+def test_long_checks_are_announced(base, monkeypatch, capsys):
+    load_base_model(base, CPU)
+    assert "checking" not in capsys.readouterr().err
+    monkeypatch.setattr("pipestill.models.lineage.ANNOUNCED_BYTES", 1000)
+    load_base_model(base, CPU)
+    assert f"GiB of {base}" in capsys.readouterr().err
+
+
 def test_other_architecture_is_refused(tmp_path, base):
     other = tmp_path / "other"
     shutil.copytree(base, other)
