@@ -1,0 +1,62 @@
+"""What an experiment cost: the costs that its jobs measured themselves, per run, and how large the model is."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipestill.errors import UserError
+from pipestill.files import read_json
+
+KEYS = ("wall_s", "cpu_s", "peak_memory_mb", "gpu_memory_mb", "tokens")
+PEAKS = ("peak_memory_mb", "gpu_memory_mb")
+
+
+def read_cost(path: Path) -> dict[str, float | None]:
+    """A job's ``cost.json``: seconds, MB (10^6 bytes) and tokens; ``None`` for what the job could not measure."""
+    content = read_json(path)
+    if not isinstance(content, dict) or not set(KEYS) <= set(content):
+        raise UserError(f"{path} is not the cost of a job, it must give {', '.join(KEYS)}: run the job again")
+    return content
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def train_cost(costs: Sequence[Mapping[str, float | None]]) -> dict[str, float | None] | None:
+    """Mean over the runs of their training jobs, memory the largest of them; ``None`` when nothing was trained."""
+    if not costs:
+        return None
+    combined: dict[str, float | None] = {}
+    for key in KEYS:
+        known = [cost[key] for cost in costs if cost[key] is not None]
+        combine: Callable[[list[float]], float] = max if key in PEAKS else _mean
+        combined[key] = combine(known) if known else None
+    return combined
+
+
+def predict_cost(cost: Mapping[str, float | None], n_runs: int) -> dict[str, float | None]:
+    """A run's share of the prediction job, which predicts for all ``n_runs`` runs in one process."""
+    return {key: cost[key] if key in PEAKS or cost[key] is None else cost[key] / n_runs for key in KEYS}
+
+
+def cost(
+    train_costs: Sequence[Path], predictions: Path, n_runs: int, base: Path, models: Sequence[Path]
+) -> dict[str, Any]:
+    """The ``cost`` of ``eval.json``; nothing here is paid for, so ``money_usd`` is 0.
+
+    Args:
+        train_costs: ``cost.json`` of the training job of each run.
+        predictions: directory of the experiment's predictions, with their ``cost.json``.
+        n_runs: how many runs it holds.
+        base: directory of the base model.
+        models: directory of each trained run, none for an untrained model.
+    """
+    profile = read_json(Path((models or [base])[0]) / "profile.json")
+    return {
+        "train": train_cost([read_cost(path) for path in train_costs]),
+        "predict": predict_cost(read_cost(Path(predictions) / "cost.json"), n_runs),
+        "trainable_parameters": profile["trainable_parameters"] if models else 0,
+        "total_parameters": profile["total_parameters"],
+        "money_usd": 0.0,
+    }

@@ -1,0 +1,161 @@
+"""Intervals and tests for metrics that are measured on the same examples by several runs.
+
+Every metric here is a function of *means over examples* (:class:`Metric`), so a bootstrap resample is one row of
+weights and all resamples are one matrix product: macro F1 from confusion counts, a calibration error from the gaps
+of its bins, a mean from itself.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL = 0.95
+CHUNK_ELEMENTS = 4_000_000  # of the weights held at a time: 32 MB
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How often to resample, and the seed that all resamples come from."""
+
+    resamples: int = 10_000
+    seed: int = 0
+
+
+def _first(means: np.ndarray) -> np.ndarray:
+    return means[..., 0]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of one run, kept so that it can be taken over any weighting of the examples.
+
+    Attributes:
+        statistics: ``[examples, k]``, what each example contributes.
+        value: maps their (weighted) means ``[..., k]`` to the metric ``[...]``; by default the mean itself.
+        highest: the largest value that the metric can take; the smallest is 0.
+        biased_up: whether noise can only add to it, as to a sum of absolute values; see :func:`biased_interval`.
+    """
+
+    statistics: np.ndarray
+    value: Callable[[np.ndarray], np.ndarray] = _first
+    highest: float = 1.0
+    biased_up: bool = False
+
+    @classmethod
+    def mean_of(cls, values: np.ndarray, highest: float = 1.0) -> "Metric":
+        """The mean of one value per example, ``values`` ``[examples]``."""
+        return cls(np.asarray(values, dtype=np.float64)[:, None], highest=highest)
+
+    def estimate(self) -> float:
+        """The metric over all examples."""
+        return float(self.value(self.statistics.mean(axis=0)))
+
+
+def example_weights(n_examples: int, bootstrap: Bootstrap) -> Iterator[np.ndarray]:
+    """Resamples of ``n_examples`` with replacement, as chunks of weights ``[<= resamples, examples]`` that sum to 1.
+
+    They depend on the arguments alone: two methods replicated over the same examples meet the same resamples, which
+    is what pairs them.
+    """
+    rng = np.random.default_rng([bootstrap.seed, 0, n_examples])
+    chunk = max(1, CHUNK_ELEMENTS // n_examples)
+    for start in range(0, bootstrap.resamples, chunk):
+        rows = min(chunk, bootstrap.resamples - start)
+        drawn = rng.integers(0, n_examples, (rows, n_examples))
+        drawn += np.arange(rows)[:, None] * n_examples
+        yield np.bincount(drawn.ravel(), minlength=rows * n_examples).reshape(rows, n_examples) / n_examples
+
+
+def replicates(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap, stream: int = 0) -> dict[str, np.ndarray]:
+    """Bootstrap replicates ``[resamples]`` of each metric's mean over the runs (seeds) of one experiment.
+
+    The runs share their test examples, so seeds and examples are crossed and vary independently. A replicate is
+
+        mean over all runs of the metric on one resample of the examples, the same for every run
+        + mean over ``runs - 1`` runs drawn with replacement - mean over all runs, on the examples as they are,
+
+    the first term carrying the variance of the test set, the second that of training. Drawing one run fewer than
+    there are makes the second variance that of the mean of the runs (s^2 / n) without bias, where drawing all of them
+    gives (n - 1) / n of it: two thirds for three seeds. Adding the two terms rather than evaluating drawn runs on
+    resampled examples counts the noise of single predictions twice and not three times (Owen, "The pigeonhole
+    bootstrap", 2007). Of the intervals in a simulation (3 runs, 300 examples, accuracy .70, 500 repetitions) 95 to 98 %
+    covered the truth where training shifts a run's accuracy by up to .03 (standard deviation), as seeds do. Where
+    runs differ by much more than the test set's noise, three of them cannot tell how much: 75 % did. A single run
+    varies by its examples alone.
+
+    Args:
+        runs: one mapping of metrics per run, all over the same examples in the same order.
+        bootstrap: how often, and from which seed.
+        stream: which independent series of drawn runs to use; methods that are compared take different ones.
+    """
+    names = list(runs[0])
+    metrics = [run[name] for name in names for run in runs]
+    statistics = np.concatenate([metric.statistics for metric in metrics], axis=1)
+    ends = np.cumsum([metric.statistics.shape[1] for metric in metrics])[:-1]
+    chunks = []
+    for weights in example_weights(len(statistics), bootstrap):
+        means = np.split(weights @ statistics, ends, axis=1)
+        chunks.append([metric.value(part) for metric, part in zip(metrics, means, strict=True)])
+    by_examples = np.concatenate(chunks, axis=1).reshape(len(names), len(runs), bootstrap.resamples).mean(axis=1)
+
+    estimates = np.array([metric.estimate() for metric in metrics]).reshape(len(names), len(runs))
+    rng = np.random.default_rng([bootstrap.seed, 1, stream])
+    drawn = rng.integers(0, len(runs), (bootstrap.resamples, max(1, len(runs) - 1)))
+    by_runs = estimates[:, drawn].mean(axis=2) - estimates.mean(axis=1, keepdims=True)
+    highest = np.array([[runs[0][name].highest] for name in names])
+    return dict(zip(names, np.clip(by_examples + by_runs, 0.0, highest), strict=True))
+
+
+def interval(samples: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """The central ``level`` of replicates ``[resamples]``: a percentile interval."""
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def biased_interval(samples: np.ndarray, estimate: float, level: float = LEVEL) -> tuple[float, float]:
+    """An interval where the replicates ``[resamples]`` lie above the estimate as the estimate lies above the truth.
+
+    From the low end of the reflected interval, which takes the bias out twice, to the high end of the centred one,
+    which takes it out once: so it holds the estimate too. For the ECE of 200 or 600 predictions it covered 94 to 97 %
+    in simulations (75 % where the true error is exactly 0), the percentile interval 0 to 95 %.
+    """
+    high = interval(samples, level)[1]
+    bias = float(samples.mean()) - estimate
+    return max(0.0, 2 * estimate - high), max(estimate, high - bias)
+
+
+def two_sided_p(differences: np.ndarray) -> float:
+    """Bootstrap p-value of "no difference" from replicated differences ``[resamples]``.
+
+    Twice the smaller share of replicates on one side of zero, zeros counted on both; one is added to both counts, so
+    that it is never 0.
+    """
+    below, above = np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0)
+    return min(1.0, 2 * (min(below, above) + 1) / (len(differences) + 1))
+
+
+def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
+    """Exact two-sided McNemar test that two runs are right equally often, from ``[examples]`` of booleans.
+
+    Binomial(b + c, 1/2) over the examples on which exactly one run is right, in integers, so there is no need of the
+    asymptotic form however many there are.
+    """
+    only_a = int(np.count_nonzero(correct_a & ~correct_b))
+    only_b = int(np.count_nonzero(correct_b & ~correct_a))
+    discordant = only_a + only_b
+    ways = tail = 1
+    for k in range(min(only_a, only_b)):
+        ways = ways * (discordant - k) // (k + 1)
+        tail += ways
+    return min(1.0, 2 * tail / 2**discordant)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction of a family of p-values, in the order given."""
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted

@@ -1,0 +1,144 @@
+"""All pairs of a study on its primary metric: paired bootstrap, McNemar per seed, Holm correction over the pairs."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from pipestill.evaluation.statistics import holm, interval, mcnemar, replicates, two_sided_p
+from pipestill.files import atomic_path
+from pipestill.reporting.collect import Experiment, Study
+from pipestill.reporting.formats import LOWER_IS_BETTER, bracket, metric_title, number, p_value
+
+ALPHA = 0.05
+COLUMNS = (
+    "study", "metric", "method_a", "method_b", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high",
+    "p_bootstrap", "p_holm", "significant", "mcnemar_p", "sentence",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Method ``a`` against method ``b`` of one study; the difference is a - b, averaged over the seeds of each.
+
+    Attributes:
+        mcnemar: p-value by pair of seeds ``(seed of a, seed of b)``.
+    """
+
+    study: str
+    metric: str
+    a: Experiment
+    b: Experiment
+    difference: float
+    ci95: tuple[float, float]
+    p: float
+    p_holm: float
+    mcnemar: dict[tuple[int, int], float]
+
+    @property
+    def significant(self) -> bool:
+        """Whether the corrected p-value is below 5 %."""
+        return self.p_holm < ALPHA
+
+    @property
+    def better(self) -> Experiment:
+        """The method that is ahead, significantly or not."""
+        return self.a if (self.difference >= 0) != (self.metric in LOWER_IS_BETTER) else self.b
+
+    @property
+    def mcnemar_text(self) -> str:
+        """``seed 1: 0.012; seed 2: 0.300``; both seeds are named where they differ."""
+        return "; ".join(
+            f"seed {a if a == b else f'{a} against {b}'}: {p_value(p)}" for (a, b), p in self.mcnemar.items()
+        )
+
+    def sentence(self) -> str:
+        """The result in words."""
+        title = metric_title(self.metric)
+        if round(self.difference, 3) == 0:
+            return f"{self.a.title} and {self.b.title} are level in {title}: difference 0.000 {bracket(self.ci95)}."
+        side = "above" if self.difference > 0 else "below"
+        # How far above or below is said without a sign, so the interval turns with it.
+        low, high = self.ci95 if self.difference > 0 else (-self.ci95[1], -self.ci95[0])
+        p = p_value(self.p_holm)
+        return (
+            f"{self.a.title} is {number(abs(self.difference))} {bracket((low, high))} {side} {self.b.title} "
+            f"in {title}: {'significant' if self.significant else 'not significant'} "
+            f"(Holm-corrected p {p if p.startswith('<') else f'= {p}'})."
+        )
+
+    def row(self) -> dict[str, object]:
+        """The row of ``comparisons.csv``."""
+        return {
+            "study": self.study,
+            "metric": self.metric,
+            "method_a": self.a.method,
+            "method_b": self.b.method,
+            "mean_a": f"{self.a.mean(self.metric):.6f}",
+            "mean_b": f"{self.b.mean(self.metric):.6f}",
+            "difference": f"{self.difference:.6f}",
+            "ci95_low": f"{self.ci95[0]:.6f}",
+            "ci95_high": f"{self.ci95[1]:.6f}",
+            "p_bootstrap": f"{self.p:.6f}",
+            "p_holm": f"{self.p_holm:.6f}",
+            "significant": "yes" if self.significant else "no",
+            "mcnemar_p": self.mcnemar_text,
+            "sentence": self.sentence(),
+        }
+
+
+def seed_pairs(a: Experiment, b: Experiment) -> list[tuple[int, int]]:
+    """Which runs McNemar's test compares: equal seeds; a method of one run meets every run of the other."""
+    if len(a.runs) == 1 or len(b.runs) == 1:
+        return [(x, y) for x in a.runs for y in b.runs]
+    return [(seed, seed) for seed in a.runs if seed in b.runs]
+
+
+def _mcnemar(a: Experiment, b: Experiment) -> dict[tuple[int, int], float]:
+    def correct(experiment: Experiment, seed: int):
+        predictions = experiment.runs[seed].predictions
+        return predictions.gold == predictions.predicted
+
+    return {(x, y): mcnemar(correct(a, x), correct(b, y)) for x, y in seed_pairs(a, b)}
+
+
+def compare(study: Study) -> list[Comparison]:
+    """Every pair of the study, the later one of its order against the earlier one."""
+    metric = study.primary
+    samples = [
+        replicates([{metric: run.metrics[metric]} for run in experiment.runs.values()], study.bootstrap, stream)[metric]
+        for stream, experiment in enumerate(study.experiments)
+    ]
+    pairs = [(j, i) for i, j in combinations(range(len(samples)), 2)]
+    p_values = [two_sided_p(samples[a] - samples[b]) for a, b in pairs]
+    comparisons = []
+    for (i, j), p, p_holm in zip(pairs, p_values, holm(p_values), strict=True):
+        a, b = study.experiments[i], study.experiments[j]
+        comparisons.append(
+            Comparison(
+                study=study.name,
+                metric=metric,
+                a=a,
+                b=b,
+                difference=a.mean(metric) - b.mean(metric),
+                ci95=interval(samples[i] - samples[j]),
+                p=p,
+                p_holm=p_holm,
+                mcnemar=_mcnemar(a, b),
+            )
+        )
+    return comparisons
+
+
+def find(comparisons: Sequence[Comparison], x: Experiment, y: Experiment) -> Comparison:
+    """The comparison of two experiments, whichever comes first in it."""
+    return next(c for c in comparisons if {c.a.method, c.b.method} == {x.method, y.method})
+
+
+def write_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
+    """Write ``comparisons.csv``."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(comparison.row() for comparison in comparisons)

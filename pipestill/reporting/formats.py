@@ -1,0 +1,89 @@
+"""How the report writes names and numbers."""
+
+from collections.abc import Sequence
+
+from pipestill.methods import METHODS, TEACHER, Method
+
+METRIC_TITLES = {
+    "macro_f1": "macro F1",
+    "accuracy": "accuracy",
+    "nll": "NLL",
+    "brier": "Brier",
+    "ece": "ECE",
+    "label_mass": "label mass",
+}
+LOWER_IS_BETTER = {"nll", "brier", "ece"}
+MISSING = "–"
+
+
+def method_of(name: str) -> Method:
+    """The method's entry in the registry; the teacher has one too."""
+    return TEACHER if name == "teacher" else METHODS.get(name, Method(name, ""))
+
+
+def metric_title(name: str) -> str:
+    """What tables and figures call a metric."""
+    return METRIC_TITLES.get(name, name)
+
+
+def number(value: float | None, decimals: int = 3) -> str:
+    """``0.734``; a dash for what was not measured."""
+    return MISSING if value is None else f"{value:.{decimals}f}".replace("-", "−")
+
+
+def signed(value: float, decimals: int = 3) -> str:
+    """``+0.052``, ``−0.010``, or ``0.000`` for what rounds to nothing."""
+    text = f"{value:+.{decimals}f}".replace("-", "−")
+    return text if float(text[1:]) else text[1:]
+
+
+def bracket(ci95: Sequence[float], decimals: int = 3) -> str:
+    """``[0.701, 0.766]``."""
+    return f"[{number(ci95[0], decimals)}, {number(ci95[1], decimals)}]"
+
+
+def p_value(p: float | None) -> str:
+    """``0.012``, ``< 0.001``, or a dash."""
+    if p is None:
+        return MISSING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def seconds(value: float | None) -> str:
+    """``0.8 s``, ``24 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if value is None:
+        return MISSING
+    if value < 10:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes_rest = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_rest:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def megabytes(value: float | None) -> str:
+    """``812 MB`` or ``2.3 GB``."""
+    if value is None:
+        return MISSING
+    return f"{value:.0f} MB" if value < 1000 else f"{value / 1000:.1f} GB"
+
+
+def count(value: float | None) -> str:
+    """``950``, ``1.06 M``, ``131 k``."""
+    if value is None:
+        return MISSING
+    for least, size, unit in ((999.5e6, 1e9, "G"), (999.5e3, 1e6, "M"), (1e4, 1e3, "k")):
+        if value >= least:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def listing(words: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def plural(n: int, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -1,0 +1,312 @@
+"""The report: tables, comparisons, figures, page, and what its sentences say."""
+
+import csv
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from report_fixture import METHODS, script, write_report, write_tree
+
+from pipestill.errors import UserError
+from pipestill.evaluation.statistics import holm, mcnemar
+from pipestill.files import read_json, write_json
+from pipestill.records import read_jsonl, write_jsonl
+from pipestill.reporting import formats
+from pipestill.reporting.collect import collect
+from pipestill.reporting.comparisons import compare, find, seed_pairs
+from pipestill.reporting.conclusions import conclusion, warnings
+from pipestill.reporting.figures import INK, draw
+from pipestill.reporting.html import best_methods, difference_matrix
+from pipestill.reporting.summary import latex_escape
+
+FIGURES = {"metrics", "cost", "confusion", "reliability", "training"}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    write_report(root, {"creditmix": {"n_per_class": 90, "collapse": "dpo"}, "single": {"n_per_class": 45, "seeds": 1}})
+    return root
+
+
+def evaluations(tree, study="creditmix"):
+    return [tree / f"{study}_{method}/eval.json" for method in METHODS]
+
+
+@pytest.fixture(scope="module")
+def study(tree):
+    return collect(evaluations(tree))[0]
+
+
+@pytest.fixture(scope="module")
+def comparisons(study):
+    return compare(study)
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask, and fails on tags that do not close."""
+
+    VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.attributes, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.attributes += [(tag, *attribute) for attribute in attrs]
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(tree):
+    parsed = Page()
+    parsed.feed((tree / "report/index.html").read_text())
+    return parsed
+
+
+def test_all_files_are_there(tree):
+    report = tree / "report"
+    assert {path.name for path in report.iterdir()} == {
+        "index.html", "summary.csv", "summary.md", "summary.tex", "comparisons.csv", "figures",
+    }  # fmt: skip
+    expected = {f"{figure}_{study}.svg" for figure in FIGURES for study in ("creditmix", "single")}
+    assert {path.name for path in (report / "figures").iterdir()} == expected
+
+
+def test_page_is_whole_and_needs_nothing_else(tree, page):
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    for tag, name, value in page.attributes:
+        assert tag not in ("script", "iframe", "object") and not name.startswith("on")
+        if name in ("src", "href", "xlink:href"):
+            assert value == "data:," or value.removeprefix("#") in page.ids, (tag, name, value)
+    text = (tree / "report/index.html").read_text()
+    assert "@import" not in text and INK not in text
+    referred = re.findall(r"url\(#([^)]+)\)", text)
+    assert referred and set(referred) <= set(page.ids)
+    assert not re.findall(r"url\((?!#)", text)
+
+
+def test_page_says_what_it_must(tree, page, study, comparisons):
+    text = re.sub(r"\s+", " ", "".join(page.text))
+    assert "Synthetic data." in text
+    assert conclusion(study, comparisons) in text
+    for warning in warnings(study):
+        assert warning in text
+    for experiment in study.experiments:
+        metric = experiment.metric("macro_f1")
+        assert f"{formats.number(metric['mean'])} {formats.bracket(metric['ci95'])}" in text
+        assert experiment.evaluation["provenance"]["config_sha256"] in text
+    assert "run: [single]" in text  # the configuration, as it is
+
+
+def test_report_is_repeatable(tree, tmp_path):
+    arguments = ["--evals", *map(str, evaluations(tree, "single"))]
+    script("report", [*arguments, "--config", str(tree / "config.yaml"), "--output-dir", str(tmp_path)])
+    for path in (tmp_path / "figures").iterdir():
+        assert path.read_bytes() == (tree / "report/figures" / path.name).read_bytes()
+    rows = (tmp_path / "comparisons.csv").read_text().splitlines()[1:]
+    assert rows == (tree / "report/comparisons.csv").read_text().splitlines()[-len(rows) :]
+
+
+def test_figures_are_svg_that_takes_the_colour_of_its_page(tree):
+    for path in (tree / "report/figures").iterdir():
+        svg = path.read_text()
+        assert ElementTree.fromstring(svg).tag.endswith("svg")
+        assert "currentColor" in svg and INK not in svg and "<dc:date>" not in svg
+    assert "training" not in draw(collect([tree / "creditmix_base/eval.json"])[0])
+
+
+def test_summary_holds_the_numbers_of_the_evaluations(tree):
+    rows = list(csv.DictReader((tree / "report/summary.csv").open()))
+    assert [row["method"] for row in rows] == list(METHODS) * 2
+    for row in rows:
+        evaluation = read_json(tree / row["experiment"] / "eval.json")
+        for name, metric in evaluation["metrics"].items():
+            assert float(row[name]) == pytest.approx(metric["mean"], abs=1e-6)
+            assert float(row[f"{name}_ci95_low"]) == pytest.approx(metric["ci95"][0], abs=1e-6)
+    assert rows[0]["train_cpu_s"] == "" and rows[0]["macro_f1_sd"] == "" and rows[1]["seeds"] == "1 2 3"
+    lines = (tree / "report/summary.md").read_text().splitlines()
+    tables = [line.count("|") for line in lines if line.startswith("|")]
+    assert len(tables) == 2 * 7 and len(set(tables)) == 1
+    assert any(line.startswith("| SFT | 3 | 0.") for line in lines)
+
+
+def test_latex(tree):
+    text = (tree / "report/summary.tex").read_text()
+    assert text.count(r"\toprule") == 2 and r"\begin{table}" in text
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len({line.count("&") for line in body}) == 1
+    assert latex_escape(r"a_b & 5 % {x} \y ~^#$") == (
+        r"a\_b \& 5 \% \{x\} \textbackslash{}y \textasciitilde{}\textasciicircum{}\#\$"
+    )
+    assert not re.search(r"(?<!\\)_", re.sub(r"\\label\{.*?\}", "", text))
+
+
+def test_comparisons_are_of_all_pairs(tree, study, comparisons):
+    rows = [row for row in csv.DictReader((tree / "report/comparisons.csv").open()) if row["study"] == "creditmix"]
+    assert len(rows) == len(comparisons) == 10
+    p_holm = holm([float(row["p_bootstrap"]) for row in rows])
+    for row, comparison, p in zip(rows, comparisons, p_holm, strict=True):
+        assert float(row["difference"]) == pytest.approx(float(row["mean_a"]) - float(row["mean_b"]), abs=2e-6)
+        assert float(row["ci95_low"]) < float(row["difference"]) < float(row["ci95_high"])
+        assert float(row["p_holm"]) == pytest.approx(p, abs=1e-5)
+        assert (row["significant"] == "yes") == (float(row["p_holm"]) < 0.05) == comparison.significant
+    sft = find(comparisons, study.get("base"), study.get("sft"))
+    assert sft.significant and sft.better is study.get("sft") and sft.a.method == "sft"
+
+
+def test_mcnemar_pairs_seeds(study, comparisons):
+    assert seed_pairs(study.get("sft"), study.get("kd")) == [(1, 1), (2, 2), (3, 3)]
+    assert seed_pairs(study.get("sft"), study.get("base")) == [(1, 0), (2, 0), (3, 0)]
+    a, b = (study.get(method).runs[2].predictions for method in ("sft", "kd"))
+    expected = mcnemar(a.gold == a.predicted, b.gold == b.predicted)
+    assert find(comparisons, study.get("sft"), study.get("kd")).mcnemar[2, 2] == expected
+
+
+def test_matrix_speaks_for_its_row(study, comparisons):
+    matrix = difference_matrix(study, comparisons)
+    assert all(matrix[i][i] is None for i in range(5))
+    assert matrix[1][0]["verdict"] == "better" and matrix[0][1]["verdict"] == "worse"
+    for i in range(5):
+        for j in range(i):
+            assert matrix[i][j]["value"] == -matrix[j][i]["value"]
+    assert best_methods(study, ["nll", "label_mass"])["nll"] == min(
+        ("sft", "kd", "dpo"), key=lambda method: study.get(method).mean("nll")
+    )
+    assert "label_mass" not in best_methods(study, ["label_mass"])
+
+
+def test_conclusion_and_warnings(study, comparisons):
+    said = conclusion(study, comparisons)
+    best, second = study.ranked[:2]
+    assert said.startswith(f"{best.title} is best on macro F1: {best.mean('macro_f1'):.3f} [")
+    verdict = find(comparisons, best, second).significant
+    assert (f"Its lead over {second.title}" in said) != verdict
+    assert "of the gap between the untrained student and it" in said and "KD also needs the teacher" in said
+    found = warnings(study)
+    assert any(re.fullmatch(r"DPO, seed 3, has collapsed: \d+% of its predictions are “Standard”\.", w) for w in found)
+    assert any(w.startswith("DPO gives the labels only 31%") for w in found)
+    assert not any("one seed" in w for w in found)
+
+
+def edited(tree, method, **changes):
+    """A study of base, SFT and another method whose evaluation says something else."""
+    experiments = collect([tree / f"creditmix_{name}/eval.json" for name in ("base", "sft", method)])[0]
+    experiments.get(method).evaluation.update(changes)
+    return experiments
+
+
+def test_warning_of_a_single_seed(tree):
+    assert any(w.startswith("SFT, KD and DPO have one seed") for w in warnings(collect(evaluations(tree, "single"))[0]))
+
+
+def test_warning_of_a_weak_teacher(tree):
+    study = edited(tree, "teacher")
+    assert not any("is not better than" in warning for warning in warnings(study))
+    study.get("teacher").metric("macro_f1")["mean"] = study.get("sft").mean("macro_f1") - 0.1
+    assert any(w.startswith("The teacher") and "is not better than SFT" in w for w in warnings(study))
+
+
+def test_notes_are_shown_once(tree):
+    note = "KD was trained on gold outputs, since the study has no teacher."
+    assert warnings(edited(tree, "kd", notes=[note, note])).count(note) == 1
+
+
+def test_conclusion_when_nothing_helps(tree):
+    study = edited(tree, "kd")
+    for method in ("sft", "kd"):
+        study.get(method).metric("macro_f1")["mean"] = 0.1
+    assert conclusion(study, compare(study)).startswith("No trained method is ahead of the untrained student")
+
+
+def test_one_experiment_alone(tree, tmp_path):
+    arguments = ["--config", str(tree / "config.yaml"), "--output-dir", str(tmp_path)]
+    script("report", ["--evals", str(tree / "creditmix_base/eval.json"), *arguments])
+    assert "with one method there is nothing to compare" in (tmp_path / "index.html").read_text()
+    assert len((tmp_path / "comparisons.csv").read_text().splitlines()) == 1
+
+
+def test_names_are_escaped(tree, tmp_path):
+    arguments = ["--config", str(tree / "config.yaml"), "--output-dir", str(tmp_path)]
+    evaluation = read_json(tree / "creditmix_base/eval.json")
+    target = tmp_path / "creditmix_base"
+    write_json(target / "eval.json", {**evaluation, "student": "<b>&", "notes": ["<script>alert(1)</script>"]})
+    (target / "predictions").symlink_to(tree / "creditmix_base/predictions")
+    script("report", ["--evals", str(target / "eval.json"), *arguments])
+    text = (tmp_path / "index.html").read_text()
+    assert "<script>" not in text and "&lt;script&gt;" in text and "&lt;b&gt;&amp;" in text
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A small study of its own, to be broken."""
+    write_tree(tmp_path, n_per_class=20, seeds=2)
+    from report_fixture import evaluate_arguments
+
+    for method, seeds in (("base", [0]), ("sft", [1, 2])):
+        script("evaluate", evaluate_arguments(tmp_path, "creditmix", method, seeds))
+    return tmp_path
+
+
+def test_predictions_that_are_not_those_evaluated(copied):
+    path = copied / "creditmix_sft/predictions/seed_1/predictions.jsonl"
+    rows = read_jsonl(path)
+    rows[-1]["label_mass"] = 0.5
+    write_jsonl(path, rows)
+    with pytest.raises(UserError, match=r"seed_1/predictions\.jsonl gives another label_mass than .*eval\.json"):
+        collect([copied / "creditmix_sft/eval.json"])
+
+
+def test_methods_that_were_tested_on_other_examples(copied):
+    for method, seeds in (("base", [0]), ("sft", [1, 2])):
+        for seed in seeds if method == "base" else []:
+            path = copied / f"creditmix_{method}/predictions/seed_{seed}/predictions.jsonl"
+            write_jsonl(path, read_jsonl(path)[:-1])
+    from report_fixture import evaluate_arguments
+
+    script("evaluate", evaluate_arguments(copied, "creditmix", "base", [0]))
+    with pytest.raises(UserError, match="has the test example 'creditmix-00059'"):
+        collect([copied / "creditmix_base/eval.json", copied / "creditmix_sft/eval.json"])
+
+
+def test_files_that_are_no_evaluations(tmp_path):
+    with pytest.raises(UserError, match=r"eval\.json does not exist"):
+        collect([tmp_path / "eval.json"])
+    write_json(tmp_path / "eval.json", {"a": 1})
+    with pytest.raises(UserError, match="is not an evaluation"):
+        collect([tmp_path / "eval.json"])
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (formats.number(0.7341), "0.734"), (formats.number(-0.5), "−0.500"), (formats.number(None), "–"),
+        (formats.signed(0.0524), "+0.052"), (formats.signed(-0.0104), "−0.010"), (formats.signed(-0.0001), "0.000"),
+        (formats.bracket((0.7011, 0.766)), "[0.701, 0.766]"),
+        (formats.p_value(0.0002), "< 0.001"), (formats.p_value(0.0123), "0.012"), (formats.p_value(None), "–"),
+        (formats.seconds(0.84), "0.8 s"), (formats.seconds(24.4), "24 s"), (formats.seconds(200), "3 min 20 s"),
+        (formats.seconds(7530), "2 h 05 min"), (formats.seconds(59.7), "1 min 00 s"), (formats.seconds(None), "–"),
+        (formats.megabytes(812.4), "812 MB"), (formats.megabytes(2310), "2.3 GB"),
+        (formats.count(950), "950"), (formats.count(131_072), "131 k"), (formats.count(1_062_000), "1.06 M"),
+        (formats.count(3_090_000_000), "3.09 G"), (formats.count(0), "0"), (formats.count(999_999), "1 M"),
+        (formats.listing(["a"]), "a"), (formats.listing(["a", "b", "c"]), "a, b and c"),
+        (formats.plural(1, "seed"), "1 seed"), (formats.plural(3, "seed"), "3 seeds"),
+    ],
+)  # fmt: skip
+def test_formats(written, expected):
+    assert written == expected

@@ -1,0 +1,48 @@
+"""Measure the runs of one experiment: eval.json, and the model card."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pipestill.evaluation.cost import cost
+from pipestill.evaluation.experiment import evaluate, load_runs, read_histories
+from pipestill.evaluation.provenance import provenance
+from pipestill.evaluation.statistics import Bootstrap
+from pipestill.files import write_json, write_text
+from pipestill.records import read_jsonl
+from pipestill.reporting.model_card import model_card
+from pipestill.script import run
+
+
+def main() -> None:
+    """Parse the command line and evaluate."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--experiment", type=json.loads, required=True, help="JSON object: what the experiment is")
+    parser.add_argument("--predictions", type=Path, required=True, help="directory of the predictions of all runs")
+    parser.add_argument("--base", type=Path, required=True, help="directory of the base model")
+    parser.add_argument(
+        "--models", type=Path, nargs="+", default=[], help="model directory of each run; none: the base"
+    )
+    parser.add_argument("--costs", type=Path, nargs="+", default=[], help="cost of the training of each run")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="records, then the training file if any")
+    parser.add_argument("--output", type=Path, required=True, help="eval.json")
+    parser.add_argument("--card", type=Path, required=True, help="the model card, README.md")
+    args = parser.parse_args()
+
+    statistics = args.experiment["settings"]["statistics"]
+    bootstrap = Bootstrap(statistics["resamples"], statistics["seed"])
+    runs = load_runs(args.predictions, args.experiment["labels"])
+    evaluation = {
+        **evaluate(args.experiment, runs, bootstrap, read_histories(args.models, list(runs))),
+        "n_train": sum(len(read_jsonl(path)) for path in args.data[1:]),
+        "cost": cost(args.costs, args.predictions, len(runs), args.base, args.models),
+        "provenance": provenance(
+            args.experiment["config_sha256"], args.data, [args.base, *args.models], args.predictions / "hardware.json"
+        ),
+    }
+    write_json(args.output, evaluation)
+    write_text(args.card, model_card(evaluation))
+
+
+if __name__ == "__main__":
+    run(main)
