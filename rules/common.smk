@@ -27,8 +27,10 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-# `python` is the one that runs Snakemake, activated or not, unless conda makes an environment for the rule.
-if not any(str(method) == "conda" for method in workflow.deployment_settings.deployment_method):
+if any(str(method) == "conda" for method in workflow.deployment_settings.deployment_method):
+    shell.prefix(f"export PYTHONPATH={shlex.quote(str(ROOT))}; ")  # a rule's environment holds all but the project
+else:
+    # `python` is the one that runs Snakemake, whether its environment is activated or not.
     shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 EXPERIMENTS = experiments.experiments(CONFIG)
 GPU = int(CONFIG.hardware.device in ("cuda", "xpu"))  # GPUs that a job which runs a model asks for

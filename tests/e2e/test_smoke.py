@@ -1,0 +1,121 @@
+"""The smoke preset through the real DAG: everything, then nothing, then only what a change concerns."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = [f"creditmix_{method}" for method in ("base", "sft", "kd", "dpo", "teacher")]
+
+
+def snakemake(directory, *arguments):
+    """Run the workflow with the smoke preset in ``directory``; returns its output."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", directory]
+    presets = [ROOT / "config.yaml", ROOT / "resources" / "presets" / "smoke.yaml"]
+    if (directory / "my.yaml").exists():
+        presets.append(directory / "my.yaml")
+    command += ["--cores", "2", *arguments, "--configfile", *presets]
+    process = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=directory)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout + process.stderr
+
+
+def executed(output):
+    """Rules and wildcards of the jobs that ran."""
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", output, re.M)
+    return {(rule, match[1] if (match := re.search(r"method=(\w+)", body)) else None) for rule, body in jobs}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The directory of a whole run."""
+    directory = tmp_path_factory.mktemp("run")
+    snakemake(directory, "all")
+    return directory
+
+
+def test_every_stage_leaves_its_files(run):
+    results = run / "results"
+    for name in EXPERIMENTS:
+        evaluation = json.loads((results / name / "eval.json").read_text())
+        assert evaluation["source"] == "synthetic"
+        assert evaluation["n_test"] == 30
+        assert len(evaluation["seeds"]) == (1 if name.endswith(("base", "teacher")) else 2)
+        low, high = evaluation["metrics"]["macro_f1"]["ci95"]
+        assert 0 <= low <= evaluation["metrics"]["macro_f1"]["mean"] <= high <= 1
+        for key in ("git_commit", "config_sha256", "data_sha256", "model_sha256", "versions", "hardware"):
+            assert evaluation["provenance"][key], key
+        assert (results / name / "README.md").read_text().startswith("#")
+    for name in ("index.html", "summary.csv", "summary.md", "summary.tex", "comparisons.csv"):
+        assert (results / "report" / name).stat().st_size > 0
+    assert list((results / "report" / "figures").glob("*.svg"))
+    assert yaml.safe_load((results / "config.yaml").read_text())["training"]["max_steps"] == 3
+
+
+def test_the_report_needs_nothing_from_outside_and_says_that_data_are_synthetic(run):
+    page = (run / "results" / "report" / "index.html").read_text()
+    assert "synthetic" in page.lower()
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)
+    for name in EXPERIMENTS:
+        method = name.removeprefix("creditmix_")
+        assert f"{method}" in page
+
+
+def test_splits_and_the_teachers_rows_are_kept_apart(run):
+    data = run / "results" / "data" / "creditmix"
+    split_of = {row["id"]: row["split"] for row in map(json.loads, (data / "cropped.jsonl").read_text().splitlines())}
+    for file, split in (("teacher", "teacher"), ("sft", "train"), ("kd", "train"), ("dpo", "train")):
+        rows = [json.loads(line) for line in (data / f"{file}.jsonl").read_text().splitlines()]
+        assert rows
+        assert {split_of[row["id"]] for row in rows} == {split}
+    outputs = (run / "results" / "teachers" / "creditmix" / "outputs.jsonl").read_text().splitlines()
+    said = {row["id"]: row["output"] for row in map(json.loads, outputs)}
+    kd = [json.loads(line) for line in (data / "kd.jsonl").read_text().splitlines()]
+    assert all(row["teacher_output"] == said[row["id"]] for row in kd)
+
+
+def test_predicting_by_hand_agrees_with_the_pipeline(run):
+    lines = (run / "results" / "creditmix_sft" / "predictions" / "seed_2" / "predictions.jsonl").read_text()
+    expected = next(row for row in map(json.loads, lines.splitlines()) if row["split"] == "test")
+    records = map(json.loads, (run / "results/data/creditmix/cropped.jsonl").read_text().splitlines())
+    text = next(row["text"] for row in records if row["id"] == expected["id"])
+    for target in (["creditmix_sft", "--seed", "2"], ["results/creditmix_sft/seed_2/model"]):
+        command = [sys.executable, "-m", "pipestill.cli", "predict", *target, "--features", text, "--json"]
+        process = subprocess.run(command, cwd=run, capture_output=True, text=True)
+        assert process.returncode == 0, process.stderr
+        answer = json.loads(process.stdout)
+        assert answer["raw_scores"] == pytest.approx(expected["raw_scores"], abs=1e-5)
+        if target[0] == "creditmix_sft":
+            assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+            assert answer["prediction"] == expected["prediction"]
+    unknown = [sys.executable, "-m", "pipestill.cli", "predict", "creditmix_magic", "--features", text]
+    process = subprocess.run(unknown, cwd=run, capture_output=True, text=True)
+    assert process.returncode == 1
+    assert "there are: creditmix_base, creditmix_dpo, creditmix_kd, creditmix_sft, creditmix_teacher" in process.stderr
+
+
+def test_a_second_run_does_nothing_and_a_changed_beta_re_runs_dpo_alone(run):
+    assert "Nothing to be done" in snakemake(run, "all")
+    (run / "my.yaml").write_text("training: {dpo: {beta: 0.2}}\n")
+    jobs = executed(snakemake(run, "all"))
+    (run / "my.yaml").unlink()
+    assert jobs == {
+        ("train", "dpo"),
+        ("predict", "dpo"),
+        ("evaluate", "dpo"),
+        ("resolved_config", None),
+        ("report", None),
+        ("all", None),
+    }
+
+
+def test_the_workflows_own_report_is_made_offline(run):
+    snakemake(run, "--report", "report.html")
+    page = (run / "report.html").read_text()
+    assert "Figures" in page
+    assert "Tables" in page
