@@ -1,0 +1,1 @@
+"""Training: data, batches, losses, and a state that survives a kill."""

@@ -1,0 +1,95 @@
+"""When to evaluate and save, how to leave on SIGTERM, and what to show."""
+
+import math
+import signal
+import time
+from types import FrameType
+
+from transformers import TrainerCallback
+
+from pipestill.cost import CostMeter
+from pipestill.progress import Progress
+from pipestill.training.sampler import LengthGroupedBatches
+
+COST_INTERVAL = 10.0  # seconds between notes of the cost so far, for the attempt that a kill ends
+
+
+def spread(times: int, steps: int, *, last: bool) -> set[int]:
+    """``times`` steps spread evenly over ``steps``; the last step is one of them, or, if not ``last``, none."""
+    parts = times if last else times + 1
+    return {math.ceil(steps * part / parts) for part in range(1, times + 1)} - (set() if last else {steps})
+
+
+class Schedule(TrainerCallback):
+    """Evaluates and saves evenly over the run, and tells the batches their epoch.
+
+    The end is not saved: there the result is written.
+    """
+
+    def __init__(self, evaluations: int, checkpoints: int, batches: LengthGroupedBatches):
+        self.evaluations, self.checkpoints, self.batches = evaluations, checkpoints, batches
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Lay the steps out."""
+        self.evaluate_at = spread(self.evaluations, state.max_steps, last=True)
+        self.save_at = spread(self.checkpoints, state.max_steps, last=False)
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        """Set the epoch from the steps done, which a resume knows exactly."""
+        steps_per_epoch = math.ceil(len(self.batches) / args.gradient_accumulation_steps)
+        self.batches.epoch = state.global_step // steps_per_epoch
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Ask for what is due."""
+        control.should_evaluate = state.global_step in self.evaluate_at
+        control.should_save = state.global_step in self.save_at
+
+
+class Termination(TrainerCallback):
+    """On SIGTERM, as from a cluster's scheduler: finish the step, save, and stop. Use as a context manager."""
+
+    def __init__(self):
+        self.requested = False
+
+    def __enter__(self) -> "Termination":
+        """Take the signal."""
+        self.previous = signal.signal(signal.SIGTERM, self._request)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give it back."""
+        signal.signal(signal.SIGTERM, self.previous)
+
+    def _request(self, signum: int, frame: FrameType | None) -> None:
+        self.requested = True
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Stop here if asked; at the last step there is nothing to stop."""
+        if self.requested and state.global_step < state.max_steps:
+            control.should_save = control.should_training_stop = True
+
+
+class Report(TrainerCallback):
+    """Shows rate, time left and loss, and notes the cost now and then."""
+
+    def __init__(self, label: str, cost: CostMeter):
+        self.label, self.cost = label, cost
+        self.evaluation = ""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Start counting where the run stands."""
+        self.progress = Progress(state.max_steps, "steps", self.label, done=state.global_step)
+        self.noted = time.monotonic()
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Show the newest losses."""
+        if "eval_loss" in logs:
+            self.evaluation = f", validation {logs['eval_loss']:.4f}"
+        else:
+            self.progress.update(1, f"loss {logs['loss']:.4f}{self.evaluation}")
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Note the cost."""
+        if time.monotonic() - self.noted > COST_INTERVAL:
+            self.noted = time.monotonic()
+            self.cost.save()

@@ -1,0 +1,43 @@
+"""Cross-entropy on the tokens of answers."""
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from pipestill.training.data import IGNORED, Row
+from pipestill.training.resumable import Batch, ResumableTrainer
+
+
+def answer_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """Sum of the cross-entropies, in nats, of all labels that are not :data:`IGNORED`.
+
+    The head is evaluated only where the next token has a label: [supervised, vocab] logits, not [batch, seq, vocab].
+
+    Args:
+        model: causal language model whose ``logits_to_keep`` takes a mask.
+        batch: ``input_ids``, ``attention_mask``, ``labels``, each [batch, seq]; the first position has no label.
+    """
+    labels = batch["labels"]
+    supervised = labels != IGNORED
+    keep = supervised.roll(-1, dims=1)  # the logits at position t predict token t + 1
+    keep[:, -1] = False
+    logits = model(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=keep, use_cache=False
+    ).logits
+    return cross_entropy(logits.float(), labels[:, 1:][keep[:, :-1]], reduction="sum")
+
+
+class CrossEntropyTrainer(ResumableTrainer):
+    """Trains on the mean cross-entropy over all answer tokens of an optimizer step."""
+
+    @staticmethod
+    def row_length(row: Row) -> int:
+        """Tokens of prompt and answer."""
+        return len(row["input_ids"])
+
+    def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """See :func:`answer_loss`."""
+        return answer_loss(model, batch)
+
+    def count_items(self, batch: Batch) -> int:
+        """Supervised tokens."""
+        return int((batch["labels"][:, 1:] != IGNORED).sum())

@@ -1,0 +1,110 @@
+"""Training files to tokens, and tokens to padded batches."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipestill.errors import UserError
+from pipestill.models.prompts import encode_answer, encode_prompt
+from pipestill.records import Record, read_jsonl
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100  # label of a position that is not learned
+
+Row = dict[str, Any]
+
+
+def read_answers(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Row]:
+    """Rows ``{"input", "output" | "teacher_output"}`` as ``{"input_ids", "labels"}``: prompt, answer, end of sequence.
+
+    Labels are those of the answer and of the end of sequence; the prompt has :data:`IGNORED`. A prompt that does not
+    fit into ``max_length`` loses its end.
+
+    Raises:
+        UserError: the file is missing, empty or broken, or an answer does not fit; names file and line.
+    """
+
+    def encode(row: Record) -> Row:
+        answer = encode_answer(tokenizer, _text(row, "output" if "output" in row else "teacher_output"))
+        prompt = _fit_prompt(tokenizer, _text(row, "input"), [answer], max_length)
+        return {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+
+    return _encode_file(path, encode)
+
+
+def read_pairs(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Row]:
+    """Rows ``{"prompt", "chosen", "rejected"}`` as ``{"prompt_ids", "chosen_ids", "rejected_ids"}``.
+
+    The tokens are those of :func:`read_answers`: both answers end with the end of sequence, and the prompt is cut so
+    that the longer one fits.
+
+    Raises:
+        UserError: as in :func:`read_answers`, or an answer is rejected in favour of itself.
+    """
+
+    def encode(row: Record) -> Row:
+        chosen, rejected = (encode_answer(tokenizer, _text(row, key)) for key in ("chosen", "rejected"))
+        if chosen == rejected:
+            raise UserError("`chosen` and `rejected` are the same, so there is nothing to prefer")
+        prompt = _fit_prompt(tokenizer, _text(row, "prompt"), [chosen, rejected], max_length)
+        return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
+
+    return _encode_file(path, encode)
+
+
+def _encode_file(path: Path, encode: Callable[[Record], Row]) -> list[Row]:
+    rows = read_jsonl(path)
+    if not rows:
+        raise UserError(f"{path} is empty: there is nothing to train on")
+    encoded = []
+    for number, row in enumerate(rows, 1):
+        try:
+            encoded.append(encode(row))
+        except UserError as error:
+            raise UserError(f"{path}, line {number}: {error}") from None
+    return encoded
+
+
+def _text(row: Record, key: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str):
+        problem = "is missing" if key not in row else f"is {type(value).__name__}, not text"
+        raise UserError(f"`{key}` {problem}; the keys are {', '.join(row)}")
+    return value
+
+
+def _fit_prompt(
+    tokenizer: "PreTrainedTokenizerBase", prompt: str, answers: list[list[int]], max_length: int
+) -> list[int]:
+    longest = max(map(len, answers))
+    if longest >= max_length:
+        raise UserError(
+            f"the answer takes {longest} tokens and leaves no room for a prompt in `max_length` {max_length}: "
+            "raise training.max_length or shorten the answer"
+        )
+    return encode_prompt(tokenizer, prompt, max_length - longest)
+
+
+def collate(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
+    """Pad rows on the right.
+
+    Returns:
+        ``input_ids``, ``attention_mask`` and ``labels``, each [batch, seq] of int64.
+    """
+    import torch
+
+    length = max(len(row["input_ids"]) for row in rows)
+    batch = {
+        "input_ids": torch.full((len(rows), length), pad_token_id),
+        "attention_mask": torch.zeros((len(rows), length), dtype=torch.int64),
+        "labels": torch.full((len(rows), length), IGNORED),
+    }
+    for index, row in enumerate(rows):
+        end = len(row["input_ids"])
+        batch["input_ids"][index, :end] = torch.tensor(row["input_ids"])
+        batch["attention_mask"][index, :end] = 1
+        batch["labels"][index, :end] = torch.tensor(row["labels"])
+    return batch

@@ -1,0 +1,143 @@
+"""What both trainers add to transformers' Trainer: exact means, our batches, checkpoints that resume bit for bit."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
+from transformers import Trainer
+from transformers.trainer import TRAINER_STATE_NAME
+
+from pipestill.cost import CostMeter
+from pipestill.errors import UserError
+from pipestill.training.data import Row
+from pipestill.training.sampler import LengthGroupedBatches, batches_by_length
+from pipestill.training.state import TrainingState
+
+WEIGHTS = "weights.safetensors"
+EVALUATION_FACTOR = 4  # rows of an evaluation batch per row of a training batch: without gradients there is room
+LOGGED = ("loss", "eval_loss", "learning_rate", "grad_norm")
+
+Batch = dict[str, torch.Tensor]
+
+
+class ResumableTrainer(Trainer):
+    """A Trainer whose loss is a sum over items (tokens, pairs) divided by the items of the whole optimizer step.
+
+    A subclass says how long a row is, what an item is, and what its loss is.
+
+    Args:
+        state: where checkpoints go.
+        cost: counts the tokens.
+        arguments: of the Trainer.
+    """
+
+    loss_is_scaled_for_ga = True  # tells the Trainer that accumulation is already in the divisor
+
+    def __init__(self, state: TrainingState, cost: CostMeter, **arguments: Any):
+        self.job_state = state
+        self.cost = cost
+        rows, held_out = ([self.row_length(row) for row in arguments[f"{name}_dataset"]] for name in ("train", "eval"))
+        batch_size = arguments["args"].per_device_train_batch_size
+        self.batches = LengthGroupedBatches(rows, batch_size, arguments["args"].seed)
+        self.evaluation_batches = batches_by_length(held_out, EVALUATION_FACTOR * batch_size)
+        super().__init__(**arguments)
+
+    @staticmethod
+    def row_length(row: Row) -> int:
+        """Tokens that a row takes in a batch."""
+        raise NotImplementedError
+
+    def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Loss of a batch, summed over its items, in fp32."""
+        raise NotImplementedError
+
+    def count_items(self, batch: Batch) -> int:
+        """Items of a batch that have a loss."""
+        raise NotImplementedError
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The batch's share of the mean over all items of this optimizer step."""
+        return self.loss_sum(model, inputs) / num_items_in_batch
+
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
+        self.cost.tokens += sum(int(batch["attention_mask"].sum()) for batch in batch_samples)
+        return sum(map(self.count_items, batch_samples))
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches of our own sampler, unwrapped: accelerate's wrappers do not pass the epoch on after a resume."""
+        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
+
+    def mean_loss(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Loss of one batch by itself."""
+        return self.loss_sum(model, batch) / self.count_items(batch)
+
+    def hardest_batch(self) -> Batch:
+        """The batch of the longest rows, on the device: for checks before the run."""
+        longest = batches_by_length(self.batches.lengths, len(self.batches.lengths))[0][-self.batches.batch_size :]
+        return self._prepare_inputs(self.data_collator([self.train_dataset[index] for index in longest]))
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
+        """Mean loss over all items of the validation rows, each counted once."""
+        self.model.eval()
+        total, items = 0.0, 0
+        with torch.no_grad():
+            for indices in self.evaluation_batches:
+                batch = self.data_collator([self.eval_dataset[index] for index in indices])
+                items += self.count_items(batch)
+                total += float(self.loss_sum(self.model, self._prepare_inputs(batch)))
+        metrics = {"eval_loss": total / items}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Keep what is worth keeping, free of times, to seven digits.
+
+        Raises:
+            UserError: the loss is not finite.
+        """
+        row = {name: logs[name] for name in LOGGED if name in logs}
+        for name in ("loss", "eval_loss"):
+            if not math.isfinite(row.get(name, 0.0)):
+                raise UserError(
+                    f"{name} is {row[name]} at step {self.state.global_step}: lower training.learning_rate, or train "
+                    "with `precision: fp32`"
+                )
+        if row:
+            Trainer.log(self, {name: _rounded(value) for name, value in row.items()})
+
+    def history(self) -> list[dict[str, float | None]]:
+        """The log as rows of ``history.jsonl``."""
+        return [
+            {"step": row["step"], "epoch": _rounded(row["epoch"])} | {name: row[name] for name in LOGGED if name in row}
+            for row in self.state.log_history
+        ]
+
+    def _save_checkpoint(self, model, trial) -> None:
+        with self.job_state.checkpoint(self.state.global_step) as directory:
+            save_file(trainable(self.model), directory / WEIGHTS)
+            self._save_optimizer_and_scheduler(str(directory))
+            self._save_scaler(str(directory))
+            self._save_rng_state(str(directory))
+            self.state.save_to_json(str(directory / TRAINER_STATE_NAME))
+        self.cost.save()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None) -> None:
+        saved, current = load_file(Path(resume_from_checkpoint) / WEIGHTS), trainable(self.model)
+        if saved.keys() != current.keys():
+            raise RuntimeError(f"{resume_from_checkpoint} holds other weights than the model trains")
+        with torch.no_grad():
+            for name, tensor in current.items():
+                tensor.copy_(saved[name])
+
+
+def trainable(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors that training changes, by name; tied ones once."""
+    return {name: tensor for name, tensor in model.named_parameters() if tensor.requires_grad}
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.7g}") if math.isfinite(value) else None  # a skipped fp16 step has no gradient norm

@@ -1,0 +1,105 @@
+"""The training state: a directory beside the output that a killed job goes on from.
+
+``fingerprint.json`` says what the state belongs to; other work starts over. ``checkpoints/<step>/`` counts only with a
+``SHA256SUMS`` that fits, which is written last, so that a checkpoint torn by a kill is passed over. ``finished/``
+shares its files with the output by hard links: it takes no room, and gives the output back when only that was lost.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipestill.errors import UserError
+from pipestill.files import (
+    fresh_directory,
+    read_json,
+    replace_directory,
+    verify_sha256sums,
+    write_json,
+    write_sha256sums,
+)
+
+KEPT_CHECKPOINTS = 2  # the last one, and one more should that be damaged
+
+
+class TrainingState:
+    """The state of one run.
+
+    Args:
+        directory: where it lies; made here, and emptied when it belongs to other work.
+        fingerprint: everything that defines the run, as JSON.
+    """
+
+    def __init__(self, directory: Path, fingerprint: dict[str, Any]):
+        self.directory = Path(directory)
+        self.finished = self.directory / "finished"
+        self._checkpoints = self.directory / "checkpoints"
+        path = self.directory / "fingerprint.json"
+        if path.is_file() and (found := read_json(path)) != fingerprint:
+            changed = ", ".join(_changed(found, fingerprint))
+            print(f"{directory} holds the state of another run ({changed} changed): starting over", file=sys.stderr)
+            shutil.rmtree(self.directory)
+        if not path.is_file():
+            write_json(path, fingerprint)
+
+    @contextmanager
+    def checkpoint(self, step: int) -> Iterator[Path]:
+        """Give a directory to write the checkpoint of ``step`` into; older ones go when it is complete."""
+        with fresh_directory(self._checkpoints / f"{step:08}") as directory:
+            yield directory
+            write_sha256sums(directory)
+        for old in self._steps()[:-KEPT_CHECKPOINTS]:
+            shutil.rmtree(old)
+
+    def last_checkpoint(self) -> Path | None:
+        """The last complete checkpoint; damaged ones are named and passed over."""
+        for directory in reversed(self._steps()):
+            try:
+                verify_sha256sums(directory)
+            except UserError as error:
+                print(f"passing over an incomplete checkpoint: {error}", file=sys.stderr)
+            else:
+                return directory
+        return None
+
+    def is_finished(self) -> bool:
+        """Whether the run has ended and its result is whole."""
+        try:
+            verify_sha256sums(self.finished)
+        except UserError:
+            return False
+        return True
+
+    def publish(self, output: Path) -> None:
+        """Make ``output`` from the finished result, in one step, and drop what only a resume needs."""
+        output = Path(output)
+        partial = output.with_name(f"{output.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(self.finished, partial, copy_function=_link_or_copy)
+        replace_directory(partial, output)
+        for path in self.directory.iterdir():
+            if path.is_dir() and path != self.finished:
+                shutil.rmtree(path)
+
+    def _steps(self) -> list[Path]:
+        return sorted(path for path in self._checkpoints.glob("*") if path.name.isdigit())
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
+
+
+def _changed(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """Dotted names of what differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            yield from _changed(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif old != new:
+        yield path

@@ -1,0 +1,117 @@
+"""The trainer of a job: arguments from the settings and the hardware plan, silence where the library is chatty."""
+
+from functools import partial
+from typing import Any
+
+from pipestill.config import TrainingConfig
+from pipestill.cost import CostMeter
+from pipestill.models.hardware import HardwarePlan
+from pipestill.training.data import Row, collate
+from pipestill.training.settings import TrainingSettings
+from pipestill.training.state import TrainingState
+
+# The Trainer's plain `constant` ignores the warm-up.
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+
+
+def unneeded_libraries(objective: str, plan: HardwarePlan) -> list[str]:
+    """Packages that transformers and peft import where they find them, and that this job does without."""
+    names = ["scipy", "sklearn"]
+    names += [] if plan.quantization != "none" or "bit" in plan.optimizer else ["bitsandbytes"]
+    names += [] if objective == "dpo" else ["datasets"]
+    return names
+
+
+def silence_libraries() -> None:
+    """No bars and no advice from transformers; the job says itself what it does."""
+    import warnings
+
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|peft|trl")
+
+
+def training_arguments(training: TrainingConfig, plan: HardwarePlan, seed: int, state: TrainingState) -> dict[str, Any]:
+    """Arguments of ``TrainingArguments`` and ``DPOConfig``."""
+    return {
+        "output_dir": str(state.directory),
+        "num_train_epochs": training.epochs,
+        "max_steps": training.max_steps or -1,
+        "learning_rate": training.learning_rate,
+        "lr_scheduler_type": SCHEDULES[training.schedule],
+        "warmup_steps": training.warmup,  # below 1 a share of all steps, here as there
+        "weight_decay": training.weight_decay,
+        "max_grad_norm": training.max_grad_norm,
+        "per_device_train_batch_size": training.batch_size,
+        "gradient_accumulation_steps": training.accumulation_steps,
+        "activation_checkpointing": training.gradient_checkpointing,
+        "optim": plan.optimizer,
+        "bf16": plan.precision == "bf16",
+        "fp16": plan.precision == "fp16",
+        "use_cpu": plan.device == "cpu",
+        "seed": seed,
+        "logging_strategy": "steps",
+        "logging_steps": 1,  # a longer mean would not survive a resume
+        "logging_nan_inf_filter": False,
+        "eval_strategy": "no",  # evaluating and saving is the Schedule's
+        "save_strategy": "no",
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": False,
+        "disable_tqdm": True,
+        "log_level": "error",
+        "report_to": "none",
+    }
+
+
+def make_trainer(
+    settings: TrainingSettings,
+    plan: HardwarePlan,
+    seed: int,
+    model: Any,
+    tokenizer: Any,
+    rows: list[Row],
+    validation: list[Row],
+    state: TrainingState,
+    cost: CostMeter,
+) -> Any:
+    """The trainer of the objective, with rows from :mod:`pipestill.training.data`."""
+    from transformers import PrinterCallback, TrainingArguments
+
+    training = settings.training
+    arguments = training_arguments(training, plan, seed, state)
+    common = {"model": model, "state": state, "cost": cost}
+    if settings.objective == "dpo":
+        from datasets import Dataset
+        from trl import DPOConfig
+
+        from pipestill.training.preference import PreferenceTrainer
+
+        preference = {"beta": training.dpo.beta, "max_length": None, "precompute_ref_log_probs": True}
+        trainer = PreferenceTrainer(
+            **common,
+            args=_one_device(DPOConfig(**arguments, **preference)),
+            processing_class=tokenizer,
+            train_dataset=Dataset.from_list(rows),
+            eval_dataset=Dataset.from_list(validation),
+        )
+    else:
+        from pipestill.training.cross_entropy import CrossEntropyTrainer
+
+        trainer = CrossEntropyTrainer(
+            **common,
+            args=_one_device(TrainingArguments(**arguments)),
+            data_collator=partial(collate, pad_token_id=tokenizer.pad_token_id),
+            train_dataset=rows,
+            eval_dataset=validation,
+        )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _one_device(arguments: Any) -> Any:
+    """Keep to one GPU: where the Trainer sees several it copies the model to all, which our losses do not expect."""
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments

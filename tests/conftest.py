@@ -1,0 +1,16 @@
+"""Fixtures for every kind of test."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "unit"))  # tiny_models, for tests outside of unit/
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tmp_path_factory) -> Path:
+    """A random Qwen2 of a few kilobytes with its tokenizer and SHA256SUMS, as a base model lies on disk."""
+    from tiny_models import make_directory
+
+    return make_directory(tmp_path_factory.mktemp("models") / "tiny")

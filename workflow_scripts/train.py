@@ -1,0 +1,41 @@
+"""Train one model with one seed; a killed job goes on where it was."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.script import run
+from pipestill.training.settings import TrainingSettings
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", type=TrainingSettings.model_validate_json, required=True, help="JSON object")
+    parser.add_argument("--data", type=Path, required=True, help="training rows")
+    parser.add_argument("--validation", type=Path, required=True, help="validation rows, in the same schema")
+    parser.add_argument("--base", type=Path, required=True, help="directory of the base model")
+    parser.add_argument("--init", type=Path, help="model directory of the SFT student to start from")
+    parser.add_argument("--seed", type=int, required=True, help="seed of everything random")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--state", type=Path, required=True, help="directory that keeps the state of a killed job")
+    parser.add_argument("--output", type=Path, required=True, help="model directory to make")
+    parser.add_argument("--cost", type=Path, required=True, help="JSON file for what the training cost")
+    args = parser.parse_args()
+    from pipestill.training.run import train
+
+    train(
+        args.settings,
+        args.data,
+        args.validation,
+        args.base,
+        args.init,
+        args.seed,
+        args.threads,
+        args.state,
+        args.output,
+        args.cost,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
