@@ -61,7 +61,7 @@ def _local(source: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _download(repo: str, revision: str) -> tuple[Path, dict[str, Any]]:
-    """Download into the hub's cache, which resumes and is shared with other programs; without a network, look there."""
+    """Download into the hub's cache, which keeps finished files and is shared; without a network, look there."""
     import httpx2
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
@@ -97,7 +97,9 @@ def _download(repo: str, revision: str) -> tuple[Path, dict[str, Any]]:
     except RepositoryNotFoundError as error:
         raise UserError(f"{model} does not exist or is private: correct `repo`, or set HF_TOKEN") from error
     except httpx2.HTTPError as error:
-        raise UserError(f"{model} could not be downloaded ({type(error).__name__}): run again to resume") from error
+        raise UserError(
+            f"{model} could not be downloaded ({type(error).__name__}): run again, finished files are kept"
+        ) from error
     return Path(snapshot), {"source": "hub", "repo": repo, "revision": revision}
 
 
