@@ -251,8 +251,6 @@ class StatisticsConfig(Section):
     """Bootstrap resamples."""
     seed: Seed = 0
     """Seed of the bootstrap."""
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """Level of the intervals; differences are called significant at one minus this."""
 
 
 class Config(Section):
