@@ -1,0 +1,1 @@
+"""The project's own base models: tokenizer, synthetic corpus, initialisation, training loop, probes and model card."""

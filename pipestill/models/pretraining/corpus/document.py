@@ -1,0 +1,34 @@
+"""What a corpus consists of: documents made of segments, some of which carry the loss."""
+
+from dataclasses import dataclass
+
+END_OF_TURN = "<|im_end|>"
+END_OF_TEXT = "<|endoftext|>"
+
+
+@dataclass(frozen=True)
+class Document:
+    """Segments ``(text, supervised)`` in reading order; ``family`` names the generator."""
+
+    family: str
+    segments: tuple[tuple[str, bool], ...]
+
+    @property
+    def text(self) -> str:
+        """The whole document as one string, special tokens included."""
+        return "".join(text for text, _ in self.segments)
+
+
+def plain(family: str, text: str) -> Document:
+    """Text that is learnt as a whole."""
+    return Document(family, ((text + END_OF_TEXT, True),))
+
+
+def chat(family: str, *turns: tuple[str, str]) -> Document:
+    """Questions and answers in the chat template; only the answers (with their end of turn) are learnt."""
+    segments = []
+    for question, answer in turns:
+        segments.append((f"<|im_start|>user\n{question}{END_OF_TURN}\n<|im_start|>assistant\n", False))
+        segments.append((answer + END_OF_TURN, True))
+        segments.append(("\n", False))
+    return Document(family, tuple(segments[:-1]))

@@ -1,0 +1,72 @@
+"""The mixture of all families, by shares of tokens."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from pipestill.models.pretraining.corpus import (
+    bands,
+    credit,
+    facts,
+    forms,
+    instructions,
+    numbers,
+    pairs,
+    programs,
+    repeat,
+    reports,
+)
+from pipestill.models.pretraining.corpus.document import Document
+
+
+@dataclass(frozen=True)
+class Family:
+    """A generator of documents and its share of the corpus' tokens, in per cent."""
+
+    name: str
+    share: float
+    draw: Callable[[Random], Document]
+
+
+def _repeat(rng: Random) -> Document:
+    return repeat.label_word(rng) if rng.random() < 0.1 else repeat.repeat(rng)
+
+
+FAMILIES = (
+    Family("bands", 24, bands.record),
+    Family("json", 18, forms.key_values),
+    Family("pairs", 13, pairs.episode),
+    Family("repeat", 9, _repeat),
+    Family("dates", 5, forms.normalised),
+    Family("code", 6, programs.program),
+    Family("reports", 7, reports.report),
+    Family("facts", 3, facts.fact),
+    Family("numbers", 5, numbers.comparison),
+    Family("invoices", 3, forms.invoice),
+    Family("credit", 2, credit.raw_record),
+    Family("instructions", 5, instructions.instruction),
+)
+SAMPLE = 200  # documents per family behind the mean lengths
+
+
+def document_weights(count_tokens: Callable[[Document], int]) -> list[float]:
+    """How often to draw each family so that its *tokens* have its share: share / mean length in a fixed sample."""
+    weights = []
+    for family in FAMILIES:
+        rng = Random(f"length {family.name}")
+        mean = sum(count_tokens(family.draw(rng)) for _ in range(SAMPLE)) / SAMPLE
+        weights.append(family.share / mean)
+    return weights
+
+
+def documents(rng: Random, weights: list[float]) -> Iterator[Document]:
+    """Documents without end, families drawn by ``weights`` (see ``document_weights``)."""
+    while True:
+        yield rng.choices(FAMILIES, weights)[0].draw(rng)
+
+
+def family_documents(name: str, seed: str, n: int) -> list[Document]:
+    """``n`` documents of one family from a seed of their own: held-out documents for probes and tests."""
+    family = next(family for family in FAMILIES if family.name == name)
+    rng = Random(f"{seed} {name}")
+    return [family.draw(rng) for _ in range(n)]

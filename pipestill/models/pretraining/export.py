@@ -1,0 +1,36 @@
+"""A pre-trained model as a directory that ``from_pretrained`` reads, and the fingerprint of what it learns."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+SAMPLED_STEPS = 4
+
+
+def fingerprint(recipe, tokenizer) -> str:
+    """Digest of the recipe and of the first batches: another tokenizer, corpus or packing gives other batches."""
+    from pipestill.models.pretraining.pretrain import corpus_batches
+
+    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+    batches = corpus_batches(recipe, tokenizer)
+    for step in range(SAMPLED_STEPS):
+        batch = batches(step)
+        digest.update(batch.ids.numpy().tobytes() + batch.labels.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def export_model(model, tokenizer_dir: Path, directory: Path) -> None:
+    """Write weights in bfloat16, configurations and tokenizer files into the existing ``directory``."""
+    import torch
+    from transformers import GenerationConfig
+
+    exported = type(model)(model.config)
+    exported.load_state_dict(model.state_dict())
+    exported = exported.to(torch.bfloat16)
+    exported.generation_config = GenerationConfig(do_sample=False, max_new_tokens=256, eos_token_id=2, pad_token_id=0)
+    exported.save_pretrained(str(directory))
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(Path(tokenizer_dir) / name, Path(directory) / name)

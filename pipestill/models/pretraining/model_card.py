@@ -1,0 +1,89 @@
+"""The README of a pre-trained model: what it is, how it was made, what it can do, all from the run itself."""
+
+from pathlib import Path
+
+from pipestill.models.pretraining.corpus.mixture import FAMILIES
+
+HEAD = """\
+---
+license: apache-2.0
+language: [en, es]
+library_name: transformers
+pipeline_tag: text-generation
+---
+
+# {name}
+
+A causal language model of the Qwen2 architecture with {parameters:.2f} M parameters, pre-trained by pipestill from
+scratch on a synthetic corpus. It can copy, read numbers and keep a format. It knows nothing of any study's labels: the
+corpus holds no prompt and no text of a study. It is the base of the embedded default, not a model for real data.
+"""
+PROBES = """\
+## Probes
+
+Documents of a seed that training never used, read by the model as it lies in this directory. Accuracy is the share of
+supervised tokens whose most probable token is the right one, given the right ones before it; in plain text (all of
+`credit`, some of `reports`, `invoices`, `code` and `facts`) many tokens cannot be known. `copy n` is a random string of
+n tokens said twice.
+"""
+FOOT = (
+    "Made by `snakemake pretrain_demo_models`. `python workflow_scripts/probe_demo_models.py` runs the probes again.\n"
+)
+LAST = 100  # steps behind the final loss
+
+
+def write_model_card(
+    directory: Path, name: str, recipe, counters, log: list[dict], probes: dict[str, dict[str, float]]
+) -> None:
+    """Write ``README.md`` for the model in ``directory``."""
+    from transformers import AutoModelForCausalLM
+
+    from pipestill.models.pretraining.probes import mean_accuracy
+
+    model = AutoModelForCausalLM.from_pretrained(str(directory))
+    parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    probe_rows = [(k, f"{r['accuracy']:.4f}", f"{r['loss']:.4f}", f"{r['tokens']:,}") for k, r in probes.items()]
+    mean = ("**mean**", f"**{mean_accuracy(probes):.4f}**", "", "")
+    parts = [
+        HEAD.format(name=name, parameters=parameters),
+        _table(("", ""), _architecture(model.config, recipe)),
+        "## Training\n",
+        _table(("", ""), _training(recipe, counters, log)),
+        PROBES,
+        _table(("probe", "accuracy", "loss", "tokens"), [*probe_rows, mean]),
+        FOOT,
+    ]
+    (Path(directory) / "README.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _architecture(config, recipe) -> list[tuple[str, str]]:
+    heads = f"{config.num_attention_heads} heads ({config.num_key_value_heads} for keys and values)"
+    shape = f"{config.num_hidden_layers} layers of width {config.hidden_size}, {heads}"
+    return [
+        ("architecture", f"{shape}, feed-forward {config.intermediate_size}, tied embeddings"),
+        ("tokenizer", f"byte-level BPE, {config.vocab_size} entries, single digits; mask and sentinels reserved"),
+        ("special tokens", "`<|im_end|>` ends a turn, `<|endoftext|>` pads"),
+        ("positions", f"{config.max_position_embeddings}; trained on rows of {recipe.length} and {2 * recipe.length}"),
+        ("weights", "bfloat16 safetensors, trained in float32"),
+    ]
+
+
+def _training(recipe, counters, log: list[dict]) -> list[tuple[str, str]]:
+    recent = [entry["loss"] for entry in log if entry["phase"] == "corpus" and entry["step"] > recipe.steps - LAST]
+    rates = f"Muon {recipe.lr:g} for the layers' matrices, AdamW {recipe.embedding_lr:g} for the rest"
+    return [
+        ("initialisation", "copy circuit (induction head) set by hand, the rest random"),
+        ("phases", f"{counters.copy_steps} steps of repeated random strings, {counters.step} steps of the corpus"),
+        ("corpus (shares of tokens)", ", ".join(f"{family.name} {family.share:g} %" for family in FAMILIES)),
+        ("tokens read", f"{counters.tokens:,}, of them {counters.supervised:,} supervised"),
+        ("learning rates", rates),
+        ("schedule", f"{recipe.warmup} warm-up steps, the last {recipe.cooldown:.0%} linear to {recipe.floor:.0%}"),
+        ("seed", str(recipe.seed)),
+        ("cost", f"{counters.cpu_seconds:,.0f} CPU-seconds on one thread ({counters.wall_seconds:,.0f} s in all)"),
+        (f"mean loss of the last {LAST} steps", f"{sum(recent) / len(recent):.4f} nats per supervised token"),
+    ]
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

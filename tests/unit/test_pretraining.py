@@ -1,0 +1,134 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from pipestill.errors import UserError
+from pipestill.models.pretraining import pretrain as loop
+from pipestill.models.pretraining.export import export_model, fingerprint
+from pipestill.models.pretraining.induction import initialise_copy_circuit
+from pipestill.models.pretraining.packing import RepeatedStrings
+from pipestill.models.pretraining.recipe import RECIPES, Recipe, Shape
+from pipestill.models.pretraining.tokenizer import save_tokenizer
+
+TINY = Shape(layers=2, hidden=32, heads=2, kv_heads=1, intermediate=48)
+SHORT = Recipe(
+    TINY, steps=60, lr=3e-3, embedding_lr=6e-3, strings_from=30, rows=2, length=128, copy_rows=2, copy_steps=4
+)
+
+
+TOKENIZER = Path(__file__).parents[2] / "resources/models/tokenizer"
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(TOKENIZER / "tokenizer.json"))
+
+
+def test_initialised_heads_look_at_the_previous_token_and_at_the_token_after_the_last_match():
+    torch.manual_seed(0)
+    model = loop.build_model(Shape(layers=2, hidden=128, heads=4, kv_heads=2, intermediate=64), 400, seed=5)
+    model.set_attn_implementation("eager")
+    string = torch.randperm(400)[:40]
+    layers = model(string.repeat(2)[None], output_attentions=True).attentions
+    previous = layers[0][0].mean(0)  # [place, place], averaged over heads
+    assert previous.diagonal(-1)[5:].mean() > 0.3
+    assert (previous[5:].argmax(-1) == torch.arange(5, 80) - 1).float().mean() > 0.9
+    match = layers[1][0].mean(0)[40:]  # the second time; place 40 + i should look at i + 1
+    wanted = torch.arange(40)[:-1] + 1
+    assert match[torch.arange(39), wanted].mean() > 3 * match[:-1].mean()
+
+
+def test_copying_is_learnt_in_steps_in_which_a_default_initialisation_learns_nothing():
+    def accuracy(set_circuit: bool) -> float:
+        torch.manual_seed(0)
+        model = loop.build_model(Shape(layers=2, hidden=64, heads=2, kv_heads=1, intermediate=64), 200, seed=1)
+        if not set_circuit:
+            model.init_weights()
+            for module in model.modules():
+                model._init_weights(module)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=loop.BETAS)
+        strings = RepeatedStrings(200, 0, "test", rows=16, length=48)
+        for step in range(60):
+            logits, targets = loop.supervised_logits(model, strings(step))
+            torch.nn.functional.cross_entropy(logits, targets).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return (logits.argmax(-1) == targets).float().mean().item()
+
+    assert accuracy(True) > 0.8
+    assert accuracy(False) < 0.2
+
+
+def test_schedule_warms_up_holds_and_cools_down():
+    recipe = dataclasses.replace(SHORT, steps=1000)
+    assert recipe.schedule(0) == pytest.approx(1 / 30)
+    assert recipe.schedule(29) == recipe.schedule(649) == 1
+    assert recipe.schedule(825) == pytest.approx((1 + recipe.floor) / 2)
+    assert recipe.schedule(1000) == pytest.approx(recipe.floor)
+
+
+def test_a_killed_run_ends_like_an_unbroken_one(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    whole, whole_log, whole_counters = loop.pretrain(SHORT, tokenizer, tmp_path / "whole.pt", "f")
+
+    class Killed(loop.Progress):
+        def update(self, n: int = 1, note: str = "") -> None:
+            super().update(n, note)
+            if self.done == 47:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "Progress", Killed)
+        loop.pretrain(SHORT, tokenizer, tmp_path / "killed.pt", "f")
+    resumed, log, counters = loop.pretrain(SHORT, tokenizer, tmp_path / "killed.pt", "f")
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    assert (counters.step, counters.tokens, counters.supervised) == (
+        60,
+        whole_counters.tokens,
+        whole_counters.supervised,
+    )
+    assert [(e["step"], e["loss"], e["accuracy"]) for e in log] == [
+        (e["step"], e["loss"], e["accuracy"]) for e in whole_log
+    ]
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_state_of_another_recipe_is_refused(tokenizer, tmp_path):
+    other = dataclasses.replace(SHORT, steps=20, seed=2)
+    loop.pretrain(other, tokenizer, tmp_path / "state.pt", fingerprint(other, tokenizer))
+    with pytest.raises(UserError, match=r"another recipe.*delete it"):
+        loop.pretrain(SHORT, tokenizer, tmp_path / "state.pt", fingerprint(SHORT, tokenizer))
+
+
+def test_fingerprint_tells_recipes_and_tokenizers_apart(tokenizer, tmp_path):
+    save_tokenizer(tmp_path, documents=100)
+    other = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert fingerprint(SHORT, tokenizer) == fingerprint(dataclasses.replace(SHORT), tokenizer)
+    assert fingerprint(SHORT, other) != fingerprint(SHORT, tokenizer)
+    assert fingerprint(dataclasses.replace(SHORT, lr=1e-3), tokenizer) != fingerprint(SHORT, tokenizer)
+
+
+def test_exported_model_is_the_trained_one_in_bfloat16(tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = loop.build_model(TINY, 1536, seed=4)
+    initialise_copy_circuit(model, seed=4)
+    export_model(model, TOKENIZER, tmp_path)
+    loaded = AutoModelForCausalLM.from_pretrained(str(tmp_path))
+    assert loaded.dtype == torch.bfloat16 and loaded.config.tie_word_embeddings
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name].float(), value.bfloat16().float(), rtol=0, atol=0)
+    tokenizer = AutoTokenizer.from_pretrained(str(tmp_path))
+    assert (tokenizer.pad_token_id, tokenizer.eos_token_id) == (0, 2)
+    assert (loaded.generation_config.pad_token_id, loaded.generation_config.eos_token_id) == (0, 2)
+
+
+def test_recipes_fit_the_copy_circuit():
+    for recipe in RECIPES.values():
+        shape = recipe.shape
+        assert shape.layers >= 2 and shape.hidden % shape.heads == 0 and shape.heads % shape.kv_heads == 0
+        assert recipe.strings_from < recipe.steps
