@@ -1,0 +1,171 @@
+"""Training jobs that are killed, and called again, give the bytes of a job that was not."""
+
+import functools
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipestill.config import TrainingConfig
+
+SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "train.py"
+LABELS = ("Good", "Standard", "Bad")
+CHECKPOINTS = 5
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Rows of unequal length in both schemas."""
+    directory, draw = tmp_path_factory.mktemp("data"), random.Random(1)
+    for split, n in (("train", 45), ("validation", 7)):
+        rows = {"cross_entropy": [], "dpo": []}
+        for _ in range(n):
+            prompt = f"Age: {draw.randint(18, 80)}.0, Outstanding Debt: {'9' * draw.randint(1, 20)}"
+            chosen, rejected = draw.sample(LABELS, 2)
+            rows["cross_entropy"].append({"input": prompt, "output": chosen})
+            rows["dpo"].append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
+        for objective, lines in rows.items():
+            text = "".join(f"{json.dumps(row)}\n" for row in lines)
+            (directory / f"{split}_{objective}.jsonl").write_text(text)
+    return directory
+
+
+class Job:
+    """One training job in ``directory``: the rule's command."""
+
+    def __init__(self, directory, base, data, objective, adaptation, **training):
+        # 3 epochs of 12 batches in 18 steps: resumes fall inside epochs, inside accumulation groups of unequal size
+        defaults = dict(epochs=3, batch_size=4, accumulation_steps=2, learning_rate=5e-3, evaluations=4)
+        training = TrainingConfig(adaptation=adaptation, checkpoints=CHECKPOINTS, **(defaults | training))
+        settings = {"objective": objective, "training": training.model_dump(), "hardware": {}}
+        self.output, self.state, self.cost = directory / "model", directory / "model.state", directory / "cost.json"
+        self.command = [sys.executable, SCRIPT, "--settings", json.dumps(settings), "--base", base, "--seed", "1"]
+        self.command += ["--data", data / f"train_{objective}.jsonl", "--output", self.output, "--state", self.state]
+        self.command += ["--validation", data / f"validation_{objective}.jsonl", "--cost", self.cost]
+
+    def start(self):
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
+        return subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True, env=environment)
+
+    def finish(self):
+        """Run to the end; what it said."""
+        process = self.start()
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+        return said
+
+    def steps(self):
+        return sorted(int(path.name) for path in self.state.glob("checkpoints/*") if path.name.isdigit())
+
+    def interrupt(self, after, delay, how):
+        """Send a signal ``delay`` seconds after a checkpoint newer than step ``after`` appears; the exit code."""
+        process = self.start()
+        while process.poll() is None and not (self.steps() and self.steps()[-1] > after):
+            time.sleep(0.001)
+        time.sleep(delay)
+        process.send_signal(how)
+        process.communicate(timeout=300)
+        return process.returncode
+
+    def digests(self):
+        """The output, file by file."""
+        return (self.output / "SHA256SUMS").read_text()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, tiny_model_dir, data):
+    """A function that gives the finished job of an objective; each runs once."""
+
+    @functools.cache
+    def run(objective, adaptation):
+        job = Job(tmp_path_factory.mktemp("whole") / "study_sft", tiny_model_dir, data, objective, adaptation)
+        assert "18/18 steps" in job.finish()
+        return job
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("objective", "adaptation", "how"),
+    [
+        ("cross_entropy", "lora", "kill twice"),
+        ("cross_entropy", "full", "terminate"),
+        ("dpo", "lora", "kill"),
+        ("dpo", "full", "tear"),
+    ],
+)
+def test_an_interrupted_job_gives_the_bytes_of_an_uninterrupted_one(
+    tmp_path, tiny_model_dir, data, uninterrupted, objective, adaptation, how
+):
+    whole = uninterrupted(objective, adaptation)
+    broken = Job(tmp_path, tiny_model_dir, data, objective, adaptation)
+    draw = random.Random(f"{objective} {adaptation}")
+    kills = 0
+    for after in (draw.randint(0, 5), draw.randint(7, 11)) if how == "kill twice" else (draw.randint(4, 9),):
+        code = broken.interrupt(after, draw.uniform(0, 0.05), signal.SIGTERM if how == "terminate" else signal.SIGKILL)
+        assert code == (143 if how == "terminate" else -signal.SIGKILL)
+        assert not broken.output.exists()
+        kills += 1
+    steps = broken.steps()
+    if how == "tear":
+        assert len(steps) == 2, "kills later than the second checkpoint"
+        with open(broken.state / "checkpoints" / f"{steps[-1]:08}" / "optimizer.pt", "r+b") as file:
+            file.truncate(1000)
+    said = broken.finish()
+    assert f"resuming at step {steps[0] if how == 'tear' else steps[-1]}\n" in said
+    assert ("passing over an incomplete checkpoint" in said) == (how == "tear")
+    assert broken.digests() == whole.digests()
+    weights = "adapter_model.safetensors" if adaptation == "lora" else "model.safetensors"
+    assert {weights, "history.jsonl"} <= {path.name for path in broken.output.iterdir()}
+
+    earlier, now = (json.loads(job.cost.read_text()) for job in (whole, broken))
+    assert now["cpu_s"] > (1 + 0.6 * kills) * earlier["cpu_s"]  # all attempts are counted
+    assert now["tokens"] >= earlier["tokens"]
+    assert not list(broken.state.glob("checkpoints"))
+
+
+def test_dpo_from_an_sft_student_starts_at_log_2(tiny_model_dir, data, uninterrupted):
+    """Its adapter is merged first, so that policy and reference are the SFT student."""
+    sft = uninterrupted("cross_entropy", "lora")
+    place = sft.output.parent.parent / "study_dpo"
+    dpo = Job(place, tiny_model_dir, data, "dpo", "lora", max_steps=2, init="sft")
+    dpo.command += ["--init", sft.output]
+    dpo.finish()
+    first = json.loads((dpo.output / "history.jsonl").read_text().splitlines()[0])
+    assert first["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    lineage = json.loads((dpo.output / "lineage.json").read_text())
+    assert [entry["path"] for entry in lineage["merged"]] == ["../../study_sft/model"]
+
+
+def test_a_finished_job_is_given_back_and_changed_settings_start_over(tiny_model_dir, data, uninterrupted):
+    job = uninterrupted("cross_entropy", "lora")
+    digests, before = job.digests(), json.loads(job.cost.read_text())
+    shutil.rmtree(job.output)  # as Snakemake does with the output of a job whose end it did not see
+    assert "steps" not in job.finish()
+    assert job.digests() == digests
+    after = json.loads(job.cost.read_text())
+    assert after["cpu_s"] - before["cpu_s"] < before["cpu_s"] / 2
+    other = Job(job.output.parent, tiny_model_dir, data, "cross_entropy", "lora", max_steps=4)
+    said = other.finish()
+    assert "settings.training.max_steps changed): starting over" in said
+    assert "4/4 steps" in said
+    assert other.digests() != digests
+
+
+def test_bad_data_is_one_line_and_comes_before_the_work(tmp_path, tiny_model_dir, data):
+    job = Job(tmp_path, tiny_model_dir, data, "dpo", "lora")
+    broken = tmp_path / "rows.jsonl"
+    broken.write_text('{"prompt": "a", "chosen": "b"}\n')
+    job.command[job.command.index("--data") + 1] = broken
+    process = job.start()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said == f"error: {broken}, line 1: `rejected` is missing; the keys are prompt, chosen\n"
