@@ -19,6 +19,10 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
+onstart:
+    start_run()
+
+
 localrules:
     all,
     resolved_config,

@@ -247,7 +247,7 @@ class PredictionSettings(Section):
 class StatisticsConfig(Section):
     """Intervals and tests."""
 
-    resamples: Annotated[int, Field(ge=100)] = 2000
+    resamples: Annotated[int, Field(ge=100)] = 10000
     """Bootstrap resamples."""
     seed: Seed = 0
     """Seed of the bootstrap."""

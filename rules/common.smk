@@ -20,7 +20,9 @@ from pipestill.data.training_files import FORMATS
 from pipestill.digests import canonical_json, code_digest
 from pipestill.errors import UserError
 from pipestill.files import sha256
+from pipestill.lock import hold
 from pipestill.methods import METHODS
+from pipestill.preflight import problems
 
 try:
     CONFIG = check(config)
@@ -33,6 +35,7 @@ else:
     # `python` is the one that runs Snakemake, whether its environment is activated or not.
     shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 EXPERIMENTS = experiments.experiments(CONFIG)
+HELD = []  # locks of this process
 GPU = int(CONFIG.hardware.device in ("cuda", "xpu"))  # GPUs that a job which runs a model asks for
 
 
@@ -43,6 +46,16 @@ wildcard_constraints:
     method="|".join([*METHODS, "teacher"]),
     file="|".join(FORMATS),
     seed=r"\d+",
+
+
+def start_run():
+    """Before any job: nothing is missing, and no other run works in this directory."""
+    if missing := problems(CONFIG, ROOT, Path.cwd()):
+        raise WorkflowError("\n".join(missing))
+    try:
+        HELD.append(hold(Path(".snakemake") / "pipestill.lock", "another run"))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def script(name):

@@ -11,7 +11,8 @@ from pipestill.cost import CostMeter
 from pipestill.data.null_prompts import null_prompts
 from pipestill.files import SHA256SUMS, fresh_directory, sha256, write_json
 from pipestill.inference.predict import Scorer, predict_run
-from pipestill.inference.row_log import RowLog
+from pipestill.inference.row_log import RowLog, state_of
+from pipestill.lock import exclusive
 from pipestill.models.hardware import HardwarePlan, apply, plan_hardware, probe
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.records import read_jsonl
@@ -65,23 +66,23 @@ def predict_experiment(
     """
     task, records = TASKS[settings.task], read_jsonl(records_file)
     plan = prepare_hardware(settings, threads)
-    cost = CostMeter(state / "cost.json")
     nulls = null_prompts(task, records, settings.null_inputs)
-    with fresh_directory(output) as directory:
+    models = [base, *filter(None, runs.values())]
+    with exclusive(state), fresh_directory(output) as directory:
+        kept = state_of(state, fingerprint(settings, plan, records_file, models))
+        cost = CostMeter(kept / "cost.json")
         for number, (seed, model_directory) in enumerate(runs.items(), 1):
-            models = [path for path in (base, model_directory) if path]
-            log = RowLog(state / f"seed_{seed}.jsonl", fingerprint(settings, plan, records_file, models))
             model, tokenizer = load_run(base, model_directory, plan)
-            cost.tokens += predict_run(
+            predict_run(
                 Scorer(model, tokenizer, task.labels, settings.max_prompt_tokens),
                 task,
                 records,
                 nulls,
                 settings.calibration,
-                log,
+                RowLog(kept / f"seed_{seed}.jsonl"),
+                cost,
                 directory / f"seed_{seed}",
                 f"run {number}/{len(runs)} (seed {seed})",
             )
-            cost.save()
         write_json(directory / "hardware.json", plan.to_json())
         write_json(directory / "cost.json", cost.total())

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pipestill.cost import CostMeter
 from pipestill.files import write_json
 from pipestill.inference.calibration import calibrate, calibration_record
 from pipestill.inference.ranking import score_labels
@@ -31,22 +32,21 @@ class Scorer:
     labels: tuple[str, ...]
     max_prompt_tokens: int
 
-    def score(self, prompts: dict[str, str], log: RowLog, label: str) -> int:
-        """Score ``prompts`` (key to text) into ``log``, and return how many tokens were read."""
+    def score(self, prompts: dict[str, str], log: RowLog, cost: CostMeter, label: str) -> None:
+        """Score ``prompts`` (key to text) into ``log``, and what it costs into ``cost``."""
         keys = list(prompts)
         encoded = [encode_prompt(self.tokenizer, prompts[key], self.max_prompt_tokens) for key in keys]
         label_ids = [encode_label(self.tokenizer, name) for name in self.labels]
         done = {index for index, key in enumerate(keys) if key in log.rows}
         progress = Progress(len(keys), "prompts", label, done=len(done))
-        tokens = 0
         for indices, scores in score_labels(self.model, encoded, label_ids, done=done):
             log.append(
                 (keys[index], {"raw": list(map(float, raw)), "label_mass": float(mass)})
                 for index, raw, mass in zip(indices, scores.mean_log_prob, scores.label_mass, strict=True)
             )
-            tokens += sum(len(encoded[index]) for index in indices)
+            cost.tokens += sum(len(encoded[index]) for index in indices)
+            cost.save()
             progress.update(len(indices))
-        return tokens
 
 
 def predict_run(
@@ -56,22 +56,24 @@ def predict_run(
     nulls: dict[str, list[str]],
     calibration: str,
     log: RowLog,
+    cost: CostMeter,
     directory: Path,
     label: str,
-) -> int:
-    """Write ``predictions.jsonl`` and ``calibration.json`` of one run to ``directory``; returns the tokens read.
+) -> None:
+    """Write ``predictions.jsonl`` and ``calibration.json`` of one run to ``directory``.
 
     Args:
         records: records of the task; those of ``PREDICTED_SPLITS`` are predicted, in order.
         nulls: content-free prompts of each calibration.
         calibration: name of the calibration, or ``auto``.
         log: keeps the scores; a killed job goes on where it was.
+        cost: what the job costs so far.
         label: what the progress line says.
     """
     wanted = [record for record in records if record["split"] in PREDICTED_SPLITS]
     null_keys = {f"{name} {number}": text for name, texts in nulls.items() for number, text in enumerate(texts)}
-    tokens = scorer.score(null_keys, log, f"{label}: content-free prompts")
-    tokens += scorer.score({record["id"]: record["prompt"] for record in wanted}, log, label)
+    scorer.score(null_keys, log, cost, f"{label}: content-free prompts")
+    scorer.score({record["id"]: record["prompt"] for record in wanted}, log, cost, label)
 
     labels = list(task.labels)
     raw = {key: np.array(row["raw"]) for key, row in log.rows.items()}
@@ -102,4 +104,3 @@ def predict_run(
     ]
     write_jsonl(directory / "predictions.jsonl", rows)
     write_json(directory / "calibration.json", fitted)
-    return tokens

@@ -8,7 +8,8 @@ from pipestill.files import write_json
 from pipestill.inference.experiment import fingerprint, load_run, prepare_hardware
 from pipestill.inference.generation import generate
 from pipestill.inference.predict import Scorer
-from pipestill.inference.row_log import RowLog
+from pipestill.inference.row_log import RowLog, state_of
+from pipestill.lock import exclusive
 from pipestill.models.prompts import encode_prompt
 from pipestill.progress import Progress
 from pipestill.records import read_jsonl, write_jsonl
@@ -32,33 +33,33 @@ def write_teacher_outputs(
     task = TASKS[settings.task]
     prompts = {row["id"]: row["input"] for row in read_jsonl(prompts_file)}
     plan = prepare_hardware(settings, threads)
-    cost = CostMeter(state / "cost.json")
-    work = fingerprint(settings, plan, prompts_file, [base, model])
-    teacher, tokenizer = load_run(base, model, plan)
-
-    scores = RowLog(state / "scores.jsonl", work)
-    scorer = Scorer(teacher, tokenizer, task.labels, settings.max_prompt_tokens)
-    cost.tokens += scorer.score(prompts, scores, "teacher: ranking labels")
-
-    texts = RowLog(state / "texts.jsonl", work)
     keys = list(prompts)
-    encoded = [encode_prompt(tokenizer, prompts[key], settings.max_prompt_tokens) for key in keys]
-    done = {index for index, key in enumerate(keys) if key in texts.rows}
-    progress = Progress(len(keys), "prompts", "teacher: generating", done=len(done))
-    for batch in generate(teacher, tokenizer, encoded, max_new_tokens=task.max_new_tokens, done=done):
-        texts.append((keys[index], {"text": text}) for index, text in batch)
-        cost.tokens += sum(len(encoded[index]) for index, _ in batch)
-        progress.update(len(batch))
+    with exclusive(state):
+        kept = state_of(state, fingerprint(settings, plan, prompts_file, [base, model]))
+        cost = CostMeter(kept / "cost.json")
+        teacher, tokenizer = load_run(base, model, plan)
 
-    write_jsonl(
-        output,
-        (
+        scores = RowLog(kept / "scores.jsonl")
+        scorer = Scorer(teacher, tokenizer, task.labels, settings.max_prompt_tokens)
+        scorer.score(prompts, scores, cost, "teacher: ranking labels")
+
+        texts = RowLog(kept / "texts.jsonl")
+        encoded = [encode_prompt(tokenizer, prompts[key], settings.max_prompt_tokens) for key in keys]
+        done = {index for index, key in enumerate(keys) if key in texts.rows}
+        progress = Progress(len(keys), "prompts", "teacher: generating", done=len(done))
+        for batch in generate(teacher, tokenizer, encoded, max_new_tokens=task.max_new_tokens, done=done):
+            texts.append((keys[index], {"text": text}) for index, text in batch)
+            cost.tokens += sum(len(encoded[index]) for index, _ in batch)
+            cost.save()
+            progress.update(len(batch))
+
+        rows = (
             {
                 "id": key,
                 "output": texts.rows[key]["text"],
                 "label_scores": dict(zip(task.labels, scores.rows[key]["raw"], strict=True)),
             }
             for key in keys
-        ),
-    )
-    write_json(cost_file, cost.total())
+        )
+        write_jsonl(output, rows)
+        write_json(cost_file, cost.total())
