@@ -11,7 +11,7 @@ from pipestill.errors import UserError
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold the state in ``directory`` alone; wait for a process that still works there, its workflow having been killed."""
+    """Hold the state in ``directory`` alone; wait for a job that outlived its workflow and still works there."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / "lock", "w") as file:
