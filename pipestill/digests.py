@@ -39,7 +39,7 @@ def code_digest(script: str, *modules: str) -> str:
         path = _module_file(module)
         if module not in seen and path and module not in REGISTRIES:
             seen[module] = _syntax(path)
-            queue += _imports(path)
+            queue += [*_imports(path), module.rpartition(".")[0]]
     parts = [_syntax(ROOT / "workflow_scripts" / f"{script}.py"), *(f"{m}\0{seen[m]}" for m in sorted(seen))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
@@ -71,7 +71,7 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 @cache
 def _syntax(path: Path) -> str:
-    """The code of a file without comments, formatting and docstrings."""
+    """The code of a file without comments, formatting and docstrings; of a package, its templates too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -81,4 +81,5 @@ def _syntax(path: Path) -> str:
                 for statement in body
                 if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
             ]
-    return ast.dump(tree)
+    templates = sorted((path.parent / "templates").glob("*")) if path.name == "__init__.py" else []
+    return "\0".join([ast.dump(tree), *(template.read_text(encoding="utf-8") for template in templates)])

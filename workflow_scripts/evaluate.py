@@ -37,7 +37,7 @@ def main() -> None:
         "n_train": sum(len(read_jsonl(path)) for path in args.data[1:]),
         "cost": cost(args.costs, args.predictions, len(runs), args.base, args.models),
         "provenance": provenance(
-            args.experiment["config_sha256"], args.data, [args.base, *args.models], args.predictions / "hardware.json"
+            args.experiment["config_sha256"], args.data, [args.base, *args.models], args.predictions
         ),
     }
     write_json(args.output, evaluation)

@@ -1,19 +1,12 @@
 """Where a number comes from: the state of the code, the configuration, the data, the models and the machine."""
 
-import platform
 import subprocess
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.files import SHA256SUMS, read_json, sha256
-
-PACKAGES = (
-    "pipestill", "torch", "transformers", "peft", "trl", "tokenizers", "safetensors", "bitsandbytes", "numpy",
-    "snakemake",
-)  # fmt: skip
 
 
 def git_commit(directory: Path) -> str | None:
@@ -29,17 +22,6 @@ def git_commit(directory: Path) -> str | None:
     return commit.stdout.strip() + ("-dirty" if changes.stdout.strip() else "")
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of those libraries that are installed, without importing them."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def digests(paths: Sequence[Path]) -> dict[str, str]:
     """sha256 of each file, by path."""
     missing = [path for path in paths if not Path(path).is_file()]
@@ -48,20 +30,20 @@ def digests(paths: Sequence[Path]) -> dict[str, str]:
     return {str(path): sha256(path) for path in paths}
 
 
-def provenance(config_sha256: str, data: Sequence[Path], models: Sequence[Path], hardware: Path) -> dict[str, Any]:
+def provenance(config_sha256: str, data: Sequence[Path], models: Sequence[Path], predictions: Path) -> dict[str, Any]:
     """The ``provenance`` of ``eval.json``.
 
     Args:
         config_sha256: digest of every setting that the experiment's numbers depend on.
         data: files that the numbers come from.
         models: model directories, each identified by the digest of its ``SHA256SUMS``.
-        hardware: the plan that predictions were made under.
+        predictions: directory of the predictions, with the hardware plan and the library versions of their job.
     """
     return {
         "git_commit": git_commit(Path(__file__).parent),
         "config_sha256": config_sha256,
         "data_sha256": digests(data),
         "model_sha256": digests([Path(model) / SHA256SUMS for model in models]),
-        "versions": versions(),
-        "hardware": read_json(hardware),
+        "versions": read_json(predictions / "versions.json"),
+        "hardware": read_json(predictions / "hardware.json"),
     }

@@ -17,6 +17,7 @@ from pipestill.models.hardware import HardwarePlan, apply, plan_hardware, probe
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.records import read_jsonl
 from pipestill.tasks import TASKS
+from pipestill.versions import versions
 
 
 def prepare_hardware(settings: PredictionSettings, threads: int) -> HardwarePlan:
@@ -61,7 +62,8 @@ def predict_experiment(
         base: directory of the base model.
         runs: model directory by seed; none stands for the untrained base model.
         state: directory that keeps finished scores from one attempt to the next.
-        output: directory to write: ``seed_<n>/{predictions.jsonl,calibration.json}``, ``hardware.json``, ``cost.json``.
+        output: directory to write: ``seed_<n>/{predictions.jsonl,calibration.json}``, ``hardware.json``,
+            ``versions.json``, ``cost.json``.
         threads: torch threads.
     """
     task, records = TASKS[settings.task], read_jsonl(records_file)
@@ -85,4 +87,5 @@ def predict_experiment(
                 f"run {number}/{len(runs)} (seed {seed})",
             )
         write_json(directory / "hardware.json", plan.to_json())
+        write_json(directory / "versions.json", versions())
         write_json(directory / "cost.json", cost.total())

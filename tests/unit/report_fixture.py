@@ -11,6 +11,7 @@ from pipestill.evaluation.classification import log_softmax
 from pipestill.files import write_json, write_text
 from pipestill.inference.calibration import calibration_record
 from pipestill.records import write_jsonl
+from pipestill.versions import versions
 
 LABELS = ["Good", "Standard", "Bad"]
 #           skill, sd of it over the runs, label mass, seconds of training
@@ -163,6 +164,7 @@ def write_tree(
             write_predictions(predictions / f"seed_{number}", method, rng, latent, gold, collapses)
         write_cost(predictions / "cost.json", 6.0 * len(its_seeds))
         plan = {"device": "cpu", "precision": "fp32", "threads": 1, "offload_folder": None}
+        write_json(predictions / "versions.json", versions())
         write_json(predictions / "hardware.json", {**plan, "notes": ["quantization: none, since there is no GPU"]})
         for model in model_directories(root, study, method, its_seeds):
             write_model(model, rng)

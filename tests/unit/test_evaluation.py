@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score, log_loss
 from pipestill.errors import UserError
 from pipestill.evaluation.cost import cost, predict_cost, train_cost
 from pipestill.evaluation.experiment import load_runs, read_histories
-from pipestill.evaluation.provenance import git_commit, provenance, versions
+from pipestill.evaluation.provenance import git_commit, provenance
 from pipestill.files import read_json, sha256, write_json
 from pipestill.records import read_jsonl, write_jsonl
 
@@ -105,15 +105,15 @@ def test_cost_of_a_job_that_did_not_write_it(tree, tmp_path):
 
 
 def test_provenance(tree, tmp_path):
-    hardware = tree / "creditmix_sft/predictions/hardware.json"
+    predictions = tree / "creditmix_sft/predictions"
     data = tree / "data/creditmix/cropped.jsonl"
-    recorded = provenance("abc", [data], [tree / "models/demo-student"], hardware)
+    recorded = provenance("abc", [data], [tree / "models/demo-student"], predictions)
     assert recorded["config_sha256"] == "abc" and recorded["data_sha256"] == {str(data): sha256(data)}
     sums = tree / "models/demo-student/SHA256SUMS"
     assert recorded["model_sha256"] == {str(sums): sha256(sums)} and recorded["hardware"]["device"] == "cpu"
-    assert versions()["numpy"] == np.__version__
+    assert recorded["versions"]["numpy"] == np.__version__
     with pytest.raises(UserError, match=r"absent\.jsonl does not exist"):
-        provenance("abc", [tmp_path / "absent.jsonl"], [], hardware)
+        provenance("abc", [tmp_path / "absent.jsonl"], [], predictions)
 
 
 def test_git_commit(tmp_path):
