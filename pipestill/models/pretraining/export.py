@@ -32,5 +32,6 @@ def export_model(model, tokenizer_dir: Path, directory: Path) -> None:
     exported = exported.to(torch.bfloat16)
     exported.generation_config = GenerationConfig(do_sample=False, max_new_tokens=256, eos_token_id=2, pad_token_id=0)
     exported.save_pretrained(str(directory))
+    (Path(directory) / "model.safetensors").chmod(0o644)  # written for the owner alone
     for name in TOKENIZER_FILES:
         shutil.copyfile(Path(tokenizer_dir) / name, Path(directory) / name)

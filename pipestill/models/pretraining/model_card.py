@@ -75,6 +75,7 @@ def _training(recipe, counters, log: list[dict]) -> list[tuple[str, str]]:
         ("initialisation", "copy circuit (induction head) set by hand, the rest random"),
         ("phases", f"{counters.copy_steps} steps of repeated random strings, {counters.step} steps of the corpus"),
         ("corpus (shares of tokens)", ", ".join(f"{family.name} {family.share:g} %" for family in FAMILIES)),
+        ("strings", f"from step {recipe.strings_from} on, one row of each batch holds random strings said twice"),
         ("tokens read", f"{counters.tokens:,}, of them {counters.supervised:,} supervised"),
         ("learning rates", rates),
         ("schedule", f"{recipe.warmup} warm-up steps, the last {recipe.cooldown:.0%} linear to {recipe.floor:.0%}"),

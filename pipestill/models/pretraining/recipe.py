@@ -62,7 +62,7 @@ RECIPES = {
     ),
     "demo-teacher": Recipe(
         Shape(layers=6, hidden=192, heads=6, kv_heads=3, intermediate=512),
-        steps=2400,
+        steps=3000,
         lr=2e-3,
         embedding_lr=4e-3,
         strings_from=220,
