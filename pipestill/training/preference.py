@@ -25,6 +25,12 @@ class PreferenceTrainer(ResumableTrainer, DPOTrainer):
     log-probabilities are computed once and kept in the training state, so that no second model is held.
     """
 
+    def __init__(self, **arguments: Any):
+        super().__init__(**arguments)
+        for tensor in self.model.parameters():
+            if tensor.requires_grad:  # TRL holds the adapters of a quantised model in bf16, where small steps vanish
+                tensor.data = tensor.data.float()
+
     @staticmethod
     def row_length(row: Row) -> int:
         """Tokens of the longer of the two sequences."""

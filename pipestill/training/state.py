@@ -44,6 +44,7 @@ class TrainingState:
             print(f"{directory} holds the state of another run ({changed} changed): starting over", file=sys.stderr)
             shutil.rmtree(self.directory)
         if not path.is_file():
+            shutil.rmtree(self.directory, ignore_errors=True)  # what is left when the line above was interrupted
             write_json(path, fingerprint)
 
     @contextmanager

@@ -51,6 +51,13 @@ def test_other_work_starts_over_and_says_why(tmp_path, capsys):
     assert "settings.training.learning_rate changed): starting over" in capsys.readouterr().err
 
 
+def test_a_state_that_lost_its_fingerprint_is_not_trusted(tmp_path):
+    state = TrainingState(tmp_path / "state", WORK)
+    save(state, 5)
+    (state.directory / "fingerprint.json").unlink()
+    assert TrainingState(tmp_path / "state", WORK).last_checkpoint() is None
+
+
 def test_the_result_is_published_in_one_step_and_again_when_lost(tmp_path):
     state, output = TrainingState(tmp_path / "state", WORK), tmp_path / "model"
     save(state, 1)
