@@ -23,11 +23,13 @@ INTRODUCTION = """# Configuration
     snakemake --cores 2 all --configfile config.yaml resources/presets/smoke.yaml my.yaml
 
 Mappings are merged deeply, lists are replaced. Single keys at the top level can be given on the command line, after the
-target: `snakemake --cores 2 all --config threads=2`. Everything is checked before any work, `-n` included; an error names
-the key. Editors complete and check keys with `resources/schemas/config.schema.json`.
+target: `snakemake --cores 2 all --config threads=2`. Everything is checked before any work, `-n` included; an error
+names the key. Editors complete and check keys with `resources/schemas/config.schema.json`.
 
 This page is generated from `pipestill/config.py`, the one source of defaults and checks.
 """
+
+TABLE_HEAD = "| key | type | default | meaning |\n|---|---|---|---|\n"
 
 
 def schema() -> str:
@@ -42,7 +44,7 @@ def reference() -> str:
     parts = [INTRODUCTION]
     for path, section in _sections("", Config):
         title = f"`{path}`" if path else "Top level"
-        parts.append(f"\n## {title}\n\n{section.__doc__.strip()}\n\n| key | type | default | meaning |\n|---|---|---|---|\n")
+        parts.append(f"\n## {title}\n\n{section.__doc__.strip()}\n\n{TABLE_HEAD}")
         parts += [_row(name, field) for name, field in section.model_fields.items()]
     return "".join(parts)
 

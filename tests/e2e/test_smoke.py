@@ -4,39 +4,18 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from conftest import snakemake
 
-ROOT = Path(__file__).parents[2]
 EXPERIMENTS = [f"creditmix_{method}" for method in ("base", "sft", "kd", "dpo", "teacher")]
-
-
-def snakemake(directory, *arguments):
-    """Run the workflow with the smoke preset in ``directory``; returns its output."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", directory]
-    presets = [ROOT / "config.yaml", ROOT / "resources" / "presets" / "smoke.yaml"]
-    if (directory / "my.yaml").exists():
-        presets.append(directory / "my.yaml")
-    command += ["--cores", "2", *arguments, "--configfile", *presets]
-    process = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=directory)
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout + process.stderr
 
 
 def executed(output):
     """Rules and wildcards of the jobs that ran."""
     jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", output, re.M)
     return {(rule, match[1] if (match := re.search(r"method=(\w+)", body)) else None) for rule, body in jobs}
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The directory of a whole run."""
-    directory = tmp_path_factory.mktemp("run")
-    snakemake(directory, "all")
-    return directory
 
 
 def test_every_stage_leaves_its_files(run):

@@ -1,0 +1,52 @@
+"""SIGKILL of a training job, of a prediction job and of Snakemake itself: the same command finishes the same results."""
+
+import signal
+import subprocess
+import time
+
+import psutil
+from conftest import command, snakemake
+
+SAME = (
+    "*/seed_*/model/adapter_model.safetensors",
+    "*/seed_*/model/history.jsonl",
+    "*/predictions/seed_*/*.json*",
+    "teachers/*/model/model.safetensors",
+    "teachers/*/outputs.jsonl",
+    "data/**/*.json*",
+    "report/*.csv",
+)
+
+
+def kill_when_running(directory, script, target):
+    """Start the workflow; when a job of ``script`` runs, kill ``target`` ("job" or "workflow") with SIGKILL."""
+    with open(directory / "killed.log", "a") as log:
+        process = subprocess.Popen(command(directory, "all"), cwd=directory, stdout=log, stderr=log)
+        workflow = psutil.Process(process.pid)
+        while process.poll() is None:
+            for child in workflow.children(recursive=True):
+                try:
+                    arguments = child.cmdline()
+                except psutil.Error:
+                    continue
+                if arguments[1:2] and arguments[1].endswith(f"{script}.py"):
+                    time.sleep(1.5)  # into its work, or its imports
+                    (child if target == "job" else workflow).send_signal(signal.SIGKILL)
+                    assert process.wait(timeout=300) != 0
+                    return
+            time.sleep(0.05)
+    raise AssertionError(f"no job of {script} was seen:\n{(directory / 'killed.log').read_text()}")
+
+
+def test_killed_runs_finish_with_the_same_results(run, tmp_path):
+    kill_when_running(tmp_path, "train", "job")
+    kill_when_running(tmp_path, "train", "workflow")
+    kill_when_running(tmp_path, "predict", "job")
+    kill_when_running(tmp_path, "predict", "workflow")
+    snakemake(tmp_path, "all")
+    for pattern in SAME:
+        expected = sorted(path.relative_to(run) for path in (run / "results").glob(pattern))
+        assert expected, pattern
+        for path in expected:
+            assert (tmp_path / path).read_bytes() == (run / path).read_bytes(), path
+    assert "Nothing to be done" in snakemake(tmp_path, "all")
