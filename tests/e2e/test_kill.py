@@ -1,11 +1,11 @@
-"""SIGKILL of a training job, of a prediction job and of Snakemake itself: the same command finishes the same results."""
+"""SIGKILL of training, of prediction and of Snakemake itself: the same command finishes with the same results."""
 
 import signal
 import subprocess
 import time
 
 import psutil
-from conftest import command, snakemake
+from smoke_runs import command, snakemake
 
 SAME = (
     "*/seed_*/model/adapter_model.safetensors",

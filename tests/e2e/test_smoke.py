@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from conftest import snakemake
+from smoke_runs import snakemake
 
 EXPERIMENTS = [f"creditmix_{method}" for method in ("base", "sft", "kd", "dpo", "teacher")]
 
