@@ -13,8 +13,8 @@ from pipestill.errors import UserError
 def exclusive(directory: Path) -> Iterator[None]:
     """Hold the state in ``directory`` alone; wait for a job that outlived its workflow and still works there."""
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / "lock", "w") as file:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{directory}.lock", "w") as file:  # beside: the directory itself may be emptied
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

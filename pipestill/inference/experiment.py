@@ -1,6 +1,5 @@
 """The prediction job of an experiment: all of its runs in one process, since starting one costs seconds."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from pipestill.files import SHA256SUMS, fresh_directory, sha256, write_json
 from pipestill.inference.predict import Scorer, predict_run
 from pipestill.inference.row_log import RowLog, state_of
 from pipestill.lock import exclusive
-from pipestill.models.hardware import HardwarePlan, apply, plan_hardware, probe
+from pipestill.models.hardware import HardwarePlan, apply, plan_here
+from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.records import read_jsonl
 from pipestill.tasks import TASKS
@@ -22,9 +22,7 @@ from pipestill.versions import versions
 
 def prepare_hardware(settings: PredictionSettings, threads: int) -> HardwarePlan:
     """Plan as the runs were trained, and set torch up accordingly."""
-    plan = plan_hardware(
-        probe(), settings.hardware, adaptation=settings.adaptation, threads=threads, environ=os.environ
-    )
+    plan = plan_here(settings.hardware, settings.adaptation, threads)
     apply(plan)
     return plan
 
@@ -42,6 +40,7 @@ def fingerprint(settings: PredictionSettings, plan: HardwarePlan, data: Path, mo
 
 def load_run(base: Path, model: Path | None, plan: HardwarePlan) -> tuple[Any, Any]:
     """Model and tokenizer of a trained run, or of the base model when ``model`` is none."""
+    silence_libraries()
     loaded = load_base_model(base, plan) if model is None else load_trained_model(model, base, plan)
     return loaded.eval(), load_tokenizer(base if model is None else model)
 

@@ -194,6 +194,11 @@ def _quantization(probe: Probe, device: str, asked: str, adaptation: str, notes:
     return "none"
 
 
+def plan_here(hardware: HardwareConfig, adaptation: Literal["lora", "full"], threads: int) -> HardwarePlan:
+    """:func:`plan_hardware` for this machine."""
+    return plan_hardware(probe(), hardware, adaptation=adaptation, threads=threads, environ=os.environ)
+
+
 def apply(plan: HardwarePlan) -> None:
     """Set torch's threads; on a CPU, deterministic algorithms too, so that the same seed gives the same bits."""
     import torch

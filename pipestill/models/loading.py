@@ -138,7 +138,6 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
     if plan.quantization == "nf4":
         from transformers import BitsAndBytesConfig
 
-        logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # of an optional download
 
         arguments["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,

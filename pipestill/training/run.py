@@ -1,7 +1,6 @@
 """A training job from files to a model directory; killed at any time, the same call goes on where it was."""
 
 import importlib.metadata
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,11 @@ from typing import Any
 from pipestill.cost import CostMeter
 from pipestill.digests import code_digest
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, sha256, write_json
+from pipestill.files import SHA256SUMS, read_json, sha256, write_json
 from pipestill.imports import without
-from pipestill.models.hardware import HardwarePlan, apply, plan_hardware, probe
+from pipestill.lock import exclusive
+from pipestill.models.hardware import HardwarePlan, apply, plan_here
+from pipestill.models.libraries import silence_libraries, unneeded_libraries
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.profile import check_gradients, profile
@@ -19,7 +20,7 @@ from pipestill.models.saving import save_model
 from pipestill.training.data import read_answers, read_pairs
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
-from pipestill.training.trainers import make_trainer, silence_libraries, unneeded_libraries
+from pipestill.training.trainers import make_trainer
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "tokenizers", "numpy")
 HARDWARE = ("device", "precision", "weights", "quantization", "optimizer")  # of the plan, what decides the result
@@ -58,18 +59,18 @@ def train(
     """
     if not 0 <= seed < 2**32:
         raise UserError(f"the seed is {seed}, but must be between 0 and 2^32 - 1")
-    plan = plan_hardware(
-        probe(), settings.hardware, adaptation=settings.training.adaptation, threads=threads, environ=os.environ
-    )
-    state = TrainingState(state_dir, fingerprint(settings, plan, data, validation, base, init, seed))
-    cost = CostMeter(state.directory / "cost.json")
-    if not state.is_finished():
-        apply(plan)
-        with without(*unneeded_libraries(settings.objective, plan)):
-            _train(settings, plan, data, validation, base, init, seed, state, cost, output)
-    state.publish(output)
-    cost.save()
-    write_json(cost_file, cost.total())
+    plan = plan_here(settings.hardware, settings.training.adaptation, threads)
+    work = fingerprint(settings, plan, data, validation, base, init, seed)
+    with exclusive(state_dir):
+        state = TrainingState(state_dir, work)
+        cost = CostMeter(state.directory / "cost.json")
+        if not state.is_finished():
+            apply(plan)
+            with without(*unneeded_libraries(plan, datasets=settings.objective == "dpo")):
+                _train(settings, plan, data, validation, base, init, seed, state, cost, output)
+            cost.save()
+        state.publish(output)
+        write_json(cost_file, read_json(cost.ledger))
 
 
 def fingerprint(

@@ -14,25 +14,6 @@ from pipestill.training.state import TrainingState
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 
-def unneeded_libraries(objective: str, plan: HardwarePlan) -> list[str]:
-    """Packages that transformers and peft import where they find them, and that this job does without."""
-    names = ["scipy", "sklearn"]
-    names += [] if plan.quantization != "none" or "bit" in plan.optimizer else ["bitsandbytes"]
-    names += [] if objective == "dpo" else ["datasets"]
-    return names
-
-
-def silence_libraries() -> None:
-    """No bars and no advice from transformers; the job says itself what it does."""
-    import warnings
-
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|peft|trl")
-
-
 def training_arguments(training: TrainingConfig, plan: HardwarePlan, seed: int, state: TrainingState) -> dict[str, Any]:
     """Arguments of ``TrainingArguments`` and ``DPOConfig``."""
     return {

@@ -29,10 +29,12 @@ def test_a_lock_is_refused_while_its_holder_lives_and_free_once_it_is_killed(tmp
 
 def test_state_is_waited_for(tmp_path, capsys):
     code = f"{HOLDER}; print('held', flush=True); time.sleep(1)"
-    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "state.lock")], stdout=subprocess.PIPE, text=True
+    )
     assert holder.stdout.readline() == "held\n"
     start = time.monotonic()
-    with exclusive(tmp_path):
+    with exclusive(tmp_path / "state"):
         waited = time.monotonic() - start
     holder.wait()
     assert waited > 0.5
