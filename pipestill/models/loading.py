@@ -138,7 +138,6 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
     if plan.quantization == "nf4":
         from transformers import BitsAndBytesConfig
 
-
         arguments["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
