@@ -1,17 +1,19 @@
 """The configuration: the one source of defaults, checks, the JSON Schema and the table in ``docs/config.md``."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from pipestill.errors import UserError
-from pipestill.methods import METHODS, TEACHER, Method
+from pipestill.methods import METHODS
 from pipestill.tasks import TASKS
 
 NAME = r"^[a-z][a-z0-9.-]*$"  # of models, tasks and studies: no underscore, so that <study>_<method> splits one way
 Name = Annotated[str, Field(pattern=NAME)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -44,6 +46,11 @@ class BaseModelConfig(Section):
             raise ValueError("`source: hub` needs `repo` and `revision`")
         return self
 
+    def locate(self, root: Path) -> Path | None:
+        """The local directory, seen from the working directory or else from the project's ``root``, if it exists."""
+        places = [place / self.path for place in (Path(), root)] if self.path else []
+        return next((place for place in places if place.is_dir()), None)
+
 
 class SplitsConfig(Section):
     """How a task's rows are divided; test and validation are drawn equal per class, the rest is for training."""
@@ -52,11 +59,11 @@ class SplitsConfig(Section):
     """Seed of the draw."""
     test_per_class: Count | None = None
     """Test rows of each class; or give `test_frac`."""
-    test_frac: Share | None = None
+    test_frac: Part | None = None
     """Test rows as a share of all rows, equal per class."""
     val_per_class: Count | None = None
     """Validation rows of each class; or give `val_frac`."""
-    val_frac: Share | None = None
+    val_frac: Part | None = None
     """Validation rows as a share of all rows, equal per class."""
     teacher_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of the rest that trains the teacher and that students never see; 0: the teacher trains on the training
@@ -225,15 +232,11 @@ class HardwareConfig(Section):
     """4-bit NF4 base weights with double quantisation under adapters (QLoRA); `auto`: on CUDA only."""
 
 
-class PredictionSettings(Section):
-    """What a prediction job is told by its rule."""
+class ScoringSettings(Section):
+    """What a job that asks a model is told by its rule."""
 
     task: str
     """Name of the task."""
-    calibration: str
-    """Name of the calibration, or `auto`."""
-    null_inputs: list[str] | None
-    """Content-free inputs; the task's own when absent."""
     max_prompt_tokens: Count
     """Longer prompts lose the end of their text."""
     adaptation: Literal["lora", "full"]
@@ -242,6 +245,15 @@ class PredictionSettings(Section):
     """The configuration's `hardware`."""
     code: str
     """Digest of the code: scores that other code left behind are not gone on with."""
+
+
+class PredictionSettings(ScoringSettings):
+    """What a prediction job is told by its rule."""
+
+    null_inputs: list[str] | None
+    """Content-free inputs; the task's own when absent."""
+    calibration: str
+    """Name of the calibration, or `auto`."""
 
 
 class StatisticsConfig(Section):
@@ -259,7 +271,7 @@ class Config(Section):
     run: Annotated[list[Name], Field(min_length=1)]
     """Studies that `snakemake all` builds."""
     seeds: Annotated[list[Seed], Field(min_length=1)] = [1, 2, 3]
-    """Training seeds."""
+    """Training seeds; the teacher takes the lowest."""
     threads: Count = 1
     """Threads of a job that runs a model; small models gain more from several jobs side by side."""
     models: dict[Name, BaseModelConfig]
@@ -303,12 +315,12 @@ class Config(Section):
         for method in study.overrides:
             _known(method, [*study.methods, "teacher"], f"{path}.overrides", "the methods of the study")
         for method in study.methods:
-            training = resolve_training(self, study, method, path)
+            training = resolve_training(self, study, method)
             if training.init == "sft" and (method == "sft" or "sft" not in study.methods):
                 raise ValueError(f"{path}: method `{method}` has `init: sft`; that needs another method `sft`")
             if method == "dpo" and training.dpo.rejected == "confusable" and study.teacher is None:
                 raise ValueError(f"{path}: `dpo.rejected: confusable` needs a teacher; set one, or use `random`")
-        if study.teacher is not None and resolve_training(self, study, "teacher", path).init == "sft":
+        if study.teacher is not None and resolve_training(self, study, "teacher").init == "sft":
             raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
 
 
@@ -330,7 +342,7 @@ def _merge(base: dict, override: dict) -> dict:
     return merged
 
 
-def resolve_training(config: Config, study: StudyConfig, method: str, path: str = "") -> TrainingConfig:
+def resolve_training(config: Config, study: StudyConfig, method: str) -> TrainingConfig:
     """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, then the method's."""
     settings = config.training.model_dump()
     if method != "teacher":
@@ -339,15 +351,7 @@ def resolve_training(config: Config, study: StudyConfig, method: str, path: str 
         settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
     if method in study.overrides:
         settings = _merge(settings, study.overrides[method].model_dump(exclude_unset=True))
-    try:
-        return TrainingConfig.model_validate(settings)
-    except ValidationError as error:
-        raise ValueError(f"{path}: {error.errors()[0]['msg']}") from None
-
-
-def method_of(name: str) -> Method:
-    """The registry's entry of a method of an experiment; ``teacher`` included."""
-    return TEACHER if name == "teacher" else METHODS[name]
+    return TrainingConfig.model_validate(settings)
 
 
 def check(config: dict[str, Any]) -> Config:
@@ -363,13 +367,27 @@ def check(config: dict[str, Any]) -> Config:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("literal", "list[")))
+    """One sentence about the first wrong key; the alternatives of a union are errors of their own, and are joined."""
+    found = [(_path(details["loc"]), details) for details in error.errors()]
+    path, first = found[0]
     if first["type"] == "extra_forbidden":
         return f"config: unknown key `{path}`; docs/config.md lists the keys"
     if first["type"] == "missing":
         return f"config: `{path}` is missing"
-    message = first["msg"].removeprefix("Value error, ")
+    if "[key]" in first["loc"]:
+        return f"config: `{path}`: names consist of lower-case letters, digits, `.` and `-`, and begin with a letter"
     if first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")
         return f"config: {path}: {message}" if path else f"config: {message}"
-    return f"config: `{path}` is {json.dumps(first['input'], default=str)}, but: {message}"
+    messages = dict.fromkeys(_message(details) for other, details in found if other == path)
+    return f"config: `{path}` is {json.dumps(first['input'], default=str)}, but: {' or '.join(messages)}"
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    internal = ("literal", "list[", "constrained", "[key]", "int", "float", "str")  # pydantic's names of union members
+    return ".".join(str(part) for part in location if not str(part).startswith(internal))
+
+
+def _message(details: Any) -> str:
+    is_section = details["type"] in ("model_type", "model_attributes_type", "dict_type")
+    return "a mapping is expected" if is_section else details["msg"]

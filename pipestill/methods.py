@@ -48,3 +48,8 @@ METHODS: dict[str, Method] = {
 }
 
 TEACHER = Method("Teacher", "The study's fine-tuned teacher.", training_file="teacher", objective="cross_entropy")
+
+
+def method_of(name: str) -> Method:
+    """The entry of an experiment's method; ``teacher`` has one too."""
+    return TEACHER if name == "teacher" else METHODS[name]

@@ -21,7 +21,7 @@ from pipestill.digests import canonical_json, code_digest
 from pipestill.errors import UserError
 from pipestill.files import sha256
 from pipestill.lock import hold
-from pipestill.methods import METHODS
+from pipestill.methods import METHODS, method_of
 from pipestill.preflight import problems
 
 try:
@@ -49,8 +49,20 @@ wildcard_constraints:
 
 
 def start_run():
-    """Before any job: nothing is missing, and no other run works in this directory."""
-    if missing := problems(CONFIG, ROOT, Path.cwd()):
+    """Before any job: nothing that the planned jobs need is missing, and no other run works in this directory."""
+    planned = list(workflow.dag.needrun_jobs())
+    missing = problems(
+        CONFIG,
+        ROOT,
+        models=[job.wildcards.model for job in planned if job.rule.name == "base_model"],
+        tasks=[job.wildcards.task for job in planned if job.rule.name == "download"],
+        trainings=[
+            (job.wildcards.study, getattr(job.wildcards, "method", "teacher"))
+            for job in planned
+            if job.rule.name in ("train", "train_teacher")
+        ],
+    )
+    if missing:
         raise WorkflowError("\n".join(missing))
     try:
         HELD.append(hold(Path(".snakemake") / "pipestill.lock", "another run"))
@@ -82,16 +94,16 @@ def local_digest(wildcards):
 def model_source(wildcards):
     """JSON that says where a base model comes from; shipped models are found from any working directory."""
     model = CONFIG.models[wildcards.model]
-    if model.path and not Path(model.path).exists() and (ROOT / model.path).exists():
-        model = model.model_copy(update={"path": str(ROOT / model.path)})
+    if directory := model.locate(ROOT):
+        model = model.model_copy(update={"path": os.path.relpath(directory)})
     return model.model_dump_json()
 
 
 def model_identity(wildcards):
     """Digest of a local base model's list of checksums, so that a changed model is taken again."""
-    path = CONFIG.models[wildcards.model].path
-    listings = [directory / path / "SHA256SUMS" for directory in (Path(), ROOT)] if path else []
-    return next((sha256(listing) for listing in listings if listing.is_file()), None)
+    directory = CONFIG.models[wildcards.model].locate(ROOT)
+    listing = directory / "SHA256SUMS" if directory else None
+    return sha256(listing) if listing and listing.is_file() else None
 
 
 def base_model(wildcards, method=None):
@@ -117,12 +129,12 @@ def per_class(wildcards):
 
 def training_data(wildcards):
     """Training file of an experiment."""
-    return f"<results>/data/{wildcards.study}/{METHODS[wildcards.method].training_file}.jsonl"
+    return f"<results>/data/{wildcards.study}/{method_of(wildcards.method).training_file}.jsonl"
 
 
 def validation_data(wildcards):
     """Validation rows in the schema of the training file."""
-    return f"<results>/data/{wildcards.study}/validation/{METHODS[wildcards.method].training_file}.jsonl"
+    return f"<results>/data/{wildcards.study}/validation/{method_of(wildcards.method).training_file}.jsonl"
 
 
 def start(wildcards):
@@ -138,15 +150,16 @@ def training_settings(wildcards):
     return canonical_json(experiments.training_settings(CONFIG, wildcards.study, method))
 
 
-def prediction_settings(script):
+def scoring_settings(wildcards):
+    """JSON of the settings of the job in which a study's teacher answers."""
+    code = code_digest("teacher_outputs", f"pipestill.tasks.{task_of(wildcards)}")
+    return canonical_json(experiments.scoring_settings(CONFIG, wildcards.study, "teacher", code))
+
+
+def prediction_settings(wildcards):
     """JSON of the settings of a prediction job."""
-
-    def settings(wildcards):
-        method = getattr(wildcards, "method", "teacher")
-        code = code_digest(script, f"pipestill.tasks.{task_of(wildcards)}")
-        return canonical_json(experiments.prediction_settings(CONFIG, wildcards.study, method, code))
-
-    return settings
+    code = code_digest("predict", f"pipestill.tasks.{task_of(wildcards)}")
+    return canonical_json(experiments.prediction_settings(CONFIG, wildcards.study, wildcards.method, code))
 
 
 def seeds(wildcards):
@@ -158,7 +171,7 @@ def run_models(wildcards):
     """Model directories of the runs of an experiment; none for the untrained student."""
     if wildcards.method == "teacher":
         return [f"<results>/teachers/{wildcards.study}/model"]
-    if not METHODS[wildcards.method].trains:
+    if not method_of(wildcards.method).trains:
         return []
     return [f"<results>/{wildcards.study}_{wildcards.method}/seed_{seed}/model" for seed in seeds(wildcards)]
 
@@ -171,7 +184,7 @@ def run_costs(wildcards):
 def evaluated_data(wildcards):
     """Data files that an experiment's numbers come from."""
     files = [f"<results>/data/{task_of(wildcards)}/cropped.jsonl"]
-    trained_on = experiments.training_file(CONFIG, wildcards.study, wildcards.method)
+    trained_on = method_of(wildcards.method).training_file
     return [*files, f"<results>/data/{wildcards.study}/{trained_on}.jsonl"] if trained_on else files
 
 

@@ -26,7 +26,7 @@ rule predict:
         gpu=GPU,
     params:
         script=script("predict"),
-        settings=prediction_settings("predict"),
+        settings=prediction_settings,
         seeds=seeds,
         models=lambda wildcards, input: f"--models {input.models}" if input.models else "",
         state=lambda wildcards, output: f"{output}.state",

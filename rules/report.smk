@@ -72,6 +72,7 @@ rule report:
     params:
         script=script("report"),
         directory=lambda wildcards, output: str(Path(output.page).parent),
+        methods=canonical_json({name: vars(method) for name, method in METHODS.items()}),
         code=code_digest("report"),
     shell:
         "python {params.script} --evals {input.evaluations} --config {input.config} "

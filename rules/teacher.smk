@@ -59,7 +59,7 @@ rule teacher_outputs:
         gpu=GPU,
     params:
         script=script("teacher_outputs"),
-        settings=prediction_settings("teacher_outputs"),
+        settings=scoring_settings,
         state=lambda wildcards, output: f"{output.outputs}.state",
     shell:
         "python {params.script} --settings {params.settings:q} --prompts {input.prompts} "

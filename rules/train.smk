@@ -19,6 +19,8 @@ rule train:
         "<logs>/train/{study}_{method}_{seed}.log",
     benchmark:
         "<logs>/benchmarks/train/{study}_{method}_{seed}.jsonl"
+    wildcard_constraints:
+        method="|".join(name for name, method in METHODS.items() if method.trains),
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads

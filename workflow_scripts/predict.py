@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 
 from pipestill.config import PredictionSettings
-from pipestill.script import run
+from pipestill.script import json_option, run
 
 
 def main() -> None:
     """Parse the command line and predict."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=PredictionSettings.model_validate_json, required=True, help="JSON object")
+    parser.add_argument("--settings", type=json_option(PredictionSettings), required=True, help="JSON object")
     parser.add_argument("--records", type=Path, required=True, help="cropped records")
     parser.add_argument("--base", type=Path, required=True, help="directory of the base model")
     parser.add_argument("--seeds", type=int, nargs="+", required=True, help="seed of each run")

@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from pipestill.config import PredictionSettings
-from pipestill.script import run
+from pipestill.config import ScoringSettings
+from pipestill.script import json_option, run
 
 
 def main() -> None:
     """Parse the command line and write the teacher's outputs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=PredictionSettings.model_validate_json, required=True, help="JSON object")
+    parser.add_argument("--settings", type=json_option(ScoringSettings), required=True, help="JSON object")
     parser.add_argument("--prompts", type=Path, required=True, help="the study's sft.jsonl")
     parser.add_argument("--base", type=Path, required=True, help="directory of the teacher's base model")
     parser.add_argument("--model", type=Path, required=True, help="directory of the fine-tuned teacher")

@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from pipestill.script import run
+from pipestill.script import json_option, run
 from pipestill.training.settings import TrainingSettings
 
 
 def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=TrainingSettings.model_validate_json, required=True, help="JSON object")
+    parser.add_argument("--settings", type=json_option(TrainingSettings), required=True, help="JSON object")
     parser.add_argument("--data", type=Path, required=True, help="training rows")
     parser.add_argument("--validation", type=Path, required=True, help="validation rows, in the same schema")
     parser.add_argument("--base", type=Path, required=True, help="directory of the base model")

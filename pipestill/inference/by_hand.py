@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from pipestill import experiments
-from pipestill.config import BaseModelConfig, HardwareConfig, PredictionSettings, TrainingConfig, check
+from pipestill.config import BaseModelConfig, HardwareConfig, PredictionSettings, TaskConfig, TrainingConfig, check
+from pipestill.data.crop import crop_text
 from pipestill.errors import UserError
 from pipestill.files import SHA256SUMS, read_json, sha256
 from pipestill.tasks import TASKS
@@ -28,6 +29,7 @@ class Target:
         calibration: name of the calibration in use.
         prior: the prior of each label, where it was fitted in the experiment; none: to be measured.
         settings: what a prediction job of the model would be told.
+        max_chars: longer inputs are cropped.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Target:
     calibration: str
     prior: dict[str, float] | None
     settings: PredictionSettings
+    max_chars: int
 
 
 def find_target(
@@ -58,12 +61,14 @@ def find_target(
         return _experiment(name, results, seed, calibration)
     if Path(name).is_dir():
         return _directory(name, Path(name), results, task, calibration)
-    if HUB_ID.fullmatch(name) and not name.startswith(("results/", "resources/")):
-        return _directory(name, _from_hub(name, results, revision), results, task, calibration)
     known = ", ".join(sorted(path.parent.name for path in results.glob("*/predictions"))) or "none yet"
-    raise UserError(
-        f"`{name}` is no experiment under {results} (there are: {known}), no model directory and no hub repository"
-    )
+    unknown = f"`{name}` is no experiment under {results} (there are: {known}) and no model directory"
+    if not HUB_ID.fullmatch(name) or name.startswith(("results/", "resources/")):
+        raise UserError(f"{unknown}, and cannot be a hub repository")
+    try:
+        return _directory(name, _from_hub(name, results, revision), results, task, calibration)
+    except UserError as error:
+        raise UserError(f"{unknown}; as a hub repository: {error}") from None
 
 
 def _experiment(name: str, results: Path, seed: int | None, calibration: str | None) -> Target:
@@ -90,6 +95,7 @@ def _experiment(name: str, results: Path, seed: int | None, calibration: str | N
         calibration,
         fitted["priors"][calibration],
         PredictionSettings(**experiments.prediction_settings(config, study, method, code="by hand")),
+        config.tasks[config.studies[study].task].max_chars,
     )
 
 
@@ -117,6 +123,7 @@ def _directory(name: str, directory: Path, results: Path, task: str, calibration
             hardware=hardware,
             code="by hand",
         ),
+        TaskConfig.model_fields["max_chars"].default,
     )
 
 
@@ -164,8 +171,8 @@ def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
     import numpy as np
 
     from pipestill.inference.calibration import calibrate, mean_score
-    from pipestill.inference.experiment import load_run, prepare_hardware
     from pipestill.inference.ranking import score_all_labels
+    from pipestill.inference.scoring import load_run, prepare_hardware
     from pipestill.models.prompts import encode_label, encode_prompt
 
     task = TASKS[target.settings.task]
@@ -181,7 +188,7 @@ def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
         prior = np.array([target.prior[label] for label in task.labels])
     elif target.calibration != "none":
         prior = mean_score(score(nulls[target.calibration]))
-    raw = score([task.prompt(text)])
+    raw = score([task.prompt(crop_text(text.strip(), target.max_chars))])
     result = calibrate(raw, prior)
 
     def by_label(values: np.ndarray) -> dict[str, float]:

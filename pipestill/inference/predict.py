@@ -1,52 +1,18 @@
 """The prediction job of a label-ranking task: scores that survive a kill, then calibration, then predictions."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipestill.cost import CostMeter
 from pipestill.files import write_json
 from pipestill.inference.calibration import calibrate, calibration_record
-from pipestill.inference.ranking import score_labels
 from pipestill.inference.row_log import RowLog
-from pipestill.models.prompts import encode_label, encode_prompt
-from pipestill.progress import Progress
+from pipestill.inference.scoring import Scorer
 from pipestill.records import Record, of_split, write_jsonl
 from pipestill.tasks import Task
 
 PREDICTED_SPLITS = ("validation", "test")
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """A model that ranks the labels of a task; what it scores is kept in a :class:`RowLog` as it goes.
-
-    Attributes:
-        max_prompt_tokens: longer prompts lose the end of their text.
-    """
-
-    model: Any
-    tokenizer: Any
-    labels: tuple[str, ...]
-    max_prompt_tokens: int
-
-    def score(self, prompts: dict[str, str], log: RowLog, cost: CostMeter, label: str) -> None:
-        """Score ``prompts`` (key to text) into ``log``, and what it costs into ``cost``."""
-        keys = list(prompts)
-        encoded = [encode_prompt(self.tokenizer, prompts[key], self.max_prompt_tokens) for key in keys]
-        label_ids = [encode_label(self.tokenizer, name) for name in self.labels]
-        done = {index for index, key in enumerate(keys) if key in log.rows}
-        progress = Progress(len(keys), "prompts", label, done=len(done))
-        for indices, scores in score_labels(self.model, encoded, label_ids, done=done):
-            log.append(
-                (keys[index], {"raw": list(map(float, raw)), "label_mass": float(mass)})
-                for index, raw, mass in zip(indices, scores.mean_log_prob, scores.label_mass, strict=True)
-            )
-            cost.tokens += sum(len(encoded[index]) for index in indices)
-            cost.save()
-            progress.update(len(indices))
 
 
 def predict_run(

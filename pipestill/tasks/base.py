@@ -25,7 +25,7 @@ class Task:
     Attributes:
         name: key in the registry and in the configuration.
         title: name in tables and figures.
-        primary_metric: the metric that calibration is chosen by and that the report ranks methods by.
+        primary_metric: the metric that the report ranks methods by.
         labels: the classes, for tasks that are predicted by ranking labels.
         prompt: the user's message for an input text.
         parse: a raw row to an :class:`Example`; raises :class:`BadRow`.

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from pipestill.config import PredictionSettings
+from pipestill.config import ScoringSettings
 from pipestill.cost import CostMeter
 from pipestill.files import write_json
-from pipestill.inference.experiment import fingerprint, load_run, prepare_hardware
 from pipestill.inference.generation import generate
-from pipestill.inference.predict import Scorer
 from pipestill.inference.row_log import RowLog, state_of
+from pipestill.inference.scoring import Scorer, fingerprint, load_run, prepare_hardware
 from pipestill.lock import exclusive
 from pipestill.models.prompts import encode_prompt
 from pipestill.progress import Progress
@@ -17,7 +16,7 @@ from pipestill.tasks import TASKS
 
 
 def write_teacher_outputs(
-    settings: PredictionSettings,
+    settings: ScoringSettings,
     prompts_file: Path,
     base: Path,
     model: Path,

@@ -89,7 +89,16 @@ def test_every_key_has_a_description():
             "method `dpo` has `init: sft`; that needs another method `sft`",
         ),
         (lambda c: c["models"]["demo-student"].update(source="hub"), "needs `repo` and `revision`"),
-        (lambda c: c["models"].update(a_b={"source": "path", "path": "x"}), "a_b"),
+        (
+            lambda c: c["models"].update(a_b={"source": "path", "path": "x"}),
+            "`models.a_b`: names consist of lower-case",
+        ),
+        (
+            lambda c: c["training"]["lora"].update(target_modules=5),
+            "`training.lora.target_modules` is 5, but: Input should be 'auto' or Input should be a valid list",
+        ),
+        (lambda c: c["studies"].update(creditmix=None), "`studies.creditmix` is null, but: a mapping is expected"),
+        (lambda c: c["tasks"]["creditmix"]["splits"].update(test_frac=0), "`tasks.creditmix.splits.test_frac` is 0"),
         (lambda c: c["tasks"]["creditmix"]["splits"].update(test_frac=0.1), "either `test_per_class` or `test_frac`"),
         (lambda c: c["tasks"]["creditmix"].update(source="url"), "`source: url` needs `url`"),
         (lambda c: c["tasks"].update(poker=c["tasks"]["creditmix"]), "`poker` is not defined in the tasks"),
@@ -142,3 +151,49 @@ def test_gold_outputs_for_kd_are_said_in_every_table(default):
     assert "gold outputs" in experiments.notes(config, "creditmix", "kd")[0]
     assert ("creditmix", "teacher") not in experiments.experiments(config)
     assert not experiments.asks_teacher(config, "creditmix", "kd")
+
+
+def preset(default, name):
+    """The default with a preset over it, merged as Snakemake does."""
+    from snakemake.utils import update_config
+
+    update_config(default, yaml.safe_load((ROOT / "resources" / "presets" / f"{name}.yaml").read_text()))
+    return check(default)
+
+
+@pytest.mark.parametrize("name", ["paper", "gpu-8gb"])
+def test_presets_of_the_published_recipe_say_what_it_says(default, name):
+    config = preset(default, name)
+    for method in ("sft", "kd", "dpo"):
+        training = experiments.training(config, "creditmix", method)
+        assert (training.adaptation, training.epochs, training.max_length) == ("lora", 5, 256)
+        assert (training.lora.r, training.lora.alpha, training.lora.dropout) == (16, 32, 0.05)
+        assert len(training.lora.target_modules) == 7
+        assert training.batch_size * training.accumulation_steps == 16
+        assert training.gradient_checkpointing
+    assert training.dpo.beta == 0.1
+    assert config.hardware.quantization == "nf4"
+    assert config.tasks["creditmix"].splits.teacher_share == 0
+    model = config.models[config.studies["creditmix"].student]
+    assert (model.repo, model.source) == ("Qwen/Qwen2.5-3B-Instruct", "hub")
+    if name == "paper":
+        assert training.max_steps == 7115
+        assert (training.batch_size, config.tasks["creditmix"].splits.val_per_class) == (2, 1500)
+
+
+def test_a_digest_covers_the_models_that_an_experiment_learns_from(default):
+    def digests():
+        config = check(default)
+        return {
+            m: experiments.experiment(config, "creditmix", m)["config_sha256"] for m in ("base", "sft", "kd", "dpo")
+        }
+
+    before = digests()
+    default["studies"]["creditmix"]["teacher_per_class"] = 17
+    after = digests()
+    assert [m for m in before if before[m] != after[m]] == ["kd"]
+    default["studies"]["creditmix"]["overrides"]["dpo"]["init"] = "sft"
+    before = digests()
+    default["studies"]["creditmix"]["overrides"]["sft"] = {"epochs": 9}
+    after = digests()
+    assert [m for m in before if before[m] != after[m]] == ["sft", "dpo"]

@@ -46,25 +46,29 @@ def config():
     return yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
+MODELS, TASKS, TRAININGS = ["demo-student", "demo-teacher"], ["creditmix"], [("creditmix", "teacher")]
+
+
 def test_missing_models_data_and_room_are_known_before_work(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     config["models"]["demo-teacher"]["path"] = "nowhere"
     config["tasks"]["creditmix"].update(source="file", path="data.json")
-    found = problems(check(config), ROOT, tmp_path)
-    assert any(sentence.startswith("models.demo-teacher.path: nowhere does not exist") for sentence in found)
-    assert any(sentence.startswith("tasks.creditmix.path: data.json does not exist") for sentence in found)
+    assert problems(check(config), ROOT, MODELS, TASKS, TRAININGS) == [
+        "models.demo-teacher.path: nowhere does not exist; name a model directory",
+        "tasks.creditmix.path: data.json does not exist; put the data there, or name another file",
+    ]
+    assert problems(check(config), ROOT, ["demo-student"], [], []) == []
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10**8}))
-    assert any("has 0.1 GB of free disk" in sentence for sentence in problems(check(config), ROOT, tmp_path))
+    assert "has 0.1 GB of free disk" in problems(check(config), ROOT, [], [], [])[0]
 
 
-def test_nothing_is_missing_where_all_is_there(config, tmp_path):
-    for model in config["models"].values():
-        directory = tmp_path / model["path"]
-        directory.mkdir(parents=True)
-        (directory / "model.safetensors").write_bytes(b"0" * 1000)
-    assert problems(check(config), ROOT, tmp_path) == []
-
-
-def test_models_of_studies_that_do_not_run_are_not_asked_for(config, tmp_path):
-    config["models"]["other"] = {"source": "path", "path": "nowhere"}
-    config["studies"]["second"] = {"task": "creditmix", "student": "other", "methods": ["base"]}
-    assert not any("nowhere" in sentence for sentence in problems(check(config), ROOT, tmp_path))
+def test_training_needs_room_for_its_state(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    directory = tmp_path / "big"
+    directory.mkdir()
+    with open(directory / "model.safetensors", "wb") as file:
+        file.truncate(10**9)  # sparse
+    config["models"]["demo-teacher"]["path"] = "big"
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 5 * 10**9}))
+    assert problems(check(config), ROOT, MODELS, TASKS, []) == []
+    assert "may need 9.1 GB" in problems(check(config), ROOT, MODELS, TASKS, TRAININGS)[0]
