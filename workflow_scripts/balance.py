@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipestill.data.prepare import make_training_files
-from pipestill.data.training_files import FORMATS
+from pipestill.data.training_files import FORMATS, make_training_files
 from pipestill.script import run
 
 

@@ -4,11 +4,9 @@ from pathlib import Path
 
 from pipestill import files
 from pipestill.config import SourceConfig
+from pipestill.data import RAW_DATA, RAW_MANIFEST
 from pipestill.data.download import copy, fetch
 from pipestill.tasks import TASKS
-
-DATA = "data.json"
-MANIFEST = "manifest.json"
 
 
 def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
@@ -18,7 +16,7 @@ def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
     """
     directory = Path(directory)
     with files.fresh_directory(directory) as temporary:
-        data = temporary / DATA
+        data = temporary / RAW_DATA
         facts = {}
         if config.source == "synthetic":
             rows, facts = TASKS[task].synthetic(config.rows, config.seed)
@@ -37,4 +35,4 @@ def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
             "sha256": files.sha256(data),
             **facts,
         }
-        files.write_json(temporary / MANIFEST, manifest)
+        files.write_json(temporary / RAW_MANIFEST, manifest)

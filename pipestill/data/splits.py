@@ -4,13 +4,17 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
+from pipestill import files
 from pipestill.config import SplitsConfig
+from pipestill.data import RAW_DATA, RAW_MANIFEST
+from pipestill.data.raw import read_rows
 from pipestill.errors import UserError
-from pipestill.records import SPLITS, Record, normalise
-from pipestill.tasks import BadRow, Task
+from pipestill.records import SPLITS, Record, normalise, write_jsonl
+from pipestill.tasks import TASKS, BadRow, Task
 
 LISTED = 100  # bad rows that the manifest lists one by one
 
@@ -122,3 +126,30 @@ def count_splits(records: list[Record]) -> dict[str, dict[str, int]]:
         split: dict(sorted(Counter(record["label"] for record in records if record["split"] == split).items()))
         for split in SPLITS
     }
+
+
+def make_records(
+    name: str, config: SplitsConfig, max_bad_share: float, raw: Path, records: Path, manifest: Path
+) -> None:
+    """Read the directory ``raw`` and write ``records`` and ``manifest``.
+
+    Raises:
+        UserError: too many rows are unusable, or a class has too few rows.
+    """
+    task, data = TASKS[name], Path(raw) / RAW_DATA
+    reading = read_records(task, read_rows(data))
+    check_bad_share(reading, max_bad_share, str(data))
+    assign_splits(reading.records, task.labels, config)
+    write_jsonl(records, reading.records)
+    files.write_json(
+        manifest,
+        {
+            "task": name,
+            "raw": files.read_json(Path(raw) / RAW_MANIFEST),
+            **reading.manifest(),
+            "splits": count_splits(reading.records),
+            "records_sha256": files.sha256(records),
+        },
+    )
+    n_records, n_bad = len(reading.records), len(reading.bad)
+    print(f"{n_records} records of {reading.rows} rows; {n_bad} unusable, {reading.repeated} repeated")

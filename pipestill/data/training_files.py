@@ -1,10 +1,12 @@
 """The training files of a study, balanced over classes, in the three published schemas (plus ``id``)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from random import Random
 
 from pipestill.errors import UserError
-from pipestill.records import Record, of_split
+from pipestill.records import Record, of_split, read_jsonl, write_jsonl
+from pipestill.tasks import TASKS
 
 FORMATS = ("teacher", "sft", "kd", "dpo")
 
@@ -88,3 +90,23 @@ def training_rows(
     if training_file == "dpo":
         return [dpo_row(record, labels, outputs, seed) for record in records]
     return [sft_row(record) for record in records]
+
+
+def make_training_files(
+    name: str,
+    training_file: str,
+    records: Path,
+    outputs: Path | None,
+    per_class: int | None,
+    seed: int,
+    train: Path,
+    validation: Path,
+) -> None:
+    """Write the rows that a method trains on, and validation rows with gold outputs in the same schema."""
+    task, all_records = TASKS[name], read_jsonl(records)
+    by_id = {row["id"]: row for row in read_jsonl(outputs)} if outputs else None
+    chosen = select(all_records, training_file, per_class, seed)
+    held_out = of_split(all_records, "validation")
+    write_jsonl(train, training_rows(chosen, training_file, task.labels, by_id, seed))
+    write_jsonl(validation, training_rows(held_out, training_file, task.labels, None, seed))
+    print(f"{len(chosen)} training rows, {len(held_out)} validation rows")

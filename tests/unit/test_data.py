@@ -7,9 +7,10 @@ from pipestill.config import SourceConfig, SplitsConfig
 from pipestill.data import training_files
 from pipestill.data.crop import crop_records, crop_text
 from pipestill.data.null_prompts import null_prompts
-from pipestill.data.prepare import make_records, make_training_files
 from pipestill.data.raw import read_rows
 from pipestill.data.source import provide_raw
+from pipestill.data.splits import make_records
+from pipestill.data.training_files import make_training_files
 from pipestill.errors import UserError
 from pipestill.files import read_json
 from pipestill.records import SPLITS, normalise, of_split, read_jsonl
