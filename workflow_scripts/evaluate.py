@@ -4,13 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from pipestill.evaluation.cost import cost
-from pipestill.evaluation.experiment import evaluate, load_runs, read_histories
-from pipestill.evaluation.provenance import provenance
-from pipestill.evaluation.statistics import Bootstrap
+from pipestill.evaluation.model_card import model_card
+from pipestill.evaluation.record import evaluation_record
 from pipestill.files import write_json, write_text
-from pipestill.records import read_jsonl
-from pipestill.reporting.model_card import model_card
 from pipestill.script import run
 
 
@@ -29,17 +25,9 @@ def main() -> None:
     parser.add_argument("--card", type=Path, required=True, help="the model card, README.md")
     args = parser.parse_args()
 
-    statistics = args.experiment["settings"]["statistics"]
-    bootstrap = Bootstrap(statistics["resamples"], statistics["seed"])
-    runs = load_runs(args.predictions, args.experiment["labels"])
-    evaluation = {
-        **evaluate(args.experiment, runs, bootstrap, read_histories(args.models, list(runs))),
-        "n_train": sum(len(read_jsonl(path)) for path in args.data[1:]),
-        "cost": cost(args.costs, args.predictions, len(runs), args.base, args.models),
-        "provenance": provenance(
-            args.experiment["config_sha256"], args.data, [args.base, *args.models], args.predictions
-        ),
-    }
+    evaluation = evaluation_record(
+        args.experiment, args.predictions, args.base, args.data, models=args.models, train_costs=args.costs
+    )
     write_json(args.output, evaluation)
     write_text(args.card, model_card(evaluation))
 

@@ -141,7 +141,7 @@ def evaluate(
     bootstrap: Bootstrap,
     histories: Mapping[int, list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """The content of ``eval.json``, but for cost and provenance.
+    """The measured part of ``eval.json``.
 
     Args:
         description: what the experiment is: experiment, study, task, method, student, teacher, source, notes,

@@ -8,10 +8,10 @@ from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.evaluation.experiment import Run, check_same_examples, load_runs
+from pipestill.evaluation.formats import LOWER_IS_BETTER, method_of
 from pipestill.evaluation.statistics import Bootstrap
 from pipestill.files import read_json
 from pipestill.methods import METHODS
-from pipestill.reporting.formats import LOWER_IS_BETTER, method_of
 
 STALE = 1e-9  # how far a recomputed metric may lie from the one in eval.json
 

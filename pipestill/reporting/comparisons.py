@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from pipestill.evaluation.formats import LOWER_IS_BETTER, bracket, metric_title, number, p_value
 from pipestill.evaluation.statistics import holm, interval, mcnemar, replicates, two_sided_p
 from pipestill.files import atomic_path
 from pipestill.reporting.collect import Experiment, Study
-from pipestill.reporting.formats import LOWER_IS_BETTER, bracket, metric_title, number, p_value
 
 ALPHA = 0.05
 COLUMNS = (

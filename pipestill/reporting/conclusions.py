@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipestill.reporting.collect import Experiment, Study
-from pipestill.reporting.comparisons import Comparison, find
-from pipestill.reporting.formats import (
+from pipestill.evaluation.formats import (
     LOWER_IS_BETTER,
     bracket,
     listing,
@@ -14,6 +12,8 @@ from pipestill.reporting.formats import (
     plural,
     seconds,
 )  # fmt: skip
+from pipestill.reporting.collect import Experiment, Study
+from pipestill.reporting.comparisons import Comparison, find
 
 LOW_LABEL_MASS = 0.5
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from pipestill.evaluation.formats import metric_title, number
 from pipestill.reporting.collect import Experiment, Study
-from pipestill.reporting.formats import metric_title, number
 
 INK = "#010203"  # replaced by currentColor
 REFERENCE = "#8a8f98"

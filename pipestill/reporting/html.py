@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipestill.evaluation import formats
+from pipestill.evaluation.formats import LOWER_IS_BETTER
 from pipestill.files import sha256, write_text
-from pipestill.reporting import formats
 from pipestill.reporting.collect import Experiment, Study
 from pipestill.reporting.comparisons import Comparison, find
 from pipestill.reporting.conclusions import conclusion, warnings
 from pipestill.reporting.figures import FIGURES
-from pipestill.reporting.formats import LOWER_IS_BETTER
 from pipestill.reporting.summary import metric_names
 
 CALIBRATION_METRICS = ("macro_f1", "accuracy", "nll", "brier", "ece")

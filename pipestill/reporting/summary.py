@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipestill.evaluation.formats import bracket, count, megabytes, metric_title, number, seconds
 from pipestill.files import atomic_path, write_text
 from pipestill.reporting.collect import Experiment, Study
-from pipestill.reporting.formats import bracket, count, megabytes, metric_title, number, seconds
 
 COSTS = ("wall_s", "cpu_s", "peak_memory_mb", "gpu_memory_mb", "tokens")
 LATEX_ESCAPES = {

@@ -13,7 +13,9 @@ from sklearn.metrics import f1_score, log_loss
 from pipestill.errors import UserError
 from pipestill.evaluation.cost import cost, predict_cost, train_cost
 from pipestill.evaluation.experiment import load_runs, read_histories
+from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.provenance import git_commit, provenance
+from pipestill.evaluation.record import evaluation_record
 from pipestill.files import read_json, sha256, write_json
 from pipestill.records import read_jsonl, write_jsonl
 
@@ -74,6 +76,27 @@ def test_evaluation_is_repeatable(tree):
     before = (tree / "creditmix_sft/eval.json").read_bytes()
     script("evaluate", evaluate_arguments(tree, "creditmix", "sft", [1, 2, 3]))
     assert (tree / "creditmix_sft/eval.json").read_bytes() == before
+
+
+def test_record_is_what_the_script_writes(tree):
+    arguments = evaluate_arguments(tree, "creditmix", "sft", [1, 2, 3])
+    description = json.loads(arguments[arguments.index("--experiment") + 1])
+    runs = [tree / f"creditmix_sft/seed_{seed}" for seed in (1, 2, 3)]
+    record = evaluation_record(
+        description,
+        tree / "creditmix_sft/predictions",
+        tree / "models/demo-student",
+        [tree / "data/creditmix/cropped.jsonl", tree / "data/creditmix/train.jsonl"],
+        models=[run / "model" for run in runs],
+        train_costs=[run / "cost.json" for run in runs],
+    )
+    assert record == read_json(tree / "creditmix_sft/eval.json")
+    assert record["n_train"] == 600 and record["bootstrap"] == {"resamples": 2000, "seed": 0}
+    seconds = [read_json(run / "cost.json")["cpu_s"] for run in runs]
+    assert record["cost"]["train"]["cpu_s"] == pytest.approx(np.mean(seconds))
+    assert record["cost"]["predict"]["cpu_s"] == pytest.approx(6.0)  # a third of the job, which took 18 s
+    assert len(record["provenance"]["data_sha256"]) == 2 and len(record["provenance"]["model_sha256"]) == 4
+    assert model_card(record) == (tree / "creditmix_sft/README.md").read_text()
 
 
 def test_model_card(tree):
@@ -263,7 +286,8 @@ def test_script_says_one_line_and_imports_nothing_heavy(tree, tmp_path):
     arguments[arguments.index("--card") + 1] = str(tmp_path / "README.md")
     code = (
         "import runpy, sys, json; sys.argv = json.loads(sys.argv[1]); runpy.run_path(sys.argv[0])['main']();"
-        "print([m for m in ('torch', 'pandas', 'sklearn', 'scipy', 'matplotlib') if m in sys.modules])"
+        "heavy = ('torch', 'pandas', 'sklearn', 'scipy', 'matplotlib', 'pipestill.reporting');"
+        "print([m for m in heavy if m in sys.modules])"
     )
     command = [sys.executable, "-c", code, json.dumps([EVALUATE, *arguments])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipestill.reporting.formats import (
+from pipestill.evaluation.formats import (
     MISSING,
     bracket,
     count,

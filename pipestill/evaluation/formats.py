@@ -1,4 +1,4 @@
-"""How the report writes names and numbers."""
+"""How model cards and the report write names and numbers."""
 
 from collections.abc import Sequence
 

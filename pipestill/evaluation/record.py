@@ -1,0 +1,44 @@
+"""The content of ``eval.json``: the numbers of an experiment, what they cost and what they come from."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipestill.evaluation.cost import cost
+from pipestill.evaluation.experiment import evaluate, load_runs, read_histories
+from pipestill.evaluation.provenance import provenance
+from pipestill.evaluation.statistics import Bootstrap
+from pipestill.records import read_jsonl
+
+
+def evaluation_record(
+    description: Mapping[str, Any],
+    predictions: Path,
+    base: Path,
+    data: Sequence[Path],
+    models: Sequence[Path] = (),
+    train_costs: Sequence[Path] = (),
+) -> dict[str, Any]:
+    """Measure the runs of one experiment.
+
+    Args:
+        description: what :func:`~pipestill.evaluation.experiment.evaluate` asks for, and ``labels``,
+            ``config_sha256`` and ``settings.statistics``.
+        predictions: directory of the predictions of all runs.
+        base: directory of the base model.
+        data: the records, then the training files if any.
+        models: model directory of each run, none for an untrained model.
+        train_costs: ``cost.json`` of the training job of each run.
+
+    Raises:
+        UserError: a file is missing or broken, or files are not of the same runs.
+    """
+    statistics = description["settings"]["statistics"]
+    bootstrap = Bootstrap(statistics["resamples"], statistics["seed"])
+    runs = load_runs(predictions, description["labels"])
+    return {
+        **evaluate(description, runs, bootstrap, read_histories(models, list(runs))),
+        "n_train": sum(len(read_jsonl(path)) for path in data[1:]),
+        "cost": cost(train_costs, predictions, len(runs), base, models),
+        "provenance": provenance(description["config_sha256"], data, [base, *models], predictions),
+    }
