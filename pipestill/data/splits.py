@@ -94,30 +94,46 @@ def assign_splits(records: list[Record], labels: tuple[str, ...], config: Splits
     """Give every record its split: test and validation equal per class, the rest to teacher and train.
 
     Raises:
-        UserError: a class has too few rows.
+        UserError: a class has too few rows, or a split would have none.
     """
     sizes = {
-        "test": _per_class(config.test_per_class, config.test_frac, len(records), len(labels)),
-        "validation": _per_class(config.val_per_class, config.val_frac, len(records), len(labels)),
+        "test": _per_class(config, "test", len(records), len(labels)),
+        "validation": _per_class(config, "val", len(records), len(labels)),
     }
     for label in labels:
         members = [record for record in records if record["label"] == label]
-        if len(members) < sum(sizes.values()) + 2:
+        rest = len(members) - sum(sizes.values())
+        if rest < 1:
             raise UserError(
                 f"class {label!r} has {len(members)} rows: too few for {sizes['test']} test and "
                 f"{sizes['validation']} validation rows and some to train on; ask for fewer per class"
+            )
+        n_teacher = round(config.teacher_share * rest)
+        if n_teacher == rest or (config.teacher_share > 0 and n_teacher == 0):
+            raise UserError(
+                f"class {label!r} has {len(members)} rows: after test and validation {n_teacher} are left to train the "
+                f"teacher and {rest - n_teacher} to train students; change `teacher_share` {config.teacher_share:g}, "
+                "or ask for fewer test and validation rows per class"
             )
         Random(f"splits {config.seed} {label}").shuffle(members)
         for split, size in sizes.items():
             for _ in range(size):
                 members.pop()["split"] = split
-        n_teacher = round(config.teacher_share * len(members))
         for number, record in enumerate(members):
             record["split"] = "teacher" if number < n_teacher else "train"
 
 
-def _per_class(per_class: int | None, share: float | None, n_rows: int, n_labels: int) -> int:
-    return per_class if per_class is not None else round(share * n_rows / n_labels)
+def _per_class(config: SplitsConfig, key: str, n_rows: int, n_labels: int) -> int:
+    if (size := getattr(config, f"{key}_per_class")) is not None:
+        return size
+    share = getattr(config, f"{key}_frac")
+    size = round(share * n_rows / n_labels)
+    if size == 0:
+        raise UserError(
+            f"`{key}_frac` {share:g} of {n_rows} rows is none for each of {n_labels} classes; "
+            f"raise it, or give `{key}_per_class`"
+        )
+    return size
 
 
 def count_splits(records: list[Record]) -> dict[str, dict[str, int]]:

@@ -11,34 +11,43 @@ from pipestill.tasks import TASKS
 FORMATS = ("teacher", "sft", "kd", "dpo")
 
 
-def balance(records: list[Record], per_class: int | None, seed: int) -> list[Record]:
-    """As many records of each class as the smallest class has, ``per_class`` at most, in a seeded order.
+def balance(records: list[Record], labels: tuple[str, ...], per_class: int | None, seed: int) -> list[Record]:
+    """As many records of each of ``labels`` as the rarest of them has, ``per_class`` at most, in a seeded order.
 
     A smaller ``per_class`` takes a subset of what a larger one takes.
 
     Raises:
-        UserError: there are no records.
+        UserError: there is no record of a label.
     """
-    by_label: dict[str, list[Record]] = {}
+    by_label: dict[str, list[Record]] = {label: [] for label in sorted(labels)}
     for record in records:
-        by_label.setdefault(record["label"], []).append(record)
-    if not by_label:
-        raise UserError("there are no records to train on; check `splits` (a `teacher_share` near 1 leaves none)")
+        by_label[record["label"]].append(record)
+    for label, members in by_label.items():
+        if not members:
+            raise UserError(
+                f"there are {len(records)} rows to train on, but none of class {label!r}; change the sizes and the "
+                "`teacher_share` under `splits`"
+            )
     size = min(len(members) for members in by_label.values())
     size = min(size, per_class) if per_class else size
     chosen = []
-    for label in sorted(by_label):
-        members = by_label[label]
+    for label, members in by_label.items():
         Random(f"balance {seed} {label}").shuffle(members)
         chosen += members[:size]
     Random(f"order {seed}").shuffle(chosen)
     return chosen
 
 
-def select(records: list[Record], training_file: str, per_class: int | None, seed: int) -> list[Record]:
-    """The balanced records that ``training_file`` is made of; the teacher falls back to the training split."""
+def select(
+    records: list[Record], training_file: str, labels: tuple[str, ...], per_class: int | None, seed: int
+) -> list[Record]:
+    """The balanced records that ``training_file`` is made of.
+
+    The teacher learns from the training split where there is no teacher split, which is so with ``teacher_share`` 0
+    alone: :func:`pipestill.data.splits.assign_splits` refuses to leave it empty otherwise.
+    """
     own = of_split(records, "teacher") if training_file == "teacher" else []
-    return balance(own or of_split(records, "train"), per_class, seed)
+    return balance(own or of_split(records, "train"), labels, per_class, seed)
 
 
 def sft_row(record: Record) -> Record:
@@ -105,7 +114,7 @@ def make_training_files(
     """Write the rows that a method trains on, and validation rows with gold outputs in the same schema."""
     task, all_records = TASKS[name], read_jsonl(records)
     by_id = {row["id"]: row for row in read_jsonl(outputs)} if outputs else None
-    chosen = select(all_records, training_file, per_class, seed)
+    chosen = select(all_records, training_file, task.labels, per_class, seed)
     held_out = of_split(all_records, "validation")
     write_jsonl(train, training_rows(chosen, training_file, task.labels, by_id, seed))
     write_jsonl(validation, training_rows(held_out, training_file, task.labels, None, seed))

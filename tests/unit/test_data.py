@@ -129,6 +129,46 @@ def test_empty_data_and_small_classes_are_refused(tmp_path):
         prepare(write_raw(tmp_path / "raw", json.dumps(few)), tmp_path)
 
 
+def numbered(counts):
+    return [row(f"{label} {n}", label) for label, count in counts.items() for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("n_bad", "teacher_share", "left"),
+    [
+        (17, 0.9, "2 are left to train the teacher and 0 to train students"),
+        (17, 0.2, "0 are left to train the teacher and 2 to train students"),
+        (16, 0.5, "0 are left to train the teacher and 1 to train students"),
+        (16, 0.0, None),
+        (17, 0.5, None),
+    ],
+)
+def test_no_class_is_left_without_rows_to_train_on(tmp_path, n_bad, teacher_share, left):
+    raw = write_raw(tmp_path / "raw", json.dumps(numbered({"Good": 60, "Standard": 60, "Bad": n_bad})))
+    config = SPLIT_SIZES.model_copy(update={"teacher_share": teacher_share})
+    if left:
+        with pytest.raises(UserError, match=f"class 'Bad' has {n_bad} rows: after .* {left}; change `teacher_share`"):
+            prepare(raw, tmp_path, config)
+        assert not (tmp_path / "records.jsonl").exists()
+    else:
+        records, _ = prepare(raw, tmp_path, config)
+        for training_file in ("teacher", "sft"):
+            chosen = training_files.select(records, training_file, CREDITMIX.labels, None, seed=1)
+            assert Counter(r["label"] for r in chosen) == dict.fromkeys(CREDITMIX.labels, 1)
+
+
+def test_shares_that_give_no_row_are_refused(raw, tmp_path):
+    with pytest.raises(UserError, match=r"`val_frac` 0.001 of \d+ rows is none for each of 3 classes"):
+        prepare(raw, tmp_path, SplitsConfig(test_per_class=10, val_frac=0.001))
+
+
+def test_an_absent_class_is_not_trained_without(raw, tmp_path):
+    records, _ = prepare(raw, tmp_path)
+    without = [r for r in records if r["label"] != "Bad" or r["split"] != "train"]
+    with pytest.raises(UserError, match=r"there are \d+ rows to train on, but none of class 'Bad'"):
+        training_files.select(without, "sft", CREDITMIX.labels, None, seed=1)
+
+
 def test_cropping_ends_at_a_word_and_spares_targets(raw, tmp_path):
     assert crop_text("Age: 23.0, Occupation", 9) == "Age:"
     assert crop_text("Age: 23.0, Occupation", 10) == "Age: 23.0,"
@@ -148,18 +188,19 @@ def test_cropping_ends_at_a_word_and_spares_targets(raw, tmp_path):
 def test_only_training_is_balanced_and_smaller_caps_are_subsets(raw, tmp_path):
     records, _ = prepare(raw, tmp_path)
     smallest = min(Counter(r["label"] for r in of_split(records, "train")).values())
-    whole = training_files.select(records, "sft", None, seed=1)
+    whole = training_files.select(records, "sft", CREDITMIX.labels, None, seed=1)
     assert Counter(r["label"] for r in whole) == dict.fromkeys(CREDITMIX.labels, smallest)
-    capped = training_files.select(records, "sft", 7, seed=1)
+    capped = training_files.select(records, "sft", CREDITMIX.labels, 7, seed=1)
     assert Counter(r["label"] for r in capped) == dict.fromkeys(CREDITMIX.labels, 7)
     assert {r["id"] for r in capped} < {r["id"] for r in whole}
-    assert training_files.select(records, "sft", 10_000, seed=1) == whole
-    assert {r["split"] for r in training_files.select(records, "teacher", None, seed=1)} == {"teacher"}
+    assert training_files.select(records, "sft", CREDITMIX.labels, 10_000, seed=1) == whole
+    of_teacher = training_files.select(records, "teacher", CREDITMIX.labels, None, seed=1)
+    assert {r["split"] for r in of_teacher} == {"teacher"}
 
 
 def test_a_teacher_without_rows_of_its_own_learns_from_the_training_split(raw, tmp_path):
     records, _ = prepare(raw, tmp_path, SPLIT_SIZES.model_copy(update={"teacher_share": 0.0}))
-    assert {r["split"] for r in training_files.select(records, "teacher", None, seed=1)} == {"train"}
+    assert {r["split"] for r in training_files.select(records, "teacher", CREDITMIX.labels, None, seed=1)} == {"train"}
 
 
 def files_of(tmp_path, training_file, outputs=None):
