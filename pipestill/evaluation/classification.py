@@ -5,16 +5,11 @@ from typing import Any
 import numpy as np
 
 from pipestill.evaluation.statistics import Metric
+from pipestill.inference.calibration import log_posterior as log_softmax
 
 BINS = 10
 COLLAPSE_SHARE = 0.9  # of all predictions going to one label ...
 COLLAPSE_EXCESS = 0.1  # ... and this much above the label's share among the gold labels
-
-
-def log_softmax(scores: np.ndarray) -> np.ndarray:
-    """Natural log-probabilities over the last axis of ``scores`` ``[..., labels]``."""
-    shifted = scores - scores.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def confusion_cells(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> np.ndarray:
@@ -68,14 +63,15 @@ def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict[str, A
     return rows
 
 
-def metrics(gold: np.ndarray, predicted: np.ndarray, log_probabilities: np.ndarray) -> dict[str, Metric]:
-    """The metrics of one run from ``log_probabilities`` ``[examples, labels]``.
+def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray) -> dict[str, Metric]:
+    """The metrics of one run, whose probabilities are the softmax of ``scores`` ``[examples, labels]``.
 
     ``nll`` is in nats; ``brier`` sums the squared error over the labels (0 to 2); ``ece`` is the expected calibration
     error of the predicted label's probability over ``BINS`` equal bins.
     """
-    n, n_labels = log_probabilities.shape
+    n, n_labels = scores.shape
     rows = np.arange(n)
+    log_probabilities = log_softmax(scores)
     probabilities = np.exp(log_probabilities)
     correct = (gold == predicted).astype(np.float64)
     confidence = probabilities[rows, predicted]

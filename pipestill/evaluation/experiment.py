@@ -17,6 +17,7 @@ from pipestill.evaluation.predictions import (
     read_predictions,
 )
 from pipestill.evaluation.statistics import Bootstrap, Metric, biased_interval, interval, replicates
+from pipestill.inference.calibration import log_posterior
 from pipestill.records import read_jsonl
 
 
@@ -49,8 +50,8 @@ def load_run(directory: Path, labels: list[str]) -> Run:
     """Read and check the predictions of the run in ``directory``."""
     predictions = read_predictions(Path(directory) / "predictions.jsonl", labels)
     calibration = read_calibration(Path(directory) / "calibration.json", labels)
-    log_probabilities = classification.log_softmax(calibrated_scores(predictions, calibration))
-    metrics = classification.metrics(predictions.gold, predictions.predicted, log_probabilities)
+    scores = calibrated_scores(predictions, calibration)
+    metrics = classification.metrics(predictions.gold, predictions.predicted, scores)
     metrics["label_mass"] = Metric.mean_of(predictions.label_mass)
     return Run(predictions.path, predictions.ids, metrics, predictions, calibration)
 
@@ -92,9 +93,9 @@ def calibration_metrics(run: Run) -> dict[str, dict[str, float]]:
     gold, raw = run.predictions.gold, run.predictions.raw_scores
     table = {}
     for name, prior in run.calibration.priors.items():
-        log_probabilities = classification.log_softmax(raw - prior)
-        predicted = run.predictions.predicted if name == run.calibration.chosen else log_probabilities.argmax(axis=1)
-        measured = classification.metrics(gold, predicted, log_probabilities)
+        scores = raw - prior
+        predicted = run.predictions.predicted if name == run.calibration.chosen else scores.argmax(axis=1)
+        measured = classification.metrics(gold, predicted, scores)
         table[name] = {metric: value.estimate() for metric, value in measured.items()}
     return table
 
@@ -104,8 +105,8 @@ def run_metrics(run: Run) -> dict[str, Any]:
     predictions = run.predictions
     labels = predictions.labels
     confusion = classification.confusion_matrix(predictions.gold, predictions.predicted, len(labels))
-    log_probabilities = classification.log_softmax(calibrated_scores(predictions, run.calibration))
-    confidence = np.exp(log_probabilities)[np.arange(len(run.ids)), predictions.predicted]
+    probabilities = np.exp(log_posterior(calibrated_scores(predictions, run.calibration)))
+    confidence = probabilities[np.arange(len(run.ids)), predictions.predicted]
     return {
         "n_test": len(run.ids),
         "metrics": {name: metric.estimate() for name, metric in run.metrics.items()},

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipestill.evaluation.classification import log_softmax
 from pipestill.files import write_json, write_text
-from pipestill.inference.calibration import calibration_record
+from pipestill.inference.calibration import calibration_record, log_posterior
 from pipestill.records import write_jsonl
 from pipestill.versions import versions
 
@@ -44,7 +43,7 @@ def prediction_rows(scores, prior, gold, n_validation, mass) -> list[dict]:
                 "raw_scores": as_mapping(raw),
                 "prior": as_mapping(prior),
                 "scores": as_mapping(calibrated),
-                "probabilities": as_mapping(np.exp(log_softmax(calibrated))),
+                "probabilities": as_mapping(np.exp(log_posterior(calibrated[None])[0])),
                 "top2_margin": float(top[0] - top[1]),
                 "label_mass": float(share),
             }
