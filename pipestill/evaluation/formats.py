@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from pipestill.methods import METHODS, TEACHER, Method
-
 METRIC_TITLES = {
     "macro_f1": "macro F1",
     "accuracy": "accuracy",
@@ -14,11 +12,6 @@ METRIC_TITLES = {
 }
 LOWER_IS_BETTER = {"nll", "brier", "ece"}
 MISSING = "–"
-
-
-def method_of(name: str) -> Method:
-    """The method's entry in the registry; the teacher has one too."""
-    return TEACHER if name == "teacher" else METHODS.get(name, Method(name, ""))
 
 
 def metric_title(name: str) -> str:

@@ -9,12 +9,12 @@ from pipestill.evaluation.formats import (
     count,
     listing,
     megabytes,
-    method_of,
     metric_title,
     number,
     plural,
     seconds,
 )  # fmt: skip
+from pipestill.methods import method_of
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

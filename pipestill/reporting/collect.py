@@ -8,11 +8,12 @@ from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.evaluation.experiment import Run, check_same_examples, load_runs
-from pipestill.evaluation.formats import LOWER_IS_BETTER, method_of
+from pipestill.evaluation.formats import LOWER_IS_BETTER
 from pipestill.evaluation.statistics import Bootstrap
 from pipestill.files import read_json
-from pipestill.methods import METHODS
+from pipestill.methods import METHODS, method_of
 
+ORDER = (*METHODS, "teacher")  # of a study's experiments
 STALE = 1e-9  # how far a recomputed metric may lie from the one in eval.json
 
 
@@ -33,6 +34,11 @@ class Experiment:
     def title(self) -> str:
         """What tables call the method."""
         return method_of(self.method).title
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that every table must show with the experiment."""
+        return self.evaluation["notes"]
 
     @property
     def is_reference(self) -> bool:
@@ -70,6 +76,11 @@ class Study:
         """Whether the data were generated."""
         return any(experiment.evaluation["source"] == "synthetic" for experiment in self.experiments)
 
+    @property
+    def notes(self) -> list[str]:
+        """The notes of its experiments, each sentence once."""
+        return list(dict.fromkeys(note for experiment in self.experiments for note in experiment.notes))
+
     def get(self, method: str) -> Experiment | None:
         """The experiment of one method, if it is there."""
         return next((experiment for experiment in self.experiments if experiment.method == method), None)
@@ -92,8 +103,8 @@ def load_experiment(path: Path) -> Experiment:
     evaluation = read_json(path)
     if not isinstance(evaluation, dict) or not {"study", "method", "metrics", "runs"} <= set(evaluation):
         raise UserError(f"{path} is not an evaluation: make it again")
-    if evaluation["method"] not in [*METHODS, "teacher"]:
-        raise UserError(f"{path}: there is no method {evaluation['method']!r}; the methods are {', '.join(METHODS)}")
+    if evaluation["method"] not in ORDER:
+        raise UserError(f"{path}: there is no method {evaluation['method']!r}; the methods are {', '.join(ORDER)}")
     predictions = path.parent / "predictions"
     runs = load_runs(predictions, evaluation["runs"][0]["confusion"]["labels"])
     measured = {run["seed"]: run["metrics"] for run in evaluation["runs"]}
@@ -116,10 +127,9 @@ def collect(paths: Sequence[Path]) -> list[Study]:
     for path in paths:
         experiment = load_experiment(path)
         by_study.setdefault(experiment.evaluation["study"], []).append(experiment)
-    order = [*METHODS, "teacher"]
     studies = []
     for name, experiments in by_study.items():
-        experiments.sort(key=lambda experiment: order.index(experiment.method))
+        experiments.sort(key=lambda experiment: ORDER.index(experiment.method))
         check_same_examples([run for experiment in experiments for run in experiment.runs.values()])
         studies.append(Study(name, experiments))
     return studies

@@ -6,12 +6,12 @@ from pipestill.evaluation.formats import (
     LOWER_IS_BETTER,
     bracket,
     listing,
-    method_of,
     metric_title,
     number,
     plural,
     seconds,
 )  # fmt: skip
+from pipestill.methods import method_of
 from pipestill.reporting.collect import Experiment, Study
 from pipestill.reporting.comparisons import Comparison, find
 
@@ -124,7 +124,7 @@ def _teacher_warning(study: Study) -> str | None:
 
 def _experiment_warnings(experiment: Experiment) -> list[str]:
     evaluation, title = experiment.evaluation, experiment.title
-    found = list(evaluation["notes"])
+    found = list(experiment.notes)
     for run in evaluation["runs"]:
         if run["collapsed"]:
             found.append(
