@@ -14,7 +14,7 @@ from pipestill.reporting.collect import Experiment, Study
 ALPHA = 0.05
 COLUMNS = (
     "study", "metric", "method_a", "method_b", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high",
-    "p_bootstrap", "p_holm", "significant", "mcnemar_p", "sentence",
+    "p_bootstrap", "p_holm", "significant", "mcnemar_p", "sentence", "source", "notes",
 )  # fmt: skip
 
 
@@ -85,6 +85,8 @@ class Comparison:
             "significant": "yes" if self.significant else "no",
             "mcnemar_p": self.mcnemar_text,
             "sentence": self.sentence(),
+            "source": self.a.evaluation["source"],
+            "notes": " ".join(dict.fromkeys([*self.a.notes, *self.b.notes])),
         }
 
 

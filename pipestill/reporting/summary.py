@@ -41,6 +41,7 @@ def summary_row(experiment: Experiment, names: Sequence[str]) -> dict[str, Any]:
         values = evaluation["cost"][stage] or {}
         row |= {f"{stage}_{key}": values.get(key) for key in COSTS}
     row |= {key: evaluation["cost"][key] for key in ("trainable_parameters", "total_parameters", "money_usd")}
+    row["notes"] = " ".join(experiment.notes)
     return row
 
 
@@ -84,14 +85,15 @@ def caption(study: Study) -> str:
 
 
 def markdown(studies: Sequence[Study]) -> str:
-    """One table a study."""
+    """One table a study, its notes below it."""
     parts = []
     for study in studies:
         names = metric_names([study])
         rows = [_head(names), ["---"] + ["---:"] * (len(names) + 4)]
         rows += [_cells(experiment, names) for experiment in study.experiments]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-        parts.append("\n".join([f"## {study.name}", "", caption(study), "", *lines]))
+        notes = [line for note in study.notes for line in ("", note)]
+        parts.append("\n".join([f"## {study.name}", "", caption(study), "", *lines, *notes]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -101,7 +103,10 @@ def latex_escape(text: str) -> str:
 
 
 def latex(studies: Sequence[Study]) -> str:
-    r"""One ``booktabs`` table a study, to be ``\input`` in a document; rules set base and teacher apart."""
+    r"""One ``booktabs`` table a study, to be ``\input`` in a document.
+
+    Rules set base and teacher apart; notes stand below.
+    """
     parts = ["% Needs \\usepackage{booktabs} and \\usepackage{graphicx}."]
     for study in studies:
         names = metric_names([study])
@@ -118,7 +123,9 @@ def latex(studies: Sequence[Study]) -> str:
                 lines.append(r"\midrule")
             lines.append(" & ".join(map(latex_escape, _cells(experiment, names))) + r" \\")
             before = experiment
-        lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
+        lines += [r"\bottomrule", r"\end{tabular}}"]
+        lines += [rf"\par\smallskip{{\footnotesize {latex_escape(note)}\par}}" for note in study.notes]
+        lines.append(r"\end{table}")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 

@@ -227,6 +227,45 @@ def test_notes_are_shown_once(tree):
     assert warnings(edited(tree, "kd", notes=[note, note])).count(note) == 1
 
 
+@pytest.fixture
+def noted(tree, tmp_path):
+    """The report of a study on data that are not synthetic, in which two experiments carry notes."""
+    notes = {"kd": ["KD was trained on gold_outputs, 100 % of them."], "sft": ["A | B."], "base": []}
+    for method, sentences in notes.items():
+        target = tmp_path / f"creditmix_{method}"
+        evaluation = read_json(tree / f"creditmix_{method}/eval.json")
+        write_json(target / "eval.json", {**evaluation, "notes": sentences, "source": "file"})
+        (target / "predictions").symlink_to(tree / f"creditmix_{method}/predictions")
+    paths = [str(tmp_path / f"creditmix_{method}/eval.json") for method in notes]
+    script("report", ["--evals", *paths, "--config", str(tree / "config.yaml"), "--output-dir", str(tmp_path / "r")])
+    return tmp_path / "r"
+
+
+def test_every_table_shows_the_notes_and_the_source(noted, tree):
+    kd, sft = "KD was trained on gold_outputs, 100 % of them.", "A | B."
+    lines = (noted / "summary.md").read_text().splitlines()
+    table = [number for number, line in enumerate(lines) if line.startswith("| ")]
+    assert lines[table[-1] + 1 :] == ["", sft, "", kd]
+    body, below = (noted / "summary.tex").read_text().split(r"\end{tabular}")
+    assert r"KD was trained on gold\_outputs, 100 \% of them." in below and "KD was" not in body
+    with (noted / "summary.csv").open() as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    assert {method: row["notes"] for method, row in rows.items()} == {"base": "", "sft": sft, "kd": kd}
+    assert {row["source"] for row in rows.values()} == {"file"}
+    with (noted / "comparisons.csv").open() as file:
+        pairs = {(row["method_a"], row["method_b"]): row for row in csv.DictReader(file)}
+    assert pairs["kd", "sft"]["notes"] == f"{kd} {sft}" and pairs["sft", "base"]["notes"] == sft
+    assert {row["source"] for row in pairs.values()} == {"file"}
+    with (tree / "report/comparisons.csv").open() as file:
+        assert {(row["source"], row["notes"]) for row in csv.DictReader(file)} == {("synthetic", "")}
+
+
+def test_evaluation_of_an_unknown_method(tree, tmp_path):
+    write_json(tmp_path / "eval.json", {**read_json(tree / "creditmix_kd/eval.json"), "method": "magic"})
+    with pytest.raises(UserError, match=r"there is no method 'magic'; the methods are base, .*, teacher"):
+        collect([tmp_path / "eval.json"])
+
+
 def test_conclusion_when_nothing_helps(tree):
     study = edited(tree, "kd")
     for method in ("sft", "kd"):
