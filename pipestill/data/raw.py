@@ -17,7 +17,7 @@ _SEPARATORS = re.compile(r"[\s,]*")
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     """Rows of ``path`` with their line numbers; a row that cannot be read is given as a :class:`BadRow`."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except UnicodeDecodeError as error:
@@ -28,7 +28,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
 
 
 def _of_lines(text: str) -> Iterator[tuple[int, Any]]:
-    for line, content in enumerate(text.splitlines(), 1):
+    # A JSON string may hold other line separators, such as U+2028.
+    for line, content in enumerate(text.split("\n"), 1):
         if content.strip():
             try:
                 yield line, json.loads(content)
@@ -37,13 +38,17 @@ def _of_lines(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _of_list(text: str) -> Iterator[tuple[int, Any]]:
+    text = text.rstrip()
     position = text.index("[") + 1
     line, counted = 1, 0
     while True:
         position = _SEPARATORS.match(text, position).end()
-        if position == len(text) or text[position] == "]":
-            return
         line, counted = line + text.count("\n", counted, position), position
+        if position == len(text):
+            yield line, BadRow("the list is not closed")
+            return
+        if text[position] == "]":
+            return
         try:
             row, position = _DECODER.raw_decode(text, position)
         except json.JSONDecodeError as error:

@@ -19,18 +19,21 @@ def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
         data = temporary / RAW_DATA
         facts = {}
         if config.source == "synthetic":
+            origin = f"generator of {task}, {config.rows} rows, seed {config.seed}"
             rows, facts = TASKS[task].synthetic(config.rows, config.seed)
             lines = ",\n".join(files.dump_compact(row) for row in rows)
             files.write_text(data, f"[\n{lines}\n]\n")
         elif config.source == "file":
-            copy(Path(config.path), data, digest=config.sha256)
+            origin = config.path
+            copy(Path(origin), data, digest=config.sha256)
         else:
+            origin = config.url
             fetched = directory.with_name(f"{directory.name}.fetched")
-            fetch(config.url, fetched, digest=config.sha256)
+            fetch(origin, fetched, digest=config.sha256)
             fetched.replace(data)
         manifest = {
             "source": config.source,
-            "origin": config.url or config.path or f"generator of {task}, {config.rows} rows, seed {config.seed}",
+            "origin": origin,
             "bytes": data.stat().st_size,
             "sha256": files.sha256(data),
             **facts,

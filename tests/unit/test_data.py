@@ -60,6 +60,32 @@ def test_lists_and_lines_are_read_and_broken_rows_are_named_by_line(tmp_path):
     assert sum(isinstance(r, BadRow) for _, r in read_rows(path)) == 1
 
 
+def test_only_a_newline_ends_a_line(tmp_path):
+    path = tmp_path / "data.json"
+    texts = ["a\u2028b", "c\u0085d\x0b", "e"]
+    path.write_bytes("\r\n".join(json.dumps({"a": text}, ensure_ascii=False) for text in texts).encode())
+    assert list(read_rows(path)) == [(line, {"a": text}) for line, text in enumerate(texts, 1)]
+
+
+@pytest.mark.parametrize("end", ["", ",", "\n", ",\n\n"])
+def test_a_list_that_breaks_off_is_named(tmp_path, end):
+    path = tmp_path / "data.json"
+    path.write_text('[\n{"a": 1},\n{"a": 2}' + end)
+    *rows, (line, last) = read_rows(path)
+    assert rows == [(2, {"a": 1}), (3, {"a": 2})]
+    assert (line, str(last)) == (3, "the list is not closed")
+
+
+def test_the_manifest_names_the_source_that_was_used(tmp_path):
+    (tmp_path / "mine.json").write_text("[]")
+    values = {"path": str(tmp_path / "mine.json"), "url": (tmp_path / "mine.json").as_uri(), "rows": 30, "seed": 2}
+    origins = {"file": values["path"], "url": values["url"], "synthetic": "generator of creditmix, 30 rows, seed 2"}
+    for source, origin in origins.items():
+        provide_raw("creditmix", SourceConfig(source=source, **values), tmp_path / source)
+        manifest = read_json(tmp_path / source / "manifest.json")
+        assert (manifest["source"], manifest["origin"]) == (source, origin)
+
+
 def test_the_same_configuration_gives_the_same_bytes(raw, tmp_path):
     first, _ = prepare(raw, tmp_path)
     data = (tmp_path / "records.jsonl").read_bytes()
