@@ -1,6 +1,7 @@
 """Fetching files: resumed by range after an interruption, retried, checked, and never half-written."""
 
 import hashlib
+import http.client
 import random
 import re
 import shutil
@@ -8,7 +9,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from email.message import Message
 from pathlib import Path
+from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.files import sha256
@@ -42,10 +45,10 @@ def fetch(url: str, path: Path, *, digest: str | None = None, wait: Callable[[fl
         try:
             _continue(url, part)
             break
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
-            permanent = isinstance(error, urllib.error.HTTPError) and error.code not in TRANSIENT_STATUS
-            if permanent or url.startswith("file://"):
+            refused = isinstance(error, urllib.error.HTTPError) and error.code not in TRANSIENT_STATUS
+            if refused or isinstance(error, http.client.InvalidURL) or url.startswith("file://"):
                 raise UserError(f"{url} cannot be fetched: {error}; check the address") from None
             if attempt == ATTEMPTS:
                 raise UserError(f"{url} cannot be fetched after {ATTEMPTS} attempts: {reason}") from None
@@ -53,35 +56,67 @@ def fetch(url: str, path: Path, *, digest: str | None = None, wait: Callable[[fl
     if digest and sha256(part) != digest:
         found = sha256(part)
         part.unlink()
+        _validator(part).unlink(missing_ok=True)
         raise UserError(f"{url} has sha256 {found}, not {digest}: the file changed, or the digest is of another one")
     part.replace(path)
+    _validator(part).unlink(missing_ok=True)
 
 
 def _continue(url: str, part: Path) -> None:
-    """One attempt: ask for what ``part`` lacks, and append it."""
+    """One attempt: ask for what ``part`` lacks, and append it; a file that changed in between starts over."""
     have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    if have and _validator(part).exists():
+        headers["If-Range"] = _validator(part).read_text(encoding="utf-8")
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}":
+        if error.code != 416 or not have:
+            raise
+        if error.headers.get("Content-Range") == f"bytes */{have}":
             return  # everything had arrived already
-        if error.code == 416:
-            part.unlink()
-        raise
+        part.unlink()
+        raise OSError(f"{have} bytes had arrived, but the file is shorter now") from None
     with response:
-        resumed = getattr(response, "status", None) == 206
-        length = int(response.headers.get("Content-Length") or 0)
-        have = have if resumed else 0
-        progress = Progress(have + length, "bytes", f"fetching {url}", done=have)
-        with open(part, "ab" if resumed else "wb") as file:
+        first, total = _extent(response)
+        if first not in (0, have):
+            part.unlink()
+            raise OSError(f"the server does not go on at byte {have}")
+        progress = Progress(total, "bytes", f"fetching {url}", done=first)
+        with open(part, "ab" if first else "wb") as file:
+            if not first:
+                _remember(part, response.headers)
             while chunk := response.read(CHUNK):
                 file.write(chunk)
-                have += len(chunk)
-                if length:
+                if total:
                     progress.update(len(chunk))
-        if length and have < progress.total:
-            raise OSError(f"connection closed after {have} of {progress.total} bytes")
+        have = part.stat().st_size
+        if have < total:
+            raise OSError(f"connection closed after {have} of {total} bytes")
+
+
+def _extent(response: Any) -> tuple[int | None, int]:
+    """First byte of a response (None: not said) and the bytes of the whole file (0: not known)."""
+    if getattr(response, "status", None) != 206:
+        return 0, int(response.headers.get("Content-Length") or 0)
+    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range") or "")
+    if not match:
+        return None, 0
+    return int(match[1]), int(match[2]) + 1 if match[3] == "*" else int(match[3])
+
+
+def _validator(part: Path) -> Path:
+    """The file that keeps by what the server can tell whether its file is still the one of ``part``."""
+    return part.with_suffix(".validator")
+
+
+def _remember(part: Path, headers: Message) -> None:
+    etag = headers.get("ETag") or ""
+    value = etag if etag.startswith('"') else headers.get("Last-Modified")  # If-Range takes no weak ETag
+    if value:
+        _validator(part).write_text(value, encoding="utf-8")
+    else:
+        _validator(part).unlink(missing_ok=True)
 
 
 def copy(source: Path, path: Path, *, digest: str | None = None) -> None:

@@ -17,11 +17,15 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves ``CONTENT`` by range; each fault costs one request: a status, or bytes after which to hang up."""
+    """Serves ``content`` by range; each fault costs one request: a status, or bytes after which to hang up."""
 
     faults: list = []
     requests: list = []
     content = CONTENT
+    validators: dict = {}  # headers by which the content is known
+    chunked = False
+    shift = 0  # by which ranges begin too late
+    ranged = True  # ranges are said where they are sent
 
     def do_GET(self):
         self.requests.append(self.headers.get("Range"))
@@ -30,16 +34,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(int(fault))
             return
         start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-")) if "Range" in self.headers else 0
+        strong = [value for value in self.validators.values() if not value.startswith("W/")]
+        if "If-Range" in self.headers and self.headers["If-Range"] not in strong:
+            start = 0
         if start >= len(self.content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(self.content)}")
             self.end_headers()
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(self.content) - start))
+        size = len(self.content)
+        if start:
+            start += self.shift
+        if start and self.ranged:
+            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        for name, value in self.validators.items():
+            self.send_header(name, value)
+        self.send_header(*(("Transfer-Encoding", "chunked") if self.chunked else ("Content-Length", str(size - start))))
         self.end_headers()
-        end = len(self.content) if fault is None else start + fault
-        self.wfile.write(self.content[start:end])
+        body = self.content[start : size if fault is None else start + fault]
+        if self.chunked:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(body), body) + (b"0\r\n\r\n" if fault is None else b""))
+        else:
+            self.wfile.write(body)
 
     def log_message(self, *arguments):
         pass
@@ -47,9 +64,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    Handler.faults, Handler.requests, Handler.content = [], [], CONTENT
+    Handler.faults, Handler.requests, Handler.content, Handler.validators = [], [], CONTENT, {}
+    Handler.chunked, Handler.shift, Handler.ranged = False, 0, True
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_port}/data.json"
         httpd.shutdown()
 
@@ -83,10 +101,66 @@ def test_a_later_process_goes_on_where_the_killed_one_was(server, tmp_path):
 def test_a_complete_part_is_not_fetched_again(server, tmp_path):
     Handler.faults = [len(CONTENT)]
     fetch(server, tmp_path / "first")
-    part = tmp_path / f"second.{hashlib.sha256(server.encode()).hexdigest()[:8]}.part"
-    part.write_bytes(CONTENT)
+    part_of(server, tmp_path / "second").write_bytes(CONTENT)
     fetch(server, tmp_path / "second", digest=DIGEST)
     assert (tmp_path / "second").read_bytes() == CONTENT
+
+
+def part_of(url, path):
+    return path.with_name(f"{path.name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part")
+
+
+def test_a_part_that_is_longer_than_the_file_starts_over(server, tmp_path):
+    part_of(server, tmp_path / "data.json").write_bytes(CONTENT + b"of an older file")
+    assert len(fetch(server, tmp_path / "data.json")) == 1
+    assert (tmp_path / "data.json").read_bytes() == CONTENT
+    assert Handler.requests == [f"bytes={len(CONTENT) + 16}-", None]
+
+
+@pytest.mark.parametrize("fault", [{"shift": 7}, {"ranged": False}])
+def test_a_range_that_was_not_asked_for_starts_over(server, tmp_path, monkeypatch, fault):
+    for name, value in fault.items():
+        monkeypatch.setattr(Handler, name, value)
+    Handler.faults = [1000]
+    assert len(fetch(server, tmp_path / "data.json")) == 2
+    assert (tmp_path / "data.json").read_bytes() == CONTENT
+    assert Handler.requests == [None, "bytes=1000-", None]
+
+
+def test_a_chunked_body_that_breaks_off_is_asked_for_again(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(Handler, "chunked", True)
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    monkeypatch.setattr(download, "CHUNK", 1000)
+    Handler.faults = [1000, 2500]
+    assert len(fetch(server, tmp_path / "data.json", digest=DIGEST)) == 2
+    assert (tmp_path / "data.json").read_bytes() == CONTENT
+    assert Handler.requests == [None, "bytes=1000-", "bytes=3000-"]
+
+
+@pytest.mark.parametrize("name", ["ETag", "Last-Modified"])
+def test_a_file_that_changed_in_between_is_not_spliced(server, tmp_path, name):
+    path = tmp_path / "data.json"
+    Handler.faults, Handler.validators = [70_000] + ["500"] * 4, {name: '"old"'}
+    with pytest.raises(UserError, match="after 5 attempts"):
+        fetch(server, path)
+    Handler.requests, Handler.faults = [], [50_000]
+    Handler.content, Handler.validators = CONTENT[::-1], {name: '"new"'}
+    fetch(server, path)
+    assert path.read_bytes() == CONTENT[::-1]
+    assert Handler.requests == ["bytes=70000-", "bytes=50000-"]  # the first was answered in full
+    assert [file.name for file in tmp_path.iterdir()] == ["data.json"]
+
+
+def test_weak_validators_are_not_sent(server, tmp_path):
+    Handler.faults, Handler.validators = [70_000], {"ETag": 'W/"a"'}
+    fetch(server, tmp_path / "data.json", digest=DIGEST)
+    assert Handler.requests == [None, "bytes=70000-"]
+    assert [file.name for file in tmp_path.iterdir()] == ["data.json"]
+
+
+def test_a_broken_address_is_not_asked_for_again(tmp_path):
+    with pytest.raises(UserError, match=r"cannot be fetched: nonnumeric port: 'port'; check the address"):
+        fetch("http://127.0.0.1:port/x", tmp_path / "x")
 
 
 def test_a_missing_file_is_not_asked_for_again(server, tmp_path):
