@@ -18,6 +18,7 @@ rule train_teacher:
         "<logs>/train_teacher/{study}.log",
     benchmark:
         "<logs>/benchmarks/train_teacher/{study}.jsonl"
+    priority: 1  # students of kd wait for it
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads
@@ -50,6 +51,7 @@ rule teacher_outputs:
         "<logs>/teacher_outputs/{study}.log",
     benchmark:
         "<logs>/benchmarks/teacher_outputs/{study}.jsonl"
+    priority: 1  # students of kd wait for it
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads

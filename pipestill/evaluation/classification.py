@@ -6,6 +6,7 @@ import numpy as np
 
 from pipestill.evaluation.statistics import Metric
 from pipestill.inference.calibration import log_posterior as log_softmax
+from pipestill.inference.calibration import macro_f1, precision_recall_f1
 
 BINS = 10
 COLLAPSE_SHARE = 0.9  # of all predictions going to one label ...
@@ -15,29 +16,6 @@ COLLAPSE_EXCESS = 0.1  # ... and this much above the label's share among the gol
 def confusion_cells(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> np.ndarray:
     """One-hot cell of the confusion matrix for each example, ``[examples, labels * labels]``, gold label first."""
     return np.eye(n_labels * n_labels)[gold * n_labels + predicted]
-
-
-def confusion_matrix(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> np.ndarray:
-    """Counts ``[labels, labels]``: rows gold, columns predicted."""
-    return np.bincount(gold * n_labels + predicted, minlength=n_labels**2).reshape(n_labels, n_labels)
-
-
-def precision_recall_f1(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each ``[..., labels]`` from counts or shares ``[..., labels, labels]``; 0 where there is nothing to divide by."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    gold, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-
-    def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
-
-    return ratio(hits, predicted), ratio(hits, gold), ratio(2 * hits, gold + predicted)
-
-
-def macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """Unweighted mean F1 ``[...]`` over the labels that occur, gold or predicted, in ``[..., labels, labels]``."""
-    f1 = precision_recall_f1(confusion)[2]
-    occurs = (confusion.sum(axis=-1) + confusion.sum(axis=-2)) > 0
-    return f1.sum(axis=-1) / occurs.sum(axis=-1)
 
 
 def bin_index(confidence: np.ndarray) -> np.ndarray:

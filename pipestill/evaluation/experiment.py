@@ -17,7 +17,7 @@ from pipestill.evaluation.predictions import (
     read_predictions,
 )
 from pipestill.evaluation.statistics import Bootstrap, Metric, biased_interval, interval, replicates
-from pipestill.inference.calibration import log_posterior
+from pipestill.inference.calibration import confusion_matrix, log_posterior
 from pipestill.records import read_jsonl
 
 
@@ -104,7 +104,7 @@ def run_metrics(run: Run) -> dict[str, Any]:
     """One entry of the ``runs`` of ``eval.json``."""
     predictions = run.predictions
     labels = predictions.labels
-    confusion = classification.confusion_matrix(predictions.gold, predictions.predicted, len(labels))
+    confusion = confusion_matrix(predictions.gold, predictions.predicted, len(labels))
     probabilities = np.exp(log_posterior(calibrated_scores(predictions, run.calibration)))
     confidence = probabilities[np.arange(len(run.ids)), predictions.predicted]
     return {

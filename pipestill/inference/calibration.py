@@ -96,16 +96,36 @@ def log_mean_posterior(raw: np.ndarray) -> np.ndarray:
     return peak + np.log(np.exp(posterior - peak).mean(axis=0))
 
 
+def confusion_matrix(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> np.ndarray:
+    """Counts ``[labels, labels]``: rows gold, columns predicted."""
+    return np.bincount(gold * n_labels + predicted, minlength=n_labels**2).reshape(n_labels, n_labels)
+
+
+def precision_recall_f1(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each ``[..., labels]`` from counts or shares ``[..., labels, labels]``; 0 where there is nothing to divide by."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    gold, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+
+    def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
+
+    return ratio(hits, predicted), ratio(hits, gold), ratio(2 * hits, gold + predicted)
+
+
+def macro_f1(confusion: np.ndarray) -> np.ndarray:
+    """Unweighted mean F1 ``[...]`` over the labels that occur, gold or predicted, in ``[..., labels, labels]``."""
+    f1 = precision_recall_f1(confusion)[2]
+    occurs = (confusion.sum(axis=-1) + confusion.sum(axis=-2)) > 0
+    return f1.sum(axis=-1) / occurs.sum(axis=-1)
+
+
 def validation_metrics(raw: np.ndarray, gold: Sequence[int], prior: np.ndarray) -> dict[str, float]:
     """``macro_f1``, ``accuracy`` and ``nll`` (nats) of one calibration; ``gold`` are indices of labels."""
     calibrated, gold = calibrate(raw, prior), np.asarray(gold)
     if gold.shape != calibrated.predictions.shape:
         raise UserError(f"{len(calibrated.predictions)} scored validation examples have {len(gold)} gold labels")
-    labels = np.arange(calibrated.scores.shape[1])[:, None]
-    predicted, actual = calibrated.predictions == labels, gold == labels
-    counted = (predicted.sum(axis=1) + actual.sum(axis=1)).clip(min=1)  # no example and no prediction: F1 is 0
     return {
-        "macro_f1": float((2 * (predicted & actual).sum(axis=1) / counted).mean()),
+        "macro_f1": float(macro_f1(confusion_matrix(gold, calibrated.predictions, calibrated.scores.shape[1]))),
         "accuracy": float((calibrated.predictions == gold).mean()),
         "nll": float(-log_posterior(calibrated.scores)[np.arange(len(gold)), gold].mean()),
     }

@@ -5,6 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from pipestill.evaluation import classification
+from pipestill.inference.calibration import confusion_matrix
 
 LABELS = ["Good", "Standard", "Bad"]
 
@@ -61,7 +62,7 @@ def test_bins_are_open_below_and_closed_above():
 
 def test_per_class_and_confusion_equal_scikit_learn():
     gold, predicted, _ = drawn()
-    confusion = classification.confusion_matrix(gold, predicted, 3)
+    confusion = confusion_matrix(gold, predicted, 3)
     assert (confusion == sk.confusion_matrix(gold, predicted)).all()
     expected = np.array(sk.precision_recall_fscore_support(gold, predicted)).T
     table = classification.per_class(confusion, LABELS)
@@ -71,7 +72,7 @@ def test_per_class_and_confusion_equal_scikit_learn():
 
 def test_label_that_is_never_predicted_and_label_that_never_occurs():
     gold, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0])
-    confusion = classification.confusion_matrix(gold, predicted, 3)  # the third label occurs nowhere
+    confusion = confusion_matrix(gold, predicted, 3)  # the third label occurs nowhere
     assert classification.macro_f1(confusion) == pytest.approx(sk.f1_score(gold, predicted, average="macro"))
     table = classification.per_class(confusion, LABELS)
     assert table["Standard"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 2}
