@@ -6,16 +6,17 @@ from pipestill import files
 from pipestill.config import SourceConfig
 from pipestill.data import RAW_DATA, RAW_MANIFEST
 from pipestill.data.download import copy, fetch
+from pipestill.lock import exclusive
 from pipestill.tasks import TASKS
 
 
 def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
     """Write ``data.json`` and ``manifest.json`` (source, sha256, bytes, facts) to ``directory``.
 
-    An interrupted fetch is continued by the next call.
+    An interrupted fetch is continued by the next call; a call that is still at work is waited for.
     """
     directory = Path(directory)
-    with files.fresh_directory(directory) as temporary:
+    with exclusive(directory), files.fresh_directory(directory) as temporary:
         data = temporary / RAW_DATA
         facts = {}
         if config.source == "synthetic":

@@ -2,8 +2,8 @@
 
 import os
 import re
+import shlex
 import shutil
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pipestill.config import BaseModelConfig
 from pipestill.errors import UserError
 from pipestill.files import SHA256SUMS, fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
+from pipestill.lock import exclusive
 from pipestill.models.convert import INDEX, PICKLE_INDEX, convert_pickles
 from pipestill.models.loading import check_weights, load_tokenizer, special_tokens
 from pipestill.models.profile import profile
@@ -18,18 +19,23 @@ from pipestill.models.profile import profile
 SAFETENSORS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 PICKLES = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin")
 OTHERS = re.compile(r"[^/]+\.(json|jinja|model|tiktoken)|merges\.txt|vocab\.txt|README\.md|(LICENSE|NOTICE)[^/]*")
+SEAL = (  # makes the list that files.verify_sha256sums wants
+    f"cd {{directory}} && find -L . -type f ! -name {SHA256SUMS} ! -name '.*' -printf '%P\\n' | sort | "
+    f"xargs -d '\\n' sha256sum > {SHA256SUMS}"
+)
 WRITTEN = {"profile.json", "provenance.json"}  # by this module
 
 
 def provide_base_model(config: BaseModelConfig, directory: Path) -> None:
     """Make ``directory`` a base model: weights in safetensors, tokenizer, PAD and EOS that agree, and checksums.
 
-    ``provenance.json`` says where it came from and what was converted; ``profile.json`` how large it is.
+    ``provenance.json`` says where it came from and what was converted; ``profile.json`` how large it is. A call that is
+    still at work on ``directory`` is waited for.
 
     Raises:
         UserError: the source is missing, incomplete or damaged, or the hub cannot be reached.
     """
-    with fresh_directory(directory) as temporary:
+    with exclusive(directory), fresh_directory(directory) as temporary:
         if config.source == "path":
             source, origin = _local(Path(config.path))
         else:
@@ -54,10 +60,12 @@ def wanted(names: Iterable[str]) -> list[str]:
 def _local(source: Path) -> tuple[Path, dict[str, Any]]:
     if not source.is_dir():
         raise UserError(f"base model directory {source} does not exist: correct `path` under `models:`")
-    sealed = (source / SHA256SUMS).is_file()
-    if not sealed:
-        print(f"note: {source} has no {SHA256SUMS}: taken as it is", file=sys.stderr)
-    return source, {"source": "path", "name": source.name, "sha256sums": verify_sha256sums(source) if sealed else None}
+    if not (source / SHA256SUMS).is_file():
+        raise UserError(
+            f"base model directory {source} has no {SHA256SUMS}, so nothing says that it is complete; make the list "
+            f"where the model is known to be good: {SEAL.format(directory=shlex.quote(str(source)))}"
+        )
+    return source, {"source": "path", "name": source.name, "sha256sums": verify_sha256sums(source)}
 
 
 def _download(repo: str, revision: str) -> tuple[Path, dict[str, Any]]:

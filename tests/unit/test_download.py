@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import threading
+import time
 
 import pytest
 
@@ -11,6 +12,7 @@ from pipestill.data import download
 from pipestill.data.source import provide_raw
 from pipestill.errors import UserError
 from pipestill.files import read_json
+from pipestill.lock import exclusive
 
 CONTENT = bytes(range(256)) * 5000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -193,7 +195,25 @@ def test_the_raw_directory_of_an_address_records_where_it_came_from(server, tmp_
     manifest = read_json(tmp_path / "raw" / "manifest.json")
     assert (manifest["source"], manifest["origin"], manifest["bytes"]) == ("url", server, len(Handler.content))
     assert manifest["sha256"] == config.sha256
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "raw.lock"]
+
+
+def test_a_job_that_outlived_its_workflow_is_waited_for(tmp_path):
+    done = []
+
+    def provide():
+        provide_raw("creditmix", SourceConfig(rows=30), tmp_path / "raw")
+        done.append("job")
+
+    with exclusive(tmp_path / "raw"):
+        job = threading.Thread(target=provide)
+        job.start()
+        time.sleep(0.3)
+        assert [path.name for path in tmp_path.iterdir()] == ["raw.lock"]
+        done.append("orphan")
+    job.join()
+    assert done == ["orphan", "job"]
+    assert (tmp_path / "raw" / "data.json").exists()
 
 
 def test_a_local_file_is_copied_and_checked(tmp_path):

@@ -4,6 +4,8 @@ import runpy
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from tiny_models import CPU, make_directory
 
 from pipestill.config import BaseModelConfig
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, verify_sha256sums
+from pipestill.files import SHA256SUMS, verify_sha256sums, write_sha256sums
+from pipestill.lock import exclusive
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.provide import provide_base_model, wanted
 
@@ -136,7 +139,7 @@ def test_from_a_sealed_path(tmp_path, base):
         assert str(tmp_path).encode() not in path.read_bytes() and str(base).encode() not in path.read_bytes()
 
 
-def test_bad_paths(tmp_path, base, capsys):
+def test_bad_paths(tmp_path, base):
     with pytest.raises(UserError, match="nowhere does not exist"):
         provide_base_model(path_config(tmp_path / "nowhere"), tmp_path / "out")
     copy = tmp_path / "copy"
@@ -144,22 +147,61 @@ def test_bad_paths(tmp_path, base, capsys):
     (copy / "config.json").write_text("{}")
     with pytest.raises(UserError, match=r"config.json does not match"):
         provide_base_model(path_config(copy), tmp_path / "out")
-    (copy / SHA256SUMS).unlink()
+    write_sha256sums(copy)
     with pytest.raises(UserError, match="does not describe a causal language model"):
         provide_base_model(path_config(copy), tmp_path / "out")
-    assert "taken as it is" in capsys.readouterr().err
     shutil.copy(base / "config.json", copy)
     content = (base / "model.safetensors").read_bytes()
     (copy / "model.safetensors").write_bytes(content[: len(content) // 2])
+    write_sha256sums(copy)
     with pytest.raises(UserError, match=r"model.safetensors of base model .*copy is damaged"):
         provide_base_model(path_config(copy), tmp_path / "out")
     (copy / "model.safetensors").unlink()
+    write_sha256sums(copy)
     with pytest.raises(UserError, match="holds no weights"):
         provide_base_model(path_config(copy), tmp_path / "out")
     (copy / "config.json").unlink()
+    write_sha256sums(copy)
     with pytest.raises(UserError, match=r"has no config.json"):
         provide_base_model(path_config(copy), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_path_without_checksums_is_refused_with_the_command_that_makes_them(tmp_path, base):
+    copy = tmp_path / "my model's copy"
+    shutil.copytree(base, copy)
+    (copy / SHA256SUMS).unlink()
+    (copy / "more notes").mkdir()
+    (copy / "more notes" / "a file.txt").write_text("notes")
+    (copy / ".hidden").write_text("not listed")
+    (copy / "linked.txt").symlink_to(base / "config.json")  # as in the hub's cache
+    with pytest.raises(UserError, match=rf"has no {SHA256SUMS}.*: cd ") as refusal:
+        provide_base_model(path_config(copy), tmp_path / "out")
+    command = str(refusal.value)[str(refusal.value).index("cd ") :]
+    subprocess.run(command, shell=True, check=True)
+    by_hand = verify_sha256sums(copy)
+    listed = {line.partition("  ")[2] for line in (copy / SHA256SUMS).read_text().splitlines()}
+    assert listed == {path.name for path in base.iterdir()} - {SHA256SUMS} | {"more notes/a file.txt", "linked.txt"}
+    provide_base_model(path_config(copy), tmp_path / "out")
+    assert read(tmp_path / "out" / "provenance.json")["sha256sums"] == by_hand
+
+
+def test_a_job_that_outlived_its_workflow_is_waited_for(tmp_path, base):
+    done = []
+
+    def provide():
+        provide_base_model(path_config(base), tmp_path / "out")
+        done.append("job")
+
+    with exclusive(tmp_path / "out"):
+        job = threading.Thread(target=provide)
+        job.start()
+        time.sleep(0.3)
+        assert not list(tmp_path.glob("out*/"))
+        done.append("orphan")
+    job.join()
+    assert done == ["orphan", "job"]
+    verify_sha256sums(tmp_path / "out")
 
 
 def test_special_tokens_are_written(tmp_path, base):
@@ -168,6 +210,7 @@ def test_special_tokens_are_written(tmp_path, base):
     start, end = load_tokenizer(base).convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
     rewrite(copy / "config.json", eos_token_id=start, pad_token_id=None)
     (copy / "generation_config.json").unlink()
+    write_sha256sums(copy)
     provide_base_model(path_config(copy), tmp_path / "out")
     for name in ("config.json", "generation_config.json"):
         value = read(tmp_path / "out" / name)
@@ -230,6 +273,7 @@ def test_missing_shard(tmp_path, base):
     (copy / "model.safetensors").rename(copy / "model-00001-of-00002.safetensors")
     index = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    write_sha256sums(copy)
     with pytest.raises(UserError, match=r"incomplete: model-00002-of-00002.safetensors is missing"):
         provide_base_model(path_config(copy), tmp_path / "out")
 

@@ -83,4 +83,4 @@ def test_a_missing_file_gives_one_line_and_no_output(tmp_path, call, sentence):
     assert process.returncode == 1
     assert sentence in process.stderr
     assert process.stderr.count("\n") == 1
-    assert not [path for path in tmp_path.iterdir() if not path.name.endswith(".partial")]
+    assert not [path for path in tmp_path.iterdir() if not path.name.endswith((".partial", ".lock"))]
