@@ -1,5 +1,8 @@
 import json
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,7 @@ from pipestill.files import read_json
 from pipestill.records import SPLITS, normalise, of_split, read_jsonl
 from pipestill.tasks import TASKS, BadRow
 
+ROOT = Path(__file__).parents[2]
 CREDITMIX = TASKS["creditmix"]
 SPLIT_SIZES = SplitsConfig(test_per_class=10, val_per_class=5, teacher_share=0.5)
 
@@ -84,6 +88,21 @@ def test_the_manifest_names_the_source_that_was_used(tmp_path):
         provide_raw("creditmix", SourceConfig(source=source, **values), tmp_path / source)
         manifest = read_json(tmp_path / source / "manifest.json")
         assert (manifest["source"], manifest["origin"]) == (source, origin)
+
+
+@pytest.mark.parametrize(
+    ("script", "others"),
+    [
+        ("download", ("splits", "raw", "training_files")),
+        ("records", ("download", "training_files")),
+        ("balance", ("splits",)),
+    ],
+)
+def test_a_job_does_not_import_the_code_of_others(script, others):
+    """What a script imports counts in the digest of its code, and so decides what an edit runs again."""
+    code = f"import sys; sys.path.insert(0, 'workflow_scripts'); import {script}; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert not {f"pipestill.data.{other}" for other in others} & set(modules.split())
 
 
 def test_the_same_configuration_gives_the_same_bytes(raw, tmp_path):
