@@ -15,7 +15,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from pipestill import experiments
-from pipestill.config import SourceConfig, check
+from pipestill.config import check
 from pipestill.data.training_files import FORMATS
 from pipestill.digests import canonical_json, code_digest
 from pipestill.errors import UserError
@@ -81,14 +81,16 @@ def task_of(wildcards):
 
 
 def data_source(wildcards):
-    """JSON that says where a task's raw data come from."""
-    return CONFIG.tasks[wildcards.task].model_dump_json(include=set(SourceConfig.model_fields))
+    """JSON that says where a task's raw data come from, without the keys of other kinds of source."""
+    task = CONFIG.tasks[wildcards.task]
+    keys = {"synthetic": {"rows", "seed"}, "file": {"path", "sha256"}, "url": {"url", "sha256"}}
+    return task.model_dump_json(include={"source", *keys[task.source]})
 
 
 def local_digest(wildcards):
     """sha256 of a task's local data file, so that an edited file is read again."""
-    path = CONFIG.tasks[wildcards.task].path
-    return sha256(path) if path and Path(path).is_file() else None
+    task = CONFIG.tasks[wildcards.task]
+    return sha256(task.path) if task.source == "file" and Path(task.path).is_file() else None
 
 
 def model_source(wildcards):
