@@ -93,6 +93,12 @@ def local_digest(wildcards):
     return sha256(task.path) if task.source == "file" and Path(task.path).is_file() else None
 
 
+def download_code(wildcards):
+    """Digest of the code of `download`; a task's own code makes its synthetic data alone."""
+    synthetic = CONFIG.tasks[wildcards.task].source == "synthetic"
+    return code_digest("download", *([f"pipestill.tasks.{wildcards.task}"] if synthetic else []))
+
+
 def model_source(wildcards):
     """JSON that says where a base model comes from; shipped models are found from any working directory."""
     model = CONFIG.models[wildcards.model]

@@ -6,12 +6,6 @@ Steps: download, records (bad rows out, splits), crop, balance (training files i
 """
 
 
-def download_code(wildcards):
-    """Digest of the code of `download`; a task's own code makes its synthetic data alone."""
-    synthetic = CONFIG.tasks[wildcards.task].source == "synthetic"
-    return code_digest("download", *([f"pipestill.tasks.{wildcards.task}"] if synthetic else []))
-
-
 rule download:
     """Fetch, copy or generate a task's raw data."""
     output:
