@@ -4,7 +4,16 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 
 from pipestill.errors import UserError
 from pipestill.methods import METHODS
@@ -178,7 +187,17 @@ class TrainingConfig(Section):
     """Options of `dpo`."""
 
 
-def _partial(section: type[Section]) -> type[Section]:
+class Override(Section):
+    """A section of which only some keys are given; the others are not written either."""
+
+    @model_serializer(mode="wrap")
+    def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any] | None:
+        if self is None:  # a section below that is not given itself
+            return None
+        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
+
+
+def _partial(section: type[Section]) -> type[Override]:
     """The same section with every key optional: what an override may set."""
     fields: dict[str, Any] = {}
     for name, field in section.model_fields.items():
@@ -190,7 +209,7 @@ def _partial(section: type[Section]) -> type[Section]:
             Annotated[kind, *constraints] if constraints else kind,
             Field(None, description=field.description),
         )
-    return create_model(f"{section.__name__}Override", __base__=Section, __doc__=section.__doc__, **fields)
+    return create_model(f"{section.__name__}Override", __base__=Override, __doc__=section.__doc__, **fields)
 
 
 TrainingOverride = _partial(TrainingConfig)
@@ -346,11 +365,11 @@ def resolve_training(config: Config, study: StudyConfig, method: str) -> Trainin
     """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, then the method's."""
     settings = config.training.model_dump()
     if method != "teacher":
-        settings = _merge(settings, study.training.model_dump(exclude_unset=True))
+        settings = _merge(settings, study.training.model_dump())
     if method in ("teacher", "base", "sft"):
         settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
     if method in study.overrides:
-        settings = _merge(settings, study.overrides[method].model_dump(exclude_unset=True))
+        settings = _merge(settings, study.overrides[method].model_dump())
     return TrainingConfig.model_validate(settings)
 
 

@@ -173,7 +173,7 @@ def training(study: Study) -> str | None:
                     if points:
                         axes.plot(*zip(*points, strict=True), color=colour, **style)
             axes.set(title=experiment.title, xlabel="step", ylabel="loss")
-            axes.set_ylim(bottom=0)
+            axes.set_yscale("log")  # the first steps are far above the rest
         return _svg(figure)
 
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,6 @@ def test_the_generated_reference_and_schema_are_up_to_date():
 
 
 def test_the_schema_accepts_the_default_and_refuses_what_the_check_refuses(default):
-    import json
-
     import jsonschema
 
     validator = jsonschema.Draft202012Validator(json.loads(config_reference.schema()))
@@ -132,6 +131,14 @@ def test_overrides_are_merged_common_then_study_then_method(default):
     teacher = experiments.training(config, "creditmix", "teacher")
     assert (dpo.learning_rate, dpo.epochs, dpo.lora.r, dpo.lora.alpha, dpo.dpo.beta) == (0.1, 9, 4, 32, 0.3)
     assert (sft.epochs, sft.dpo.beta, teacher.epochs, teacher.lora.r) == (7, 0.1, 5, 16)
+
+
+def test_the_resolved_configuration_is_a_configuration(default):
+    default["studies"]["creditmix"]["overrides"]["dpo"] = {"lora": {"r": 4}, "max_steps": None}
+    config = check(default)
+    written = json.loads(config.model_dump_json())
+    assert written["studies"]["creditmix"]["overrides"]["dpo"] == {"lora": {"r": 4}, "max_steps": None}
+    assert check(written) == config
 
 
 def test_a_job_is_told_only_what_its_objective_uses(default):
