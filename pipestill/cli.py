@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from pipestill import __version__
+from pipestill.inference.calibration import CALIBRATIONS
 from pipestill.script import run
 from pipestill.tasks import TASKS
 
@@ -29,8 +31,8 @@ def parser() -> argparse.ArgumentParser:
     )
     predict.add_argument(
         "--calibration",
-        choices=["none", "multi_null", "pmi"],
-        help="prior to subtract (default: the experiment's choice; none for other models)",
+        choices=CALIBRATIONS,
+        help="prior to subtract (default: the experiment's choice; for other models none, multi_null and pmi; none)",
     )
     predict.add_argument("--revision", help="commit of a hub repository (default: the newest)")
     predict.add_argument("--results", type=Path, default=Path("results"), help="results directory (default: results)")
@@ -47,9 +49,12 @@ def _predict(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(answer, ensure_ascii=False))
         return
-    print(f"{answer['prediction']}  (margin {answer['top2_margin']:.2f}, calibration {answer['calibration']})")
+    run = "" if answer["seed"] is None else f"seed {answer['seed']}, "
+    print(f"{answer['prediction']}  ({run}margin {answer['top2_margin']:.2f}, calibration {answer['calibration']})")
     for label, probability in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
         print(f"  {label:<12} {probability:.3f}")
+    if answer["cropped"]:
+        print(f"note: only the first {target.settings.max_chars} characters were read", file=sys.stderr)
 
 
 def main() -> None:

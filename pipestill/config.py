@@ -273,6 +273,8 @@ class PredictionSettings(ScoringSettings):
     """Content-free inputs; the task's own when absent."""
     calibration: str
     """Name of the calibration, or `auto`."""
+    max_chars: Count
+    """Longer inputs that come later, by hand, are cropped as the records were."""
 
 
 class StatisticsConfig(Section):

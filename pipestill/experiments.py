@@ -83,6 +83,7 @@ def prediction_settings(config: Config, study: str, method: str, code: str) -> d
         **scoring_settings(config, study, method, code),
         "null_inputs": config.tasks[settings.task].null_inputs,
         "calibration": settings.calibration,
+        "max_chars": config.tasks[settings.task].max_chars,
     }
 
 

@@ -6,6 +6,7 @@ so that a change re-runs what it concerns and nothing else.
 
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -62,6 +63,10 @@ def start_run():
             if job.rule.name in ("train", "train_teacher")
         ],
     )
+    local = workflow.executor_plugin is None or workflow.executor_plugin.common_settings.local_exec
+    asks_cuda = CONFIG.hardware.device == "cuda" and any(job.rule.name in ("train", "train_teacher") for job in planned)
+    if local and asks_cuda and shutil.which("nvidia-smi") is None:
+        missing.append("hardware.device: `cuda` is asked for, but this machine has no NVIDIA driver; use `auto` or `cpu`")
     if missing:
         raise WorkflowError("\n".join(missing))
     try:

@@ -153,15 +153,16 @@ def make_records(
         UserError: too many rows are unusable, or a class has too few rows.
     """
     task, data = TASKS[name], Path(raw) / RAW_DATA
+    facts = files.read_json(Path(raw) / RAW_MANIFEST)
     reading = read_records(task, read_rows(data))
-    check_bad_share(reading, max_bad_share, str(data))
+    check_bad_share(reading, max_bad_share, facts.get("origin", str(data)))
     assign_splits(reading.records, task.labels, config)
     write_jsonl(records, reading.records)
     files.write_json(
         manifest,
         {
             "task": name,
-            "raw": files.read_json(Path(raw) / RAW_MANIFEST),
+            "raw": facts,
             **reading.manifest(),
             "splits": count_splits(reading.records),
             "records_sha256": files.sha256(records),

@@ -1,20 +1,20 @@
 """Predictions by hand: an experiment, a model directory or a hub repository, and one input text."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipestill import experiments
-from pipestill.config import BaseModelConfig, HardwareConfig, PredictionSettings, TaskConfig, TrainingConfig, check
+from pipestill.config import BaseModelConfig, HardwareConfig, PredictionSettings, TaskConfig, TrainingConfig
 from pipestill.data.crop import crop_text
 from pipestill.errors import UserError
 from pipestill.files import SHA256SUMS, read_json, sha256
 from pipestill.tasks import TASKS
 
+RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+MEASURED = ("none", "multi_null", "pmi")  # calibrations that need nothing but the model
 MODEL_ROOTS = ("{results}/models", "resources/models")  # where the base of a trained model directory is looked for
 
 
@@ -24,21 +24,21 @@ class Target:
 
     Attributes:
         name: what the user called it.
+        seed: seed of the run, where it is one of an experiment.
         base: directory of the base model.
         model: directory of the trained model, if it is one.
         calibration: name of the calibration in use.
         prior: the prior of each label, where it was fitted in the experiment; none: to be measured.
         settings: what a prediction job of the model would be told.
-        max_chars: longer inputs are cropped.
     """
 
     name: str
+    seed: int | None
     base: Path
     model: Path | None
     calibration: str
     prior: dict[str, float] | None
     settings: PredictionSettings
-    max_chars: int
 
 
 def find_target(
@@ -51,14 +51,17 @@ def find_target(
         results: directory of the results tree.
         seed: which run of an experiment; the first when none.
         task: the task, for models that are not experiments.
-        calibration: ``none``, ``multi_null`` or ``pmi``; none: the experiment's, or no calibration.
+        calibration: name of a calibration; none: the experiment's choice, or no calibration.
         revision: commit of a hub repository; the newest when none.
 
     Raises:
         UserError: there is no such thing; the message lists what there is.
     """
     if (results / name / "predictions").is_dir():
-        return _experiment(name, results, seed, calibration)
+        return _experiment(name, results / name / "predictions", seed, calibration)
+    run = RUN.fullmatch(Path(name).resolve().as_posix())
+    if run and (Path(run["experiment"]) / "predictions" / f"seed_{run['seed']}").is_dir():
+        return _experiment(name, Path(run["experiment"]) / "predictions", int(run["seed"]), calibration)
     if Path(name).is_dir():
         return _directory(name, Path(name), results, task, calibration)
     known = ", ".join(sorted(path.parent.name for path in results.glob("*/predictions"))) or "none yet"
@@ -71,37 +74,36 @@ def find_target(
         raise UserError(f"{unknown}; as a hub repository: {error}") from None
 
 
-def _experiment(name: str, results: Path, seed: int | None, calibration: str | None) -> Target:
-    listing = results / "config.yaml"
-    if not listing.is_file():
-        raise UserError(f"{listing} does not exist: run `snakemake --cores 1 {listing}` first")
-    config = check(yaml.safe_load(listing.read_text(encoding="utf-8")))
-    study, _, method = name.rpartition("_")
-    runs = sorted(int(path.name.removeprefix("seed_")) for path in (results / name / "predictions").glob("seed_*"))
-    seed = runs[0] if seed is None else seed
+def _experiment(name: str, predictions: Path, seed: int | None, calibration: str | None) -> Target:
+    job = read_json(predictions / "job.json")
+    runs = {int(run): model for run, model in job["runs"].items()}
+    seed = min(runs) if seed is None else seed
     if seed not in runs:
-        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, runs))}")
-    if study not in config.studies:
-        raise UserError(f"{listing} defines no study `{study}`: run the pipeline with the configuration of `{name}`")
-    trained = results / name / f"seed_{seed}" / "model"
-    if method == "teacher":
-        trained = results / "teachers" / study / "model"
-    fitted = read_json(results / name / "predictions" / f"seed_{seed}" / "calibration.json")
+        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, sorted(runs)))}")
+    fitted = read_json(predictions / f"seed_{seed}" / "calibration.json")
     calibration = calibration or fitted["chosen"]
     return Target(
         name,
-        results / "models" / experiments.base_model(config, study, method),
-        None if method == "base" else trained,
+        seed,
+        _normal(predictions / job["base"]),
+        runs[seed] and _normal(predictions / runs[seed]),
         calibration,
         fitted["priors"][calibration],
-        PredictionSettings(**experiments.prediction_settings(config, study, method, code="by hand")),
-        config.tasks[config.studies[study].task].max_chars,
+        PredictionSettings.model_validate(job["settings"]),
     )
+
+
+def _normal(path: Path) -> Path:
+    return Path(os.path.normpath(path))
 
 
 def _directory(name: str, directory: Path, results: Path, task: str, calibration: str | None) -> Target:
     from pipestill.models.lineage import LINEAGE, read_lineage
 
+    if calibration not in (None, *MEASURED):
+        raise UserError(
+            f"calibration `{calibration}` was fitted in no experiment of `{name}`; there are: {', '.join(MEASURED)}"
+        )
     training, hardware, base, model = TrainingConfig(), HardwareConfig(), directory, None
     if (directory / LINEAGE).is_file():
         settings = read_json(directory / "training.json")
@@ -110,6 +112,7 @@ def _directory(name: str, directory: Path, results: Path, task: str, calibration
         base, model = _base_of(directory, read_lineage(directory)["base_model"]["sha256sums"], results), directory
     return Target(
         name,
+        None,
         base,
         model,
         calibration or "none",
@@ -122,8 +125,8 @@ def _directory(name: str, directory: Path, results: Path, task: str, calibration
             adaptation=training.adaptation,
             hardware=hardware,
             code="by hand",
+            max_chars=TaskConfig.model_fields["max_chars"].default,
         ),
-        TaskConfig.model_fields["max_chars"].default,
     )
 
 
@@ -176,6 +179,9 @@ def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
     from pipestill.models.prompts import encode_label, encode_prompt
 
     task = TASKS[target.settings.task]
+    if not text.strip():
+        raise UserError("the input text is empty")
+    cropped = crop_text(text.strip(), target.settings.max_chars)
     model, tokenizer = load_run(target.base, target.model, prepare_hardware(target.settings, threads))
 
     def score(prompts: list[str]) -> np.ndarray:
@@ -188,7 +194,7 @@ def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
         prior = np.array([target.prior[label] for label in task.labels])
     elif target.calibration != "none":
         prior = mean_score(score(nulls[target.calibration]))
-    raw = score([task.prompt(crop_text(text.strip(), target.max_chars))])
+    raw = score([task.prompt(cropped)])
     result = calibrate(raw, prior)
 
     def by_label(values: np.ndarray) -> dict[str, float]:
@@ -196,6 +202,7 @@ def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
 
     return {
         "model_name": target.name,
+        "seed": target.seed,
         "prediction": task.labels[result.predictions[0]],
         "scores": by_label(result.scores[0]),
         "raw_scores": by_label(raw[0]),
@@ -203,4 +210,5 @@ def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
         "probabilities": by_label(result.probabilities[0]),
         "top2_margin": float(result.margins[0]),
         "calibration": target.calibration,
+        "cropped": cropped != text.strip(),
     }

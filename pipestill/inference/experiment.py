@@ -1,6 +1,8 @@
 """The prediction job of an experiment: all of its runs in one process, since starting one costs seconds."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 from pipestill.config import PredictionSettings
 from pipestill.cost import CostMeter
@@ -13,6 +15,17 @@ from pipestill.lock import exclusive
 from pipestill.records import read_jsonl
 from pipestill.tasks import TASKS
 from pipestill.versions import versions
+
+
+def describe_job(
+    settings: PredictionSettings, output: Path, base: Path, runs: dict[int, Path | None]
+) -> dict[str, Any]:
+    """The content of ``job.json``, from which predictions by hand are made alike; paths are relative to ``output``."""
+    return {
+        "settings": settings.model_dump(),
+        "base": os.path.relpath(base, output),
+        "runs": {str(seed): model and os.path.relpath(model, output) for seed, model in runs.items()},
+    }
 
 
 def predict_experiment(
@@ -31,8 +44,8 @@ def predict_experiment(
         base: directory of the base model.
         runs: model directory by seed; none stands for the untrained base model.
         state: directory that keeps finished scores from one attempt to the next.
-        output: directory to write: ``seed_<n>/{predictions.jsonl,calibration.json}``, ``hardware.json``,
-            ``versions.json``, ``cost.json``.
+        output: directory to write: ``seed_<n>/{predictions.jsonl,calibration.json}``, ``job.json``,
+            ``hardware.json``, ``versions.json``, ``cost.json``.
         threads: torch threads.
     """
     task, records = TASKS[settings.task], read_jsonl(records_file)
@@ -57,6 +70,7 @@ def predict_experiment(
                 directory / f"seed_{seed}",
                 f"run {number}/{len(runs)} (seed {seed})",
             )
+        write_json(directory / "job.json", describe_job(settings, output, base, runs))
         write_json(directory / "hardware.json", plan.to_json())
         write_json(directory / "versions.json", versions())
         write_json(directory / "cost.json", cost.total())

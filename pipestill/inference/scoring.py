@@ -27,10 +27,10 @@ def prepare_hardware(settings: ScoringSettings, threads: int) -> HardwarePlan:
 def fingerprint(settings: ScoringSettings, plan: HardwarePlan, data: Path, models: list[Path]) -> dict[str, Any]:
     """What defines a model's scores. Threads are left out, for they change no more than rounding.
 
-    So is the calibration, which is computed from scores.
+    So is the calibration, which is computed from scores, and what concerns later inputs.
     """
     return {
-        "settings": settings.model_dump(exclude={"calibration"}),
+        "settings": settings.model_dump(exclude={"calibration", "max_chars"}),
         "hardware": [plan.device, plan.precision, plan.quantization],
         "data": sha256(data),
         "models": [sha256(model / SHA256SUMS) for model in models],

@@ -14,7 +14,7 @@ SAME = (
     "teachers/*/model/model.safetensors",
     "teachers/*/outputs.jsonl",
     "data/**/*.json*",
-    "report/*.csv",
+    "report/comparisons.csv",
 )
 
 

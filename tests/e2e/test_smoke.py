@@ -18,6 +18,12 @@ def executed(output):
     return {(rule, match[1] if (match := re.search(r"method=(\w+)", body)) else None) for rule, body in jobs}
 
 
+def predict(directory, *arguments):
+    """Run ``pipestill predict`` in the directory of a run."""
+    command = [sys.executable, "-m", "pipestill.cli", "predict", *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True)
+
+
 def test_every_stage_leaves_its_files(run):
     results = run / "results"
     for name in EXPERIMENTS:
@@ -64,18 +70,30 @@ def test_predicting_by_hand_agrees_with_the_pipeline(run):
     records = map(json.loads, (run / "results/data/creditmix/cropped.jsonl").read_text().splitlines())
     text = next(row["text"] for row in records if row["id"] == expected["id"])
     for target in (["creditmix_sft", "--seed", "2"], ["results/creditmix_sft/seed_2/model"]):
-        command = [sys.executable, "-m", "pipestill.cli", "predict", *target, "--features", text, "--json"]
-        process = subprocess.run(command, cwd=run, capture_output=True, text=True)
-        assert process.returncode == 0, process.stderr
-        answer = json.loads(process.stdout)
+        answer = json.loads(predict(run, *target, "--features", text, "--json").stdout)
         assert answer["raw_scores"] == pytest.approx(expected["raw_scores"], abs=1e-5)
-        if target[0] == "creditmix_sft":
-            assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
-            assert answer["prediction"] == expected["prediction"]
-    unknown = [sys.executable, "-m", "pipestill.cli", "predict", "creditmix_magic", "--features", text]
-    process = subprocess.run(unknown, cwd=run, capture_output=True, text=True)
-    assert process.returncode == 1
-    assert "there are: creditmix_base, creditmix_dpo, creditmix_kd, creditmix_sft, creditmix_teacher" in process.stderr
+        assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+        assert (answer["prediction"], answer["seed"]) == (expected["prediction"], 2)
+    for name in ("creditmix_base", "creditmix_teacher", "results/models/demo-student"):
+        assert predict(run, name, "--features", text).stdout.split()[0] in ("Good", "Standard", "Bad")
+
+
+def test_predicting_by_hand_refuses_what_it_cannot_answer(run):
+    known = "there are: creditmix_base, creditmix_dpo, creditmix_kd, creditmix_sft, creditmix_teacher"
+    for arguments, sentence in (
+        (["creditmix_magic", "--features", "Age: 1"], known),
+        (["creditmix_sft", "--features", " "], "the input text is empty"),
+        (["creditmix_sft", "--features", "Age: 1", "--seed", "9"], "has no run with seed 9; there are: 1, 2"),
+        (
+            ["results/models/demo-student", "--features", "Age: 1", "--calibration", "batch"],
+            "was fitted in no experiment",
+        ),
+    ):
+        process = predict(run, *arguments)
+        assert process.returncode == 1
+        assert sentence in process.stderr
+        assert process.stderr.count("\n") == 1
+    assert "only the first 400 characters" in predict(run, "creditmix_sft", "--features", "Age: 1, " * 99).stderr
 
 
 def test_a_second_run_does_nothing_and_a_changed_beta_re_runs_dpo_alone(run):

@@ -64,7 +64,7 @@ def test_light_libraries_import_no_torch():
         (
             """records --task creditmix --splits '{"test_per_class": 5, "val_per_class": 5}' --max-bad-share 0
             --raw none --records r --manifest m""",
-            "error: none/data.json does not exist",
+            "error: none/manifest.json does not exist",
         ),
         (
             "crop --task creditmix --max-chars 9 --records none.jsonl --output c",
