@@ -22,10 +22,10 @@ INTRODUCTION = """# Configuration
 
     snakemake --cores 2 all --configfile config.yaml resources/presets/smoke.yaml my.yaml
 
-Mappings are merged deeply, lists are replaced. Single keys at the top level can be given on the command line, after the
-target: `snakemake --cores 2 all --config threads=2`. Every key is checked before any work, `-n` included; an error names
-it. Missing files and a full disk are found when a run starts, before its first job. Editors complete and check keys with
-`resources/schemas/config.schema.json`.
+Mappings are merged deeply, lists are replaced. Single keys at the top level can be given on the command line, after
+the target: `snakemake --cores 2 all --config threads=2`. Every key is checked before any work, `-n` included; an
+error names it. Missing files and a full disk are found when a run starts, before its first job. Editors complete and
+check keys with `resources/schemas/config.schema.json`.
 
 This page is generated from `pipestill/config.py`, the one source of defaults and checks.
 """
