@@ -66,7 +66,9 @@ def start_run():
     local = workflow.executor_plugin is None or workflow.executor_plugin.common_settings.local_exec
     asks_cuda = CONFIG.hardware.device == "cuda" and any(job.rule.name in ("train", "train_teacher") for job in planned)
     if local and asks_cuda and shutil.which("nvidia-smi") is None:
-        missing.append("hardware.device: `cuda` is asked for, but this machine has no NVIDIA driver; use `auto` or `cpu`")
+        missing.append(
+            "hardware.device: `cuda` is asked for, but this machine has no NVIDIA driver; use `auto` or `cpu`"
+        )
     if missing:
         raise WorkflowError("\n".join(missing))
     try:
