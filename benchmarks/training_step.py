@@ -62,7 +62,7 @@ def trainers(model, rows, directory: Path) -> dict:
     from transformers import Trainer, TrainingArguments
 
     from pipestill.training.cross_entropy import CrossEntropyTrainer
-    from pipestill.training.data import collate
+    from pipestill.models.rows import collate
 
     arguments = TrainingArguments(
         output_dir=str(directory),

@@ -27,7 +27,7 @@ the target: `snakemake --cores 2 all --config threads=2`. Every key is checked b
 error names it. Missing files and a full disk are found when a run starts, before its first job. Editors complete and
 check keys with `resources/schemas/config.schema.json`.
 
-This page is generated from `pipestill/config.py`, the one source of defaults and checks.
+This page is generated from `pipestill/config/`, the one source of defaults and checks.
 """
 
 TABLE_HEAD = "| key | type | default | meaning |\n|---|---|---|---|\n"

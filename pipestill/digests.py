@@ -10,7 +10,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 # What these say reaches a rule through its parameters; following them would re-run everything for a new task.
-REGISTRIES = {"pipestill", "pipestill.config", "pipestill.methods", "pipestill.tasks"}
+REGISTRIES = {"pipestill", "pipestill.methods", "pipestill.tasks"}
+CONFIGURATION = "pipestill.config"  # the package, with all of its modules
 
 
 def canonical_json(value: Any) -> str:
@@ -37,11 +38,15 @@ def code_digest(script: str, *modules: str) -> str:
     while queue:
         module = queue.pop()
         path = _module_file(module)
-        if module not in seen and path and module not in REGISTRIES:
+        if module not in seen and path and not _is_registry(module):
             seen[module] = _syntax(path)
             queue += [*_imports(path), module.rpartition(".")[0]]
     parts = [_syntax(ROOT / "workflow_scripts" / f"{script}.py"), *(f"{m}\0{seen[m]}" for m in sorted(seen))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def _is_registry(module: str) -> bool:
+    return module in REGISTRIES or module == CONFIGURATION or module.startswith(f"{CONFIGURATION}.")
 
 
 def _module_file(module: str) -> Path | None:

@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import cross_entropy
 
-from pipestill.training.data import IGNORED, Row
+from pipestill.models.rows import IGNORED, Row
 from pipestill.training.resumable import Batch, ResumableTrainer
 
 

@@ -12,7 +12,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from pipestill.cost import CostMeter
 from pipestill.errors import UserError
-from pipestill.training.data import Row
+from pipestill.models.rows import Row
 from pipestill.training.sampler import LengthGroupedBatches, batches_by_length
 from pipestill.training.state import TrainingState
 

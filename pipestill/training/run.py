@@ -16,8 +16,8 @@ from pipestill.models.libraries import silence_libraries, unneeded_libraries
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.profile import check_gradients, profile
+from pipestill.models.rows import read_answers, read_pairs
 from pipestill.models.saving import save_model
-from pipestill.training.data import read_answers, read_pairs
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.trainers import make_trainer

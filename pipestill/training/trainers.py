@@ -6,7 +6,7 @@ from typing import Any
 from pipestill.config import TrainingConfig
 from pipestill.cost import CostMeter
 from pipestill.models.hardware import HardwarePlan
-from pipestill.training.data import Row, collate
+from pipestill.models.rows import Row, collate
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 
@@ -57,7 +57,7 @@ def make_trainer(
     state: TrainingState,
     cost: CostMeter,
 ) -> Any:
-    """The trainer of the objective, with rows from :mod:`pipestill.training.data`."""
+    """The trainer of the objective, with rows from :mod:`pipestill.models.rows`."""
     from transformers import PrinterCallback, TrainingArguments
 
     training = settings.training

@@ -11,9 +11,9 @@ from tiny_models import make_batch, make_model, make_tokenizer
 from pipestill.config import DpoConfig, HardwareConfig, LoraConfig, TrainingConfig
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
+from pipestill.models.rows import IGNORED, read_answers, read_pairs
 from pipestill.training.callbacks import Schedule
 from pipestill.training.cross_entropy import answer_loss
-from pipestill.training.data import IGNORED, read_answers, read_pairs
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.trainers import make_trainer

@@ -6,7 +6,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "pipestill"
 LAYERS = (
     *("errors", "versions", "files", "digests", "records", "progress", "lock", "imports", "cost", "script"),
-    *("methods", "tasks", "config", "experiments", "preflight", "config_reference", "data"),
+    *("divergence_kinds", "methods", "metrics", "tasks", "config", "experiments", "preflight", "config_reference"),
+    *("data", "objectives"),
     *("models", "inference", "teacher", "training", "evaluation", "reporting", "cli"),
 )
 

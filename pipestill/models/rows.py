@@ -18,10 +18,10 @@ Row = dict[str, Any]
 
 
 def read_answers(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Row]:
-    """Rows ``{"input", "output" | "teacher_output"}`` as ``{"input_ids", "labels"}``: prompt, answer, end of sequence.
+    """Rows ``{"input", "output" | "teacher_output"}`` as ``{"id", "input_ids", "labels"}``.
 
-    Labels are those of the answer and of the end of sequence; the prompt has :data:`IGNORED`. A prompt that does not
-    fit into ``max_length`` loses its end.
+    The tokens are the prompt's, the answer's and the end of sequence; labels are those of the last two, the prompt has
+    :data:`IGNORED`. A prompt that does not fit into ``max_length`` loses its end.
 
     Raises:
         UserError: the file is missing, empty or broken, or an answer does not fit; names file and line.
@@ -30,7 +30,7 @@ def read_answers(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: i
     def encode(row: Record) -> Row:
         answer = encode_answer(tokenizer, _text(row, "output" if "output" in row else "teacher_output"))
         prompt = _fit_prompt(tokenizer, _text(row, "input"), [answer], max_length)
-        return {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+        return {"id": row.get("id"), "input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
 
     return _encode_file(path, encode)
 

@@ -5,7 +5,7 @@ from tiny_models import make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.models.prompts import encode_answer, encode_label, encode_prompt
-from pipestill.training.data import IGNORED, collate, read_answers, read_pairs
+from pipestill.models.rows import IGNORED, collate, read_answers, read_pairs
 
 
 @pytest.fixture(scope="module")

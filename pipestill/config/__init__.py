@@ -1,0 +1,29 @@
+"""The configuration: the one source of defaults, checks, the JSON Schema and the table in ``docs/config.md``."""
+
+from pipestill.config.check import check
+from pipestill.config.data import SourceConfig, SplitsConfig, TaskConfig
+from pipestill.config.jobs import PredictionSettings, ScoringSettings
+from pipestill.config.models import BaseModelConfig, HardwareConfig
+from pipestill.config.root import Config, StatisticsConfig, resolve_training
+from pipestill.config.section import Section
+from pipestill.config.study import StudyConfig
+from pipestill.config.training import DpoConfig, LoraConfig, TrainingConfig
+
+__all__ = [
+    "BaseModelConfig",
+    "Config",
+    "DpoConfig",
+    "HardwareConfig",
+    "LoraConfig",
+    "PredictionSettings",
+    "ScoringSettings",
+    "Section",
+    "SourceConfig",
+    "SplitsConfig",
+    "StatisticsConfig",
+    "StudyConfig",
+    "TaskConfig",
+    "TrainingConfig",
+    "check",
+    "resolve_training",
+]

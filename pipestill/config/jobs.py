@@ -1,0 +1,32 @@
+"""What jobs that ask a model are told by their rules."""
+
+from typing import Literal
+
+from pipestill.config.models import HardwareConfig
+from pipestill.config.section import Count, Section
+
+
+class ScoringSettings(Section):
+    """What a job that asks a model is told by its rule."""
+
+    task: str
+    """Name of the task."""
+    max_prompt_tokens: Count
+    """Longer prompts lose the end of their text."""
+    adaptation: Literal["lora", "full"]
+    """How the runs were trained; the hardware plan depends on it."""
+    hardware: HardwareConfig
+    """The configuration's `hardware`."""
+    code: str
+    """Digest of the code: scores that other code left behind are not gone on with."""
+
+
+class PredictionSettings(ScoringSettings):
+    """What a prediction job is told by its rule."""
+
+    null_inputs: list[str] | None
+    """Content-free inputs; the task's own when absent."""
+    calibration: str
+    """Name of the calibration, or `auto`."""
+    max_chars: Count
+    """Longer inputs that come later, by hand, are cropped as the records were."""

@@ -1,0 +1,111 @@
+"""The whole configuration, and what its sections say together."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from pipestill.config.data import TaskConfig
+from pipestill.config.models import BaseModelConfig, HardwareConfig
+from pipestill.config.section import Count, Name, Section, Seed
+from pipestill.config.study import StudyConfig
+from pipestill.config.training import TrainingConfig
+from pipestill.methods import METHODS
+from pipestill.tasks import TASKS
+
+
+class StatisticsConfig(Section):
+    """Intervals and tests."""
+
+    resamples: Annotated[int, Field(ge=100)] = 10000
+    """Bootstrap resamples."""
+    seed: Seed = 0
+    """Seed of the bootstrap."""
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    run: Annotated[list[Name], Field(min_length=1)]
+    """Studies that `snakemake all` builds."""
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [1, 2, 3]
+    """Training seeds; the teacher takes the lowest."""
+    threads: Count = 1
+    """Threads of a job that runs a model; small models gain more from several jobs side by side."""
+    models: dict[Name, BaseModelConfig]
+    """Base models, by name."""
+    tasks: dict[Name, TaskConfig]
+    """Data of the tasks, by task."""
+    studies: dict[Name, StudyConfig]
+    """Comparisons, by name."""
+    training: TrainingConfig = TrainingConfig()
+    """How students and teachers are trained, unless a study overrides it."""
+    hardware: HardwareConfig = HardwareConfig()
+    """Choice of device, precision and quantisation."""
+    statistics: StatisticsConfig = StatisticsConfig()
+    """Intervals and tests."""
+
+    @model_validator(mode="after")
+    def _names_exist(self):
+        for name in self.run:
+            _known(name, self.studies, "run", "studies")
+        for name in self.tasks:
+            _known(name, TASKS, f"tasks.{name}", "the tasks of this version")
+        _unique(self.seeds, "seeds")
+        for name, study in self.studies.items():
+            self._check_study(f"studies.{name}", study)
+        return self
+
+    def _check_study(self, path: str, study: StudyConfig) -> None:
+        _known(study.task, self.tasks, f"{path}.task", "tasks")
+        _known(study.student, self.models, f"{path}.student", "models")
+        if study.teacher is not None:
+            _known(study.teacher, self.models, f"{path}.teacher", "models")
+        _unique(study.methods, f"{path}.methods")
+        if study.seeds is not None:
+            _unique(study.seeds, f"{path}.seeds")
+            if not study.seeds:
+                raise ValueError(f"{path}.seeds: at least one seed is needed")
+        for method in study.methods:
+            _known(method, METHODS, f"{path}.methods", "the methods of this version")
+            if METHODS[method].teacher == "required" and study.teacher is None:
+                raise ValueError(f"{path}: method `{method}` needs a teacher; set `{path}.teacher`")
+        for method in study.overrides:
+            _known(method, [*study.methods, "teacher"], f"{path}.overrides", "the methods of the study")
+        for method in study.methods:
+            training = resolve_training(self, study, method)
+            if training.init == "sft" and (method == "sft" or "sft" not in study.methods):
+                raise ValueError(f"{path}: method `{method}` has `init: sft`; that needs another method `sft`")
+            if method == "dpo" and training.dpo.rejected == "confusable" and study.teacher is None:
+                raise ValueError(f"{path}: `dpo.rejected: confusable` needs a teacher; set one, or use `random`")
+        if study.teacher is not None and resolve_training(self, study, "teacher").init == "sft":
+            raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
+
+
+def _known(name: str, known: Any, path: str, where: str) -> None:
+    if name not in known:
+        raise ValueError(f"{path}: `{name}` is not defined in {where} ({', '.join(known)})")
+
+
+def _unique(values: list, path: str) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{path}: `{value}` is listed twice")
+
+
+def _merge(base: dict, override: dict) -> dict:
+    merged = dict(base)
+    for key, value in override.items():
+        merged[key] = _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return merged
+
+
+def resolve_training(config: Config, study: StudyConfig, method: str) -> TrainingConfig:
+    """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, then the method's."""
+    settings = config.training.model_dump()
+    if method != "teacher":
+        settings = _merge(settings, study.training.model_dump())
+    if method in ("teacher", "base", "sft"):
+        settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
+    if method in study.overrides:
+        settings = _merge(settings, study.overrides[method].model_dump())
+    return TrainingConfig.model_validate(settings)

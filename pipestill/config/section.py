@@ -1,0 +1,43 @@
+"""What all sections of the configuration are made of."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, create_model, model_serializer
+
+NAME = r"^[a-z][a-z0-9.-]*$"  # of models, tasks and studies: no underscore, so that <study>_<method> splits one way
+Name = Annotated[str, Field(pattern=NAME)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Section(BaseModel):
+    """A mapping of the configuration: unknown keys are refused, every key has a description."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Override(Section):
+    """A section of which only some keys are given; the others are not written either."""
+
+    @model_serializer(mode="wrap")
+    def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any] | None:
+        if self is None:  # a section below that is not given itself
+            return None
+        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
+
+
+def partial(section: type[Section]) -> type[Override]:
+    """The same section with every key optional: what an override may set."""
+    fields: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            kind = partial(kind)
+        constraints = field.metadata
+        fields[name] = (
+            Annotated[kind, *constraints] if constraints else kind,
+            Field(None, description=field.description),
+        )
+    return create_model(f"{section.__name__}Override", __base__=Override, __doc__=section.__doc__, **fields)
