@@ -6,13 +6,17 @@ from pipestill.config.jobs import PredictionSettings, ScoringSettings
 from pipestill.config.models import BaseModelConfig, HardwareConfig
 from pipestill.config.root import Config, StatisticsConfig, resolve_training
 from pipestill.config.section import Section
-from pipestill.config.study import StudyConfig
-from pipestill.config.training import DpoConfig, LoraConfig, TrainingConfig
+from pipestill.config.study import CheckpointConfig, DistributionsConfig, GenerationConfig, StudyConfig
+from pipestill.config.training import DivergenceConfig, DpoConfig, LoraConfig, TrainingConfig
 
 __all__ = [
     "BaseModelConfig",
+    "CheckpointConfig",
     "Config",
+    "DistributionsConfig",
+    "DivergenceConfig",
     "DpoConfig",
+    "GenerationConfig",
     "HardwareConfig",
     "LoraConfig",
     "PredictionSettings",

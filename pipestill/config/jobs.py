@@ -4,6 +4,7 @@ from typing import Literal
 
 from pipestill.config.models import HardwareConfig
 from pipestill.config.section import Count, Section
+from pipestill.config.study import GenerationConfig
 
 
 class ScoringSettings(Section):
@@ -30,3 +31,5 @@ class PredictionSettings(ScoringSettings):
     """Name of the calibration, or `auto`."""
     max_chars: Count
     """Longer inputs that come later, by hand, are cropped as the records were."""
+    generation: GenerationConfig | None
+    """How answers are generated; none for a task that ranks labels."""

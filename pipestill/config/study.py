@@ -8,6 +8,48 @@ from pipestill.config.section import Count, Name, Section, Seed
 from pipestill.config.training import TrainingOverride
 
 
+class GenerationConfig(Section):
+    """How answers are generated."""
+
+    sampling: bool = False
+    """Draw tokens at random; otherwise the likeliest one is taken."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Of sampling."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of sampling: only the likeliest tokens that together have this probability."""
+    top_k: Annotated[int, Field(ge=0)] = 0
+    """Of sampling: only this many likeliest tokens; 0: all."""
+    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    """No sequence of so many tokens comes twice, the prompt's included; 0: no limit."""
+    sampling_seeds: Annotated[list[Seed], Field(min_length=1)] = [10]
+    """Every run answers once with each of these seeds, for `sampling: true`."""
+    max_new_tokens: Count | None = None
+    """Where an answer without an end is cut; the task's own when absent."""
+
+
+class DistributionsConfig(Section):
+    """The cache of the teacher's distributions, for `divergence.teacher: cached`."""
+
+    codec: Literal["full", "topk", "sample"] = "topk"
+    """`full`: every log-probability, exact, for small runs; `topk`: the `k` likeliest tokens and the mass of the
+    others; `sample`: `draws` tokens drawn from the distribution, unbiased for fkl and for nothing else."""
+    k: Count = 50
+    """Tokens that `topk` keeps."""
+    draws: Count = 50
+    """Draws of `sample`."""
+    shards: Count = 1
+    """Jobs that the work is divided among."""
+
+
+class CheckpointConfig(Section):
+    """A model on disk that is evaluated beside a study's students, and not trained here."""
+
+    path: str
+    """Directory of full weights, of a PEFT adapter, or of a model that was trained here."""
+    base: Name | None = None
+    """The key of `models` that an adapter belongs to; the study's student when absent."""
+
+
 class StudyConfig(Section):
     """One comparison: a task, a student, a teacher and the methods to compare."""
 
@@ -17,6 +59,8 @@ class StudyConfig(Section):
     """A key of `models`."""
     teacher: Name | None = None
     """A key of `models`, fine-tuned on the teacher split; none: `kd` learns from gold outputs."""
+    pretrained_teacher: bool = False
+    """The teacher is taken as it is, for a model that was fine-tuned elsewhere."""
     methods: Annotated[list[str], Field(min_length=1)]
     """Methods to compare."""
     seeds: list[Seed] | None = None
@@ -25,6 +69,16 @@ class StudyConfig(Section):
     """Training rows of each class at most; the smallest class is a limit too."""
     teacher_per_class: Count | None = None
     """The same for the teacher's training rows."""
+    train_rows: Count | None = None
+    """Training rows at most, for a task without classes."""
+    teacher_rows: Count | None = None
+    """The same for the teacher's training rows."""
+    generation: GenerationConfig = GenerationConfig()
+    """How test answers are generated, for a task without classes."""
+    distributions: DistributionsConfig = DistributionsConfig()
+    """The cache of the teacher's distributions."""
+    checkpoints: dict[Name, CheckpointConfig] = {}
+    """Models on disk to evaluate as students, by the name that tables give them."""
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
     """Prior that is subtracted from label scores; `auto`: the best on validation rows."""
     training: TrainingOverride = TrainingOverride()

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipestill.config.section import Count, Section, partial
+from pipestill.config.section import Count, Section, Share, partial
 
 
 class LoraConfig(Section):
@@ -29,6 +29,36 @@ class DpoConfig(Section):
     """Strength of the pull towards the reference model."""
     rejected: Literal["random", "confusable"] = "random"
     """The rejected label: any wrong one, or the wrong one that the teacher finds most likely."""
+
+
+class DivergenceConfig(Section):
+    """Token-wise divergences from the teacher; an option that a method's divergence does not have is refused there."""
+
+    kd_rate: Share = 0.5
+    """The loss is (1 - kd_rate) cross-entropy + kd_rate divergence."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Both models' logits are divided by it."""
+    t_squared: bool = False
+    """Multiply the divergence by the squared temperature (Hinton et al. 2015)."""
+    teacher: Literal["online", "cached"] = "online"
+    """`online`: the teacher runs beside the student; `cached`: its distributions are computed once for the study."""
+    tail: Literal["auto", "bucket", "unigram"] = "auto"
+    """What a `topk` cache says of other tokens: one `bucket` for all of them (another objective than the dense one),
+    or `unigram`: their mass, spread as the teacher does on average; `auto`: `bucket` for fkl, else `unigram`."""
+    backend: Literal["auto", "eager", "compile"] = "auto"
+    """How the loss is computed; `auto`: torch.compile where it repays its time."""
+    chunk: Count = 128
+    """Tokens whose logits are held at a time."""
+    lam: float | None = None
+    """Mixing weight of sfkl, srkl and symmetric; each has its own default."""
+    alpha: float | None = None
+    """Of ab; for akl the probability mass of the tail."""
+    beta: float | None = None
+    """Of ab; for jsd the teacher's weight in the mixture, for todi the sharpness."""
+    order: Literal["ascending", "descending"] | None = None
+    """Order in which akl collects the tail: ascending as in ToDi (the default), descending as by its authors."""
+    stop_gradient: bool | None = None
+    """Whether todi holds its weights constant (the default)."""
 
 
 class TrainingConfig(Section):
@@ -66,8 +96,17 @@ class TrainingConfig(Section):
     """How often the loss on validation rows is measured during training."""
     checkpoints: Count = 4
     """How often the training state is saved, for resuming after a kill."""
+    select: Literal["last", "loss", "metric"] = "last"
+    """Which weights are the result: the last ones, those with the lowest validation loss, or, of `keep_best` with the
+    lowest losses, those with the best primary metric on generated validation answers."""
+    keep_best: Count = 1
+    """Evaluations whose weights are kept to select from."""
+    selection_rows: Count | None = None
+    """Validation rows that `select: metric` generates answers for; all when absent."""
     dpo: DpoConfig = DpoConfig()
     """Options of `dpo`."""
+    divergence: DivergenceConfig = DivergenceConfig()
+    """Options of the token-wise divergences."""
 
 
 TrainingOverride = partial(TrainingConfig)
