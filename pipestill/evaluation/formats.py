@@ -9,14 +9,23 @@ METRIC_TITLES = {
     "brier": "Brier",
     "ece": "ECE",
     "label_mass": "label mass",
+    "rouge_l": "ROUGE-L",
+    "exact_match": "exact match",
 }
 LOWER_IS_BETTER = {"nll", "brier", "ece"}
 MISSING = "–"
 
 
 def metric_title(name: str) -> str:
-    """What tables and figures call a metric."""
-    return METRIC_TITLES.get(name, name)
+    """What tables and figures call a metric: ``macro F1``; ``ROUGE-L on vicuna`` for ``rouge_l/vicuna``."""
+    metric, _, test_set = name.partition("/")
+    title = METRIC_TITLES.get(metric, metric)
+    return f"{title} on {test_set}" if test_set else title
+
+
+def decimals(name: str) -> int:
+    """How many decimals a metric is written with: two for ROUGE-L, which runs from 0 to 100, else three."""
+    return 2 if name.startswith("rouge_l") else 3
 
 
 def number(value: float | None, decimals: int = 3) -> str:
