@@ -4,7 +4,8 @@ from typing import Any
 
 from pipestill.config import Config, StudyConfig, TrainingConfig, resolve_training
 from pipestill.digests import json_digest
-from pipestill.methods import method_of
+from pipestill.divergence_kinds import ALL_OPTIONS, options_of
+from pipestill.methods import PRETRAINED_TEACHER, Method, method_of
 from pipestill.tasks import TASKS
 
 BASE_SEED = 0  # an untrained model has one run
@@ -16,17 +17,24 @@ def studies(config: Config) -> dict[str, StudyConfig]:
 
 
 def experiments(config: Config) -> list[tuple[str, str]]:
-    """(study, method) of each row of the report: the methods, and the teacher where there is one."""
+    """(study, method) of each row of the report: the methods, checkpoints, and the teacher where there is one."""
     return [
         (name, method)
         for name, study in studies(config).items()
-        for method in [*study.methods, *(["teacher"] if study.teacher else [])]
+        for method in [*study.methods, *study.checkpoints, *(["teacher"] if study.teacher else [])]
     ]
+
+
+def entry_of(config: Config, study: str, method: str) -> Method:
+    """What a study does for one row of its tables."""
+    if method == "teacher" and config.studies[study].pretrained_teacher:
+        return PRETRAINED_TEACHER
+    return method_of(method)
 
 
 def seeds(config: Config, study: str, method: str) -> list[int]:
     """Seeds of an experiment's runs: its study's; the lowest for the teacher, ``BASE_SEED`` for the untrained."""
-    if not method_of(method).trains:
+    if not entry_of(config, study, method).trains:
         return [BASE_SEED]
     own = config.studies[study].seeds or config.seeds
     return [min(own)] if method == "teacher" else own
@@ -35,6 +43,8 @@ def seeds(config: Config, study: str, method: str) -> list[int]:
 def base_model(config: Config, study: str, method: str) -> str:
     """Name of the base model that an experiment starts from."""
     settings = config.studies[study]
+    if method in settings.checkpoints:
+        return settings.checkpoints[method].base or settings.student
     return settings.teacher if method == "teacher" else settings.student
 
 
@@ -45,14 +55,77 @@ def training(config: Config, study: str, method: str) -> TrainingConfig:
 
 def training_settings(config: Config, study: str, method: str) -> dict[str, Any]:
     """What a training job is told: exactly the settings that its objective uses."""
-    settings, objective = training(config, study, method), method_of(method).objective
-    unused = set() if objective == "dpo" else {"dpo"}
-    unused |= set() if settings.adaptation == "lora" else {"lora"}
-    return {
-        "objective": objective,
-        "training": settings.model_dump(exclude=unused),
-        "hardware": config.hardware.model_dump(),
+    settings, entry = training(config, study, method), method_of(method)
+    by_metric = settings.select == "metric"
+    unused: dict[str, Any] = {
+        "dpo": entry.objective != "dpo",
+        "divergence": _unused_options(entry.divergence) if entry.divergence else True,
+        "lora": settings.adaptation == "full",
+        "selection_rows": not by_metric,
+        "keep_best": not by_metric,
     }
+    return {
+        "objective": entry.objective,
+        "divergence": entry.divergence,
+        "training": settings.model_dump(exclude={key: value for key, value in unused.items() if value}),
+        "hardware": config.hardware.model_dump(),
+        "task": config.studies[study].task if by_metric else None,
+        "generation": config.studies[study].generation.model_dump() if by_metric else None,
+    }
+
+
+def _unused_options(kind: str) -> set[str]:
+    """Options of divergences that ``kind`` does not have."""
+    return ALL_OPTIONS - set(options_of(kind))
+
+
+def divergences(config: Config, study: str, teacher: str) -> list[str]:
+    """Methods of a study that learn from the teacher's distributions, ``online`` or ``cached``."""
+    return [
+        method
+        for method in config.studies[study].methods
+        if method_of(method).objective == "divergence" and training(config, study, method).divergence.teacher == teacher
+    ]
+
+
+def distribution_settings(config: Config, study: str, code: str) -> dict[str, Any]:
+    """What a job is told that captures the teacher's distributions, for all methods that read them."""
+    settings = config.studies[study]
+    reader = training(config, study, divergences(config, study, "cached")[0])  # in what counts here all are alike
+    return {
+        **settings.distributions.model_dump(exclude=_unused_codec_options(settings.distributions.codec)),
+        "temperature": reader.divergence.temperature,
+        "max_length": reader.max_length,
+        "adaptation": training(config, study, "teacher").adaptation,
+        "hardware": config.hardware.model_dump(),
+        "code": code,
+    }
+
+
+def _unused_codec_options(codec: str) -> set[str]:
+    return {"shards"} | {"full": {"k", "draws"}, "topk": {"draws"}, "sample": {"k"}}[codec]
+
+
+def fidelity_settings(config: Config, study: str) -> dict[str, Any]:
+    """What the job is told that compares gradients from the cache with exact ones: how each method would use it."""
+    methods = divergences(config, study, "cached")
+    options = {method: training(config, study, method).divergence for method in methods}
+    return {
+        "study": study,
+        "kinds": {
+            method_of(method).divergence: {"tail": options[method].tail, **kind_options(config, study, method)}
+            for method in methods
+        },
+        "hardware": config.hardware.model_dump(),
+        "adaptation": training(config, study, "teacher").adaptation,
+    }
+
+
+def kind_options(config: Config, study: str, method: str) -> dict[str, Any]:
+    """Options of a method's divergence that are given; the kind has defaults for the others."""
+    given = training(config, study, method).divergence
+    options = {option: getattr(given, option) for option in options_of(method_of(method).divergence)}
+    return {option: value for option, value in options.items() if value is not None}
 
 
 def asks_teacher(config: Config, study: str, file: str) -> bool:
@@ -66,10 +139,11 @@ def asks_teacher(config: Config, study: str, file: str) -> bool:
 def scoring_settings(config: Config, study: str, method: str, code: str) -> dict[str, Any]:
     """What a job that asks a model is told; ``code`` is the digest of the job's code."""
     trained = training(config, study, method)
-    task = config.studies[study].task
+    settings = config.studies[study]
+    new_tokens = settings.generation.max_new_tokens or TASKS[settings.task].max_new_tokens
     return {
-        "task": task,
-        "max_prompt_tokens": trained.max_length - TASKS[task].max_new_tokens,
+        "task": settings.task,
+        "max_prompt_tokens": trained.max_length - new_tokens,
         "adaptation": trained.adaptation,
         "hardware": config.hardware.model_dump(),
         "code": code,
@@ -84,13 +158,23 @@ def prediction_settings(config: Config, study: str, method: str, code: str) -> d
         "null_inputs": config.tasks[settings.task].null_inputs,
         "calibration": settings.calibration,
         "max_chars": config.tasks[settings.task].max_chars,
+        "generation": None if TASKS[settings.task].ranks_labels else settings.generation.model_dump(),
     }
+
+
+def training_rows(config: Config, study: str, file: str) -> int | None:
+    """Rows of a training file at most: of each class in tasks that have classes."""
+    settings = config.studies[study]
+    per_class = TASKS[settings.task].ranks_labels
+    if file == "teacher":
+        return settings.teacher_per_class if per_class else settings.teacher_rows
+    return settings.train_per_class if per_class else settings.train_rows
 
 
 def notes(config: Config, study: str, method: str) -> list[str]:
     """Sentences that every table shows with an experiment."""
-    entry, settings = method_of(method), config.studies[study]
-    if method == "teacher" and config.tasks[settings.task].splits.teacher_share == 0:
+    entry, settings = entry_of(config, study, method), config.studies[study]
+    if method == "teacher" and entry.trains and config.tasks[settings.task].splits.teacher_share == 0:
         return ["The teacher was trained on the students' training rows."]
     if entry.teacher == "optional" and settings.teacher is None:
         return [f"{entry.title} was trained on gold outputs, since the study has no teacher."]
@@ -99,27 +183,35 @@ def notes(config: Config, study: str, method: str) -> list[str]:
 
 def settings_of(config: Config, study: str, method: str) -> dict[str, Any]:
     """Every setting that an experiment's numbers depend on, those of the models that it learns from included."""
-    settings, entry = config.studies[study], method_of(method)
+    settings, entry = config.studies[study], entry_of(config, study, method)
+    ranks_labels = TASKS[settings.task].ranks_labels
     depends: dict[str, Any] = {
         "task": config.tasks[settings.task].model_dump(),
         "base_model": config.models[base_model(config, study, method)].model_dump(),
-        "calibration": settings.calibration,
         "hardware": config.hardware.model_dump(),
         "statistics": config.statistics.model_dump(),
+        **({"calibration": settings.calibration} if ranks_labels else {"generation": settings.generation.model_dump()}),
     }
+    if method in settings.checkpoints:
+        depends["checkpoint"] = settings.checkpoints[method].model_dump()
     if entry.trains:
-        per_class = settings.teacher_per_class if method == "teacher" else settings.train_per_class
-        depends |= {"training": training_settings(config, study, method), "train_per_class": per_class}
+        file = "teacher" if method == "teacher" else "train"
+        depends |= {
+            "training": training_settings(config, study, method),
+            "train_per_class" if ranks_labels else "train_rows": training_rows(config, study, file),
+        }
         if training(config, study, method).init == "sft":
             depends["sft"] = settings_of(config, study, "sft")
-        if asks_teacher(config, study, entry.training_file):
+        if entry.objective == "divergence" or asks_teacher(config, study, entry.training_file):
             depends["teacher"] = settings_of(config, study, "teacher")
+        if method in divergences(config, study, "cached"):
+            depends["distributions"] = settings.distributions.model_dump(exclude={"shards"})
     return depends
 
 
 def experiment(config: Config, study: str, method: str) -> dict[str, Any]:
     """What an evaluation job is told: who took part, and every setting that its numbers depend on."""
-    settings, entry = config.studies[study], method_of(method)
+    settings, entry = config.studies[study], entry_of(config, study, method)
     task = TASKS[settings.task]
     depends = settings_of(config, study, method)
     return {
@@ -135,6 +227,7 @@ def experiment(config: Config, study: str, method: str) -> dict[str, Any]:
         "notes": notes(config, study, method),
         "primary_metric": task.primary_metric,
         "labels": list(task.labels),
+        "test_sets": list(task.test_sets),
         "settings": depends,
         "config_sha256": json_digest(depends),
     }

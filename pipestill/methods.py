@@ -12,7 +12,9 @@ class Method:
         title: what tables and figures call it.
         summary: one sentence for the report and the documentation.
         training_file: which of ``results/data/<study>/*.jsonl`` it trains on; none for the untrained student.
-        objective: the loss; ``cross_entropy`` on the answer's tokens, or ``dpo`` on preference pairs.
+        objective: the loss; ``cross_entropy`` on the answer's tokens, ``dpo`` on preference pairs, or ``divergence``
+            from the teacher's distributions, mixed with cross-entropy.
+        divergence: which, for the objective ``divergence``: a kind of :mod:`pipestill.divergence_kinds`, or ``uld``.
         teacher: whether the method uses the study's teacher. Without one, an ``optional`` method
             falls back to gold outputs, and every table says so.
     """
@@ -20,13 +22,18 @@ class Method:
     title: str
     summary: str
     training_file: str | None = None
-    objective: Literal["cross_entropy", "dpo"] | None = None
+    objective: Literal["cross_entropy", "dpo", "divergence"] | None = None
+    divergence: str | None = None
     teacher: Literal["unused", "optional", "required"] = "unused"
 
     @property
     def trains(self) -> bool:
         """Whether there is anything to train."""
         return self.objective is not None
+
+
+def _divergence(kind: str, title: str, summary: str) -> Method:
+    return Method(title, summary, "sft", "divergence", divergence=kind, teacher="required")
 
 
 METHODS: dict[str, Method] = {
@@ -45,11 +52,26 @@ METHODS: dict[str, Method] = {
         training_file="dpo",
         objective="dpo",
     ),
+    "fkl": _divergence("fkl", "FKL", "Forward Kullback-Leibler divergence: cover all that the teacher finds likely."),
+    "rkl": _divergence("rkl", "RKL", "Reverse Kullback-Leibler divergence: avoid all that the teacher finds unlikely."),
+    "jeffreys": _divergence("jeffreys", "Jeffreys", "Forward plus reverse Kullback-Leibler divergence."),
+    "symmetric": _divergence("symmetric", "Symmetric KL", "Weighted mean of forward and reverse divergence."),
+    "jsd": _divergence("jsd", "JSD", "Jensen-Shannon divergence: both against their mixture."),
+    "tvd": _divergence("tvd", "TVD", "Total variation distance: half the absolute difference of probabilities."),
+    "sfkl": _divergence("sfkl", "SFKL", "Skewed forward divergence: the student is mixed with some of the teacher."),
+    "srkl": _divergence("srkl", "SRKL", "Skewed reverse divergence: the teacher is mixed with some of the student."),
+    "akl": _divergence("akl", "AKL", "Adaptive divergence: forward for the head, reverse for the tail, by their gaps."),
+    "todi": _divergence("todi", "ToDi", "Token-wise divergence: forward where the student is too low, else reverse."),
+    "ab": _divergence("ab", "AB", "Alpha-beta divergence: a family that forward and reverse are limits of."),
+    "uld": _divergence("uld", "ULD", "Sorted probabilities compared, for a teacher with another tokenizer."),
 }
 
 TEACHER = Method("Teacher", "The study's fine-tuned teacher.", training_file="teacher", objective="cross_entropy")
+PRETRAINED_TEACHER = Method("Teacher", "The study's teacher, taken as it is.")
 
 
 def method_of(name: str) -> Method:
-    """The entry of an experiment's method; ``teacher`` has one too."""
-    return TEACHER if name == "teacher" else METHODS[name]
+    """The entry of an experiment's method; ``teacher`` has one too, and any other name is that of a checkpoint."""
+    if name == "teacher":
+        return TEACHER
+    return METHODS.get(name) or Method(name, "A checkpoint from elsewhere, evaluated as it is.")

@@ -36,6 +36,7 @@ else:
     # `python` is the one that runs Snakemake, whether its environment is activated or not.
     shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 EXPERIMENTS = experiments.experiments(CONFIG)
+CHECKPOINTS = sorted({name for study in CONFIG.studies.values() for name in study.checkpoints})
 HELD = []  # locks of this process
 GPU = int(CONFIG.hardware.device in ("cuda", "xpu"))  # GPUs that a job which runs a model asks for
 
@@ -44,7 +45,9 @@ wildcard_constraints:
     study="|".join(CONFIG.studies),
     task="|".join(CONFIG.tasks),
     model="|".join(CONFIG.models),
-    method="|".join([*METHODS, "teacher"]),
+    method="|".join([*METHODS, *CHECKPOINTS, "teacher"]),
+    checkpoint="|".join(CHECKPOINTS) or "-",
+    shard=r"\d+",
     file="|".join(FORMATS),
     seed=r"\d+",
 
@@ -135,11 +138,10 @@ def teacher_outputs(wildcards):
     )
 
 
-def per_class(wildcards):
-    """Option that caps the training rows of a class."""
-    study = CONFIG.studies[wildcards.study]
-    cap = study.teacher_per_class if wildcards.file == "teacher" else study.train_per_class
-    return f"--per-class {cap}" if cap else ""
+def rows(wildcards):
+    """Option that caps the rows of a training file, of each class in tasks that have classes."""
+    cap = experiments.training_rows(CONFIG, wildcards.study, wildcards.file)
+    return f"--rows {cap}" if cap else ""
 
 
 def training_data(wildcards):
@@ -150,6 +152,73 @@ def training_data(wildcards):
 def validation_data(wildcards):
     """Validation rows in the schema of the training file."""
     return f"<results>/data/{wildcards.study}/validation/{method_of(wildcards.method).training_file}.jsonl"
+
+
+def teacher_model(wildcards):
+    """Model directory of a study's teacher; none where it is taken as it is."""
+    trained = experiments.entry_of(CONFIG, wildcards.study, "teacher").trains
+    return f"<results>/teachers/{wildcards.study}/model" if trained else []
+
+
+def teacher_option(wildcards, input):
+    """Option that names the teacher's fine-tuned model."""
+    return f"--teacher {input.teacher}" if input.teacher else ""
+
+
+def online_teacher(wildcards):
+    """Base model and fine-tuned model of a teacher that runs beside the student; nothing for other methods."""
+    if wildcards.method not in experiments.divergences(CONFIG, wildcards.study, "online"):
+        return []
+    return [base_model(wildcards, "teacher"), *([model] if (model := teacher_model(wildcards)) else [])]
+
+
+def cached_teacher(wildcards):
+    """The teacher's distributions, for a method that reads them."""
+    cached = wildcards.method in experiments.divergences(CONFIG, wildcards.study, "cached")
+    return distributions(wildcards) if cached else []
+
+
+def training_teacher(wildcards, input):
+    """Options that name the teacher of a training job."""
+    if input.distributions:
+        return f"--distributions {input.distributions[0]}"
+    names = ("--teacher-base", "--teacher")
+    return " ".join(f"{name} {path}" for name, path in zip(names, input.teacher))
+
+
+def distributions(wildcards):
+    """Manifest and shards of a study's teacher distributions, if any of its methods reads them."""
+    if not experiments.divergences(CONFIG, wildcards.study, "cached"):
+        return []
+    directory = f"<results>/teachers/{wildcards.study}/distributions"
+    return [f"{directory}/manifest.json", *shards(wildcards)]
+
+
+def shards(wildcards):
+    """Files of the shards of a study's teacher distributions."""
+    directory = f"<results>/teachers/{wildcards.study}/distributions"
+    count = CONFIG.studies[wildcards.study].distributions.shards
+    return [f"{directory}/shard_{shard}.safetensors" for shard in range(count)]
+
+
+def distribution_settings(wildcards):
+    """JSON of the settings of a job that captures teacher distributions."""
+    code = code_digest("teacher_distributions_shard")
+    return canonical_json(experiments.distribution_settings(CONFIG, wildcards.study, code))
+
+
+def agreement_data(wildcards):
+    """Validation answers on which students are compared with the teacher's distributions, if there are any."""
+    return f"<results>/data/{wildcards.study}/validation/sft.jsonl" if distributions(wildcards) else []
+
+
+def fidelity_files():
+    """Facts about the caches of all studies that have one."""
+    return [
+        f"<results>/teachers/{study}/fidelity.json"
+        for study in experiments.studies(CONFIG)
+        if experiments.divergences(CONFIG, study, "cached")
+    ]
 
 
 def start(wildcards):
@@ -185,7 +254,9 @@ def seeds(wildcards):
 def run_models(wildcards):
     """Model directories of the runs of an experiment; none for the untrained student."""
     if wildcards.method == "teacher":
-        return [f"<results>/teachers/{wildcards.study}/model"]
+        return [model] if (model := teacher_model(wildcards)) else []
+    if wildcards.method in CHECKPOINTS:
+        return [f"<results>/{wildcards.study}_{wildcards.method}/model"]
     if not method_of(wildcards.method).trains:
         return []
     return [f"<results>/{wildcards.study}_{wildcards.method}/seed_{seed}/model" for seed in seeds(wildcards)]
@@ -193,13 +264,15 @@ def run_models(wildcards):
 
 def run_costs(wildcards):
     """Cost of the training jobs of the runs of an experiment."""
+    if not experiments.entry_of(CONFIG, wildcards.study, wildcards.method).trains:
+        return []
     return [str(Path(model).parent / "cost.json") for model in run_models(wildcards)]
 
 
 def evaluated_data(wildcards):
     """Data files that an experiment's numbers come from."""
     files = [f"<results>/data/{task_of(wildcards)}/cropped.jsonl"]
-    trained_on = method_of(wildcards.method).training_file
+    trained_on = experiments.entry_of(CONFIG, wildcards.study, wildcards.method).training_file
     return [*files, f"<results>/data/{wildcards.study}/{trained_on}.jsonl"] if trained_on else files
 
 

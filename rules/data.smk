@@ -104,10 +104,10 @@ rule balance:
         script=script("balance"),
         task=task_of,
         outputs=lambda wildcards, input: f"--outputs {input.outputs}" if input.outputs else "",
-        per_class=per_class,
+        rows=rows,
         seed=lambda wildcards: CONFIG.tasks[task_of(wildcards)].splits.seed,
         code=lambda wildcards: code_digest("balance", f"pipestill.tasks.{task_of(wildcards)}"),
     shell:
         "python {params.script} --task {params.task} --format {wildcards.file} --records {input.records} "
-        "{params.outputs} {params.per_class} --seed {params.seed} --train {output.train} "
+        "{params.outputs} {params.rows} --seed {params.seed} --train {output.train} "
         "--validation {output.validation} > {log} 2>&1"

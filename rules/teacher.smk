@@ -1,7 +1,8 @@
 """The teacher.
 
 Comes in: its base model and results/data/<study>/teacher.jsonl, rows that students never see.
-Goes out: results/teachers/<study>/model/ and outputs.jsonl, its answers to the prompts that students are trained on.
+Goes out: results/teachers/<study>/model/; outputs.jsonl, its answers to the prompts that students are trained on;
+distributions/, what it finds likely at each token of the students' training and validation answers; fidelity.json.
 """
 
 
@@ -43,7 +44,7 @@ rule teacher_outputs:
     input:
         prompts="<results>/data/{study}/sft.jsonl",
         base=lambda wildcards: base_model(wildcards, "teacher"),
-        model="<results>/teachers/{study}/model",
+        teacher=teacher_model,
     output:
         outputs="<results>/teachers/{study}/outputs.jsonl",
         cost="<results>/teachers/{study}/outputs_cost.json",
@@ -62,8 +63,128 @@ rule teacher_outputs:
     params:
         script=script("teacher_outputs"),
         settings=scoring_settings,
+        teacher=teacher_option,
         state=lambda wildcards, output: f"{output.outputs}.state",
     shell:
         "python {params.script} --settings {params.settings:q} --prompts {input.prompts} "
-        "--base {input.base} --model {input.model} --state {params.state} --output {output.outputs} "
+        "--base {input.base} {params.teacher} --state {params.state} --output {output.outputs} "
         "--cost {output.cost} --threads {threads} > {log} 2>&1"
+
+
+rule teacher_distributions_shard:
+    """Capture a share of the teacher's distributions; resumable, see docs/distributions.md."""
+    input:
+        data="<results>/data/{study}/sft.jsonl",
+        validation="<results>/data/{study}/validation/sft.jsonl",
+        base=lambda wildcards: base_model(wildcards, "teacher"),
+        teacher=teacher_model,
+        student=lambda wildcards: base_model(wildcards, "sft"),
+    output:
+        shard="<results>/teachers/{study}/distributions/shard_{shard}.safetensors",
+        facts="<results>/teachers/{study}/distributions/shard_{shard}.json",
+        cost="<results>/teachers/{study}/distributions/shard_{shard}_cost.json",
+    log:
+        "<logs>/teacher_distributions_shard/{study}_{shard}.log",
+    benchmark:
+        "<logs>/benchmarks/teacher_distributions_shard/{study}_{shard}.jsonl"
+    priority: 1  # students wait for it
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime="8h",
+        gpu=GPU,
+    params:
+        script=script("teacher_distributions_shard"),
+        settings=distribution_settings,
+        teacher=teacher_option,
+        shards=lambda wildcards: CONFIG.studies[wildcards.study].distributions.shards,
+        state=lambda wildcards, output: f"{output.shard}.state",
+    shell:
+        "python {params.script} --settings {params.settings:q} --data {input.data} {input.validation} "
+        "--base {input.base} {params.teacher} --student {input.student} --shard {wildcards.shard} "
+        "--shards {params.shards} --state {params.state} --output {output.shard} --facts {output.facts} "
+        "--cost {output.cost} --threads {threads} > {log} 2>&1"
+
+
+rule teacher_distributions:
+    """Check that the shards belong together, and list them in one manifest."""
+    input:
+        shards=shards,
+        facts=lambda wildcards: [str(Path(shard).with_suffix(".json")) for shard in shards(wildcards)],
+    output:
+        manifest="<results>/teachers/{study}/distributions/manifest.json",
+    log:
+        "<logs>/teacher_distributions/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/teacher_distributions/{study}.jsonl"
+    priority: 1  # students wait for it
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="2h",
+    params:
+        script=script("teacher_distributions"),
+        code=lambda wildcards: code_digest("teacher_distributions"),
+    shell:
+        "python {params.script} --facts {input.facts} --output {output.manifest} > {log} 2>&1"
+
+
+rule distribution_fidelity:
+    """Compare gradients from the stored distributions with exact ones, on validation tokens."""
+    input:
+        manifest="<results>/teachers/{study}/distributions/manifest.json",
+        shards=shards,
+        validation="<results>/data/{study}/validation/sft.jsonl",
+        base=lambda wildcards: base_model(wildcards, "teacher"),
+        teacher=teacher_model,
+        student=lambda wildcards: base_model(wildcards, "sft"),
+    output:
+        "<results>/teachers/{study}/fidelity.json",
+    log:
+        "<logs>/distribution_fidelity/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/distribution_fidelity/{study}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+        gpu=GPU,
+    params:
+        script=script("distribution_fidelity"),
+        settings=lambda wildcards: canonical_json(experiments.fidelity_settings(CONFIG, wildcards.study)),
+        teacher=teacher_option,
+        code=lambda wildcards: code_digest("distribution_fidelity"),
+    shell:
+        "python {params.script} --settings {params.settings:q} --manifest {input.manifest} "
+        "--validation {input.validation} --base {input.base} {params.teacher} --student {input.student} "
+        "--output {output} --threads {threads} > {log} 2>&1"
+
+
+rule export_distributions:
+    """Write the stored distributions as a Parquet table, for a look at them; not a part of `all`."""
+    input:
+        manifest="<results>/teachers/{study}/distributions/manifest.json",
+        shards=shards,
+    output:
+        "<results>/teachers/{study}/distributions/export.parquet",
+    log:
+        "<logs>/export_distributions/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/export_distributions/{study}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        script=script("export_distributions"),
+        code=lambda wildcards: code_digest("export_distributions"),
+    shell:
+        "python {params.script} --manifest {input.manifest} --output {output} > {log} 2>&1"

@@ -12,6 +12,8 @@ rule train:
         validation=validation_data,
         base=base_model,
         start=start,
+        teacher=online_teacher,
+        distributions=cached_teacher,
     output:
         model=directory("<results>/{study}_{method}/seed_{seed}/model"),
         cost="<results>/{study}_{method}/seed_{seed}/cost.json",
@@ -32,9 +34,10 @@ rule train:
         script=script("train"),
         settings=training_settings,
         init=lambda wildcards, input: f"--init {input.start}" if input.start else "",
+        teacher=training_teacher,
         state=lambda wildcards, output: f"{output.model}.state",
         code=code_digest("train"),
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
-        "--validation {input.validation} --base {input.base} {params.init} --seed {wildcards.seed} "
+        "--validation {input.validation} --base {input.base} {params.init} {params.teacher} --seed {wildcards.seed} "
         "--threads {threads} --state {params.state} --output {output.model} --cost {output.cost} > {log} 2>&1"

@@ -14,13 +14,13 @@ def main() -> None:
     parser.add_argument("--format", choices=FORMATS, required=True, help="schema and split of the training file")
     parser.add_argument("--records", type=Path, required=True, help="cropped records")
     parser.add_argument("--outputs", type=Path, help="the teacher's outputs, where the format uses them")
-    parser.add_argument("--per-class", type=int, help="training rows of each class at most")
+    parser.add_argument("--rows", type=int, help="training rows at most, of each class where there are classes")
     parser.add_argument("--seed", type=int, required=True, help="seed of the draw")
     parser.add_argument("--train", type=Path, required=True, help="JSON Lines file to write")
     parser.add_argument("--validation", type=Path, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     make_training_files(
-        args.task, args.format, args.records, args.outputs, args.per_class, args.seed, args.train, args.validation
+        args.task, args.format, args.records, args.outputs, args.rows, args.seed, args.train, args.validation
     )
 
 

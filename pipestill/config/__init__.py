@@ -4,7 +4,8 @@ from pipestill.config.check import check
 from pipestill.config.data import SourceConfig, SplitsConfig, TaskConfig
 from pipestill.config.jobs import PredictionSettings, ScoringSettings
 from pipestill.config.models import BaseModelConfig, HardwareConfig
-from pipestill.config.root import Config, StatisticsConfig, resolve_training
+from pipestill.config.resolve import resolve_training
+from pipestill.config.root import Config, StatisticsConfig
 from pipestill.config.section import Section
 from pipestill.config.study import CheckpointConfig, DistributionsConfig, GenerationConfig, StudyConfig
 from pipestill.config.training import DivergenceConfig, DpoConfig, LoraConfig, TrainingConfig

@@ -8,6 +8,7 @@ from pipestill.config.data import TaskConfig
 from pipestill.config.models import BaseModelConfig, HardwareConfig
 from pipestill.config.section import Count, Name, Section, Seed
 from pipestill.config.study import StudyConfig
+from pipestill.config.study_checks import check_task, check_training
 from pipestill.config.training import TrainingConfig
 from pipestill.methods import METHODS
 from pipestill.tasks import TASKS
@@ -60,7 +61,10 @@ class Config(Section):
         _known(study.student, self.models, f"{path}.student", "models")
         if study.teacher is not None:
             _known(study.teacher, self.models, f"{path}.teacher", "models")
+        elif study.pretrained_teacher:
+            raise ValueError(f"{path}.pretrained_teacher: there is no teacher; set `{path}.teacher`")
         _unique(study.methods, f"{path}.methods")
+        _unique(study.generation.sampling_seeds, f"{path}.generation.sampling_seeds")
         if study.seeds is not None:
             _unique(study.seeds, f"{path}.seeds")
             if not study.seeds:
@@ -71,14 +75,13 @@ class Config(Section):
                 raise ValueError(f"{path}: method `{method}` needs a teacher; set `{path}.teacher`")
         for method in study.overrides:
             _known(method, [*study.methods, "teacher"], f"{path}.overrides", "the methods of the study")
-        for method in study.methods:
-            training = resolve_training(self, study, method)
-            if training.init == "sft" and (method == "sft" or "sft" not in study.methods):
-                raise ValueError(f"{path}: method `{method}` has `init: sft`; that needs another method `sft`")
-            if method == "dpo" and training.dpo.rejected == "confusable" and study.teacher is None:
-                raise ValueError(f"{path}: `dpo.rejected: confusable` needs a teacher; set one, or use `random`")
-        if study.teacher is not None and resolve_training(self, study, "teacher").init == "sft":
-            raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
+        for name, checkpoint in study.checkpoints.items():
+            if name in METHODS or name == "teacher":
+                raise ValueError(f"{path}.checkpoints: `{name}` is the name of a method; choose another one")
+            if checkpoint.base is not None:
+                _known(checkpoint.base, self.models, f"{path}.checkpoints.{name}.base", "models")
+        check_task(self, path, study)
+        check_training(self, path, study)
 
 
 def _known(name: str, known: Any, path: str, where: str) -> None:
@@ -90,22 +93,3 @@ def _unique(values: list, path: str) -> None:
     for value in values:
         if values.count(value) > 1:
             raise ValueError(f"{path}: `{value}` is listed twice")
-
-
-def _merge(base: dict, override: dict) -> dict:
-    merged = dict(base)
-    for key, value in override.items():
-        merged[key] = _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-    return merged
-
-
-def resolve_training(config: Config, study: StudyConfig, method: str) -> TrainingConfig:
-    """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, then the method's."""
-    settings = config.training.model_dump()
-    if method != "teacher":
-        settings = _merge(settings, study.training.model_dump())
-    if method in ("teacher", "base", "sft"):
-        settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
-    if method in study.overrides:
-        settings = _merge(settings, study.overrides[method].model_dump())
-    return TrainingConfig.model_validate(settings)

@@ -33,6 +33,7 @@ class Task:
         null_inputs: content-free input texts, whose label scores measure the model's prior.
         premise: the user's message with the domain alone, for PMI calibration.
         max_new_tokens: length limit of generated outputs.
+        test_sets: names of the test sets, for tasks that have several.
     """
 
     name: str
@@ -45,3 +46,9 @@ class Task:
     null_inputs: tuple[str, ...]
     premise: str
     max_new_tokens: int
+    test_sets: tuple[str, ...] = ()
+
+    @property
+    def ranks_labels(self) -> bool:
+        """Whether answers are predicted by ranking labels; otherwise they are generated."""
+        return bool(self.labels)

@@ -1,0 +1,28 @@
+"""The training settings of one method: the common ones, the study's over them, and the method's over those."""
+
+from typing import TYPE_CHECKING
+
+from pipestill.config.study import StudyConfig
+from pipestill.config.training import TrainingConfig
+
+if TYPE_CHECKING:
+    from pipestill.config.root import Config
+
+
+def resolve_training(config: "Config", study: StudyConfig, method: str) -> TrainingConfig:
+    """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, then the method's."""
+    settings = config.training.model_dump()
+    if method != "teacher":
+        settings = _merge(settings, study.training.model_dump())
+    if method in ("teacher", "base", "sft"):
+        settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
+    if method in study.overrides:
+        settings = _merge(settings, study.overrides[method].model_dump())
+    return TrainingConfig.model_validate(settings)
+
+
+def _merge(base: dict, override: dict) -> dict:
+    merged = dict(base)
+    for key, value in override.items():
+        merged[key] = _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return merged

@@ -1,0 +1,89 @@
+"""What a study's settings must fulfil together; every sentence names the key to change."""
+
+from typing import TYPE_CHECKING
+
+from pipestill.config.resolve import resolve_training
+from pipestill.config.study import StudyConfig
+from pipestill.config.training import TrainingConfig
+from pipestill.divergence_kinds import ALL_OPTIONS, options_of
+from pipestill.methods import METHODS
+from pipestill.tasks import TASKS
+
+if TYPE_CHECKING:
+    from pipestill.config.root import Config
+
+BY_CLASS = ("train_per_class", "teacher_per_class")
+BY_ROW = ("train_rows", "teacher_rows")
+
+
+def check_task(config: "Config", path: str, study: StudyConfig) -> None:
+    """Refuse keys and methods that the study's kind of task has no use for."""
+    task = TASKS[study.task]
+    for key in BY_ROW if task.ranks_labels else BY_CLASS:
+        if getattr(study, key) is not None:
+            other = key.replace("rows", "per_class") if task.ranks_labels else key.replace("per_class", "rows")
+            has = "has classes" if task.ranks_labels else "has no classes"
+            raise ValueError(f"{path}.{key}: the task `{study.task}` {has}; use `{other}`")
+    if "dpo" in study.methods and not task.ranks_labels:
+        raise ValueError(f"{path}.methods: `dpo` needs wrong labels to reject, and `{study.task}` has no classes")
+
+
+def check_training(config: "Config", path: str, study: StudyConfig) -> None:
+    """Refuse training settings that contradict each other or the study."""
+    cached: dict[str, TrainingConfig] = {}
+    for method in study.methods:
+        training = resolve_training(config, study, method)
+        if training.init == "sft" and (method == "sft" or "sft" not in study.methods):
+            raise ValueError(f"{path}: method `{method}` has `init: sft`; that needs another method `sft`")
+        if method == "dpo" and training.dpo.rejected == "confusable" and study.teacher is None:
+            raise ValueError(f"{path}: `dpo.rejected: confusable` needs a teacher; set one, or use `random`")
+        if METHODS[method].trains and training.select == "metric" and TASKS[study.task].ranks_labels:
+            raise ValueError(
+                f"{path}: method `{method}` has `select: metric`, which is for generated answers; use `loss`"
+            )
+        if METHODS[method].objective == "divergence":
+            _check_divergence(path, study, method, training)
+            if training.divergence.teacher == "cached":
+                cached[method] = training
+    _check_readers(path, cached)
+    if study.pretrained_teacher and "teacher" in study.overrides:
+        raise ValueError(f"{path}.overrides.teacher: a pretrained teacher is not trained; remove it")
+    if study.teacher is not None and resolve_training(config, study, "teacher").init == "sft":
+        raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
+
+
+def _check_divergence(path: str, study: StudyConfig, method: str, training: TrainingConfig) -> None:
+    kind, settings = METHODS[method].divergence, training.divergence
+    own = study.overrides[method].model_dump().get("divergence") if method in study.overrides else None
+    for option in sorted((own or {}).keys() & ALL_OPTIONS - set(options_of(kind))):
+        raise ValueError(f"{path}.overrides.{method}.divergence: `{kind}` has no option `{option}`")
+    for name, option in options_of(kind).items():
+        value = getattr(settings, name)
+        if value is not None and not option.accepts(value):
+            raise ValueError(f"{path}: `divergence.{name}` of `{method}` must be {option.valid}, not {value}")
+    if settings.teacher != "cached":
+        return
+    if kind == "uld":
+        raise ValueError(
+            f"{path}: `uld` is for a teacher with other tokens, and no cache has them; use `teacher: online`"
+        )
+    if study.distributions.codec == "sample" and kind != "fkl":
+        raise ValueError(
+            f"{path}.distributions.codec: `sample` serves `fkl` alone; use `topk` or `full` for `{method}`, or "
+            "`teacher: online`"
+        )
+
+
+def _check_readers(path: str, cached: dict[str, TrainingConfig]) -> None:
+    """All readers of a cache must see the same tokens at the same temperature."""
+    for name, value in (
+        ("divergence.temperature", lambda training: training.divergence.temperature),
+        ("max_length", lambda training: training.max_length),
+    ):
+        found = {method: value(training) for method, training in cached.items()}
+        if len(set(found.values())) > 1:
+            listed = ", ".join(f"{method}: {number:g}" for method, number in found.items())
+            raise ValueError(
+                f"{path}: methods that read one cache need the same `{name}` ({listed}); make them equal, or use "
+                "`divergence.teacher: online`"
+            )
