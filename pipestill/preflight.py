@@ -12,7 +12,12 @@ STATE_FACTOR = {"lora": 0.5, "full": 8.0}  # of a base model's bytes: weights, t
 
 
 def problems(
-    config: Config, root: Path, models: Iterable[str], tasks: Iterable[str], trainings: Iterable[tuple[str, str]]
+    config: Config,
+    root: Path,
+    models: Iterable[str],
+    tasks: Iterable[str],
+    trainings: Iterable[tuple[str, str]],
+    checkpoints: Iterable[tuple[str, str]] = (),
 ) -> list[str]:
     """Sentences about what is missing: local models, local data, and room on the disk.
 
@@ -22,6 +27,7 @@ def problems(
         models: base models that will be taken.
         tasks: tasks whose raw data will be taken.
         trainings: (study, method) of each training job; models of the hub have unknown sizes and are not counted.
+        checkpoints: (study, name) of each model on disk that will be taken.
     """
     found, needed = [], float(SPARE)
     for name in models:
@@ -32,6 +38,10 @@ def problems(
         path = config.tasks[name].path
         if config.tasks[name].source == "file" and not Path(path).is_file():
             found.append(f"tasks.{name}.path: {path} does not exist; put the data there, or name another file")
+    for study, name in checkpoints:
+        path = config.studies[study].checkpoints[name].path
+        if not Path(path).is_dir():
+            found.append(f"studies.{study}.checkpoints.{name}.path: {path} does not exist; name a model directory")
     for study, method in trainings:
         directory = config.models[experiments.base_model(config, study, method)].locate(root)
         size = sum(file.stat().st_size for file in directory.glob("*.safetensors")) if directory else 0

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 from pipestill import experiments
 from pipestill.config import check
 from pipestill.data.training_files import FORMATS
-from pipestill.digests import canonical_json, code_digest
+from pipestill.digests import canonical_json, code_digest, json_digest
 from pipestill.errors import UserError
 from pipestill.files import sha256
 from pipestill.lock import hold
@@ -64,6 +64,9 @@ def start_run():
             (job.wildcards.study, getattr(job.wildcards, "method", "teacher"))
             for job in planned
             if job.rule.name in ("train", "train_teacher")
+        ],
+        checkpoints=[
+            (job.wildcards.study, job.wildcards.checkpoint) for job in planned if job.rule.name == "checkpoint"
         ],
     )
     local = workflow.executor_plugin is None or workflow.executor_plugin.common_settings.local_exec
@@ -127,6 +130,17 @@ def model_identity(wildcards):
 def base_model(wildcards, method=None):
     """Directory of the base model of an experiment."""
     return f"<results>/models/{experiments.base_model(CONFIG, wildcards.study, method or wildcards.method)}"
+
+
+def checkpoint_path(wildcards):
+    """Directory of a checkpoint on disk."""
+    return CONFIG.studies[wildcards.study].checkpoints[wildcards.checkpoint].path
+
+
+def checkpoint_identity(wildcards):
+    """Digest of names, sizes and times of a checkpoint's files, so that a changed checkpoint is taken again."""
+    files = sorted(path for path in Path(checkpoint_path(wildcards)).glob("*") if path.is_file())
+    return json_digest([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files])
 
 
 def teacher_outputs(wildcards):

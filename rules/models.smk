@@ -1,7 +1,8 @@
 """Base models.
 
 Comes in: a local directory, or a repository of the Hugging Face hub at a pinned revision.
-Goes out: results/models/<model>/, safetensors with SHA256SUMS and a profile.
+Goes out: results/models/<model>/, safetensors with SHA256SUMS and a profile; results/<study>_<checkpoint>/model/,
+the same for a model on disk that is evaluated beside a study's students.
 """
 
 
@@ -26,3 +27,28 @@ rule base_model:
         code=code_digest("base_model"),
     shell:
         "python {params.script} --name {wildcards.model} --model {params.model:q} " "--output {output} > {log} 2>&1"
+
+
+rule checkpoint:
+    """Take a model from disk, full weights or an adapter, to evaluate it as a study's student."""
+    input:
+        base=lambda wildcards: base_model(wildcards, wildcards.checkpoint),
+    output:
+        directory("<results>/{study}_{checkpoint}/model"),
+    log:
+        "<logs>/checkpoint/{study}_{checkpoint}.log",
+    benchmark:
+        "<logs>/benchmarks/checkpoint/{study}_{checkpoint}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        script=script("checkpoint"),
+        path=checkpoint_path,
+        identity=checkpoint_identity,
+        code=lambda wildcards: code_digest("checkpoint"),
+    shell:
+        "python {params.script} --path {params.path:q} --base {input.base} --output {output} > {log} 2>&1"
