@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from pipestill.models.pretraining.corpus import bands, lexicon, mixture, programs, repeat, reports
+from pipestill.models.pretraining.corpus import bands, mixture, programs, repeat, reports
 from pipestill.models.pretraining.corpus.mixture import FAMILIES, family_documents
-from pipestill.tasks import TASKS
+from pipestill.tasks import TASKS, lexicon
 from pipestill.tasks.creditmix_synthetic import LABELS, generate
 
 NAMES = [family.name for family in FAMILIES]

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from pipestill.models.pretraining.corpus import lexicon
 from pipestill.models.pretraining.corpus.mixture import FAMILIES, family_documents
 from pipestill.models.pretraining.tokenizer import SENTINELS, SPECIAL_TOKENS, VOCABULARY
+from pipestill.tasks import lexicon
 
 SHIPPED = Path(__file__).parents[2] / "resources" / "models"
 DIRECTORIES = ("tokenizer", "demo-student", "demo-teacher")

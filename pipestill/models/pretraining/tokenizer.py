@@ -5,8 +5,9 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from pipestill.models.pretraining.corpus import lexicon, mixture, repeat
+from pipestill.models.pretraining.corpus import mixture, repeat
 from pipestill.models.pretraining.corpus.document import END_OF_TEXT, END_OF_TURN
+from pipestill.tasks import lexicon
 
 VOCABULARY = 1536
 START_OF_TURN = "<|im_start|>"

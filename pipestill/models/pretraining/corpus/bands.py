@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import log
 from random import Random
 
-from pipestill.models.pretraining.corpus import lexicon
 from pipestill.models.pretraining.corpus.document import Document, chat
+from pipestill.tasks import lexicon
 from pipestill.tasks.creditmix_synthetic import draw_applicant
 
 BANDS = ("low", "medium", "high")

@@ -1,29 +1,10 @@
-"""A toy world whose facts never change: what small things are, and who lives where and does what."""
+"""Facts of a toy world that never change: what small things are, and who lives where and does what."""
 
-from functools import cache
 from random import Random
 
-from pipestill.models.pretraining.corpus import lexicon
 from pipestill.models.pretraining.corpus.document import Document, chat, plain
-
-WORLD_SEED = 7
-
-
-@cache
-def people() -> dict[str, dict[str, str]]:
-    """The inhabitants: name -> city, job, pet and favourite fruit."""
-    rng = Random(WORLD_SEED)
-    return {
-        name: {
-            "city": rng.choice(lexicon.CITIES),
-            "job": rng.choice(lexicon.PEOPLE),
-            "pet": rng.choice(lexicon.ANIMALS),
-            "fruit": rng.choice(lexicon.FRUITS),
-            "colour": rng.choice(lexicon.COLOURS),
-        }
-        for name in lexicon.FIRST_NAMES
-    }
-
+from pipestill.tasks import lexicon
+from pipestill.tasks.toy_world import people
 
 STATEMENTS = {
     "city": ("{name} lives in {value}.", "The home of {name} is {value}."),

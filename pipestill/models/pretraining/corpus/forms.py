@@ -3,8 +3,8 @@
 import json
 from random import Random
 
-from pipestill.models.pretraining.corpus import lexicon
 from pipestill.models.pretraining.corpus.document import Document, chat, plain
+from pipestill.tasks import lexicon
 
 JSON_REQUESTS = (
     "Write as JSON.",

@@ -2,8 +2,8 @@
 
 from random import Random
 
-from pipestill.models.pretraining.corpus import lexicon
 from pipestill.models.pretraining.corpus.document import Document, chat
+from pipestill.tasks import lexicon
 
 POOL = (*lexicon.FRUITS, *lexicon.ANIMALS, *lexicon.VEHICLES, *lexicon.COLOURS, *lexicon.PRODUCTS, *lexicon.PLACES)
 

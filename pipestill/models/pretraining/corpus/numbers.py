@@ -2,8 +2,8 @@
 
 from random import Random
 
-from pipestill.models.pretraining.corpus import lexicon
 from pipestill.models.pretraining.corpus.document import Document, chat
+from pipestill.tasks import lexicon
 
 FIELDS = ("debt", "income", "price", "balance", "weight", "score", "total")
 

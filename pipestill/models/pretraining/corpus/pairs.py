@@ -7,8 +7,8 @@ solved items or in a guideline sentence, so that the model learns to read the co
 from dataclasses import dataclass, replace
 from random import Random
 
-from pipestill.models.pretraining.corpus import lexicon
 from pipestill.models.pretraining.corpus.document import END_OF_TEXT, Document, chat
+from pipestill.tasks import lexicon
 
 TRANSITIVE = {
     "carried": "carry", "washed": "wash", "painted": "paint", "moved": "move", "sold": "sell", "found": "find",
