@@ -1,0 +1,292 @@
+"""Token-wise divergences of a student's distribution q from a teacher's p, with analytic gradients.
+
+Every gradient has the form ``dD/dz = (G - q * sum(G)) / T`` for the student's logits z at temperature T, where
+``G = dD/d log q`` takes the log-probabilities for free variables. G is known up to a multiple of q, which that formula
+removes. Formulas, and what other projects mean by the same names: ``docs/divergences.md``.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from pipestill.divergence_kinds import KINDS, complete_options
+from pipestill.errors import UserError
+
+FLOOR = -1e4  # stands for log 0: exp(FLOOR) is 0, and products with it stay finite
+CACHED_ELEMENTS = 1 << 18  # of a block of logits: with its temporaries it stays in a CPU's cache, and in malloc's heap
+HEAD = 64  # most likely tokens among which the head of `akl` is looked for first
+
+Terms = Callable[..., tuple[Tensor, Tensor]]
+
+
+def token_divergence(
+    kind: str,
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    *,
+    temperature: float = 1.0,
+    t_squared: bool = False,
+    **options: Any,
+) -> Tensor:
+    """Divergence of each token in nats, [tokens], differentiable (once) in the student's logits.
+
+    Computed in float32, or in the wider type of the inputs; they are never written. A divergence is infinite where it
+    covers an outcome that the other distribution excludes by a logit of -inf; its gradient stays finite.
+
+    Args:
+        kind: a key of :data:`~pipestill.divergence_kinds.KINDS`.
+        student_logits: [tokens, vocab], supervised tokens only.
+        teacher_logits: [tokens, vocab]; no gradient.
+        temperature: divides the logits of both.
+        t_squared: multiply by the temperature's square, which keeps the gradient's scale (Hinton et al. 2015).
+        options: of the kind; others keep their defaults.
+
+    Raises:
+        UserError: shapes that differ, an unknown kind, an invalid option or temperature.
+    """
+    if student_logits.shape != teacher_logits.shape or student_logits.dim() != 2:
+        raise UserError(
+            f"A divergence needs logits [tokens, vocab] of one shape, not {list(student_logits.shape)} of the student "
+            f"and {list(teacher_logits.shape)} of the teacher; cut padded heads to the size of the shared tokenizer."
+        )
+    options = complete_options(kind, options)
+    check_temperature(temperature)
+    return _TokenDivergence.apply(student_logits, teacher_logits, kind, temperature, t_squared, options)
+
+
+def value_and_gradient(
+    kind: str, teacher_log_probs: Tensor, student_log_probs: Tensor, **options: Any
+) -> tuple[Tensor, Tensor]:
+    """Divergence [tokens] in nats and G = dD/d log q [tokens, bins], both without autograd.
+
+    G is known up to a multiple of q; the gradient of the student's logits is ``(G - q * G.sum(-1)) / temperature``.
+
+    Args:
+        kind: a key of :data:`~pipestill.divergence_kinds.KINDS`.
+        teacher_log_probs: [tokens, bins]; the bins are all that can happen (a vocabulary, or k ids and one for the
+            rest), so each row's probabilities add up to 1. -inf is a probability of 0.
+        student_log_probs: [tokens, bins], the same bins.
+        options: of the kind; others keep their defaults.
+    """
+    return _value_and_gradient(kind, teacher_log_probs, student_log_probs, **complete_options(kind, options))
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise a UserError unless ``temperature`` is a positive number."""
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise UserError(f"The temperature of a divergence must be a positive number, not {temperature!r}.")
+
+
+def logit_gradient(
+    kind: str, student_logits: Tensor, teacher_logits: Tensor, temperature: float, t_squared: bool, **options: Any
+) -> tuple[Tensor, Tensor]:
+    """Divergence [tokens] and its gradient [tokens, vocab] by the student's logits; float32 or wider in and out.
+
+    Args:
+        options: all of the kind's.
+    """
+    if temperature != 1:
+        student_logits, teacher_logits = student_logits / temperature, teacher_logits / temperature
+    log_q = student_logits.log_softmax(-1)
+    value, gradient = _value_and_gradient(kind, teacher_logits.log_softmax(-1), log_q, **options)
+    gradient = gradient - log_q.exp() * gradient.sum(-1, keepdim=True)
+    if t_squared:
+        return value * temperature**2, gradient * temperature
+    return value, gradient if temperature == 1 else gradient / temperature
+
+
+def _value_and_gradient(kind: str, log_p: Tensor, log_q: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
+    impossible_p, impossible_q = log_p == -math.inf, log_q == -math.inf
+    log_p = log_p.masked_fill(impossible_p, FLOOR)
+    log_q = log_q.masked_fill(impossible_q, FLOOR)
+    value, gradient = DIVERGENCES[kind](log_p, log_q, log_p.exp(), log_q.exp(), **options)
+    value = value.clamp_min(0)  # rounding may leave -1e-8
+    if KINDS[kind].covers_teacher:
+        value = value.masked_fill((impossible_q & ~impossible_p).any(-1), math.inf)
+    if KINDS[kind].covers_student:
+        value = value.masked_fill((impossible_p & ~impossible_q).any(-1), math.inf)
+    return value, gradient
+
+
+class _TokenDivergence(torch.autograd.Function):
+    """Works on blocks of rows; the backward computes them anew, which is cheaper than to keep [tokens, vocab]."""
+
+    @staticmethod
+    def forward(ctx, student, teacher, *settings):
+        ctx.save_for_backward(student, teacher)
+        ctx.settings = settings
+        values = torch.empty(len(student), dtype=accumulation_type(student, teacher), device=student.device)
+        for rows, value, _ in _TokenDivergence.blocks(student, teacher, *settings):
+            values[rows] = value
+        return values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, by_value):
+        student, teacher = ctx.saved_tensors
+        gradient = torch.empty_like(student)
+        for rows, _, by_logits in _TokenDivergence.blocks(student, teacher, *ctx.settings):
+            gradient[rows] = by_logits.mul_(by_value[rows].unsqueeze(-1))
+        return gradient, None, None, None, None, None
+
+    @staticmethod
+    def blocks(student, teacher, kind, temperature, t_squared, options):
+        """Rows, values, gradient of each block."""
+        dtype = accumulation_type(student, teacher)
+        for rows in blocks(len(student), student.shape[1]):
+            logits = student[rows].to(dtype), teacher[rows].to(dtype)
+            yield rows, *logit_gradient(kind, *logits, temperature, t_squared, **options)
+
+
+def accumulation_type(*tensors: Tensor) -> torch.dtype:
+    """float32, or the widest type of ``tensors``."""
+    return functools.reduce(torch.promote_types, (tensor.dtype for tensor in tensors), torch.float32)
+
+
+def blocks(tokens: int, vocab: int) -> list[slice]:
+    """Slices of rows that hold :data:`CACHED_ELEMENTS` logits, at least one row each."""
+    step = max(1, CACHED_ELEMENTS // max(1, vocab))
+    return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
+
+
+# One function per kind: (log p, log q, p, q, options) -> value [tokens], G [tokens, bins]. Logarithms are finite.
+
+
+def _fkl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    return (p * (log_p - log_q)).sum(-1), -p
+
+
+def _rkl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    gradient = q * (log_q - log_p)
+    return gradient.sum(-1), gradient
+
+
+def _jeffreys(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    log_ratio = log_p - log_q
+    return ((p - q) * log_ratio).sum(-1), -p - q * log_ratio
+
+
+def _symmetric(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    log_ratio = log_p - log_q
+    p, q = (1 - lam) * p, lam * q
+    return ((p - q) * log_ratio).sum(-1), -p - q * log_ratio
+
+
+def _jsd(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    p_to_m, q_to_m = _log_ratios_to_mixture(log_p, log_q, beta)
+    gradient = (1 - beta) * q * q_to_m
+    return beta * (p * p_to_m).sum(-1) + gradient.sum(-1), gradient
+
+
+def _tvd(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    gap = q - p
+    return 0.5 * gap.abs().sum(-1), 0.5 * gap.sign() * q
+
+
+def _sfkl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    p_to_m, q_to_m = _log_ratios_to_mixture(log_p, log_q, lam)
+    return (p * p_to_m).sum(-1), (lam - 1) * p * q_to_m.exp()
+
+
+def _srkl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    _, q_to_m = _log_ratios_to_mixture(log_p, log_q, 1 - lam)
+    return (q * q_to_m).sum(-1), q * (q_to_m - lam * q_to_m.exp())
+
+
+def _akl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, alpha: float, order: str) -> tuple[Tensor, Tensor]:
+    gap = (p - q).abs()
+    total = gap.sum(-1, keepdim=True)
+    head = head_gap(log_p, p, gap, alpha, order)
+    forward = torch.where(total > 0, head / total, 0.5)  # equal distributions have no gap to divide
+    log_ratio = log_p - log_q
+    p, q = forward * p, (1 - forward) * q
+    return ((p - q) * log_ratio).sum(-1), -p - q * log_ratio
+
+
+def _todi(
+    log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, beta: float, stop_gradient: bool
+) -> tuple[Tensor, Tensor]:
+    log_ratio = log_p - log_q
+    weight = (beta * log_ratio).sigmoid()
+    forward, reverse = weight * p, q - weight * q
+    gradient = reverse * (1 - log_ratio) - forward
+    if not stop_gradient:
+        gradient = gradient - beta * weight * (1 - weight) * log_ratio * (p + q)
+    return ((forward - reverse) * log_ratio).sum(-1), gradient
+
+
+def _ab(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
+    # Both sums are written so that nothing cancels where p is near q, and nothing overflows where it is far.
+    log_ratio = log_p - log_q
+    both, larger, distance = alpha + beta, torch.maximum(log_p, log_q), log_ratio.abs()
+    own = torch.where(log_ratio > 0, log_ratio.new_full((), beta), alpha)  # exponent of the smaller one
+    entries = (both * larger).exp() * (own / both * torch.expm1(-both * distance) - torch.expm1(-own * distance))
+    slope = (beta * log_q + alpha * larger).exp() * torch.expm1(-alpha * distance) / alpha
+    return entries.sum(-1) / (alpha * beta), slope * log_ratio.sign()
+
+
+def _log_ratios_to_mixture(log_p: Tensor, log_q: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """log(p/m) and log(q/m) for m = share p + (1 - share) q; precise where p is near q, finite where either is 0."""
+    log_ratio = log_p - log_q
+    shrinkage = torch.expm1(-log_ratio.abs())
+    m_to_larger = torch.log1p(torch.where(log_ratio > 0, (1 - share) * shrinkage, share * shrinkage))
+    return log_ratio.clamp_max(0) - m_to_larger, -log_ratio.clamp_min(0) - m_to_larger
+
+
+def head_gap(log_p: Tensor, p: Tensor, gap: Tensor, alpha: float, order: str) -> Tensor:
+    """Sum of ``gap`` over the head of p, [tokens, 1], without sorting the vocabulary.
+
+    By the published definitions outcomes are sorted by p, stably; ``ascending`` puts the first ones into the tail while
+    their cumulated probability is at most ``alpha``, ``descending`` the first ones, and the very first in any case,
+    into the head. Either head is a few of the most likely outcomes.
+
+    Args:
+        log_p: [tokens, bins], orders the outcomes.
+        p: [tokens, bins].
+        gap: [tokens, bins].
+        alpha: limit of the cumulated probability.
+        order: ``ascending`` or ``descending``.
+    """
+    head = p.new_zeros(len(p), 1)
+    rows, size = torch.arange(len(p), device=p.device), HEAD
+    while len(rows):
+        size = min(size, p.shape[1])
+        found, indices = log_p[rows].topk(size)
+        last = found[:, -1:]
+        # Outcomes of equal probability come in the order of a stable sort.
+        indices, by_index = indices.sort(descending=order == "ascending")
+        found, by_value = found.gather(1, by_index).sort(descending=True, stable=True)
+        indices = indices.gather(1, by_value)
+        mass = p[rows].gather(1, indices).double()
+        above = mass.cumsum(1) - mass
+        if order == "ascending":
+            inside = above < p[rows].sum(-1, dtype=torch.float64, keepdim=True) - alpha
+        else:
+            inside = above + mass <= alpha
+            inside[:, 0] = True
+        # A head is complete when its last member and all that equal it are among those found.
+        complete = ~(inside & (found == last)).any(1) if size < p.shape[1] else torch.ones_like(rows, dtype=torch.bool)
+        sums = (gap[rows].gather(1, indices) * inside).sum(1, keepdim=True)
+        head[rows[complete]] = sums[complete]
+        rows, size = rows[~complete], size * 16
+    return head
+
+
+DIVERGENCES: dict[str, Terms] = {
+    "fkl": _fkl,
+    "rkl": _rkl,
+    "jeffreys": _jeffreys,
+    "symmetric": _symmetric,
+    "jsd": _jsd,
+    "tvd": _tvd,
+    "sfkl": _sfkl,
+    "srkl": _srkl,
+    "akl": _akl,
+    "todi": _todi,
+    "ab": _ab,
+}
