@@ -1,0 +1,27 @@
+"""Metrics of generated text; none needs torch."""
+
+from collections.abc import Sequence
+
+from pipestill.errors import UserError
+from pipestill.metrics.exact_match import exact_match
+from pipestill.metrics.rouge import rouge_l
+
+ANSWER_METRICS = {"rouge_l": rouge_l, "exact_match": exact_match}
+HIGHEST = {"rouge_l": 100.0, "exact_match": 1.0}  # the lowest value is 0
+
+
+def score_answers(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, list[float]]:
+    """Every metric of ``ANSWER_METRICS`` for each answer, by metric.
+
+    Raises:
+        UserError: there are more or fewer references than predictions, or an answer has none.
+    """
+    if len(predictions) != len(references):
+        raise UserError(f"{len(predictions)} predictions cannot be scored against references of {len(references)} rows")
+    return {
+        name: [metric(prediction, texts) for prediction, texts in zip(predictions, references, strict=True)]
+        for name, metric in ANSWER_METRICS.items()
+    }
+
+
+__all__ = ["ANSWER_METRICS", "HIGHEST", "exact_match", "rouge_l", "score_answers"]
