@@ -3,6 +3,7 @@
 import torch
 from torch.nn.functional import cross_entropy
 
+from pipestill.models.heads import predicting
 from pipestill.models.rows import IGNORED, Row
 from pipestill.training.resumable import Batch, ResumableTrainer
 
@@ -17,9 +18,7 @@ def answer_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         batch: ``input_ids``, ``attention_mask``, ``labels``, each [batch, seq]; the first position has no label.
     """
     labels = batch["labels"]
-    supervised = labels != IGNORED
-    keep = supervised.roll(-1, dims=1)  # the logits at position t predict token t + 1
-    keep[:, -1] = False
+    keep = predicting(labels)
     logits = model(
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=keep, use_cache=False
     ).logits
