@@ -87,7 +87,8 @@ def _type(kind: Any) -> str:
     if kind is type(None):
         return "none"
     if issubclass(kind, Section):
-        return "overrides of `training`" if kind.__name__.endswith("Override") else "section"
+        overridden = kind.__name__.removesuffix("ConfigOverride").lower()
+        return f"overrides of `{overridden}`" if kind.__name__.endswith("Override") else "section"
     return {str: "text", int: "integer", float: "number", bool: "true \\| false"}[kind]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipestill.config import Config, StudyConfig, TrainingConfig, resolve_training
+from pipestill.config import Config, StudyConfig, TrainingConfig, resolve_hardware, resolve_training
 from pipestill.digests import json_digest
 from pipestill.divergence_kinds import ALL_OPTIONS, options_of
 from pipestill.methods import PRETRAINED_TEACHER, Method, method_of
@@ -53,6 +53,11 @@ def training(config: Config, study: str, method: str) -> TrainingConfig:
     return resolve_training(config, config.studies[study], method)
 
 
+def hardware(config: Config, study: str) -> dict[str, Any]:
+    """What the jobs of a study may use."""
+    return resolve_hardware(config, config.studies[study]).model_dump()
+
+
 def training_settings(config: Config, study: str, method: str) -> dict[str, Any]:
     """What a training job is told: exactly the settings that its objective uses."""
     settings, entry = training(config, study, method), method_of(method)
@@ -68,7 +73,7 @@ def training_settings(config: Config, study: str, method: str) -> dict[str, Any]
         "objective": entry.objective,
         "divergence": entry.divergence,
         "training": settings.model_dump(exclude={key: value for key, value in unused.items() if value}),
-        "hardware": config.hardware.model_dump(),
+        "hardware": hardware(config, study),
         "task": config.studies[study].task if by_metric else None,
         "generation": config.studies[study].generation.model_dump() if by_metric else None,
     }
@@ -97,7 +102,7 @@ def distribution_settings(config: Config, study: str, code: str) -> dict[str, An
         "temperature": reader.divergence.temperature,
         "max_length": reader.max_length,
         "adaptation": training(config, study, "teacher").adaptation,
-        "hardware": config.hardware.model_dump(),
+        "hardware": hardware(config, study),
         "code": code,
     }
 
@@ -116,7 +121,7 @@ def fidelity_settings(config: Config, study: str) -> dict[str, Any]:
             method_of(method).divergence: {"tail": options[method].tail, **kind_options(config, study, method)}
             for method in methods
         },
-        "hardware": config.hardware.model_dump(),
+        "hardware": hardware(config, study),
         "adaptation": training(config, study, "teacher").adaptation,
     }
 
@@ -145,7 +150,7 @@ def scoring_settings(config: Config, study: str, method: str, code: str) -> dict
         "task": settings.task,
         "max_prompt_tokens": trained.max_length - new_tokens,
         "adaptation": trained.adaptation,
-        "hardware": config.hardware.model_dump(),
+        "hardware": hardware(config, study),
         "code": code,
     }
 
@@ -188,7 +193,7 @@ def settings_of(config: Config, study: str, method: str) -> dict[str, Any]:
     depends: dict[str, Any] = {
         "task": config.tasks[settings.task].model_dump(),
         "base_model": config.models[base_model(config, study, method)].model_dump(),
-        "hardware": config.hardware.model_dump(),
+        "hardware": hardware(config, study),
         "statistics": config.statistics.model_dump(),
         **({"calibration": settings.calibration} if ranks_labels else {"generation": settings.generation.model_dump()}),
     }

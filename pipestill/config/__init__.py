@@ -4,7 +4,7 @@ from pipestill.config.check import check
 from pipestill.config.data import SourceConfig, SplitsConfig, TaskConfig
 from pipestill.config.jobs import PredictionSettings, ScoringSettings
 from pipestill.config.models import BaseModelConfig, HardwareConfig
-from pipestill.config.resolve import resolve_training
+from pipestill.config.resolve import resolve_hardware, resolve_training
 from pipestill.config.root import Config, StatisticsConfig
 from pipestill.config.section import Section
 from pipestill.config.study import CheckpointConfig, DistributionsConfig, GenerationConfig, StudyConfig
@@ -30,5 +30,6 @@ __all__ = [
     "TaskConfig",
     "TrainingConfig",
     "check",
+    "resolve_hardware",
     "resolve_training",
 ]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipestill.config.section import Section
+from pipestill.config.section import Section, partial
 
 
 class BaseModelConfig(Section):
@@ -45,3 +45,6 @@ class HardwareConfig(Section):
     """Number format of the computation; `auto`: bf16 on CUDA 8.0 and later, fp16 on 7.x, fp32 on CPU."""
     quantization: Literal["auto", "none", "nf4"] = "auto"
     """4-bit NF4 base weights with double quantisation under adapters (QLoRA); `auto`: on CUDA only."""
+
+
+HardwareOverride = partial(HardwareConfig)

@@ -1,7 +1,8 @@
-"""The training settings of one method: the common ones, the study's over them, and the method's over those."""
+"""Settings of a study and its methods: the common ones, the study's over them, and the method's over those."""
 
 from typing import TYPE_CHECKING
 
+from pipestill.config.models import HardwareConfig
 from pipestill.config.study import StudyConfig
 from pipestill.config.training import TrainingConfig
 
@@ -19,6 +20,11 @@ def resolve_training(config: "Config", study: StudyConfig, method: str) -> Train
     if method in study.overrides:
         settings = _merge(settings, study.overrides[method].model_dump())
     return TrainingConfig.model_validate(settings)
+
+
+def resolve_hardware(config: "Config", study: StudyConfig) -> HardwareConfig:
+    """Hardware of the jobs of ``study``: the common settings, and the study's over them."""
+    return HardwareConfig.model_validate(_merge(config.hardware.model_dump(), study.hardware.model_dump()))
 
 
 def _merge(base: dict, override: dict) -> dict:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipestill.config.models import HardwareOverride
 from pipestill.config.section import Count, Name, Section, Seed
 from pipestill.config.training import TrainingOverride
 
@@ -81,6 +82,8 @@ class StudyConfig(Section):
     """Models on disk to evaluate as students, by the name that tables give them."""
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
     """Prior that is subtracted from label scores; `auto`: the best on validation rows."""
+    hardware: HardwareOverride = HardwareOverride()
+    """Overrides of the common `hardware`."""
     training: TrainingOverride = TrainingOverride()
     """Overrides of the common `training` for the students of this study."""
     overrides: dict[str, TrainingOverride] = {}
