@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from pipestill.divergence_kinds import KINDS, complete_options
 from pipestill.errors import UserError
 
-FLOOR = -1e4  # stands for log 0: exp(FLOOR) is 0, and products with it stay finite
+INFINITE = 1e5  # what log(p/q) is where one of them is 0: products with it stay finite
 CACHED_ELEMENTS = 1 << 18  # of a block of logits: with its temporaries it stays in a CPU's cache, and in malloc's heap
 HEAD = 64  # most likely tokens among which the head of `akl` is looked for first
 
@@ -73,7 +73,8 @@ def value_and_gradient(
         student_log_probs: [tokens, bins], the same bins.
         options: of the kind; others keep their defaults.
     """
-    return _value_and_gradient(kind, teacher_log_probs, student_log_probs, **complete_options(kind, options))
+    log_ratio = teacher_log_probs - student_log_probs
+    return _terms(kind, log_ratio, teacher_log_probs.exp(), student_log_probs.exp(), **complete_options(kind, options))
 
 
 def check_temperature(temperature: float) -> None:
@@ -92,24 +93,32 @@ def logit_gradient(
     """
     if temperature != 1:
         student_logits, teacher_logits = student_logits / temperature, teacher_logits / temperature
-    log_q = student_logits.log_softmax(-1)
-    value, gradient = _value_and_gradient(kind, teacher_logits.log_softmax(-1), log_q, **options)
-    gradient = gradient - log_q.exp() * gradient.sum(-1, keepdim=True)
+    p, log_sum_p = softmax(teacher_logits)
+    q, log_sum_q = softmax(student_logits)
+    log_ratio = (teacher_logits - student_logits).add_(log_sum_q - log_sum_p)
+    value, gradient = _terms(kind, log_ratio, p, q, **options)
+    gradient = gradient.addcmul(q, gradient.sum(-1, keepdim=True), value=-1)
     if t_squared:
         return value * temperature**2, gradient * temperature
     return value, gradient if temperature == 1 else gradient / temperature
 
 
-def _value_and_gradient(kind: str, log_p: Tensor, log_q: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
-    impossible_p, impossible_q = log_p == -math.inf, log_q == -math.inf
-    log_p = log_p.masked_fill(impossible_p, FLOOR)
-    log_q = log_q.masked_fill(impossible_q, FLOOR)
-    value, gradient = DIVERGENCES[kind](log_p, log_q, log_p.exp(), log_q.exp(), **options)
+def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities [tokens, vocab] and the logarithm of the sum of exponentials [tokens, 1]."""
+    probabilities = logits.softmax(-1)
+    # The largest probability is exp(largest logit - log sum): cheaper than a logsumexp, which takes exponentials again.
+    return probabilities, logits.amax(-1, keepdim=True) - probabilities.amax(-1, keepdim=True).log()
+
+
+def _terms(kind: str, log_ratio: Tensor, p: Tensor, q: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
+    """Value and G, from log(p/q) with the infinities (and the NaN of 0/0) that probabilities of 0 make."""
+    log_ratio = log_ratio.nan_to_num(0, INFINITE, -INFINITE)  # a NaN of the logits is still in p or q
+    value, gradient = DIVERGENCES[kind](log_ratio, p, q, **options)
     value = value.clamp_min(0)  # rounding may leave -1e-8
     if KINDS[kind].covers_teacher:
-        value = value.masked_fill((impossible_q & ~impossible_p).any(-1), math.inf)
+        value = value.masked_fill(log_ratio.amax(-1) >= INFINITE, math.inf)
     if KINDS[kind].covers_student:
-        value = value.masked_fill((impossible_p & ~impossible_q).any(-1), math.inf)
+        value = value.masked_fill(log_ratio.amin(-1) <= -INFINITE, math.inf)
     return value, gradient
 
 
@@ -154,64 +163,58 @@ def blocks(tokens: int, vocab: int) -> list[slice]:
     return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
 
 
-# One function per kind: (log p, log q, p, q, options) -> value [tokens], G [tokens, bins]. Logarithms are finite.
+# One function per kind: (log(p/q), p, q, options) -> value [tokens], G [tokens, bins]. All numbers are finite.
 
 
-def _fkl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    return (p * (log_p - log_q)).sum(-1), -p
+def _fkl(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    return (p * log_ratio).sum(-1), -p
 
 
-def _rkl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    gradient = q * (log_q - log_p)
+def _rkl(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    gradient = -q * log_ratio
     return gradient.sum(-1), gradient
 
 
-def _jeffreys(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    log_ratio = log_p - log_q
-    return ((p - q) * log_ratio).sum(-1), -p - q * log_ratio
+def _weighted_sum(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    """Of KL(p, q) and KL(q, p), their weights being factors of p and q."""
+    return ((p - q) * log_ratio).sum(-1), -p.addcmul(q, log_ratio)
 
 
-def _symmetric(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
-    log_ratio = log_p - log_q
-    p, q = (1 - lam) * p, lam * q
-    return ((p - q) * log_ratio).sum(-1), -p - q * log_ratio
+def _symmetric(log_ratio: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    return _weighted_sum(log_ratio, (1 - lam) * p, lam * q)
 
 
-def _jsd(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    p_to_m, q_to_m = _log_ratios_to_mixture(log_p, log_q, beta)
+def _jsd(log_ratio: Tensor, p: Tensor, q: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    p_to_m, q_to_m = _log_ratios_to_mixture(log_ratio, beta)
     gradient = (1 - beta) * q * q_to_m
     return beta * (p * p_to_m).sum(-1) + gradient.sum(-1), gradient
 
 
-def _tvd(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+def _tvd(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
     gap = q - p
     return 0.5 * gap.abs().sum(-1), 0.5 * gap.sign() * q
 
 
-def _sfkl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
-    p_to_m, q_to_m = _log_ratios_to_mixture(log_p, log_q, lam)
-    return (p * p_to_m).sum(-1), (lam - 1) * p * q_to_m.exp()
+def _sfkl(log_ratio: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    p_to_m, _ = _log_ratios_to_mixture(log_ratio, lam)
+    share_of_q = (math.log((1 - lam) / lam) - log_ratio).sigmoid()  # of the mixture
+    return (p * p_to_m).sum(-1), -p * share_of_q
 
 
-def _srkl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
-    _, q_to_m = _log_ratios_to_mixture(log_p, log_q, 1 - lam)
-    return (q * q_to_m).sum(-1), q * (q_to_m - lam * q_to_m.exp())
+def _srkl(log_ratio: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    _, q_to_m = _log_ratios_to_mixture(log_ratio, 1 - lam)
+    share_of_q = (math.log(lam / (1 - lam)) - log_ratio).sigmoid()  # of the mixture
+    return (q * q_to_m).sum(-1), q * (q_to_m - share_of_q)
 
 
-def _akl(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, alpha: float, order: str) -> tuple[Tensor, Tensor]:
+def _akl(log_ratio: Tensor, p: Tensor, q: Tensor, alpha: float, order: str) -> tuple[Tensor, Tensor]:
     gap = (p - q).abs()
     total = gap.sum(-1, keepdim=True)
-    head = head_gap(log_p, p, gap, alpha, order)
-    forward = torch.where(total > 0, head / total, 0.5)  # equal distributions have no gap to divide
-    log_ratio = log_p - log_q
-    p, q = forward * p, (1 - forward) * q
-    return ((p - q) * log_ratio).sum(-1), -p - q * log_ratio
+    forward = torch.where(total > 0, head_gap(p, gap, alpha, order) / total, 0.5)  # equal distributions have no gap
+    return _weighted_sum(log_ratio, forward * p, (1 - forward) * q)
 
 
-def _todi(
-    log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, beta: float, stop_gradient: bool
-) -> tuple[Tensor, Tensor]:
-    log_ratio = log_p - log_q
+def _todi(log_ratio: Tensor, p: Tensor, q: Tensor, beta: float, stop_gradient: bool) -> tuple[Tensor, Tensor]:
     weight = (beta * log_ratio).sigmoid()
     forward, reverse = weight * p, q - weight * q
     gradient = reverse * (1 - log_ratio) - forward
@@ -220,25 +223,23 @@ def _todi(
     return ((forward - reverse) * log_ratio).sum(-1), gradient
 
 
-def _ab(log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
-    # Both sums are written so that nothing cancels where p is near q, and nothing overflows where it is far.
-    log_ratio = log_p - log_q
-    both, larger, distance = alpha + beta, torch.maximum(log_p, log_q), log_ratio.abs()
-    own = torch.where(log_ratio > 0, log_ratio.new_full((), beta), alpha)  # exponent of the smaller one
-    entries = (both * larger).exp() * (own / both * torch.expm1(-both * distance) - torch.expm1(-own * distance))
-    slope = (beta * log_q + alpha * larger).exp() * torch.expm1(-alpha * distance) / alpha
+def _ab(log_ratio: Tensor, p: Tensor, q: Tensor, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
+    # As expm1 of negative numbers, differences neither cancel where p is near q nor overflow where it is far.
+    both, larger, distance = alpha + beta, torch.maximum(p, q), log_ratio.abs()
+    own = 0.5 * (both + (beta - alpha) * log_ratio.sign())  # exponent of the smaller one
+    entries = larger**both * (own / both * torch.expm1(-both * distance) - torch.expm1(-own * distance))
+    slope = q**beta * larger**alpha * torch.expm1(-alpha * distance) / alpha
     return entries.sum(-1) / (alpha * beta), slope * log_ratio.sign()
 
 
-def _log_ratios_to_mixture(log_p: Tensor, log_q: Tensor, share: float) -> tuple[Tensor, Tensor]:
+def _log_ratios_to_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """log(p/m) and log(q/m) for m = share p + (1 - share) q; precise where p is near q, finite where either is 0."""
-    log_ratio = log_p - log_q
-    shrinkage = torch.expm1(-log_ratio.abs())
-    m_to_larger = torch.log1p(torch.where(log_ratio > 0, (1 - share) * shrinkage, share * shrinkage))
+    share_of_smaller = 0.5 + (0.5 - share) * log_ratio.sign()
+    m_to_larger = torch.log1p(share_of_smaller * torch.expm1(-log_ratio.abs()))
     return log_ratio.clamp_max(0) - m_to_larger, -log_ratio.clamp_min(0) - m_to_larger
 
 
-def head_gap(log_p: Tensor, p: Tensor, gap: Tensor, alpha: float, order: str) -> Tensor:
+def head_gap(p: Tensor, gap: Tensor, alpha: float, order: str) -> Tensor:
     """Sum of ``gap`` over the head of p, [tokens, 1], without sorting the vocabulary.
 
     By the published definitions outcomes are sorted by p, stably; ``ascending`` puts the first ones into the tail while
@@ -246,7 +247,6 @@ def head_gap(log_p: Tensor, p: Tensor, gap: Tensor, alpha: float, order: str) ->
     into the head. Either head is a few of the most likely outcomes.
 
     Args:
-        log_p: [tokens, bins], orders the outcomes.
         p: [tokens, bins].
         gap: [tokens, bins].
         alpha: limit of the cumulated probability.
@@ -256,13 +256,13 @@ def head_gap(log_p: Tensor, p: Tensor, gap: Tensor, alpha: float, order: str) ->
     rows, size = torch.arange(len(p), device=p.device), HEAD
     while len(rows):
         size = min(size, p.shape[1])
-        found, indices = log_p[rows].topk(size)
+        found, indices = p[rows].topk(size)
         last = found[:, -1:]
         # Outcomes of equal probability come in the order of a stable sort.
         indices, by_index = indices.sort(descending=order == "ascending")
         found, by_value = found.gather(1, by_index).sort(descending=True, stable=True)
         indices = indices.gather(1, by_value)
-        mass = p[rows].gather(1, indices).double()
+        mass = found.double()
         above = mass.cumsum(1) - mass
         if order == "ascending":
             inside = above < p[rows].sum(-1, dtype=torch.float64, keepdim=True) - alpha
@@ -280,7 +280,7 @@ def head_gap(log_p: Tensor, p: Tensor, gap: Tensor, alpha: float, order: str) ->
 DIVERGENCES: dict[str, Terms] = {
     "fkl": _fkl,
     "rkl": _rkl,
-    "jeffreys": _jeffreys,
+    "jeffreys": _weighted_sum,
     "symmetric": _symmetric,
     "jsd": _jsd,
     "tvd": _tvd,
