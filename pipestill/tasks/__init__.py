@@ -2,7 +2,8 @@
 
 from pipestill.tasks.base import BadRow, Example, Task
 from pipestill.tasks.creditmix import CREDITMIX
+from pipestill.tasks.dolly import DOLLY
 
-TASKS: dict[str, Task] = {task.name: task for task in (CREDITMIX,)}
+TASKS: dict[str, Task] = {task.name: task for task in (CREDITMIX, DOLLY)}
 
 __all__ = ["TASKS", "BadRow", "Example", "Task"]

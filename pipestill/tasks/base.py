@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipestill.tasks.templates import TEMPLATES
+
 
 class BadRow(ValueError):
     """A raw row that cannot be used; the message is the reason that the manifest lists."""
@@ -11,44 +13,59 @@ class BadRow(ValueError):
 
 @dataclass(frozen=True)
 class Example:
-    """The content of one raw row: the input text, the gold output, and its label in classification tasks."""
+    """The content of one raw row.
+
+    Attributes:
+        text: the input.
+        target: the gold output.
+        label: its label, in classification tasks.
+        instruction: what is asked about the input, in tasks whose rows say so themselves.
+        references: acceptable outputs, in tasks that generate text; ``target`` is the first.
+    """
 
     text: str
     target: str
     label: str | None = None
+    instruction: str = ""
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task; the registry ``TASKS`` holds them all.
+    """One task; the registry ``TASKS`` holds them all. It either ranks ``labels`` or has ``test_sets`` of text.
 
     Attributes:
         name: key in the registry and in the configuration.
         title: name in tables and figures.
         primary_metric: the metric that the report ranks methods by.
-        labels: the classes, for tasks that are predicted by ranking labels.
-        prompt: the user's message for an input text.
+        prompt: the user's message for an input text that comes without an instruction of its own.
         parse: a raw row to an :class:`Example`; raises :class:`BadRow`.
-        synthetic: ``(rows, seed)`` to raw rows and facts about them for the manifest.
+        synthetic: ``(rows, seed)`` to raw rows and facts about them for the manifest; with test sets, both kinds of
+            rows are mappings by role (``train`` and the test sets).
+        max_new_tokens: length limit of generated outputs.
+        labels: the classes, for tasks that are predicted by ranking labels.
         null_inputs: content-free input texts, whose label scores measure the model's prior.
         premise: the user's message with the domain alone, for PMI calibration.
-        max_new_tokens: length limit of generated outputs.
-        test_sets: names of the test sets, for tasks that have several.
+        test_sets: names of the test sets, for tasks that are predicted by generating text.
     """
 
     name: str
     title: str
     primary_metric: str
-    labels: tuple[str, ...]
     prompt: Callable[[str], str]
     parse: Callable[[Mapping[str, Any]], Example]
-    synthetic: Callable[[int, int], tuple[list[dict[str, Any]], dict[str, Any]]]
-    null_inputs: tuple[str, ...]
-    premise: str
+    synthetic: Callable[[Any, int], tuple[Any, dict[str, Any]]]
     max_new_tokens: int
+    labels: tuple[str, ...] = ()
+    null_inputs: tuple[str, ...] = ()
+    premise: str = ""
     test_sets: tuple[str, ...] = ()
 
     @property
     def ranks_labels(self) -> bool:
-        """Whether answers are predicted by ranking labels; otherwise they are generated."""
+        """Whether outputs are labels to be ranked; otherwise they are text to be generated."""
         return bool(self.labels)
+
+    def message(self, text: str, instruction: str = "", template: str = "plain") -> str:
+        """The user's message: a row's own instruction and its input in ``template``, or the task's prompt."""
+        return TEMPLATES[template](instruction, text) if instruction else self.prompt(text)
