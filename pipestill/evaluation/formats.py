@@ -39,6 +39,12 @@ def signed(value: float, decimals: int = 3) -> str:
     return text if float(text[1:]) else text[1:]
 
 
+def percent(value: float, decimals: int = 0) -> str:
+    """``85%``, ``−4%``."""
+    text = f"{value:.{decimals}%}"
+    return (text if float(text[:-1]) else text.lstrip("-")).replace("-", "−")
+
+
 def bracket(ci95: Sequence[float], decimals: int = 3) -> str:
     """``[0.701, 0.766]``."""
     return f"[{number(ci95[0], decimals)}, {number(ci95[1], decimals)}]"
