@@ -18,7 +18,7 @@ from pipestill.divergence_kinds import KINDS, complete_options
 from pipestill.errors import UserError
 
 INFINITE = 1e5  # what log(p/q) is where one of them is 0: products with it stay finite
-CACHED_ELEMENTS = 1 << 18  # of a block of logits: with its temporaries it stays in a CPU's cache, and in malloc's heap
+BLOCK = {"cpu": 1 << 18, "cuda": 1 << 24}  # logits at a time: on a CPU, with temporaries, what cache and heap can keep
 HEAD = 64  # most likely tokens among which the head of `akl` is looked for first
 
 Terms = Callable[..., tuple[Tensor, Tensor]]
@@ -84,7 +84,7 @@ def check_temperature(temperature: float) -> None:
 
 
 def logit_gradient(
-    kind: str, student_logits: Tensor, teacher_logits: Tensor, temperature: float, t_squared: bool, **options: Any
+    kind: str, student_logits: Tensor, teacher_logits: Tensor, *, temperature: float, t_squared: bool, **options: Any
 ) -> tuple[Tensor, Tensor]:
     """Divergence [tokens] and its gradient [tokens, vocab] by the student's logits; float32 or wider in and out.
 
@@ -147,9 +147,9 @@ class _TokenDivergence(torch.autograd.Function):
     def blocks(student, teacher, kind, temperature, t_squared, options):
         """Rows, values, gradient of each block."""
         dtype = accumulation_type(student, teacher)
-        for rows in blocks(len(student), student.shape[1]):
+        for rows in blocks(student):
             logits = student[rows].to(dtype), teacher[rows].to(dtype)
-            yield rows, *logit_gradient(kind, *logits, temperature, t_squared, **options)
+            yield rows, *logit_gradient(kind, *logits, temperature=temperature, t_squared=t_squared, **options)
 
 
 def accumulation_type(*tensors: Tensor) -> torch.dtype:
@@ -157,9 +157,10 @@ def accumulation_type(*tensors: Tensor) -> torch.dtype:
     return functools.reduce(torch.promote_types, (tensor.dtype for tensor in tensors), torch.float32)
 
 
-def blocks(tokens: int, vocab: int) -> list[slice]:
-    """Slices of rows that hold :data:`CACHED_ELEMENTS` logits, at least one row each."""
-    step = max(1, CACHED_ELEMENTS // max(1, vocab))
+def blocks(logits: Tensor) -> list[slice]:
+    """Slices of rows of ``logits`` [tokens, vocab], at least one row each, that fit the cache."""
+    tokens, vocab = logits.shape
+    step = max(1, BLOCK.get(logits.device.type, BLOCK["cuda"]) // vocab)
     return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
 
 
