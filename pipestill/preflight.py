@@ -35,9 +35,9 @@ def problems(
         if model.source == "path" and model.locate(root) is None:
             found.append(f"models.{name}.path: {model.path} does not exist; name a model directory")
     for name in tasks:
-        path = config.tasks[name].path
-        if config.tasks[name].source == "file" and not Path(path).is_file():
-            found.append(f"tasks.{name}.path: {path} does not exist; put the data there, or name another file")
+        for key, path in config.tasks[name].local_files().items():
+            if not Path(path).is_file():
+                found.append(f"tasks.{name}.{key}: {path} does not exist; put the data there, or name another file")
     for study, name in checkpoints:
         path = config.studies[study].checkpoints[name].path
         if not Path(path).is_dir():

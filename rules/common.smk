@@ -24,6 +24,7 @@ from pipestill.files import sha256
 from pipestill.lock import hold
 from pipestill.methods import METHODS, method_of
 from pipestill.preflight import problems
+from pipestill.tasks import TASKS
 
 try:
     CONFIG = check(config)
@@ -96,14 +97,20 @@ def task_of(wildcards):
 def data_source(wildcards):
     """JSON that says where a task's raw data come from, without the keys of other kinds of source."""
     task = CONFIG.tasks[wildcards.task]
-    keys = {"synthetic": {"rows", "seed"}, "file": {"path", "sha256"}, "url": {"url", "sha256"}}
-    return task.model_dump_json(include={"source", *keys[task.source]})
+    keys = {
+        "synthetic": {"rows", "seed"},
+        "file": {"path", "sha256"},
+        "url": {"url", "sha256"},
+        "files": {"files"},
+    }[task.source]
+    if not TASKS[wildcards.task].ranks_labels:
+        keys |= {"test_sets", "test_rows"} if task.source == "synthetic" else {"test_sets"}
+    return task.model_dump_json(include={"source", *keys})
 
 
 def local_digest(wildcards):
-    """sha256 of a task's local data file, so that an edited file is read again."""
-    task = CONFIG.tasks[wildcards.task]
-    return sha256(task.path) if task.source == "file" and Path(task.path).is_file() else None
+    """sha256 of each local data file of a task, so that an edited file is read again."""
+    return [sha256(path) for path in CONFIG.tasks[wildcards.task].local_files().values() if Path(path).is_file()]
 
 
 def download_code(wildcards):

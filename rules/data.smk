@@ -1,6 +1,6 @@
 """Data.
 
-Comes in: a task's raw file, from a generator, a local file or an address.
+Comes in: a task's raw files, from a generator, local files or addresses.
 Goes out: results/data/<task>/cropped.jsonl (all splits) and results/data/<study>/{teacher,sft,kd,dpo}.jsonl.
 Steps: download, records (bad rows out, splits), crop, balance (training files in the schema of a method).
 """
@@ -58,7 +58,7 @@ rule records:
 
 
 rule crop:
-    """Crop inputs; targets are never cropped."""
+    """Crop inputs and write prompts; targets and references are never cropped."""
     input:
         "<results>/data/{task}/records.jsonl",
     output:
@@ -76,14 +76,15 @@ rule crop:
     params:
         script=script("crop"),
         max_chars=lambda wildcards: CONFIG.tasks[wildcards.task].max_chars,
+        template=lambda wildcards: CONFIG.tasks[wildcards.task].template,
         code=lambda wildcards: code_digest("crop", f"pipestill.tasks.{wildcards.task}"),
     shell:
-        "python {params.script} --task {wildcards.task} --max-chars {params.max_chars} --records {input} "
-        "--output {output} > {log} 2>&1"
+        "python {params.script} --task {wildcards.task} --max-chars {params.max_chars} --template {params.template} "
+        "--records {input} --output {output} > {log} 2>&1"
 
 
 rule balance:
-    """Write a training file, balanced over classes, and its validation rows."""
+    """Write a training file, balanced over classes where there are some, and its validation rows."""
     input:
         records=lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
         outputs=teacher_outputs,

@@ -1,4 +1,4 @@
-"""Write a study's training file and its validation rows: balanced over classes, in the schema of the method."""
+"""Write a study's training file and its validation rows: balanced over classes if any, in the schema of the method."""
 
 import argparse
 from pathlib import Path

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipestill.config import SplitsConfig
-from pipestill.data.splits import make_records
+from pipestill.data.make_records import make_records
 from pipestill.script import run
 
 

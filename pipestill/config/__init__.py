@@ -1,7 +1,7 @@
 """The configuration: the one source of defaults, checks, the JSON Schema and the table in ``docs/config.md``."""
 
 from pipestill.config.check import check
-from pipestill.config.data import SourceConfig, SplitsConfig, TaskConfig
+from pipestill.config.data import FileConfig, SourceConfig, SplitsConfig, TaskConfig
 from pipestill.config.jobs import PredictionSettings, ScoringSettings
 from pipestill.config.models import BaseModelConfig, HardwareConfig
 from pipestill.config.resolve import resolve_hardware, resolve_training
@@ -17,6 +17,7 @@ __all__ = [
     "DistributionsConfig",
     "DivergenceConfig",
     "DpoConfig",
+    "FileConfig",
     "GenerationConfig",
     "HardwareConfig",
     "LoraConfig",

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from pipestill.config.data import TaskConfig
+from pipestill.config.data_checks import check_data
 from pipestill.config.models import BaseModelConfig, HardwareConfig
 from pipestill.config.section import Count, Name, Section, Seed
 from pipestill.config.study import StudyConfig
@@ -51,6 +52,7 @@ class Config(Section):
             _known(name, self.studies, "run", "studies")
         for name in self.tasks:
             _known(name, TASKS, f"tasks.{name}", "the tasks of this version")
+            check_data(f"tasks.{name}", self.tasks[name], TASKS[name])
         _unique(self.seeds, "seeds")
         for name, study in self.studies.items():
             self._check_study(f"studies.{name}", study)

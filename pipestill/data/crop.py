@@ -1,7 +1,8 @@
-"""Cropping of input texts; targets and labels are never touched."""
+"""Cropping of inputs, and the prompts that are made of them; targets, references and labels are never touched."""
 
+from pipestill.data.reading import question_of
 from pipestill.errors import UserError
-from pipestill.records import Record, normalise
+from pipestill.records import Record
 from pipestill.tasks import Task
 
 
@@ -14,21 +15,27 @@ def crop_text(text: str, max_chars: int) -> str:
     return head[: cut if cut > 0 else max_chars].rstrip()
 
 
-def crop_records(records: list[Record], task: Task, max_chars: int) -> tuple[list[Record], int]:
-    """Records with cropped texts and their prompts, and how many were cropped.
+def crop_records(
+    records: list[Record], task: Task, max_chars: int, template: str = "plain"
+) -> tuple[list[Record], int]:
+    """Records with cropped inputs and their prompts in ``template``, and how many were cropped.
+
+    A record's own instruction counts too, and is cropped only where it is too long without any input.
 
     Raises:
-        UserError: two splits share a text after cropping.
+        UserError: two splits share a question after cropping.
     """
-    cropped, count, split_of = [], 0, {}
+    cropped, count, first = [], 0, {}
     for record in records:
-        text = crop_text(record["text"], max_chars)
-        count += text != record["text"]
-        other = split_of.setdefault(normalise(text), record)
+        instruction = crop_text(record.get("instruction", ""), max_chars)
+        text = crop_text(record["text"], max_chars - len(instruction))
+        asked = {"text": text, "instruction": instruction} if instruction else {"text": text}
+        count += any(record[key] != value for key, value in asked.items())
+        other = first.setdefault(question_of(asked), record)
         if other["split"] != record["split"]:
             raise UserError(
                 f"records {other['id']} ({other['split']}) and {record['id']} ({record['split']}) have the same text "
                 f"after cropping to {max_chars} characters; raise `max_chars`"
             )
-        cropped.append({**record, "text": text, "prompt": task.prompt(text)})
+        cropped.append({**record, **asked, "prompt": task.message(**asked, template=template)})
     return cropped, count

@@ -1,42 +1,83 @@
-"""Where a task's raw data come from: a generator, a local file, or an address."""
+"""Where a task's raw data come from: a generator, local files, or addresses."""
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipestill import files
-from pipestill.config import SourceConfig
-from pipestill.data import RAW_DATA, RAW_MANIFEST
+from pipestill.config import FileConfig, SourceConfig
+from pipestill.data import RAW_DATA, RAW_MANIFEST, RAW_ROLE
 from pipestill.data.download import copy, fetch
 from pipestill.lock import exclusive
-from pipestill.tasks import TASKS
+from pipestill.records import write_jsonl
+from pipestill.tasks import TASKS, Task
 
 
 def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
-    """Write ``data.json`` and ``manifest.json`` (source, sha256, bytes, facts) to ``directory``.
+    """Write raw data and ``manifest.json`` to ``directory``.
+
+    A task with classes has one file, ``data.json``; the manifest holds its source, sha256, bytes and facts. A task with
+    test sets has a file for each role; the manifest holds the same of each under ``files``.
 
     An interrupted fetch is continued by the next call; a call that is still at work is waited for.
     """
-    directory = Path(directory)
+    directory, provide = Path(directory), _one_file if TASKS[task].ranks_labels else _several_files
     with exclusive(directory), files.fresh_directory(directory) as temporary:
-        data = temporary / RAW_DATA
-        facts = {}
-        if config.source == "synthetic":
-            origin = f"generator of {task}, {config.rows} rows, seed {config.seed}"
-            rows, facts = TASKS[task].synthetic(config.rows, config.seed)
-            lines = ",\n".join(files.dump_compact(row) for row in rows)
-            files.write_text(data, f"[\n{lines}\n]\n")
-        elif config.source == "file":
-            origin = config.path
-            copy(Path(origin), data, digest=config.sha256)
-        else:
-            origin = config.url
-            fetched = directory.with_name(f"{directory.name}.fetched")
-            fetch(origin, fetched, digest=config.sha256)
-            fetched.replace(data)
-        manifest = {
-            "source": config.source,
-            "origin": origin,
-            "bytes": data.stat().st_size,
-            "sha256": files.sha256(data),
-            **facts,
-        }
+        manifest = {"source": config.source, **provide(TASKS[task], config, directory, temporary)}
         files.write_json(temporary / RAW_MANIFEST, manifest)
+
+
+def _one_file(task: Task, config: SourceConfig, directory: Path, temporary: Path) -> dict[str, Any]:
+    data = temporary / RAW_DATA
+    if config.source == "synthetic":
+        rows, facts = task.synthetic(config.rows, config.seed)
+        lines = ",\n".join(files.dump_compact(row) for row in rows)
+        files.write_text(data, f"[\n{lines}\n]\n")
+        origin = f"generator of {task.name}, {config.rows} rows, seed {config.seed}"
+        return {"origin": origin, **_identity(data), **facts}
+    keys = {"file": "path", "url": "url"}[config.source]
+    file = FileConfig(sha256=config.sha256, **{keys: getattr(config, keys)})
+    return _take({data: file}, directory)[data]
+
+
+def _several_files(task: Task, config: SourceConfig, directory: Path, temporary: Path) -> dict[str, Any]:
+    paths = {role: temporary / RAW_ROLE.format(role=role) for role in config.roles_of(task)}
+    if config.source == "files":
+        taken = _take({path: config.files[role] for role, path in paths.items()}, directory)
+        described = {
+            role: {**taken[path], **config.files[role].model_dump(include={"limit"}, exclude_none=True)}
+            for role, path in paths.items()
+        }
+        return {"origin": ", ".join(file["origin"] for file in described.values()), "files": described}
+    sizes = {role: config.rows if role == "train" else config.test_rows for role in paths}
+    rows, facts = task.synthetic(sizes, config.seed)
+    for role, path in paths.items():
+        write_jsonl(path, rows[role])
+    counts = ", ".join(f"{size} {role}" for role, size in sizes.items())
+    origin = f"generator of {task.name}, rows: {counts}, seed {config.seed}"
+    return {"origin": origin, "files": {role: _identity(path) for role, path in paths.items()}, **facts}
+
+
+def _take(wanted: Mapping[Path, FileConfig], directory: Path) -> dict[Path, dict[str, Any]]:
+    """Copy or fetch each file to its path, and say where it came from; what is fetched waits for the others beside
+    ``directory``, so that a later call goes on with the rest."""
+    fetched = {path: _fetched(file, path.name, directory) for path, file in wanted.items() if file.url}
+    for path, file in wanted.items():
+        if path in fetched:
+            fetched[path].replace(path)
+        else:
+            copy(Path(file.path), path, digest=file.sha256)
+    return {path: {"origin": file.url or file.path, **_identity(path)} for path, file in wanted.items()}
+
+
+def _fetched(file: FileConfig, name: str, directory: Path) -> Path:
+    address = hashlib.sha256(file.url.encode()).hexdigest()[:8]
+    path = directory.with_name(f"{directory.name}.{name}.{address}.fetched")
+    if not path.exists() or (file.sha256 and files.sha256(path) != file.sha256):
+        fetch(file.url, path, digest=file.sha256)
+    return path
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}

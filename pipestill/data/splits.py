@@ -1,96 +1,15 @@
-"""Raw rows to records: unusable and repeated rows are set aside, the rest is divided into splits."""
+"""Which split a record belongs to."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
-from pipestill import files
 from pipestill.config import SplitsConfig
-from pipestill.data import RAW_DATA, RAW_MANIFEST
-from pipestill.data.raw import read_rows
 from pipestill.errors import UserError
-from pipestill.records import SPLITS, Record, normalise, write_jsonl
-from pipestill.tasks import TASKS, BadRow, Task
-
-LISTED = 100  # bad rows that the manifest lists one by one
+from pipestill.records import SPLITS, Record, of_split
 
 
-@dataclass
-class Reading:
-    """What was read: usable records without a split, and what was set aside."""
-
-    records: list[Record]
-    rows: int
-    bad: list[dict[str, Any]]
-    repeated: int
-    contradictory: int
-
-    def manifest(self) -> dict[str, Any]:
-        """Counts for the manifest; bad rows by line, the first ``LISTED`` of them."""
-        return {
-            "rows": self.rows,
-            "bad_rows": len(self.bad),
-            "bad_rows_by_reason": dict(sorted(Counter(row["reason"] for row in self.bad).items())),
-            "bad_rows_listed": self.bad[:LISTED],
-            "repeated_rows": self.repeated,
-            "repeated_with_another_label": self.contradictory,
-        }
-
-
-def read_records(task: Task, rows: Iterable[tuple[int, dict[str, Any] | BadRow]]) -> Reading:
-    """Parse ``rows`` (line number, row); a text that was seen before is dropped, so that splits cannot share it."""
-    reading = Reading([], 0, [], 0, 0)
-    first_label: dict[str, str | None] = {}
-    for line, row in rows:
-        reading.rows += 1
-        try:
-            if isinstance(row, BadRow):
-                raise row
-            example = task.parse(row)
-        except BadRow as reason:
-            reading.bad.append({"line": line, "reason": str(reason)})
-            continue
-        key = normalise(example.text)
-        if key in first_label:
-            reading.repeated += 1
-            reading.contradictory += first_label[key] != example.label
-            continue
-        first_label[key] = example.label
-        reading.records.append(
-            {
-                "id": f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}",
-                "split": None,
-                "text": example.text,
-                "prompt": task.prompt(example.text),
-                "target": example.target,
-                "label": example.label,
-                "meta": {"line": line},
-            }
-        )
-    return reading
-
-
-def check_bad_share(reading: Reading, max_share: float, name: str) -> None:
-    """Refuse data of which more than ``max_share`` is unusable.
-
-    Raises:
-        UserError: with the counts and the first bad lines.
-    """
-    if reading.rows == 0:
-        raise UserError(f"{name} holds no rows")
-    if len(reading.bad) / reading.rows > max_share:
-        first = "; ".join(f"line {row['line']}: {row['reason']}" for row in reading.bad[:3])
-        raise UserError(
-            f"{name}: {len(reading.bad)} of {reading.rows} rows are unusable, more than `max_bad_share` "
-            f"{max_share:g} allows ({first})"
-        )
-
-
-def assign_splits(records: list[Record], labels: tuple[str, ...], config: SplitsConfig) -> None:
+def divide_by_class(records: list[Record], labels: tuple[str, ...], config: SplitsConfig) -> None:
     """Give every record its split: test and validation equal per class, the rest to teacher and train.
 
     Raises:
@@ -136,37 +55,42 @@ def _per_class(config: SplitsConfig, key: str, n_rows: int, n_labels: int) -> in
     return size
 
 
-def count_splits(records: list[Record]) -> dict[str, dict[str, int]]:
-    """Rows of each split by label."""
-    return {
-        split: dict(sorted(Counter(record["label"] for record in records if record["split"] == split).items()))
-        for split in SPLITS
-    }
-
-
-def make_records(
-    name: str, config: SplitsConfig, max_bad_share: float, raw: Path, records: Path, manifest: Path
-) -> None:
-    """Read the directory ``raw`` and write ``records`` and ``manifest``.
+def divide_training_file(records: list[Record], config: SplitsConfig) -> None:
+    """Give the records of a training file their split: ``val_rows`` for validation, the rest to teacher and train.
 
     Raises:
-        UserError: too many rows are unusable, or a class has too few rows.
+        UserError: a split would have no rows.
     """
-    task, data = TASKS[name], Path(raw) / RAW_DATA
-    facts = files.read_json(Path(raw) / RAW_MANIFEST)
-    reading = read_records(task, read_rows(data))
-    check_bad_share(reading, max_bad_share, facts.get("origin", str(data)))
-    assign_splits(reading.records, task.labels, config)
-    write_jsonl(records, reading.records)
-    files.write_json(
-        manifest,
-        {
-            "task": name,
-            "raw": facts,
-            **reading.manifest(),
-            "splits": count_splits(reading.records),
-            "records_sha256": files.sha256(records),
-        },
-    )
-    n_records, n_bad = len(reading.records), len(reading.bad)
-    print(f"{n_records} records of {reading.rows} rows; {n_bad} unusable, {reading.repeated} repeated")
+    n_validation = config.val_rows or 0
+    rest = len(records) - n_validation
+    if rest < 1:
+        raise UserError(
+            f"the training file has {len(records)} usable rows: too few for {n_validation} validation rows and some to "
+            "train on; lower `val_rows`"
+        )
+    n_teacher = round(config.teacher_share * rest)
+    if n_teacher == rest or (config.teacher_share > 0 and n_teacher == 0):
+        raise UserError(
+            f"of {rest} training rows {n_teacher} are left to train the teacher and {rest - n_teacher} to train "
+            f"students; change `teacher_share` {config.teacher_share:g}, or give more rows"
+        )
+    order = list(records)
+    rng = Random(f"splits {config.seed}")
+    if config.val_draw == "random":
+        rng.shuffle(order)
+    for record in order[:n_validation]:
+        record["split"] = "validation"
+    others = order[n_validation:]
+    rng.shuffle(others)
+    for number, record in enumerate(others):
+        record["split"] = "teacher" if number < n_teacher else "train"
+
+
+def count_splits(records: list[Record]) -> dict[str, Any]:
+    """Rows of each split: by label or by test set where there are some."""
+    counts: dict[str, Any] = {}
+    for split in SPLITS:
+        members = of_split(records, split)
+        groups = [record.get("label") or record.get("test_set") for record in members]
+        counts[split] = len(members) if None in groups else dict(sorted(Counter(groups).items()))
+    return counts

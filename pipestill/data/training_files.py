@@ -1,4 +1,4 @@
-"""The training files of a study, balanced over classes, in the three published schemas (plus ``id``)."""
+"""The training files of a study, balanced over classes where there are some, in the published schemas (plus ``id``)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,15 +39,22 @@ def balance(records: list[Record], labels: tuple[str, ...], per_class: int | Non
 
 
 def select(
-    records: list[Record], training_file: str, labels: tuple[str, ...], per_class: int | None, seed: int
+    records: list[Record], training_file: str, labels: tuple[str, ...], rows: int | None, seed: int
 ) -> list[Record]:
-    """The balanced records that ``training_file`` is made of.
+    """The records that ``training_file`` is made of: balanced over ``labels``, or without them as they come.
 
     The teacher learns from the training split where there is no teacher split, which is so with ``teacher_share`` 0
-    alone: :func:`pipestill.data.splits.assign_splits` refuses to leave it empty otherwise.
+    alone: :mod:`pipestill.data.splits` refuses to leave it empty otherwise.
+
+    Args:
+        rows: how many at most, of each label where there are labels; fewer are a subset of more.
     """
     own = of_split(records, "teacher") if training_file == "teacher" else []
-    return balance(own or of_split(records, "train"), labels, per_class, seed)
+    chosen = own or of_split(records, "train")
+    if labels:
+        return balance(chosen, labels, rows, seed)
+    Random(f"order {seed}").shuffle(chosen)
+    return chosen[:rows]
 
 
 def sft_row(record: Record) -> Record:
@@ -106,7 +113,7 @@ def make_training_files(
     training_file: str,
     records: Path,
     outputs: Path | None,
-    per_class: int | None,
+    rows: int | None,
     seed: int,
     train: Path,
     validation: Path,
@@ -114,7 +121,7 @@ def make_training_files(
     """Write the rows that a method trains on, and validation rows with gold outputs in the same schema."""
     task, all_records = TASKS[name], read_jsonl(records)
     by_id = {row["id"]: row for row in read_jsonl(outputs)} if outputs else None
-    chosen = select(all_records, training_file, task.labels, per_class, seed)
+    chosen = select(all_records, training_file, task.labels, rows, seed)
     held_out = of_split(all_records, "validation")
     write_jsonl(train, training_rows(chosen, training_file, task.labels, by_id, seed))
     write_jsonl(validation, training_rows(held_out, training_file, task.labels, None, seed))

@@ -9,14 +9,14 @@ import pytest
 from pipestill.config import SourceConfig, SplitsConfig
 from pipestill.data import training_files
 from pipestill.data.crop import crop_records, crop_text
+from pipestill.data.make_records import make_records
 from pipestill.data.null_prompts import null_prompts
 from pipestill.data.raw import read_rows
 from pipestill.data.source import provide_raw
-from pipestill.data.splits import make_records
 from pipestill.data.training_files import make_training_files
 from pipestill.errors import UserError
 from pipestill.files import read_json
-from pipestill.records import SPLITS, normalise, of_split, read_jsonl
+from pipestill.records import SPLITS, normalise, of_split, read_jsonl, write_jsonl
 from pipestill.tasks import TASKS, BadRow
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +45,11 @@ def write_raw(directory, text):
 def prepare(raw, tmp_path, config=SPLIT_SIZES, max_bad_share=0.05):
     make_records("creditmix", config, max_bad_share, raw, tmp_path / "records.jsonl", tmp_path / "manifest.json")
     return read_jsonl(tmp_path / "records.jsonl"), read_json(tmp_path / "manifest.json")
+
+
+def prompted(records):
+    """Records as they leave the crop stage, none of them cropped."""
+    return crop_records(records, CREDITMIX, 10_000)[0]
 
 
 def test_lists_and_lines_are_read_and_broken_rows_are_named_by_line(tmp_path):
@@ -93,9 +98,9 @@ def test_the_manifest_names_the_source_that_was_used(tmp_path):
 @pytest.mark.parametrize(
     ("script", "others"),
     [
-        ("download", ("splits", "raw", "training_files")),
-        ("records", ("download", "training_files")),
-        ("balance", ("splits",)),
+        ("download", ("splits", "reading", "raw", "training_files")),
+        ("records", ("download", "crop", "training_files")),
+        ("balance", ("splits", "reading")),
     ],
 )
 def test_a_job_does_not_import_the_code_of_others(script, others):
@@ -161,7 +166,7 @@ def test_bad_and_repeated_rows_are_counted_and_listed(tmp_path):
         {"line": 13, "reason": "no label"},
     ]
     assert manifest["bad_rows_by_reason"] == {"empty text": 1, "no label": 2, "unknown label 'Excellent'": 1}
-    assert (manifest["repeated_rows"], manifest["repeated_with_another_label"]) == (2, 1)
+    assert (manifest["repeated_rows"], manifest["repeated_with_another_target"]) == (2, 1)
     with pytest.raises(UserError, match=r"4 of 122 rows are unusable.*line 5: unknown label"):
         prepare(tmp_path / "raw", tmp_path, max_bad_share=0.01)
 
@@ -250,12 +255,13 @@ def test_a_teacher_without_rows_of_its_own_learns_from_the_training_split(raw, t
 
 def files_of(tmp_path, training_file, outputs=None):
     train, validation = tmp_path / f"{training_file}.jsonl", tmp_path / "validation.jsonl"
-    make_training_files("creditmix", training_file, tmp_path / "records.jsonl", outputs, 9, 42, train, validation)
+    write_jsonl(tmp_path / "cropped.jsonl", prompted(read_jsonl(tmp_path / "records.jsonl")))
+    make_training_files("creditmix", training_file, tmp_path / "cropped.jsonl", outputs, 9, 42, train, validation)
     return read_jsonl(train), read_jsonl(validation)
 
 
 def test_training_files_have_the_published_schemas_and_the_same_rows(raw, tmp_path):
-    records, _ = prepare(raw, tmp_path)
+    records = prompted(prepare(raw, tmp_path)[0])
     by_id = {r["id"]: r for r in records}
     sft, validation = files_of(tmp_path, "sft")
     kd, _ = files_of(tmp_path, "kd")
@@ -291,7 +297,7 @@ def test_kd_and_confusable_dpo_take_what_the_teacher_says(raw, tmp_path):
 
 
 def test_null_prompts_hold_no_example(raw, tmp_path):
-    records, _ = prepare(raw, tmp_path)
+    records = prompted(prepare(raw, tmp_path)[0])
     groups = null_prompts(CREDITMIX, records, None)
     assert {name: len(prompts) for name, prompts in groups.items()} == {
         "multi_null": 3,

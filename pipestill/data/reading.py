@@ -1,0 +1,104 @@
+"""Raw rows to records without a split: unusable and repeated rows are set aside."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pipestill.errors import UserError
+from pipestill.records import Record, normalise
+from pipestill.tasks import BadRow, Example, Task
+
+LISTED = 100  # bad rows that the manifest lists one by one
+
+
+@dataclass
+class Reading:
+    """What was read of one file: usable records without a split, and what was set aside."""
+
+    records: list[Record]
+    rows: int
+    bad: list[dict[str, Any]]
+    repeated: int
+    contradictory: int
+
+    def manifest(self) -> dict[str, Any]:
+        """Counts for the manifest; bad rows by line, the first ``LISTED`` of them."""
+        return {
+            "rows": self.rows,
+            "bad_rows": len(self.bad),
+            "bad_rows_by_reason": dict(sorted(Counter(row["reason"] for row in self.bad).items())),
+            "bad_rows_listed": self.bad[:LISTED],
+            "repeated_rows": self.repeated,
+            "repeated_with_another_target": self.contradictory,
+        }
+
+
+def read_records(
+    task: Task, rows: Iterable[tuple[int, dict[str, Any] | BadRow]], test_set: str | None = None
+) -> Reading:
+    """Parse ``rows`` (line number, row); a question that was seen before is dropped, so that splits cannot share it.
+
+    Args:
+        test_set: the test set that the rows are of; the same question may be in several of them.
+    """
+    reading = Reading([], 0, [], 0, 0)
+    first_target: dict[str, str] = {}
+    for line, row in rows:
+        reading.rows += 1
+        try:
+            if isinstance(row, BadRow):
+                raise row
+            example = task.parse(row)
+        except BadRow as reason:
+            reading.bad.append({"line": line, "reason": str(reason)})
+            continue
+        question = normalise(f"{example.instruction}\n{example.text}")
+        if question in first_target:
+            reading.repeated += 1
+            reading.contradictory += first_target[question] != example.target
+            continue
+        first_target[question] = example.target
+        reading.records.append(_record(task, example, question, line, test_set))
+    return reading
+
+
+def question_of(record: Record) -> str:
+    """What a record asks, as splits are compared by."""
+    return normalise(f"{record.get('instruction', '')}\n{record['text']}")
+
+
+def _record(task: Task, example: Example, question: str, line: int, test_set: str | None) -> Record:
+    key = question if test_set is None else f"{test_set}\n{question}"
+    record: Record = {
+        "id": f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}",
+        "split": None,
+        "text": example.text,
+        "target": example.target,
+    }
+    if task.ranks_labels:
+        record["label"] = example.label
+    else:
+        record |= {
+            "instruction": example.instruction,
+            "references": list(example.references),
+            "test_set": test_set,
+        }
+    return {**record, "meta": {"line": line}}
+
+
+def check_bad_share(reading: Reading, max_share: float, name: str) -> None:
+    """Refuse data of which more than ``max_share`` is unusable.
+
+    Raises:
+        UserError: with the counts and the first bad lines.
+    """
+    if reading.rows == 0:
+        raise UserError(f"{name} holds no rows")
+    if len(reading.bad) / reading.rows > max_share:
+        first = "; ".join(f"line {row['line']}: {row['reason']}" for row in reading.bad[:3])
+        raise UserError(
+            f"{name}: {len(reading.bad)} of {reading.rows} rows are unusable, more than `max_bad_share` "
+            f"{max_share:g} allows ({first})"
+        )
