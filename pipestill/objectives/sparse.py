@@ -6,44 +6,28 @@ mass over the other tokens in proportion to a prior: an approximation of the den
 of the dense forward divergence without a bias. Formulas: ``docs/distributions.md``.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pipestill.divergence_kinds import complete_options
 from pipestill.errors import UserError
-from pipestill.objectives.divergences import (
-    accumulation_type,
-    blocks,
-    check_temperature,
-    logit_gradient,
-    value_and_gradient,
-)
-
-ACCELERATOR_ROWS = 128  # of a block, where no cache is to be spared
+from pipestill.objectives.divergences import accumulation_type, blocks, check_temperature, value_and_gradient
+from pipestill.objectives.targets import DenseTarget, Target
 
 
-class SparseTarget:
-    """The ``k`` likeliest tokens of each distribution, and the mass of the others.
+class BucketTarget:
+    """The k likeliest tokens of each distribution, and one outcome for all others.
 
     Args:
         ids: [tokens, k] of int64; a token stands once in a row.
         log_probs: [tokens, k], at the temperature that the student is compared at.
         tail: [tokens], log of the mass of all other tokens.
-        unigram: [vocab], log-probabilities that the tail is spread in proportion to; none: one bucket.
     """
 
-    def __init__(self, ids: Tensor, log_probs: Tensor, tail: Tensor, unigram: Tensor | None = None):
-        self.ids, self.log_probs, self.tail, self.unigram = ids, log_probs, tail, unigram
-        if unigram is not None:
-            self.unigram = unigram.to(log_probs.dtype)
-            # What the prior leaves to the tail is a difference, hence double precision.
-            stored = unigram.double().exp()[ids].sum(1)
-            left = (unigram.double().exp().sum() - stored).clamp_min(torch.finfo(torch.float32).tiny)
-            self.shift = (tail.double() - left.log()).to(log_probs.dtype)
+    def __init__(self, ids: Tensor, log_probs: Tensor, tail: Tensor):
+        self.ids, self.log_probs, self.tail = ids, log_probs, tail
 
     def __len__(self) -> int:
         """Tokens."""
@@ -59,26 +43,16 @@ class SparseTarget:
         t_squared: bool = False,
         **options: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Divergence [rows] in nats and its gradient by the student's logits, which takes their place.
-
-        Args:
-            kind: a key of :data:`~pipestill.divergence_kinds.KINDS`.
-            logits: [rows, vocab] of the student, float32 or wider; overwritten.
-            rows: which tokens they are.
-            temperature: divides the student's logits.
-            t_squared: multiply by the temperature's square.
-            options: of the kind; others keep their defaults.
-        """
+        """See :class:`~pipestill.objectives.targets.Target`; the gradient is written over ``logits``."""
         check_temperature(temperature)
-        options = complete_options(kind, options)
-        work = self._bucket if self.unigram is None else self._spread
         values = logits.new_empty(len(logits))
-        for block, stored in _blocks(logits, rows):
-            values[block] = work(kind, logits[block], stored, temperature, t_squared, options)
+        for block in blocks(logits):
+            stored = slice(rows.start + block.start, rows.start + block.stop)
+            values[block] = self._replace(kind, logits[block], stored, temperature, t_squared, options)
         return values, logits
 
-    def _bucket(self, kind, z, rows, temperature, t_squared, options) -> Tensor:
-        """k + 1 outcomes. All tokens of the bucket get the same multiple of their probability as gradient."""
+    def _replace(self, kind, z, rows, temperature, t_squared, options) -> Tensor:
+        """All tokens of the bucket get the same multiple of their probability as gradient."""
         ids = self.ids[rows]
         if temperature != 1:
             z.div_(temperature)
@@ -91,22 +65,44 @@ class SparseTarget:
         log_q = torch.cat([own, tail.log()], 1) - log_total
         log_p = torch.cat([self.log_probs[rows], self.tail[rows, None]], 1).to(log_q)
         value, gradient = value_and_gradient(kind, log_p, log_q, **options)
-        total = gradient.sum(1, keepdim=True)
-        by_bin = gradient - log_q.exp() * total
         by_value, by_gradient = _scales(temperature, t_squared)
-        by_bin = by_bin * by_gradient
+        by_bin = by_gradient * (gradient - log_q.exp() * gradient.sum(1, keepdim=True))
         z.mul_(torch.where(tail > 0, by_bin[:, -1:] / tail, 0.0))
         z.scatter_(1, ids, by_bin[:, :-1])
         return value * by_value
 
-    def _spread(self, kind, z, rows, temperature, t_squared, options) -> Tensor:
-        """The dense objective from what the prior makes of the tail."""
-        log_p = self.unigram + self.shift[rows, None]
-        log_p.scatter_(1, self.ids[rows], self.log_probs[rows])
-        # log p is normalised already: as logits at this temperature it comes back as it is.
-        value, gradient = logit_gradient(kind, z, log_p.to(z) * temperature, temperature, t_squared, **options)
-        z.copy_(gradient)
-        return value
+
+class UnigramTarget(DenseTarget):
+    """The k likeliest tokens of each distribution; the mass of the others is spread in proportion to a prior.
+
+    Args:
+        ids: [tokens, k] of int64; a token stands once in a row.
+        log_probs: [tokens, k], at ``temperature``.
+        tail: [tokens], log of the mass of all other tokens.
+        prior: [vocab], log-probabilities.
+        temperature: that the student is compared at.
+    """
+
+    def __init__(self, ids: Tensor, log_probs: Tensor, tail: Tensor, prior: Tensor, temperature: float = 1.0):
+        self.ids, self.log_probs, self.temperature = ids, log_probs, temperature
+        self.prior = prior.to(log_probs.dtype)
+        # What the prior leaves to the tail is a difference, hence double precision.
+        left = prior.double().exp().sum() - prior.double().exp()[ids].sum(1)
+        self.shift = (tail.double() - left.clamp_min(torch.finfo(torch.float32).tiny).log()).to(log_probs.dtype)
+
+    def __len__(self) -> int:
+        """Tokens."""
+        return len(self.ids)
+
+    def logits(self, rows: slice, vocab_size: int, out: Tensor | None = None) -> Tensor:
+        """Log-probabilities, times the temperature that they will be divided by."""
+        if len(self.prior) != vocab_size:
+            raise UserError(
+                f"The distributions are over {len(self.prior)} tokens, but the student has {vocab_size}: capture them "
+                "again with the student's tokenizer."
+            )
+        log_probs = self.prior + self.shift[rows, None]
+        return log_probs.scatter_(1, self.ids[rows], self.log_probs[rows]).mul_(self.temperature)
 
 
 class SampledTarget:
@@ -136,7 +132,7 @@ class SampledTarget:
         t_squared: bool = False,
         **options: Any,
     ) -> tuple[Tensor, Tensor]:
-        """As in :meth:`SparseTarget.loss_and_gradient`; the value of single tokens may be below 0.
+        """See :class:`~pipestill.objectives.targets.Target`; the value of single tokens may be below 0.
 
         Raises:
             UserError: another divergence than ``fkl``.
@@ -148,11 +144,12 @@ class SampledTarget:
             )
         check_temperature(temperature)
         values = logits.new_empty(len(logits))
-        for block, stored in _blocks(logits, rows):
-            values[block] = self._forward(logits[block], stored, temperature, t_squared)
+        for block in blocks(logits):
+            stored = slice(rows.start + block.start, rows.start + block.stop)
+            values[block] = self._replace(logits[block], stored, temperature, t_squared)
         return values, logits
 
-    def _forward(self, z, rows, temperature, t_squared) -> Tensor:
+    def _replace(self, z, rows, temperature, t_squared) -> Tensor:
         bounds = self.offsets[rows.start : rows.stop + 1]
         entries = slice(int(bounds[0]), int(bounds[-1]))
         token = torch.repeat_interleave(torch.arange(len(z)), bounds.diff()).to(z.device)
@@ -174,7 +171,7 @@ class SampledTarget:
 def sparse_divergence(
     kind: str,
     student_logits: Tensor,
-    target: SparseTarget | SampledTarget,
+    target: Target,
     *,
     temperature: float = 1.0,
     t_squared: bool = False,
@@ -221,20 +218,9 @@ class _SparseDivergence(torch.autograd.Function):
     def blocks(student, kind, target, settings):
         """Rows, values, gradient of each block."""
         dtype = accumulation_type(student)
-        for rows, _ in _blocks(student, slice(0, len(student))):
+        for rows in blocks(student):
             logits = student[rows].to(dtype, copy=True)
             yield rows, *target.loss_and_gradient(kind, logits, rows, **settings)
-
-
-def _blocks(logits: Tensor, rows: slice) -> Iterator[tuple[slice, slice]]:
-    """Slices of ``logits`` that are worked on together, and the same tokens where the first is ``rows.start``."""
-    if logits.device.type == "cpu":
-        parts = blocks(*logits.shape)
-    else:
-        ends = range(0, len(logits), ACCELERATOR_ROWS)
-        parts = [slice(start, min(start + ACCELERATOR_ROWS, len(logits))) for start in ends]
-    for part in parts:
-        yield part, slice(rows.start + part.start, rows.start + part.stop)
 
 
 def _scales(temperature: float, t_squared: bool) -> tuple[float, float]:

@@ -7,8 +7,8 @@ import torch
 
 from pipestill.divergence_kinds import KINDS
 from pipestill.errors import UserError
-from pipestill.objectives.divergences import token_divergence
-from pipestill.objectives.sparse import SampledTarget, SparseTarget, sparse_divergence
+from pipestill.objectives.divergences import BLOCK, token_divergence
+from pipestill.objectives.sparse import BucketTarget, SampledTarget, UnigramTarget, sparse_divergence
 
 TOKENS, VOCAB, K = 7, 60, 5
 
@@ -65,7 +65,7 @@ def test_bucket_is_the_divergence_of_k_and_one_outcomes(kind, temperature):
     expected = by_autograd(
         lambda z: plain(kind, bins(log_p, ids), bins((z / temperature).log_softmax(1), ids)), student
     )
-    target = SparseTarget(ids, log_probs, tail)
+    target = BucketTarget(ids, log_probs, tail)
     ours = by_autograd(lambda z: sparse_divergence(kind, z, target, temperature=temperature), student)
     for one, other in zip(ours, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-13)
@@ -78,7 +78,7 @@ def test_every_kind_has_the_gradient_of_its_bins(kind):
     ids, log_probs, tail = top(log_p)
     teacher = torch.cat([log_probs, tail[:, None]], 1)
     expected = by_autograd(lambda z: token_divergence(kind, bins(z.log_softmax(1), ids), teacher), student)
-    ours = by_autograd(lambda z: sparse_divergence(kind, z, SparseTarget(ids, log_probs, tail)), student)
+    ours = by_autograd(lambda z: sparse_divergence(kind, z, BucketTarget(ids, log_probs, tail)), student)
     for one, other in zip(ours, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
@@ -96,7 +96,7 @@ def test_unigram_tail_is_the_dense_divergence_from_the_spread_distribution(kind,
         spread[token, ids[token]] = log_probs[token]
     assert torch.allclose(spread.exp().sum(1), torch.ones(TOKENS, dtype=torch.float64))
     expected = by_autograd(lambda z: plain(kind, spread, (z / temperature).log_softmax(1)), student)
-    target = SparseTarget(ids, log_probs, tail, unigram=prior.log())
+    target = UnigramTarget(ids, log_probs, tail, prior.log(), temperature)
     ours = by_autograd(lambda z: sparse_divergence(kind, z, target, temperature=temperature), student)
     for one, other in zip(ours, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
@@ -106,7 +106,8 @@ def test_unigram_tail_is_the_dense_divergence_from_the_spread_distribution(kind,
 @pytest.mark.parametrize("unigram", [False, True])
 def test_temperature_squared_scales_value_and_gradient(kind, unigram):
     student, log_p = draw()
-    target = SparseTarget(*top(log_p), unigram=torch.full((VOCAB,), -math.log(VOCAB)) if unigram else None)
+    prior = torch.full((VOCAB,), -math.log(VOCAB))
+    target = UnigramTarget(*top(log_p), prior, 2.0) if unigram else BucketTarget(*top(log_p))
     without = by_autograd(lambda z: sparse_divergence(kind, z, target, temperature=2.0), student)
     scaled = by_autograd(lambda z: sparse_divergence(kind, z, target, temperature=2.0, t_squared=True), student)
     for one, other in zip(scaled, without, strict=True):
@@ -115,7 +116,7 @@ def test_temperature_squared_scales_value_and_gradient(kind, unigram):
 
 def test_all_tokens_but_one_stored_is_the_dense_divergence():
     student, log_p = draw()
-    target = SparseTarget(*top(log_p, VOCAB - 1))
+    target = BucketTarget(*top(log_p, VOCAB - 1))
     ours = by_autograd(lambda z: sparse_divergence("todi", z, target), student)
     dense = by_autograd(lambda z: plain("todi", log_p, z.log_softmax(1)), student)
     for one, other in zip(ours, dense, strict=True):
@@ -129,8 +130,8 @@ def test_a_tail_of_a_millionth_keeps_its_digits_in_float32():
     student.scatter_add_(1, ids, torch.full_like(log_probs, 16.0))
     tail = torch.full((TOKENS,), -9.0, dtype=torch.float64)
     log_probs = log_probs - log_probs.logsumexp(1, keepdim=True) + math.log1p(-math.exp(-9))
-    exact = by_autograd(lambda z: sparse_divergence("fkl", z, SparseTarget(ids, log_probs, tail)), student)
-    single = SparseTarget(ids, log_probs.float(), tail.float())
+    exact = by_autograd(lambda z: sparse_divergence("fkl", z, BucketTarget(ids, log_probs, tail)), student)
+    single = BucketTarget(ids, log_probs.float(), tail.float())
     ours = by_autograd(lambda z: sparse_divergence("fkl", z, single), student.float())
     left = torch.ones_like(student, dtype=torch.bool).scatter(1, ids, False)
     assert (ours[1] / exact[1] - 1)[left].abs().max() < 1e-5
@@ -141,13 +142,13 @@ def test_a_student_without_any_tail_has_a_finite_gradient(kind):
     student, log_p = draw(torch.float32)
     ids, log_probs, tail = top(log_p)
     student.scatter_add_(1, ids, torch.full_like(log_probs, 300.0))
-    values, gradient = SparseTarget(ids, log_probs, tail).loss_and_gradient(kind, student, slice(0, TOKENS))
+    values, gradient = BucketTarget(ids, log_probs, tail).loss_and_gradient(kind, student, slice(0, TOKENS))
     assert gradient.isfinite().all() and not values.isnan().any()
 
 
 def test_rows_of_a_chunk_are_those_that_were_asked_for():
     student, log_p = draw()
-    target = SparseTarget(*top(log_p))
+    target = BucketTarget(*top(log_p))
     whole, gradient = target.loss_and_gradient("rkl", student.clone(), slice(0, TOKENS))
     part, part_gradient = target.loss_and_gradient("rkl", student[3:5].clone(), slice(3, 5))
     torch.testing.assert_close(part, whole[3:5])
@@ -157,9 +158,9 @@ def test_rows_of_a_chunk_are_those_that_were_asked_for():
 
 def test_blocks_of_single_rows_and_16_bit_logits_change_nothing(monkeypatch):
     student, log_p = draw(torch.bfloat16)
-    before, target = student.clone(), SparseTarget(*top(log_p.float()))
+    before, target = student.clone(), BucketTarget(*top(log_p.float()))
     whole = by_autograd(lambda z: sparse_divergence("jsd", z, target), student)
-    monkeypatch.setattr("pipestill.objectives.divergences.CACHED_ELEMENTS", 1)
+    monkeypatch.setitem(BLOCK, "cpu", 1)
     single = by_autograd(lambda z: sparse_divergence("jsd", z, target), student)
     assert torch.equal(student, before)
     assert whole[0].dtype == torch.float32 and whole[1].dtype == torch.bfloat16
@@ -201,14 +202,21 @@ def test_draws_are_for_the_forward_divergence_alone():
 def test_a_number_of_tokens_that_differs_is_refused():
     student, log_p = draw()
     with pytest.raises(UserError, match="logits of 6 tokens, but distributions of 7"):
-        sparse_divergence("fkl", student[1:], SparseTarget(*top(log_p)))
+        sparse_divergence("fkl", student[1:], BucketTarget(*top(log_p)))
 
 
 def test_deterministic_algorithms_are_all_there():
     student, log_p = draw()
     torch.use_deterministic_algorithms(True)
     try:
-        for target in (SparseTarget(*top(log_p)), sampled(torch.zeros(TOKENS, 2, dtype=torch.int64))):
+        for target in (BucketTarget(*top(log_p)), sampled(torch.zeros(TOKENS, 2, dtype=torch.int64))):
             by_autograd(lambda z, target=target: sparse_divergence("fkl", z, target), student)
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def test_a_prior_over_another_vocabulary_is_refused():
+    student, log_p = draw()
+    target = UnigramTarget(*top(log_p), torch.zeros(VOCAB + 1, dtype=torch.float64))
+    with pytest.raises(UserError, match="distributions are over 61 tokens, but the student has 60: capture them again"):
+        sparse_divergence("rkl", student, target)
