@@ -15,26 +15,22 @@ def main() -> None:
     parser.add_argument("--validation", type=Path, required=True, help="validation rows, in the same schema")
     parser.add_argument("--base", type=Path, required=True, help="directory of the base model")
     parser.add_argument("--init", type=Path, help="model directory of the SFT student to start from")
+    parser.add_argument("--teacher-base", type=Path, help="base model of a teacher that runs beside the student")
+    parser.add_argument("--teacher", type=Path, help="its fine-tuned model")
+    parser.add_argument("--distributions", type=Path, help="manifest of a teacher's stored distributions")
     parser.add_argument("--seed", type=int, required=True, help="seed of everything random")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps the state of a killed job")
     parser.add_argument("--output", type=Path, required=True, help="model directory to make")
     parser.add_argument("--cost", type=Path, required=True, help="JSON file for what the training cost")
     args = parser.parse_args()
+    from pipestill.training.inputs import Inputs
     from pipestill.training.run import train
 
-    train(
-        args.settings,
-        args.data,
-        args.validation,
-        args.base,
-        args.init,
-        args.seed,
-        args.threads,
-        args.state,
-        args.output,
-        args.cost,
+    inputs = Inputs(
+        args.data, args.validation, args.base, args.init, args.teacher_base, args.teacher, args.distributions
     )
+    train(args.settings, inputs, args.seed, args.threads, args.state, args.output, args.cost)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ def predicting(labels: torch.Tensor) -> torch.Tensor:
     return mask
 
 
+def predicted(labels: torch.Tensor) -> torch.Tensor:
+    """The labels [supervised] that these positions predict, row by row."""
+    return labels[:, 1:][predicting(labels)[:, :-1]]
+
+
 def hidden_states(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Last hidden states [supervised, hidden] where the next token has a label, row by row.
 

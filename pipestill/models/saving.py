@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipestill.files import fresh_directory, read_json, write_json, write_sha256sums
+from pipestill.files import fresh_directory, read_json, write_json, write_sha256sums, write_text
 from pipestill.models.lineage import ADAPTER, LINEAGE, is_adapter
 from pipestill.records import write_jsonl
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+WRITERS = {".json": write_json, ".jsonl": write_jsonl, ".log": write_text}
 
 
 def save_model(
@@ -27,7 +29,7 @@ def save_model(
         tokenizer: written beside it.
         directory: the final place.
         lineage: from :func:`pipestill.models.lineage.make_lineage`.
-        extras: further files by name: values for ``.json``, lists of rows for ``.jsonl``.
+        extras: further files by name: values for ``.json``, lists of rows for ``.jsonl``, texts for ``.log``.
     """
     with fresh_directory(directory) as temporary:
         if hasattr(model, "peft_config"):
@@ -39,7 +41,7 @@ def save_model(
         _tidy(temporary)
         write_json(temporary / LINEAGE, lineage)
         for name, value in (extras or {}).items():
-            (write_jsonl if name.endswith(".jsonl") else write_json)(temporary / name, value)
+            WRITERS[Path(name).suffix](temporary / name, value)
         write_sha256sums(temporary)
 
 

@@ -9,7 +9,10 @@ from transformers import TrainerCallback
 
 from pipestill.cost import CostMeter
 from pipestill.progress import Progress
+from pipestill.training.candidates import Candidates
+from pipestill.training.history import describe
 from pipestill.training.sampler import LengthGroupedBatches
+from pipestill.training.weights import trainable
 
 COST_INTERVAL = 10.0  # seconds between notes of the cost so far, for the attempt that a kill ends
 
@@ -43,6 +46,17 @@ class Schedule(TrainerCallback):
         """Ask for what is due."""
         control.should_evaluate = state.global_step in self.evaluate_at
         control.should_save = state.global_step in self.save_at
+
+
+class KeepCandidates(TrainerCallback):
+    """Offers the weights of every evaluation as the result."""
+
+    def __init__(self, candidates: Candidates):
+        self.candidates = candidates
+
+    def on_evaluate(self, args, state, control, metrics=None, model=None, **kwargs):
+        """Keep them if their validation loss is low enough."""
+        self.candidates.offer(state.global_step, metrics["eval_loss"], trainable(model))
 
 
 class Termination(TrainerCallback):
@@ -82,11 +96,11 @@ class Report(TrainerCallback):
         self.noted = time.monotonic()
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        """Show the newest losses."""
+        """Show what was measured last."""
         if "eval_loss" in logs:
-            self.evaluation = f", validation {logs['eval_loss']:.4f}"
+            self.evaluation = f"; {describe(logs)}"
         else:
-            self.progress.update(1, f"loss {logs['loss']:.4f}{self.evaluation}")
+            self.progress.update(1, f"{describe(logs)}{self.evaluation}")
 
     def on_step_end(self, args, state, control, **kwargs):
         """Note the cost."""

@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import cross_entropy
 
-from pipestill.models.heads import predicting
+from pipestill.models.heads import predicted, predicting
 from pipestill.models.rows import IGNORED, Row
 from pipestill.training.resumable import Batch, ResumableTrainer
 
@@ -17,12 +17,13 @@ def answer_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         model: causal language model whose ``logits_to_keep`` takes a mask.
         batch: ``input_ids``, ``attention_mask``, ``labels``, each [batch, seq]; the first position has no label.
     """
-    labels = batch["labels"]
-    keep = predicting(labels)
     logits = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=keep, use_cache=False
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        logits_to_keep=predicting(batch["labels"]),
+        use_cache=False,
     ).logits
-    return cross_entropy(logits.float(), labels[:, 1:][keep[:, :-1]], reduction="sum")
+    return cross_entropy(logits.float(), predicted(batch["labels"]), reduction="sum")
 
 
 class CrossEntropyTrainer(ResumableTrainer):

@@ -1,6 +1,7 @@
 """What both trainers add to transformers' Trainer: exact means, our batches, checkpoints that resume bit for bit."""
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from pipestill.errors import UserError
 from pipestill.models.rows import Row
 from pipestill.training.sampler import LengthGroupedBatches, batches_by_length
 from pipestill.training.state import TrainingState
+from pipestill.training.weights import WEIGHTS, put_weights, trainable
 
-WEIGHTS = "weights.safetensors"
 EVALUATION_FACTOR = 4  # rows of an evaluation batch per row of a training batch: without gradients there is room
-LOGGED = ("loss", "eval_loss", "learning_rate", "grad_norm")
+PARTS = ("loss", "cross_entropy", "divergence")  # of the loss; the last two where a teacher takes part
+LOGGED = (*PARTS, "learning_rate", "grad_norm", *(f"eval_{name}" for name in (*PARTS, "kl", "agreement")))
 
 Batch = dict[str, torch.Tensor]
 
@@ -70,6 +72,10 @@ class ResumableTrainer(Trainer):
         """Batches of our own sampler, unwrapped: accelerate's wrappers do not pass the epoch on after a resume."""
         return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
 
+    def evaluation_sums(self, batch: Batch) -> dict[str, float]:
+        """What is measured on a validation batch, summed over its items: the loss, and what a subclass adds."""
+        return {"loss": float(self.loss_sum(self.model, batch))}
+
     def mean_loss(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Loss of one batch by itself."""
         return self.loss_sum(model, batch) / self.count_items(batch)
@@ -80,15 +86,15 @@ class ResumableTrainer(Trainer):
         return self._prepare_inputs(self.data_collator([self.train_dataset[index] for index in longest]))
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
-        """Mean loss over all items of the validation rows, each counted once."""
+        """Means over all items of the validation rows, each counted once."""
         self.model.eval()
-        total, items = 0.0, 0
+        sums, items = Counter(), 0
         with torch.no_grad():
             for indices in self.evaluation_batches:
                 batch = self.data_collator([self.eval_dataset[index] for index in indices])
                 items += self.count_items(batch)
-                total += float(self.loss_sum(self.model, self._prepare_inputs(batch)))
-        metrics = {"eval_loss": total / items}
+                sums.update(self.evaluation_sums(self._prepare_inputs(batch)))
+        metrics = {f"eval_{name}": total / items for name, total in sums.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -126,17 +132,7 @@ class ResumableTrainer(Trainer):
         self.cost.save()
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None) -> None:
-        saved, current = load_file(Path(resume_from_checkpoint) / WEIGHTS), trainable(self.model)
-        if saved.keys() != current.keys():
-            raise RuntimeError(f"{resume_from_checkpoint} holds other weights than the model trains")
-        with torch.no_grad():
-            for name, tensor in current.items():
-                tensor.copy_(saved[name])
-
-
-def trainable(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The tensors that training changes, by name; tied ones once."""
-    return {name: tensor for name, tensor in model.named_parameters() if tensor.requires_grad}
+        put_weights(self.model, load_file(Path(resume_from_checkpoint) / WEIGHTS))
 
 
 def _rounded(value: float) -> float | None:

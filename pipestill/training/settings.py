@@ -2,15 +2,23 @@
 
 from typing import Literal
 
-from pipestill.config import HardwareConfig, Section, TrainingConfig
+from pipestill.config import GenerationConfig, HardwareConfig, Section, TrainingConfig
 
 
 class TrainingSettings(Section):
     """The settings of one training job."""
 
-    objective: Literal["cross_entropy", "dpo"]
+    objective: Literal["cross_entropy", "dpo", "divergence"]
     """The loss."""
+    divergence: str | None = None
+    """Which divergence, for the objective of that name."""
     training: TrainingConfig
     """How the model is trained."""
     hardware: HardwareConfig
     """The configuration's `hardware`."""
+    teacher_adaptation: Literal["lora", "full"] | None = None
+    """How a teacher that runs beside the student was trained; its hardware plan depends on it."""
+    task: str | None = None
+    """Name of the task, for `select: metric`."""
+    generation: GenerationConfig | None = None
+    """How answers are generated, for `select: metric`."""

@@ -1,7 +1,7 @@
 """The trainer of a job: arguments from the settings and the hardware plan, silence where the library is chatty."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipestill.config import TrainingConfig
 from pipestill.cost import CostMeter
@@ -9,6 +9,9 @@ from pipestill.models.hardware import HardwarePlan
 from pipestill.models.rows import Row, collate
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from pipestill.training.teachers import Teacher
 
 # The Trainer's plain `constant` ignores the warm-up.
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
@@ -56,8 +59,9 @@ def make_trainer(
     validation: list[Row],
     state: TrainingState,
     cost: CostMeter,
+    teacher: "Teacher | None" = None,
 ) -> Any:
-    """The trainer of the objective, with rows from :mod:`pipestill.models.rows`."""
+    """The trainer of the objective, with rows from :mod:`pipestill.models.rows`; a divergence has a teacher."""
     from transformers import PrinterCallback, TrainingArguments
 
     training = settings.training
@@ -78,15 +82,20 @@ def make_trainer(
             eval_dataset=Dataset.from_list(validation),
         )
     else:
-        from pipestill.training.cross_entropy import CrossEntropyTrainer
+        common |= {
+            "args": _one_device(TrainingArguments(**arguments)),
+            "data_collator": partial(collate, pad_token_id=tokenizer.pad_token_id),
+            "train_dataset": rows,
+            "eval_dataset": validation,
+        }
+        if settings.objective == "divergence":
+            from pipestill.training.divergence import DivergenceTrainer
 
-        trainer = CrossEntropyTrainer(
-            **common,
-            args=_one_device(TrainingArguments(**arguments)),
-            data_collator=partial(collate, pad_token_id=tokenizer.pad_token_id),
-            train_dataset=rows,
-            eval_dataset=validation,
-        )
+            trainer = DivergenceTrainer(settings.divergence, training.divergence, teacher, **common)
+        else:
+            from pipestill.training.cross_entropy import CrossEntropyTrainer
+
+            trainer = CrossEntropyTrainer(**common)
     trainer.remove_callback(PrinterCallback)
     return trainer
 

@@ -75,6 +75,10 @@ class Job:
         process.communicate(timeout=300)
         return process.returncode
 
+    def history(self):
+        """Rows of ``history.jsonl``."""
+        return list(map(json.loads, (self.output / "history.jsonl").read_text().splitlines()))
+
     def digests(self):
         """The output, file by file."""
         return (self.output / "SHA256SUMS").read_text()
@@ -132,6 +136,27 @@ def test_an_interrupted_job_gives_the_bytes_of_an_uninterrupted_one(
     assert not list(broken.state.glob("checkpoints"))
 
 
+def test_the_weights_of_the_best_evaluation_survive_a_kill_too(tmp_path, tiny_model_dir, data):
+    """At this learning rate the validation loss rises again, so that the best weights are not the last."""
+    training = dict(learning_rate=0.05, schedule="constant", max_steps=14, evaluations=7)
+    whole, broken, last = (
+        Job(tmp_path / select / name, tiny_model_dir, data, "cross_entropy", "full", select=select, **training)
+        for select, name in (("loss", "whole"), ("loss", "broken"), ("last", "whole"))
+    )
+    whole.finish()
+    losses = {row["step"]: row["eval_loss"] for row in whole.history() if "eval_loss" in row}
+    best = min(losses, key=losses.get)
+    assert best < 14
+    assert json.loads((whole.output / "selection.json").read_text())["step"] == best
+    assert broken.interrupt(best - 1, 0, signal.SIGKILL) == -signal.SIGKILL
+    assert f"the result has the weights of step {best}" in broken.finish()
+    assert broken.digests() == whole.digests()
+    assert not list(broken.state.glob("candidates"))
+    last.finish()
+    assert last.history() == whole.history()
+    assert (last.output / "model.safetensors").read_bytes() != (whole.output / "model.safetensors").read_bytes()
+
+
 def test_dpo_from_an_sft_student_starts_at_log_2(tiny_model_dir, data, uninterrupted):
     """Its adapter is merged first, so that policy and reference are the SFT student."""
     sft = uninterrupted("cross_entropy", "lora")
@@ -139,8 +164,7 @@ def test_dpo_from_an_sft_student_starts_at_log_2(tiny_model_dir, data, uninterru
     dpo = Job(place, tiny_model_dir, data, "dpo", "lora", max_steps=2, init="sft")
     dpo.command += ["--init", sft.output]
     dpo.finish()
-    first = json.loads((dpo.output / "history.jsonl").read_text().splitlines()[0])
-    assert first["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert dpo.history()[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
     lineage = json.loads((dpo.output / "lineage.json").read_text())
     assert [entry["path"] for entry in lineage["merged"]] == ["../../study_sft/model"]
 

@@ -1,0 +1,241 @@
+"""Trainers that learn from a teacher against plain loops: full logits, one row at a time, plain formulas, float64."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny_models import make_model, make_tokenizer
+
+from pipestill.config import DivergenceConfig, HardwareConfig, LoraConfig, TrainingConfig
+from pipestill.errors import UserError
+from pipestill.models.adapters import add_adapter
+from pipestill.models.hardware import HardwarePlan
+from pipestill.models.rows import IGNORED, read_answers
+from pipestill.training.callbacks import Schedule
+from pipestill.training.settings import TrainingSettings
+from pipestill.training.state import TrainingState
+from pipestill.training.teachers import OnlineTeacher
+from pipestill.training.trainers import make_trainer
+
+SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
+ANSWERS = ["Good", "Standard deviation of the debt", "Bad", "Good", "Bad Bad Bad", "Standard", "Good", "Bad 12 34 56"]
+TEMPERATURE, KD_RATE, PADDING = 2.0, 0.3, 24
+TOKENIZER = make_tokenizer()
+VOCABULARY = len(TOKENIZER)
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Prompts and answers of unequal lengths."""
+    path = tmp_path / "rows.jsonl"
+    lines = [
+        {"input": f"Age: {20 + i}.0, Outstanding Debt: {'9' * i}", "output": answer} for i, answer in enumerate(ANSWERS)
+    ]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return read_answers(path, TOKENIZER, 128)
+
+
+def make_student(**config):
+    return make_model(VOCABULARY, seed=3, **config)
+
+
+def make_teacher(dropout=0.0):
+    """Another size than the student's, a head padded with rows that are likely, and dropout that must be off."""
+    model = make_model(VOCABULARY + PADDING, seed=4, hidden_size=96, attention_dropout=dropout)
+    with torch.no_grad():
+        model.get_output_embeddings().weight[VOCABULARY:] *= 5
+    return model.train()
+
+
+def trainer_for(tmp_path, model, teacher, rows, kind="fkl", plan=SGD, held_out=None, divergence=(), **training):
+    settings = DivergenceConfig(**{"kd_rate": KD_RATE, "temperature": TEMPERATURE, "chunk": 5} | dict(divergence))
+    defaults = dict(learning_rate=0.05, schedule="constant", warmup=0, max_grad_norm=1e9, adaptation="full")
+    training = TrainingConfig(**(defaults | training), divergence=settings)
+    job = TrainingSettings(objective="divergence", divergence=kind, training=training, hardware=HardwareConfig())
+    state = TrainingState(tmp_path / f"state{len(list(tmp_path.iterdir()))}", {})
+    cost = SimpleNamespace(tokens=0, save=lambda: None)
+    trainer = make_trainer(job, plan, 5, model, TOKENIZER, rows, held_out or rows, state, cost, teacher)
+    trainer.add_callback(Schedule(training.evaluations, training.checkpoints, trainer.batches))
+    return trainer
+
+
+def flat(model):
+    return torch.cat([tensor.detach().flatten() for tensor in model.parameters()])
+
+
+def logits_of(model, row):
+    """Logits [answer, vocab] that predict a row's answer, from all logits of the row by itself, in float64."""
+    start = sum(label == IGNORED for label in row["labels"])
+    whole = model(input_ids=torch.tensor([row["input_ids"]])).logits[0, :, :VOCABULARY].double()
+    return whole[start - 1 : -1], torch.tensor(row["input_ids"][start:])
+
+
+def forward_divergence(student, teacher):
+    p, log_q = (teacher / TEMPERATURE).softmax(-1), (student / TEMPERATURE).log_softmax(-1)
+    return (p * ((teacher / TEMPERATURE).log_softmax(-1) - log_q)).sum()
+
+
+def reverse_divergence(student, teacher):
+    return forward_divergence(teacher, student)
+
+
+def jeffreys(student, teacher):
+    return forward_divergence(student, teacher) + reverse_divergence(student, teacher)
+
+
+FORMULAS = {"fkl": forward_divergence, "rkl": reverse_divergence, "jeffreys": jeffreys}
+
+
+def expected_parts(model, teacher, rows, kind):
+    """Cross-entropy, divergence, forward divergence and agreement, means over all tokens of the answers."""
+    sums, tokens = torch.zeros(4, dtype=torch.float64), 0
+    for row in rows:
+        student, answer = logits_of(model, row)
+        with torch.no_grad():
+            reference, _ = logits_of(teacher, row)
+        each = [
+            torch.nn.functional.cross_entropy(student, answer, reduction="sum"),
+            FORMULAS[kind](student, reference),
+            forward_divergence(student, reference),
+            (student.argmax(-1) == reference.argmax(-1)).sum(),
+        ]
+        sums, tokens = sums + torch.stack([value.double() for value in each]), tokens + len(answer)
+    return sums / tokens
+
+
+@pytest.mark.parametrize("kind", FORMULAS)
+@pytest.mark.parametrize(("batch_size", "accumulation", "used"), [(2, 1, 8), (2, 3, 7), (1, 2, 3)])
+def test_training_equals_a_plain_loop(tmp_path, rows, kind, batch_size, accumulation, used):
+    """Partial batches and accumulations count by their tokens; prompts, padding and padded heads do not count."""
+    rows = rows[:used]
+    model, expected, teacher = make_student(), make_student(), make_teacher()
+    before = flat(teacher)
+    trainer = trainer_for(
+        tmp_path, model, OnlineTeacher(teacher, VOCABULARY), rows, kind,
+        epochs=2, batch_size=batch_size, accumulation_steps=accumulation, evaluations=2,
+    )  # fmt: skip
+    trainer.train()
+    losses, evaluations = [], []
+    optimizer = torch.optim.SGD(expected.parameters(), lr=0.05)
+    for epoch in range(2):
+        trainer.batches.epoch = epoch
+        batches = list(trainer.batches)
+        for start in range(0, len(batches), accumulation):
+            step = [rows[index] for batch in batches[start : start + accumulation] for index in batch]
+            cross_entropy, divergence, _, _ = expected_parts(expected, teacher, step, kind)
+            loss = (1 - KD_RATE) * cross_entropy + KD_RATE * divergence
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append([loss.item(), cross_entropy.item(), divergence.item()])
+        with torch.no_grad():
+            parts = expected_parts(expected, teacher, rows, kind)
+        evaluations.append([((1 - KD_RATE) * parts[0] + KD_RATE * parts[1]).item(), *parts.tolist()])
+    history = trainer.history()
+    names = ("loss", "cross_entropy", "divergence")
+    assert [[row[name] for name in names] for row in history if "loss" in row] == [
+        pytest.approx(step, rel=1e-5) for step in losses
+    ]
+    names = [f"eval_{name}" for name in (*names, "kl", "agreement")]
+    assert [[row[name] for name in names] for row in history if "eval_loss" in row] == [
+        pytest.approx(evaluation, rel=1e-5) for evaluation in evaluations
+    ]
+    for (name, ours), theirs in zip(model.named_parameters(), expected.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=2e-6), name
+    assert torch.equal(flat(teacher), before)
+    assert all(tensor.grad is None for tensor in teacher.parameters())
+
+
+def one_step(tmp_path, rows, model, teacher=None, **arguments):
+    """Losses and gradient norm of one step over all rows, and the weights after it."""
+    teacher = OnlineTeacher(teacher or make_teacher(), VOCABULARY)
+    trainer = trainer_for(tmp_path, model, teacher, rows, **({"max_steps": 1, "batch_size": 8} | arguments))
+    trainer.train()
+    measured = [row | {"learning_rate": 0} for row in trainer.history()]
+    return measured, {name: tensor.detach() for name, tensor in model.named_parameters() if tensor.requires_grad}
+
+
+def assert_equal(first, second, rel=1e-5, atol=1e-6):
+    for ours, theirs in zip(first[0], second[0], strict=True):
+        assert ours == pytest.approx(theirs, rel=rel)
+    for name, tensor in first[1].items():
+        assert torch.allclose(tensor, second[1][name], rtol=0, atol=atol), name
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation_steps", "chunk"), [(2, 4, 5), (1, 8, 128), (4, 2, 1)])
+def test_accumulation_and_chunks_change_nothing(tmp_path, rows, batch_size, accumulation_steps, chunk):
+    whole = one_step(tmp_path, rows, make_student(), kind="todi")
+    parts = one_step(
+        tmp_path, rows, make_student(), kind="todi",
+        divergence={"chunk": chunk}, batch_size=batch_size, accumulation_steps=accumulation_steps,
+    )  # fmt: skip
+    assert_equal(whole, parts)
+    assert any(not torch.equal(tensor, whole[1][name]) for name, tensor in make_student().named_parameters())
+
+
+def test_the_teacher_has_no_dropout(tmp_path, rows):
+    assert_equal(
+        one_step(tmp_path, rows, make_student(), make_teacher(dropout=0.0)),
+        one_step(tmp_path, rows, make_student(), make_teacher(dropout=0.9)),
+    )
+
+
+def test_gradient_checkpointing_changes_nothing(tmp_path, rows):
+    plain = one_step(tmp_path, rows, make_student(), kind="jsd")
+    assert_equal(plain, one_step(tmp_path, rows, make_student(), kind="jsd", gradient_checkpointing=True))
+
+
+def make_adapted():
+    torch.manual_seed(0)
+    model = add_adapter(make_student(), LoraConfig(dropout=0.0), SGD)
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if "lora_B" in name:
+                tensor.normal_(std=0.05)
+    return model
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_adapters_learn_and_the_rest_stays(tmp_path, rows, checkpointing):
+    """The gradient of the adapters is that of the same loss written down plainly."""
+    model, expected, teacher = make_adapted(), make_adapted(), make_teacher()
+    frozen = {name: tensor.clone() for name, tensor in model.named_parameters() if not tensor.requires_grad}
+    _, weights = one_step(
+        tmp_path, rows, model, teacher, kind="rkl", adaptation="lora", gradient_checkpointing=checkpointing
+    )
+    cross_entropy, divergence, _, _ = expected_parts(expected.eval(), teacher.eval(), rows, "rkl")
+    ((1 - KD_RATE) * cross_entropy + KD_RATE * divergence).backward()
+    for name, tensor in expected.named_parameters():
+        if tensor.requires_grad:
+            assert torch.allclose(weights[name], tensor - 0.05 * tensor.grad, atol=1e-6), name
+        else:
+            assert torch.equal(dict(model.named_parameters())[name], frozen[name]), name
+
+
+def test_bf16_autocast_is_close_to_fp32(tmp_path, rows):
+    bf16 = HardwarePlan("cpu", precision="bf16", optimizer="sgd")
+    exact, rough = (one_step(tmp_path, rows, make_student(), plan=plan, kind="todi") for plan in (SGD, bf16))
+    assert_equal(rough, exact, rel=0.03, atol=2e-3)
+    assert exact[0][0]["loss"] != rough[0][0]["loss"]
+    assert all(tensor.dtype == torch.float32 for tensor in rough[1].values())
+
+
+def test_a_teacher_with_capped_logits_is_compared_by_its_logits(tmp_path, rows):
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    torch.manual_seed(1)
+    shape = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, head_dim=8)
+    special = dict(bos_token_id=0, eos_token_id=2, pad_token_id=0)
+    config = Gemma2Config(vocab_size=VOCABULARY, num_key_value_heads=2, final_logit_softcapping=2.0, **shape, **special)
+    teacher = Gemma2ForCausalLM(config)
+    with torch.no_grad():
+        teacher.get_output_embeddings().weight.normal_(std=1.0)  # logits far beyond the cap
+    history, _ = one_step(tmp_path, rows, make_student(), teacher, kind="fkl")
+    with torch.no_grad():
+        expected = expected_parts(make_student(), teacher, rows, "fkl")
+    assert [history[0][name] for name in ("cross_entropy", "divergence")] == pytest.approx(
+        expected[:2].tolist(), rel=1e-5
+    )
+    with pytest.raises(UserError, match=r"more than a linear map .* use another student, or `kd`"):
+        trainer_for(tmp_path, teacher, OnlineTeacher(make_teacher(), VOCABULARY), rows)
