@@ -1,8 +1,32 @@
-"""Greedy generation in batches of similar length."""
+"""Answers to prompts, greedy or sampled, in batches of similar length that rows leave as soon as they are finished."""
 
+import random
 from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
+
+from pipestill.config import GenerationConfig
+from pipestill.errors import UserError
+from pipestill.inference.cache import roomy_cache
+from pipestill.inference.decoding import Choose, chooser
+from pipestill.inference.devices import input_device
+
+CPU_TOKENS, ACCELERATOR_TOKENS = 8192, 16384  # budget per batch
+GREEDY = GenerationConfig()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered.
+
+    Attributes:
+        text: without special tokens and surrounding spaces.
+        tokens: how many were generated, the end included.
+    """
+
+    text: str
+    tokens: int
 
 
 def length_sorted_batches(lengths: Sequence[int], new_tokens: int, token_budget: int) -> list[list[int]]:
@@ -18,41 +42,186 @@ def length_sorted_batches(lengths: Sequence[int], new_tokens: int, token_budget:
     return batches
 
 
-@torch.inference_mode()
 def generate(
     model,
     tokenizer,
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
-    token_budget: int = 16384,
+    decoding: GenerationConfig = GREEDY,
+    keys: Sequence[str] = (),
+    token_budget: int | None = None,
     done: Container[int] = (),
-) -> Iterator[list[tuple[int, str]]]:
-    """Yield, batch by batch, (index of the prompt, generated text without special tokens).
+) -> Iterator[list[tuple[int, Answer]]]:
+    """Answer ``prompts``, batch by batch, longest prompts first.
+
+    What a row draws depends on its key alone, not on the rows beside it, on threads or on what an earlier process
+    finished; only a draw that falls between two tokens by less than the rounding of their probabilities can differ.
+    Decoding is as ``decoding`` says: of a model's own generation config nothing counts but the ends of sequence.
 
     Args:
-        model: a causal language model.
+        model: a transformers causal model (or peft or quantised one) in eval mode.
         prompts: token ids of each prompt.
         max_new_tokens: where an answer without an end is cut.
-        token_budget: tokens in one batch, padding and answers included.
-        done: indices that are finished already; batches are the same without them, so that results are too.
+        decoding: greedy, or how to sample. As everywhere in transformers, ``no_repeat_ngram_size`` counts the n-grams
+            of the prompt too.
+        keys: what the random stream of each row is made from, such as its sampling seed and id; for sampling.
+        token_budget: tokens per batch, padding and answers included. After an out-of-memory error of the accelerator
+            the batch is halved, tried again, and later ones are no larger. Default: by device.
+        done: indices of prompts that an earlier process has finished. Batches are composed as if nothing were, so
+            that a resumed run gives the same answers as one that was not stopped.
+
+    Returns:
+        Iterator over batches of (index of the prompt, its answer).
+
+    Raises:
+        UserError: a prompt is empty or too long for the model, the model's output is not a number, or one prompt does
+            not fit in memory.
     """
-    for batch in length_sorted_batches([len(prompt) for prompt in prompts], max_new_tokens, token_budget):
-        if all(index in done for index in batch):
-            continue
-        longest = len(prompts[batch[0]])
-        padding = [longest - len(prompts[index]) for index in batch]
-        ids = torch.tensor(
-            [[tokenizer.pad_token_id] * pad + list(prompts[i]) for pad, i in zip(padding, batch, strict=True)]
-        )
-        mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding])
-        output = model.generate(
-            input_ids=ids.to(model.device),
-            attention_mask=mask.to(model.device),
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            pad_token_id=tokenizer.pad_token_id,
+    _check_lengths(model, prompts, max_new_tokens)
+    if decoding.sampling and len(keys) != len(prompts):
+        raise ValueError(f"{len(keys)} keys for {len(prompts)} prompts")
+    default = CPU_TOKENS if input_device(model).type == "cpu" else ACCELERATOR_TOKENS
+    return _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, token_budget or default, done)
+
+
+def _generate(
+    model,
+    tokenizer,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    decoding: GenerationConfig,
+    keys: Sequence[str],
+    token_budget: int,
+    done: Container[int],
+) -> Iterator[list[tuple[int, Answer]]]:
+    choose, lengths = chooser(decoding), [len(prompt) for prompt in prompts]
+    waiting = length_sorted_batches(lengths, max_new_tokens, token_budget)
+    while waiting:
+        batch = waiting[0]
+        wanted = [row for row, index in enumerate(batch) if index not in done]
+        if wanted:
+            draws = [random.Random(keys[index]) for index in batch] if decoding.sampling else []
+            try:
+                answers = answer_batch(model, [prompts[index] for index in batch], max_new_tokens, choose, draws)
+            except torch.OutOfMemoryError:
+                answers = None  # try again outside of this block, where the failed pass no longer holds its tensors
+            if answers is None:
+                if len(batch) == 1:
+                    raise UserError(
+                        f"prompt {batch[0]} ({lengths[batch[0]]} tokens) and its answer do not fit in the "
+                        "accelerator's memory: shorten it or use a smaller or quantised model"
+                    )
+                torch.cuda.empty_cache()
+                rest = [index for later in waiting for index in later]
+                token_budget = len(batch) // 2 * (lengths[batch[0]] + max_new_tokens)
+                smaller = length_sorted_batches([lengths[index] for index in rest], max_new_tokens, token_budget)
+                waiting = [[rest[place] for place in places] for places in smaller]
+                continue
+            texts = tokenizer.batch_decode([answers[row] for row in wanted], skip_special_tokens=True)
+            yield [
+                (batch[row], Answer(text.strip(), len(answers[row]))) for row, text in zip(wanted, texts, strict=True)
+            ]
+        waiting = waiting[1:]
+
+
+def _check_lengths(model, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    for index, prompt in enumerate(prompts):
+        if len(prompt) == 0:
+            raise UserError(f"prompt {index} has no tokens: an answer needs at least one before it")
+        if limit and len(prompt) + max_new_tokens > limit:
+            raise UserError(
+                f"prompt {index} has {len(prompt)} tokens and its answer up to {max_new_tokens}, but the model reads "
+                f"at most {limit}: shorten the prompt or lower `max_new_tokens`"
+            )
+
+
+class Rows:
+    """Rows that are being answered: what they have read, and its keys and values.
+
+    Attributes:
+        tokens: ``[rows, length]``, prompts and answers so far; -1 where a row is padded, on the left.
+    """
+
+    def __init__(self, model, prompts: Sequence[Sequence[int]], max_new_tokens: int):
+        longest = max(map(len, prompts))
+        padded = [[-1] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+        self.model = model
+        self.tokens = torch.tensor(padded, device=input_device(model))
+        self.mask = (self.tokens >= 0).long()
+        self.cache = roomy_cache(model.config, longest + max_new_tokens)
+
+    def read(self, new: int) -> torch.Tensor:
+        """Read the last ``new`` tokens of every row; returns the logits behind them, ``[rows, vocab]`` float32."""
+        output = self.model(
+            input_ids=self.tokens[:, -new:].clamp(min=0),
+            attention_mask=self.mask,
+            position_ids=(self.mask.cumsum(dim=1) - 1).clamp(min=0)[:, -new:],
+            past_key_values=self.cache,
             use_cache=True,
+            logits_to_keep=1,
         )
-        texts = tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True)
-        yield [(index, text.strip()) for index, text in zip(batch, texts, strict=True)]
+        logits = output.logits[:, -1].float()
+        if logits.isnan().any():
+            raise UserError("the model's output is not a number: use `precision: bf16` or `fp32`")
+        return logits
+
+    def append(self, tokens: torch.Tensor) -> None:
+        """Add one of ``tokens`` ``[rows]`` to each row."""
+        self.tokens = torch.cat([self.tokens, tokens[:, None]], dim=1)
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Keep the rows at ``places``, in this order; a row may be kept several times."""
+        index = torch.tensor(places, device=self.tokens.device)
+        self.tokens, self.mask = self.tokens[index], self.mask[index]
+        self.cache.batch_select_indices(index)
+
+
+@torch.inference_mode()
+def answer_batch(
+    model,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    choose: Choose,
+    draws: Sequence[random.Random],
+) -> list[list[int]]:
+    """Tokens of the answers to one batch of prompts, the end included; equal prompts are read once.
+
+    Args:
+        choose: see :func:`~pipestill.inference.decoding.chooser`.
+        draws: random stream of each row, for sampling.
+    """
+    ends = _ends(model)
+    distinct = {prompt: place for place, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+    rows = Rows(model, list(distinct), max_new_tokens)
+    logits = rows.read(rows.tokens.shape[1])
+    if len(distinct) < len(prompts):
+        places = [distinct[tuple(prompt)] for prompt in prompts]
+        logits = logits[places]
+        rows.keep(places)
+    answers: list[list[int]] = [[] for _ in prompts]
+    going = list(range(len(prompts)))  # prompts whose answers go on, in the order of the rows
+    while True:
+        chosen = choose(rows.tokens, logits, [draws[index] for index in going] if draws else [])
+        for index, token in zip(going, chosen.tolist(), strict=True):
+            answers[index].append(token)
+        rows.append(chosen)
+        places = [
+            place
+            for place, index in enumerate(going)
+            if answers[index][-1] not in ends and len(answers[index]) < max_new_tokens
+        ]
+        if not places:
+            return answers
+        if len(places) < len(going):
+            rows.keep(places)
+            going = [going[place] for place in places]
+        logits = rows.read(1)
+
+
+def _ends(model) -> set[int]:
+    """Tokens that end an answer."""
+    ends = model.generation_config.eos_token_id
+    return {ends} if isinstance(ends, int) else set(ends or ())

@@ -15,6 +15,7 @@ import torch
 from transformers import DynamicCache
 
 from pipestill.errors import UserError
+from pipestill.inference.devices import input_device
 from pipestill.inference.label_trie import LabelTrie, Tokens, build_trie, layout
 
 MIN_PREFIX = 8  # tokens; copying a shorter shared prefix into every batch costs as much as reading it
@@ -105,7 +106,7 @@ def score_labels(
     trie = build_trie(labels)
     check_prompts(model, prompts, trie)
     model.eval()
-    default = CPU_TOKENS if _input_device(model).type == "cpu" else ACCELERATOR_TOKENS
+    default = CPU_TOKENS if input_device(model).type == "cpu" else ACCELERATOR_TOKENS
     return _score_labels(model, prompts, trie, token_budget or default, done)
 
 
@@ -187,7 +188,7 @@ def common_prefix_length(prompts: Tokens) -> int:
 def read_prefix(model: torch.nn.Module, prefix: Sequence[int]) -> SharedPrefix:
     """Keys and values of ``prefix``, ready to be lent."""
     cache = SharedPrefix()
-    ids = torch.tensor([list(prefix)], device=_input_device(model))
+    ids = torch.tensor([list(prefix)], device=input_device(model))
     model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
     cache.frozen = True
     return cache
@@ -198,7 +199,7 @@ def score_batch(
     model: torch.nn.Module, prompts: Tokens, trie: LabelTrie, shared: int = 0, cache: SharedPrefix | None = None
 ) -> LabelScores:
     """Scores of one batch in one forward pass; ``prompts`` come without their ``shared`` first tokens."""
-    device = _input_device(model)
+    device = input_device(model)
     ids, positions, visible = layout(prompts, trie, shared)
     output = model(
         input_ids=ids.to(device),
@@ -229,8 +230,3 @@ def _edge_log_probs(logits: torch.Tensor, trie: LabelTrie) -> np.ndarray:
         row = logits[:, node].to(dtype)
         columns.append(row[:, tokens] - row.logsumexp(dim=-1, keepdim=True))
     return torch.cat(columns, dim=1).cpu().double().numpy()
-
-
-def _input_device(model: torch.nn.Module) -> torch.device:
-    device = model.get_input_embeddings().weight.device
-    return torch.device("cpu") if device.type == "meta" else device  # offloaded: accelerate moves the inputs

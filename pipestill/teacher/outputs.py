@@ -1,4 +1,4 @@
-"""What a teacher answers to the prompts that students are trained on, and how likely it finds each label."""
+"""What a teacher answers to the prompts that students are trained on, and how likely it finds labels."""
 
 from pathlib import Path
 
@@ -25,9 +25,10 @@ def write_teacher_outputs(
     cost_file: Path,
     threads: int,
 ) -> None:
-    """Write a row ``{"id", "output", "label_scores"}`` for each row of ``prompts_file`` (a study's ``sft.jsonl``).
+    """Write a row ``{"id", "output"}`` for each row of ``prompts_file`` (a study's ``sft.jsonl``).
 
-    Outputs are generated greedily; ``label_scores`` are mean log-probabilities per token, without calibration.
+    Outputs are generated greedily. Tasks that rank labels get ``label_scores`` too: mean log-probabilities per token,
+    without calibration.
     """
     task = TASKS[settings.task]
     prompts = {row["id"]: row["input"] for row in read_jsonl(prompts_file)}
@@ -39,26 +40,25 @@ def write_teacher_outputs(
         teacher, tokenizer = load_run(base, model, plan)
 
         scores = RowLog(kept / "scores.jsonl")
-        scorer = Scorer(teacher, tokenizer, task.labels, settings.max_prompt_tokens)
-        scorer.score(prompts, scores, cost, "teacher: ranking labels")
+        if task.ranks_labels:
+            scorer = Scorer(teacher, tokenizer, task.labels, settings.max_prompt_tokens)
+            scorer.score(prompts, scores, cost, "teacher: ranking labels")
 
         texts = RowLog(kept / "texts.jsonl")
         encoded = [encode_prompt(tokenizer, prompts[key], settings.max_prompt_tokens) for key in keys]
         done = {index for index, key in enumerate(keys) if key in texts.rows}
         progress = Progress(len(keys), "prompts", "teacher: generating", done=len(done))
         for batch in generate(teacher, tokenizer, encoded, max_new_tokens=task.max_new_tokens, done=done):
-            texts.append((keys[index], {"text": text}) for index, text in batch)
-            cost.tokens += sum(len(encoded[index]) for index, _ in batch)
+            texts.append((keys[index], {"text": answer.text}) for index, answer in batch)
+            cost.tokens += sum(len(encoded[index]) + answer.tokens for index, answer in batch)
             cost.save()
             progress.update(len(batch))
 
-        rows = (
-            {
-                "id": key,
-                "output": texts.rows[key]["text"],
-                "label_scores": dict(zip(task.labels, scores.rows[key]["raw"], strict=True)),
-            }
-            for key in keys
-        )
+        rows = []
+        for key in keys:
+            row = {"id": key, "output": texts.rows[key]["text"]}
+            if task.ranks_labels:
+                row["label_scores"] = dict(zip(task.labels, scores.rows[key]["raw"], strict=True))
+            rows.append(row)
         write_jsonl(output, rows)
         write_json(cost_file, cost.total())
