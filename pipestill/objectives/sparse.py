@@ -94,7 +94,7 @@ class UnigramTarget(DenseTarget):
         """Tokens."""
         return len(self.ids)
 
-    def logits(self, rows: slice, vocab_size: int, out: Tensor | None = None) -> Tensor:
+    def logits(self, rows: slice, vocab_size: int) -> Tensor:
         """Log-probabilities, times the temperature that they will be divided by."""
         if len(self.prior) != vocab_size:
             raise UserError(

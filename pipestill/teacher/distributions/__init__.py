@@ -1,0 +1,1 @@
+"""The teacher's distributions over the next token, captured once and read by every method and seed of a study."""

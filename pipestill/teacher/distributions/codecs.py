@@ -1,0 +1,303 @@
+"""Codecs: what is stored of a teacher's distribution over the next token, and what a loss gets back.
+
+======  ====================================================================  =======================================
+codec   stored for each supervised token                                      serves
+======  ====================================================================  =======================================
+full    every log-probability in float32                                      every divergence, exactly
+topk    ids and log-probabilities (8 bits) of the k likeliest tokens, and     every divergence, approximately
+        the mass of the others
+sample  the tokens that N systematic draws hit, and how often                 fkl, with the exact gradient on average
+labels  of the first token of an answer: log-probabilities of the labels      losses over classes
+======  ====================================================================  =======================================
+
+All of them store the exact log-probability of the gold token too. Formats: ``docs/distributions.md``.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipestill.errors import UserError
+from pipestill.objectives.sparse import BucketTarget, SampledTarget, UnigramTarget
+from pipestill.objectives.targets import LogitsTarget, Target
+from pipestill.teacher.distributions.shard import Array, Layout, Row
+
+LOWEST = -1e4  # what `topk` stores for the logarithm of 0
+LEVELS = 255  # of a quantised log-probability, beside 0
+PLANE = 1 << 16  # ids below it take two bytes
+FIXED_POINT = 2.0**40  # of sums of probabilities: as integers they do not depend on the order of their terms
+
+
+class Codec(Protocol):
+    """One way to store distributions.
+
+    Attributes:
+        layout: arrays that it adds to a shard.
+        description: its name and options, for manifests.
+        has_tail: whether it stores the mass of tokens that it does not store.
+    """
+
+    layout: Layout
+    description: dict[str, Any]
+    has_tail: bool
+
+    def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
+        """Arrays of consecutive tokens of one row.
+
+        Args:
+            log_probs: [tokens, vocab], float32.
+            key: of the row.
+            start: index of the first of these tokens among the row's.
+        """
+
+    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
+        """What a loss compares the student with.
+
+        Args:
+            rows: joined arrays of the layout.
+            temperature: that the distributions were captured at.
+            prior: [vocab], log-probabilities that the tail is spread in proportion to; none: one bucket.
+            device: of the student's logits.
+        """
+
+    def top_ids(self, rows: Row) -> np.ndarray:
+        """The likeliest token of each distribution, [tokens] of int64."""
+
+    def columns(self, rows: Row) -> dict[str, np.ndarray]:
+        """What is stored, decoded, as flat columns of a table."""
+
+
+def make_codec(description: dict[str, Any], vocab: int) -> Codec:
+    """The codec that ``description`` (see :class:`Codec`) is about, for a vocabulary of ``vocab`` ids."""
+    options = dict(description)
+    return {"full": Full, "topk": TopK, "sample": Sample, "labels": Labels}[options.pop("name")](vocab, **options)
+
+
+class Full:
+    """Every log-probability."""
+
+    has_tail = False
+
+    def __init__(self, vocab: int):
+        self.layout = {"log_probs": Array("token", "f4", (vocab,))}
+        self.description = {"name": "full"}
+
+    def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
+        """See :class:`Codec`."""
+        return {"log_probs": log_probs.cpu().numpy()}
+
+    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
+        """See :class:`Codec`; there is no tail."""
+        return LogitsTarget(torch.from_numpy(rows["log_probs"]).to(device) * temperature)
+
+    def top_ids(self, rows: Row) -> np.ndarray:
+        """See :class:`Codec`."""
+        return rows["log_probs"].argmax(1)
+
+    def columns(self, rows: Row) -> dict[str, np.ndarray]:
+        """Log-probabilities of the whole vocabulary, token by token."""
+        return {"log_probs": rows["log_probs"].ravel()}
+
+
+class TopK:
+    """The k likeliest tokens and the mass of the others.
+
+    Ids ascend, so that their high bits are but the number of ids in each plane of 65,536. Log-probabilities are stored
+    as their distance from the highest one, quantised evenly in its square root; the highest one has the only 0.
+    """
+
+    has_tail = True
+
+    def __init__(self, vocab: int, k: int):
+        if k >= vocab:
+            raise UserError(f"`topk` keeps fewer tokens than the vocabulary has, but k is {k} of {vocab}: use `full`")
+        self.vocab, self.k = vocab, k
+        self.layout = {
+            "ids": Array("token", "u2", (k,)),
+            "planes": _planes(vocab, k),
+            "distances": Array("token", "u1", (k,)),
+            "highest": Array("token", "f2"),
+            "range": Array("token", "f2"),
+            "tail": Array("token", "f4"),
+        }
+        self.description = {"name": "topk", "k": k}
+
+    def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
+        """See :class:`Codec`."""
+        found = log_probs.topk(self.k).indices
+        best, ids = found[:, :1], found.sort(1).values
+        tail = log_probs.exp().scatter_(1, ids, 0.0).sum(1).log().cpu().numpy()
+        values = log_probs.gather(1, ids).clamp_min(LOWEST).cpu().numpy()
+        highest = values.max(1, keepdims=True).astype("f2").astype("f4")
+        distances = np.maximum(highest - values, 0)
+        span = distances.max(1, keepdims=True).astype("f2").astype("f4")
+        levels = np.rint(LEVELS * np.sqrt(distances / np.maximum(span, np.finfo("f2").tiny)))
+        levels = np.where((ids == best).cpu().numpy(), 0, np.clip(levels, 1, LEVELS))
+        low, planes = _split(ids.cpu().numpy(), self.layout["planes"])
+        return {
+            "ids": low,
+            "planes": planes,
+            "distances": levels.astype("u1"),
+            "highest": highest[:, 0].astype("f2"),
+            "range": span[:, 0].astype("f2"),
+            "tail": np.maximum(tail, LOWEST),
+        }
+
+    def tail_sums(self, log_probs: Tensor) -> np.ndarray:
+        """Sum over tokens of what the tails are made of, [vocab] of int64, in units of 2^-40."""
+        found = log_probs.topk(self.k).indices
+        sums = log_probs.exp().scatter_(1, found, 0.0).sum(0)
+        return np.rint(sums.cpu().numpy().astype("f8") * FIXED_POINT).astype("i8")
+
+    def decode(self, rows: Row) -> tuple[np.ndarray, np.ndarray]:
+        """Ids [tokens, k] of int64, and log-probabilities [tokens, k] of float32."""
+        ids = rows["ids"].astype("i8")
+        place = np.arange(self.k, dtype=rows["planes"].dtype)
+        for end in rows["planes"].T:
+            ids += (place >= end[:, None]) * PLANE
+        log_probs = _SQUARES[rows["distances"]]
+        log_probs *= rows["range"].astype("f4")[:, None]
+        return ids, np.subtract(rows["highest"].astype("f4")[:, None], log_probs, out=log_probs)
+
+    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
+        """See :class:`Codec`."""
+        stored = [torch.from_numpy(values).to(device) for values in (*self.decode(rows), rows["tail"])]
+        if prior is None:
+            return BucketTarget(*stored)
+        return UnigramTarget(*stored, prior.to(device), temperature)
+
+    def top_ids(self, rows: Row) -> np.ndarray:
+        """See :class:`Codec`."""
+        place = rows["distances"].argmin(1)
+        return np.take_along_axis(self.decode(rows)[0], place[:, None], 1)[:, 0]
+
+    def columns(self, rows: Row) -> dict[str, np.ndarray]:
+        """Ids and log-probabilities, k for each token, and the log of each token's tail."""
+        ids, log_probs = self.decode(rows)
+        return {"ids": ids.ravel(), "log_probs": log_probs.ravel(), "tail_log_probs": rows["tail"]}
+
+
+class Sample:
+    """Systematic draws: N points at equal distances on the cumulated distribution, moved together at random.
+
+    A token of probability p is hit N p times on average, and never more than one time more or less than that. The draws
+    of a row depend on its key alone.
+    """
+
+    has_tail = False
+
+    def __init__(self, vocab: int, draws: int):
+        self.vocab, self.draws = vocab, draws
+        self.layout = {
+            "ids": Array("entry", "u2"),
+            "planes": _planes(vocab, draws),
+            "starts": Array("token", "u1", (-(-draws // 8),)),
+            "entropy": Array("token", "f4"),
+            "likeliest": Array("token", "i4"),
+        }
+        self.description = {"name": "sample", "draws": draws}
+
+    def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
+        """See :class:`Codec`."""
+        if log_probs.device.type == "mps":  # has no double precision
+            log_probs = log_probs.cpu()
+        probs = log_probs.double().exp()
+        cumulated = probs.cumsum(1)
+        shift = np.random.default_rng([start, int(key, 16)]).random((len(log_probs), 1))
+        points = torch.from_numpy((np.arange(self.draws) + shift) / self.draws).to(probs.device)
+        ids = torch.searchsorted(cumulated, points * cumulated[:, -1:], right=True)
+        ids = ids.clamp_max(self.vocab - 1).cpu().numpy()
+        starts = np.diff(ids, axis=1, prepend=-1) != 0
+        low, planes = _split(ids, self.layout["planes"], starts)
+        return {
+            "ids": low[starts],
+            "planes": planes,
+            "starts": np.packbits(starts, axis=1, bitorder="little"),
+            "entropy": torch.special.entr(probs).sum(1).float().cpu().numpy(),
+            "likeliest": log_probs.argmax(1).int().cpu().numpy(),
+        }
+
+    def decode(self, rows: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids [entries] of int64 and their shares of the draws, and offsets [tokens + 1] of each token's entries."""
+        starts = np.unpackbits(rows["starts"], axis=1, count=self.draws, bitorder="little")
+        counts = starts.sum(1, dtype="i8")
+        offsets = np.concatenate([[0], counts.cumsum()])
+        hits = np.diff(np.flatnonzero(starts), append=starts.size)
+        ids = rows["ids"].astype("i8")
+        place = np.arange(len(ids)) - np.repeat(offsets[:-1], counts)
+        for end in rows["planes"].T:
+            ids += (place >= np.repeat(end, counts)) * PLANE
+        return ids, (hits / self.draws).astype("f4"), offsets
+
+    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
+        """See :class:`Codec`; there is no tail."""
+        ids, shares, offsets = map(torch.from_numpy, self.decode(rows))
+        entropy = torch.from_numpy(rows["entropy"]).to(device)
+        return SampledTarget(ids.to(device), shares.to(device), offsets, entropy)
+
+    def top_ids(self, rows: Row) -> np.ndarray:
+        """See :class:`Codec`."""
+        return rows["likeliest"].astype("i8")
+
+    def columns(self, rows: Row) -> dict[str, np.ndarray]:
+        """Ids that were drawn and their shares of the draws, how many of them each token has, and its entropy."""
+        ids, shares, offsets = self.decode(rows)
+        return {"ids": ids, "shares": shares, "counts": np.diff(offsets), "entropy": rows["entropy"]}
+
+
+class Labels:
+    """Log-probabilities, among all tokens, of those that the labels begin with: of an answer's first token alone."""
+
+    has_tail = False
+
+    def __init__(self, vocab: int, labels: list[str], ids: list[int]):
+        for label, index in zip(labels, ids, strict=True):
+            if ids.index(index) != labels.index(label):
+                raise UserError(
+                    f"the labels `{labels[ids.index(index)]}` and `{label}` begin with the same token, so that its "
+                    "probability does not tell them apart: use labels that differ in their first token"
+                )
+        self.ids = ids
+        self.layout = {"class_log_probs": Array("row", "f4", (len(ids),))}
+        self.description = {"name": "labels", "labels": labels, "ids": ids}
+
+    def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
+        """See :class:`Codec`."""
+        first = log_probs[: 1 if start == 0 else 0]
+        return {"class_log_probs": first[:, self.ids].cpu().numpy()}
+
+    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
+        """There is none.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(
+            "Distributions stored by the codec `labels` are over classes, not over tokens: capture them with `topk`, "
+            "`sample` or `full` for a token-wise divergence."
+        )
+
+    def top_ids(self, rows: Row) -> np.ndarray:
+        """There are none; raises like :meth:`target`."""
+        return self.target(rows, 1.0, None, "cpu")
+
+    def columns(self, rows: Row) -> dict[str, np.ndarray]:
+        """Log-probabilities of the labels."""
+        return {"class_log_probs": rows["class_log_probs"].ravel()}
+
+
+_SQUARES = (np.arange(LEVELS + 1, dtype="f4") / LEVELS) ** 2
+
+
+def _planes(vocab: int, count: int) -> Array:
+    """How many of a token's ids, which ascend, lie below each multiple of :data:`PLANE`."""
+    return Array("token", "u1" if count < 256 else "u2", ((vocab - 1) // PLANE,))
+
+
+def _split(ids: np.ndarray, planes: Array, counted: np.ndarray | bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Low 16 bits of ascending ids [tokens, n], and the numbers of those ``counted`` below each plane's end."""
+    ends = PLANE * np.arange(1, planes.width[0] + 1)
+    below = ((ids[:, :, None] < ends) & np.broadcast_to(counted, ids.shape)[:, :, None]).sum(1)
+    return (ids % PLANE).astype("u2"), below.astype(planes.dtype)

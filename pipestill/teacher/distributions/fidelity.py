@@ -1,0 +1,128 @@
+"""How near gradients from stored distributions come to exact ones: angle and length on validation tokens."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipestill.files import write_json
+from pipestill.inference.devices import input_device
+from pipestill.inference.scoring import load_run
+from pipestill.models.hardware import apply, plan_here
+from pipestill.models.heads import hidden_states
+from pipestill.models.libraries import silence_libraries
+from pipestill.models.rows import Row, collate, read_answers
+from pipestill.objectives.targets import LogitsTarget, Target
+from pipestill.teacher.distributions.forward import AnswerLogits
+from pipestill.teacher.distributions.keys import supervised, teacher_fingerprint
+from pipestill.teacher.distributions.settings import FidelitySettings, tail_of
+from pipestill.teacher.distributions.store import DistributionStore
+
+SLICE = 8192  # ids whose gradients are held in double precision at a time
+
+
+def measure_fidelity(
+    settings: FidelitySettings,
+    manifest: Path,
+    validation: Path,
+    base: Path,
+    teacher: Path | None,
+    student: Path,
+    output: Path,
+    threads: int,
+) -> None:
+    """Compare, for each divergence, the gradients of the student's head from the store and from the teacher.
+
+    Args:
+        settings: the study's divergences, and how many tokens are compared on.
+        manifest: of the store.
+        validation: file whose rows the store holds.
+        base: directory of the teacher's base model.
+        teacher: directory of the fine-tuned teacher; none: the base model is taken as it is.
+        student: directory of the student's base model.
+        output: JSON file to write.
+        threads: torch threads.
+
+    Raises:
+        UserError: the store is damaged, or of another teacher or tokenizer.
+    """
+    plan = plan_here(settings.hardware, settings.adaptation, threads)
+    apply(plan)
+    silence_libraries()
+    store = DistributionStore(manifest)
+    model, tokenizer = load_run(student, None, plan)
+    store.check(tokenizer=tokenizer, teacher_fingerprint=teacher_fingerprint(base, teacher, plan))
+    rows = _choose(read_answers(validation, tokenizer, store.max_length), store, settings.tokens)
+    hidden, logits = (torch.cat(parts) for parts in zip(*_read(model, tokenizer, store, rows), strict=True))
+    model = load_run(base, teacher, plan)[0]
+    exact = torch.cat([teacher_logits for _, teacher_logits in _read(model, tokenizer, store, rows)])
+    keys = [store.key(row) for row in rows]
+    kinds = {}
+    for kind, options in settings.kinds.items():
+        options = dict(options)
+        tail = tail_of(kind, options.pop("tail", "auto")) if store.codec.has_tail else None
+        options["temperature"] = store.temperature
+        stored = store.target(keys, tail or "bucket", logits.device)
+        angle, ratio = compare(
+            hidden, _gradient(kind, logits, stored, options), _gradient(kind, logits, LogitsTarget(exact), options)
+        )
+        kinds[kind] = {"tail": tail, "angle": round(angle, 2), "norm_ratio": round(ratio, 3)}
+    write_json(
+        output,
+        {
+            "study": settings.study,
+            "codec": store.codec.description["name"],
+            "bytes_per_token": store.manifest["bytes_per_token"],
+            "tokens": len(hidden),
+            "kinds": kinds,
+        },
+    )
+
+
+def compare(hidden: Tensor, stored: Tensor, exact: Tensor) -> tuple[float, float]:
+    """Angle in degrees, and ratio of lengths, between two gradients of a head [vocab, hidden].
+
+    The products of head gradients G'H are had from inner products of tokens, so that no head is held:
+    <A'H, B'H> = sum over tokens s, t of <a_s, b_t> <h_s, h_t>.
+
+    Args:
+        hidden: H, [tokens, hidden].
+        stored: gradient by the logits [tokens, vocab] from stored distributions.
+        exact: the exact one.
+    """
+    states = hidden.double() @ hidden.double().T
+    across = stored_only = exact_only = 0.0
+    for start in range(0, stored.shape[1], SLICE):
+        a, b = (gradient[:, start : start + SLICE].double() for gradient in (stored, exact))
+        across += float((states * (a @ b.T)).sum())
+        stored_only += float((states * (a @ a.T)).sum())
+        exact_only += float((states * (b @ b.T)).sum())
+    lengths = math.sqrt(stored_only), math.sqrt(exact_only)
+    cosine = across / (lengths[0] * lengths[1])
+    return math.degrees(math.acos(min(1.0, max(-1.0, cosine)))), lengths[0] / lengths[1]
+
+
+def _choose(rows: Sequence[Row], store: DistributionStore, tokens: int) -> list[Row]:
+    """Rows with about ``tokens`` supervised tokens: those with the lowest keys, which are a random choice."""
+    chosen, found = [], 0
+    for row in sorted({store.key(row): row for row in rows}.items()):
+        if found < tokens:
+            chosen.append(row[1])
+            found += len(supervised(row[1]["labels"]))
+    return chosen
+
+
+def _read(model: Any, tokenizer: Any, store: DistributionStore, rows: Sequence[Row]):
+    """Hidden states and logits of each row."""
+    forward = AnswerLogits(model, tokenizer.pad_token_id, store.vocab_size)
+    for row in rows:
+        batch = {name: values.to(input_device(model)) for name, values in collate([row], 0).items()}
+        with torch.no_grad():
+            yield hidden_states(model, batch), torch.cat([logits for _, _, logits in forward([row])])
+
+
+def _gradient(kind: str, logits: Tensor, target: Target, options: Mapping[str, Any]) -> Tensor:
+    return target.loss_and_gradient(kind, logits.clone(), slice(0, len(logits)), t_squared=False, **options)[1]

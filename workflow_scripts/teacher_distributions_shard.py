@@ -1,0 +1,45 @@
+"""Capture a shard of the teacher's distributions at the tokens of answers; a killed job goes on where it was."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.script import json_option, run
+from pipestill.teacher.distributions.settings import CaptureSettings
+
+
+def main() -> None:
+    """Parse the command line and write the shard."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", type=json_option(CaptureSettings), required=True, help="JSON object")
+    parser.add_argument("--data", type=Path, required=True, nargs="+", help="training and validation sft.jsonl")
+    parser.add_argument("--base", type=Path, required=True, help="directory of the teacher's base model")
+    parser.add_argument("--teacher", type=Path, help="directory of the fine-tuned teacher, if it was fine-tuned")
+    parser.add_argument("--student", type=Path, required=True, help="directory of the student's base model")
+    parser.add_argument("--shard", type=int, required=True, help="index of the shard, from 0")
+    parser.add_argument("--shards", type=int, required=True, help="how many shards there are")
+    parser.add_argument("--state", type=Path, required=True, help="directory that keeps finished rows")
+    parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    parser.add_argument("--facts", type=Path, required=True, help="JSON file to write about it")
+    parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    args = parser.parse_args()
+    from pipestill.teacher.distributions.capture import capture_shard
+
+    capture_shard(
+        args.settings,
+        args.data,
+        args.base,
+        args.teacher,
+        args.student,
+        args.shard,
+        args.shards,
+        args.state,
+        args.output,
+        args.facts,
+        args.cost,
+        args.threads,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
