@@ -1,19 +1,21 @@
 """The prediction job of an experiment: all of its runs in one process, since starting one costs seconds."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipestill.config import PredictionSettings
 from pipestill.cost import CostMeter
-from pipestill.data.null_prompts import null_prompts
 from pipestill.files import fresh_directory, write_json
+from pipestill.imports import without
+from pipestill.inference.answers import answer_run
 from pipestill.inference.predict import predict_run
 from pipestill.inference.row_log import RowLog, state_of
-from pipestill.inference.scoring import Scorer, fingerprint, load_run, prepare_hardware
+from pipestill.inference.scoring import fingerprint, load_run, prepare_hardware
 from pipestill.lock import exclusive
+from pipestill.models.libraries import unneeded_libraries
 from pipestill.records import read_jsonl
-from pipestill.tasks import TASKS
 from pipestill.versions import versions
 
 
@@ -36,40 +38,38 @@ def predict_experiment(
     state: Path,
     output: Path,
     threads: int,
+    measure: Callable[[Any, Any], dict[str, Any] | None] | None = None,
 ) -> None:
-    """Predict with every run of an experiment.
+    """Predict with every run of an experiment: rank labels, or generate text.
 
     Args:
         records_file: cropped records.
         base: directory of the base model.
         runs: model directory by seed; none stands for the untrained base model.
-        state: directory that keeps finished scores from one attempt to the next.
-        output: directory to write: ``seed_<n>/{predictions.jsonl,calibration.json}``, ``job.json``,
-            ``hardware.json``, ``versions.json``, ``cost.json``.
+        state: directory that keeps finished scores and answers from one attempt to the next.
+        output: directory to write: ``seed_<n>/predictions.jsonl``, with ``calibration.json`` of ranked labels,
+            ``job.json``, ``hardware.json``, ``versions.json``, ``cost.json``.
         threads: torch threads.
+        measure: maps a run's model and tokenizer to what becomes ``seed_<n>/agreement.json``, or to none.
     """
-    task, records = TASKS[settings.task], read_jsonl(records_file)
+    records = read_jsonl(records_file)
     plan = prepare_hardware(settings, threads)
-    nulls = null_prompts(task, records, settings.null_inputs)
     work = {
         seed: fingerprint(settings, plan, records_file, [base, *([model] if model else [])])
         for seed, model in runs.items()
     }
-    with exclusive(state), fresh_directory(output) as directory:
+    with without(*unneeded_libraries(plan)), exclusive(state), fresh_directory(output) as directory:
         cost = CostMeter(state_of(state / "cost", work) / "cost.json")
         for number, (seed, model_directory) in enumerate(runs.items(), 1):
             model, tokenizer = load_run(base, model_directory, plan)
-            predict_run(
-                Scorer(model, tokenizer, task.labels, settings.max_prompt_tokens),
-                task,
-                records,
-                nulls,
-                settings.calibration,
-                RowLog(state_of(state / f"seed_{seed}", work[seed]) / "scores.jsonl"),
-                cost,
-                directory / f"seed_{seed}",
-                f"run {number}/{len(runs)} (seed {seed})",
-            )
+            kept, results = state_of(state / f"seed_{seed}", work[seed]), directory / f"seed_{seed}"
+            label = f"run {number}/{len(runs)} (seed {seed})"
+            if settings.generation is None:
+                predict_run(model, tokenizer, settings, records, RowLog(kept / "scores.jsonl"), cost, results, label)
+            else:
+                answer_run(model, tokenizer, settings, records, RowLog(kept / "answers.jsonl"), cost, results, label)
+            if measure and (measured := measure(model, tokenizer)):
+                write_json(results / "agreement.json", measured)
         write_json(directory / "job.json", describe_job(settings, output, base, runs))
         write_json(directory / "hardware.json", plan.to_json())
         write_json(directory / "versions.json", versions())

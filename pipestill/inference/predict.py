@@ -1,26 +1,28 @@
-"""The prediction job of a label-ranking task: scores that survive a kill, then calibration, then predictions."""
+"""The predictions of one run in a task that ranks labels: scores that survive a kill, then calibration."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pipestill.config import PredictionSettings
 from pipestill.cost import CostMeter
+from pipestill.data.null_prompts import null_prompts
 from pipestill.files import write_json
 from pipestill.inference.calibration import calibrate, calibration_record
 from pipestill.inference.row_log import RowLog
 from pipestill.inference.scoring import Scorer
 from pipestill.records import Record, of_split, write_jsonl
-from pipestill.tasks import Task
+from pipestill.tasks import TASKS
 
 PREDICTED_SPLITS = ("validation", "test")
 
 
 def predict_run(
-    scorer: Scorer,
-    task: Task,
+    model: Any,
+    tokenizer: Any,
+    settings: PredictionSettings,
     records: list[Record],
-    nulls: dict[str, list[str]],
-    calibration: str,
     log: RowLog,
     cost: CostMeter,
     directory: Path,
@@ -29,13 +31,17 @@ def predict_run(
     """Write ``predictions.jsonl`` and ``calibration.json`` of one run to ``directory``.
 
     Args:
+        model: a causal language model.
+        tokenizer: of the model.
+        settings: the task, its calibration and its content-free inputs.
         records: records of the task; those of ``PREDICTED_SPLITS`` are predicted, in order.
-        nulls: content-free prompts of each calibration.
-        calibration: name of the calibration, or ``auto``.
         log: keeps the scores; a killed job goes on where it was.
         cost: what the job costs so far.
         label: what the progress line says.
     """
+    task = TASKS[settings.task]
+    scorer = Scorer(model, tokenizer, task.labels, settings.max_prompt_tokens)
+    nulls = null_prompts(task, records, settings.null_inputs)
     wanted = [record for record in records if record["split"] in PREDICTED_SPLITS]
     null_keys = {f"{name} {number}": text for name, texts in nulls.items() for number, text in enumerate(texts)}
     scorer.score(null_keys, log, cost, f"{label}: content-free prompts")
@@ -49,7 +55,7 @@ def predict_run(
         np.stack([raw[record["id"]] for record in held_out]),
         [labels.index(record["label"]) for record in held_out],
         {name: np.stack([raw[f"{name} {i}"] for i in range(len(texts))]) for name, texts in nulls.items()},
-        calibration,
+        settings.calibration,
     )
     prior = fitted["priors"][fitted["chosen"]]
     calibrated = calibrate(np.stack([raw[record["id"]] for record in wanted]), np.array(list(prior.values())))

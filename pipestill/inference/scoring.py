@@ -1,4 +1,4 @@
-"""A trained model that ranks the labels of a task, and what defines its scores."""
+"""A trained model that ranks the labels of a task, and what defines what it says."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,15 @@ def prepare_hardware(settings: ScoringSettings, threads: int) -> HardwarePlan:
 
 
 def fingerprint(settings: ScoringSettings, plan: HardwarePlan, data: Path, models: list[Path]) -> dict[str, Any]:
-    """What defines a model's scores. Threads are left out, for they change no more than rounding.
+    """What defines a model's scores and answers. Threads are left out, for they change no more than rounding.
 
-    So is the calibration, which is computed from scores, and what concerns later inputs.
+    So is the calibration, which is computed from scores, and what concerns later inputs. So are sampling seeds, for
+    they stand in the keys of answers.
     """
     return {
-        "settings": settings.model_dump(exclude={"calibration", "max_chars"}),
+        "settings": settings.model_dump(
+            exclude={"calibration": True, "max_chars": True, "generation": {"sampling_seeds"}}
+        ),
         "hardware": [plan.device, plan.precision, plan.quantization],
         "data": sha256(data),
         "models": [sha256(model / SHA256SUMS) for model in models],

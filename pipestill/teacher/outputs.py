@@ -5,10 +5,12 @@ from pathlib import Path
 from pipestill.config import ScoringSettings
 from pipestill.cost import CostMeter
 from pipestill.files import write_json
+from pipestill.imports import without
 from pipestill.inference.generation import generate
 from pipestill.inference.row_log import RowLog, state_of
 from pipestill.inference.scoring import Scorer, fingerprint, load_run, prepare_hardware
 from pipestill.lock import exclusive
+from pipestill.models.libraries import unneeded_libraries
 from pipestill.models.prompts import encode_prompt
 from pipestill.progress import Progress
 from pipestill.records import read_jsonl, write_jsonl
@@ -34,7 +36,7 @@ def write_teacher_outputs(
     prompts = {row["id"]: row["input"] for row in read_jsonl(prompts_file)}
     plan = prepare_hardware(settings, threads)
     keys = list(prompts)
-    with exclusive(state):
+    with without(*unneeded_libraries(plan)), exclusive(state):
         kept = state_of(state, fingerprint(settings, plan, prompts_file, [base, model]))
         cost = CostMeter(kept / "cost.json")
         teacher, tokenizer = load_run(base, model, plan)
