@@ -17,7 +17,7 @@ from pipestill.tasks.dolly_synthetic_scenes import Skill
 from pipestill.tasks.dolly_synthetic_skills import SKILLS
 
 DEFINITIONS = {
-    "members": "In this task you are given a text. Return only the words that name a {kind}.",
+    "members": "In this task you are given a text. Return only the words for {kind}s.",
     "summary": "In this task you are given a text of two sentences. Return one sentence that says what was done.",
     "prices": "In this task you are given two prices. Return who paid {more}, and for what.",
     "count": "In this task you are given a list of words. Return the number of {kind}s and their names.",

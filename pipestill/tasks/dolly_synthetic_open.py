@@ -7,7 +7,7 @@ for test sets.
 from random import Random
 
 from pipestill.tasks import lexicon
-from pipestill.tasks.dolly_synthetic_scenes import Case, Skill, events, joined, mixed_kinds, with_article
+from pipestill.tasks.dolly_synthetic_scenes import Case, Skill, events, joined, mixed_kinds
 from pipestill.tasks.dolly_synthetic_skills import ORDERS
 from pipestill.tasks.toy_world import people
 
@@ -76,80 +76,69 @@ LONG = (
 )
 
 
-def _numbered(words: list[str]) -> str:
-    return "\n".join(f"{number}. {word}" for number, word in enumerate(words, 1))
+def _picked(rng: Random) -> tuple[str, list[str], dict[str, str]]:
+    kind, wanted, mixed = mixed_kinds(rng, rng.randint(3, 4), 2)
+    return ", ".join(mixed), wanted, {"kind": kind}
 
 
-def _listed(rng: Random, arrange, low: int = 3, high: int = 4) -> Case:
-    kind, wanted, mixed = mixed_kinds(rng, rng.randint(low, high), 2)
-    return Case(", ".join(mixed), (arrange(wanted),), {"kind": kind})
-
-
-def _ordered(rng: Random, arrange) -> Case:
+def _ordered(rng: Random) -> tuple[str, list[str], dict[str, str]]:
     name, words = rng.choice(list(ORDERS.items()))
     chosen = rng.sample(words, rng.randint(3, 4))
-    return Case(", ".join(chosen), (arrange(sorted(chosen, key=words.index)),), {"what": name})
+    return ", ".join(chosen), sorted(chosen, key=words.index), {"what": name}
 
 
-def _moved(rng: Random, begin: str) -> Case:
-    event, other = events(rng, 2)
-    text = event.sentence("who")
-    return Case(text, (event.sentence(begin).replace(event.who, other.who),), {"old": event.who, "new": other.who})
-
-
-def _translated(rng: Random, arrange) -> Case:
+def _translated(rng: Random) -> tuple[str, list[str], dict[str, str]]:
     words = rng.sample(list(lexicon.TRANSLATIONS), 3)
-    return Case(", ".join(words), (arrange([lexicon.TRANSLATIONS[word] for word in words]),))
+    return ", ".join(words), [lexicon.TRANSLATIONS[word] for word in words], {}
 
 
-def _reported(rng: Random) -> Case:
-    scene = events(rng, 2)
-    event, receiver = rng.choice(scene), rng.choice(lexicon.LAST_NAMES)
-    text = " ".join(each.sentence("who") for each in scene)
-    answer = f"Dear {receiver}, {event.who} {event.verb} {event.things} in {event.city}."
-    return Case(text, (answer,), {"who": event.who, "receiver": receiver})
+SOURCES = {
+    "members": ("Find the {kind}s", _picked),
+    "order": ("Put the {what} in order", _ordered),
+    "translate": ("Write the words in Spanish", _translated),
+}  # a skill that makes a list of words: input, list and slots
+ARRANGEMENTS = {
+    "numbered": ("number them", lambda words: "\n".join(f"{n}. {word}" for n, word in enumerate(words, 1))),
+    "backwards": ("write them from last to first", lambda words: ", ".join(words[::-1])),
+    "then": ("say: first, then", lambda words: f"first {words[0]}, then {joined(words[1:])}"),
+}
+
+
+def _combination(source: str, arrangement: str) -> Skill:
+    """Make a list by one skill and write it by another."""
+    (first, make), (second, arrange) = SOURCES[source], ARRANGEMENTS[arrangement]
+
+    def draw(rng: Random) -> Case:
+        text, words, slots = make(rng)
+        return Case(text, (arrange(words),), slots)
+
+    return Skill(f"{source}, {arrangement}", (f"{first} and {second}.",), (), draw)
+
+
+def _moved(begin: str) -> Skill:
+    """Write a sentence with another person and in another order."""
+
+    def draw(rng: Random) -> Case:
+        event, other = events(rng, 2)
+        answer = event.sentence(begin).replace(event.who, other.who)
+        return Case(event.sentence("who"), (answer,), {"old": event.who, "new": other.who})
+
+    wording = f"Write the text with {{new}} in place of {{old}}, and begin with the {begin}."
+    return Skill(f"replace, {begin} first", (wording,), (), draw)
 
 
 COMBINED = (
-    Skill("members, numbered", ("Find the {kind}s and number them.",), (), lambda rng: _listed(rng, _numbered)),
-    Skill("order, numbered", ("Put the {what} in order and number them.",), (), lambda rng: _ordered(rng, _numbered)),
-    Skill(
-        "replace, day first",
-        ("Write the text with {new} in place of {old}, and begin with the day.",),
-        (),
-        lambda rng: _moved(rng, "day"),
-    ),
+    _combination("members", "numbered"),
+    _combination("members", "then"),
+    _combination("order", "numbered"),
+    _combination("order", "backwards"),
+    _combination("translate", "backwards"),
+    _moved("day"),
 )
 UNSEEN = (
-    Skill(
-        "members, sorted",
-        ("Find the {kind}s and write them in the order of the alphabet.",),
-        (),
-        lambda rng: _listed(rng, lambda words: ", ".join(sorted(words))),
-    ),
-    Skill(
-        "members, with articles",
-        ("Find all {kind}s and write them in a sentence that begins with: The box has",),
-        (),
-        lambda rng: _listed(rng, lambda words: f"The box has {joined([with_article(word) for word in words])}."),
-    ),
-    Skill(
-        "order, backwards",
-        ("Put the {what} in order, but from last to first.",),
-        (),
-        lambda rng: _ordered(rng, lambda words: ", ".join(words[::-1])),
-    ),
-    Skill(
-        "replace, city first",
-        ("Write the text with {new} in place of {old}, and begin with the city.",),
-        (),
-        lambda rng: _moved(rng, "city"),
-    ),
-    Skill(
-        "translate, numbered",
-        ("Write the words in Spanish and number them.",),
-        (),
-        lambda rng: _translated(rng, _numbered),
-    ),
-    Skill("extract, letter", ("Write a letter to {receiver} that says what {who} did.",), (), _reported),
+    _combination("members", "backwards"),
+    _combination("order", "then"),
+    _combination("translate", "numbered"),
+    _combination("translate", "then"),
+    _moved("city"),
 )

@@ -20,8 +20,7 @@ def _extract(rng: Random) -> Case:
 
 def _members(rng: Random) -> Case:
     kind, wanted, mixed = mixed_kinds(rng, rng.randint(2, 3), rng.randint(2, 3))
-    text = f"The box has {joined([with_article(word) for word in mixed])}."
-    return Case(text, (joined(wanted), joined(wanted[::-1])), {"kind": kind})
+    return Case(f"In the box: {joined(mixed)}.", (joined(wanted), joined(wanted[::-1])), {"kind": kind})
 
 
 def _replace(rng: Random) -> Case:
@@ -102,7 +101,8 @@ def _opposite(rng: Random) -> Case:
 def _count(rng: Random) -> Case:
     kind, wanted, mixed = mixed_kinds(rng, rng.randint(1, 4), rng.randint(1, 2))
     number = lexicon.NUMBER_WORDS[len(wanted)]
-    return Case(", ".join(mixed), (f"{number}: {joined(wanted)}", f"There are {number}."), {"kind": kind})
+    answers = dict.fromkeys(f"{number}: {joined(words)}" for words in (wanted, wanted[::-1]))
+    return Case(", ".join(mixed), tuple(answers), {"kind": kind})
 
 
 def _categories(rng: Random) -> Case:
@@ -232,7 +232,7 @@ SKILLS = (
     Skill(
         "translate",
         ("Write the words in Spanish.", "Give the Spanish words.", "How are these words said in Spanish?"),
-        ("A man in Lima reads this. Which words does he use?", "Spanish, please."),
+        ("In Lima, which words would this be?", "Spanish, please."),
         _translate,
     ),
     Skill(
