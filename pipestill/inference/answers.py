@@ -1,5 +1,6 @@
 """The predictions of one run in a task that generates text: answers that survive a kill, once per sampling seed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,44 @@ def sampling_seeds(generation: GenerationConfig) -> list[int | None]:
 def max_new_tokens(settings: PredictionSettings) -> int:
     """Where an answer without an end is cut."""
     return settings.generation.max_new_tokens or TASKS[settings.task].max_new_tokens
+
+
+def answer_prompts(
+    model: Any,
+    tokenizer: Any,
+    asked: Mapping[str, str],
+    generation: GenerationConfig,
+    max_prompt_tokens: int,
+    max_new_tokens: int,
+    log: RowLog,
+    cost: CostMeter,
+    label: str,
+) -> None:
+    """Answer prompts into ``log``, a row ``{"text"}`` by key; what it holds already is not asked again.
+
+    Args:
+        model: in eval mode.
+        tokenizer: of the model.
+        asked: prompts by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once.
+        generation: how to answer.
+        max_prompt_tokens: longer prompts lose the end of their text.
+        max_new_tokens: where an answer without an end is cut.
+        log: keeps the answers; a killed job goes on where it was.
+        cost: what the job costs so far.
+        label: what the progress line says.
+    """
+    keys = list(asked)
+    encoded = {text: encode_prompt(tokenizer, text, max_prompt_tokens) for text in set(asked.values())}
+    prompts = [encoded[asked[key]] for key in keys]
+    done = {index for index, key in enumerate(keys) if key in log.rows}
+    progress = Progress(len(keys), "answers", label, done=len(done))
+    for batch in generate(
+        model, tokenizer, prompts, max_new_tokens=max_new_tokens, decoding=generation, keys=keys, done=done
+    ):
+        log.append((keys[index], {"text": answer.text}) for index, answer in batch)
+        cost.tokens += sum(len(prompts[index]) + answer.tokens for index, answer in batch)
+        cost.save()
+        progress.update(len(batch))
 
 
 def answer_run(
@@ -45,26 +84,9 @@ def answer_run(
         label: what the progress line says.
     """
     wanted, seeds = of_split(records, "test"), sampling_seeds(settings.generation)
-    asked = [(record, seed) for record in wanted for seed in seeds]  # equal prompts side by side are read once
-    encoded = {
-        record["id"]: encode_prompt(tokenizer, record["prompt"], settings.max_prompt_tokens) for record in wanted
-    }
-    prompts, keys = [encoded[record["id"]] for record, _ in asked], [_key(record, seed) for record, seed in asked]
-    done = {index for index, key in enumerate(keys) if key in log.rows}
-    progress = Progress(len(keys), "answers", label, done=len(done))
-    for batch in generate(
-        model,
-        tokenizer,
-        prompts,
-        max_new_tokens=max_new_tokens(settings),
-        decoding=settings.generation,
-        keys=keys,
-        done=done,
-    ):
-        log.append((keys[index], {"text": answer.text}) for index, answer in batch)
-        cost.tokens += sum(len(prompts[index]) + answer.tokens for index, answer in batch)
-        cost.save()
-        progress.update(len(batch))
+    asked = {_key(record, seed): record["prompt"] for record in wanted for seed in seeds}  # equal ones side by side
+    limits = settings.max_prompt_tokens, max_new_tokens(settings)
+    answer_prompts(model, tokenizer, asked, settings.generation, *limits, log, cost, label)
     rows = (
         {
             "id": record["id"],
