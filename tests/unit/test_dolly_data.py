@@ -192,7 +192,7 @@ def test_a_prompt_file_and_a_field_file_give_the_same_records(files, tmp_path):
 
 def test_cropping_cuts_the_input_and_spares_template_and_references(files, tmp_path):
     long = {**row(1), "input": "word " * 50, "output": ["answer " * 40, "short"]}
-    write(tmp_path / "dolly.jsonl", [long, row(100), {"instruction": "tell me all " * 9, "input": "x", "output": "y"}])
+    write(tmp_path / "dolly.jsonl", [long, row(100), {"instruction": "Explain " * 20, "input": "x", "output": "y"}])
     records, _ = prepare(files, tmp_path)
     cropped, count = crop_records(records, DOLLY, 60, "alpaca")
     one, two, three = [r for r in cropped if r["test_set"] == "dolly"]
@@ -202,8 +202,8 @@ def test_cropping_cuts_the_input_and_spares_template_and_references(files, tmp_p
     assert one["references"] == [long["output"][0].strip(), "short"]
     assert one["target"] == long["output"][0].strip()
     assert two["prompt"].endswith("### Instruction:\nQuestion 100?\n\n### Response:")
-    assert (three["instruction"], three["text"]) == ("tell me all " * 4 + "tell me all", "")
-    assert three["prompt"].endswith("tell me all\n\n### Response:")
+    assert (three["instruction"], three["text"]) == (" ".join(["Explain"] * 7), "x")
+    assert three["prompt"].endswith("Explain\n\n### Input:\nx\n\n### Response:")
     plain, _ = crop_records(records, DOLLY, 60)
     assert plain[0]["prompt"] == f"Question 1?\n{one['text']}"
 
