@@ -106,6 +106,7 @@ def logit_gradient(
 def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Probabilities [tokens, vocab] and the logarithm of the sum of exponentials [tokens, 1]."""
     probabilities = logits.softmax(-1)
+    probabilities /= probabilities.sum(-1, keepdim=True)  # softmax adds up less carefully than sum does
     # The largest probability is exp(largest logit - log sum): cheaper than a logsumexp, which takes exponentials again.
     return probabilities, logits.amax(-1, keepdim=True) - probabilities.amax(-1, keepdim=True).log()
 
@@ -146,6 +147,7 @@ class _TokenDivergence(torch.autograd.Function):
     @staticmethod
     def blocks(student, teacher, kind, temperature, t_squared, options):
         """Rows, values, gradient of each block."""
+        keep_heap()
         dtype = accumulation_type(student, teacher)
         for rows in blocks(student):
             logits = student[rows].to(dtype), teacher[rows].to(dtype)
@@ -162,6 +164,16 @@ def blocks(logits: Tensor) -> list[slice]:
     tokens, vocab = logits.shape
     step = max(1, BLOCK.get(logits.device.type, BLOCK["cuda"]) // vocab)
     return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
+
+
+@functools.cache
+def keep_heap() -> None:
+    """Make glibc's allocator keep memory of temporaries, once per process.
+
+    It returns what is free at the heap's end to the system, which zeroes new memory page by page, a cost above
+    the arithmetic on a block. How much it keeps grows with the largest block (up to 32 MiB) that it has seen freed.
+    """
+    torch.empty(31 << 20, dtype=torch.uint8)
 
 
 # One function per kind: (log(p/q), p, q, options) -> value [tokens], G [tokens, bins]. All numbers are finite.

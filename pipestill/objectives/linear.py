@@ -17,14 +17,21 @@ from torch.autograd.function import once_differentiable
 from pipestill.divergence_kinds import complete_options
 from pipestill.errors import UserError
 from pipestill.objectives.backends import choose_backend, compiled
-from pipestill.objectives.divergences import accumulation_type, blocks, check_temperature, logit_gradient, softmax
+from pipestill.objectives.divergences import (
+    accumulation_type,
+    blocks,
+    check_temperature,
+    keep_heap,
+    logit_gradient,
+    softmax,
+)
 from pipestill.objectives.targets import DenseTarget, HiddenTarget, LogitsTarget, Target, product_type, project
 
 __all__ = ["IGNORED", "HiddenTarget", "LinearLoss", "LogitsTarget", "Target", "linear_divergence"]
 
 IGNORED = -100  # label of a position that has none
-CHUNK = {"cpu": 128, "cuda": 1024}  # tokens: smaller chunks slow the matrix products down, larger ones take memory
-HEAD_ROWS = 16_384  # of a product in half precision that go into the head's float32 gradient at a time
+CHUNK_BYTES = {"cpu": 512, "cuda": 4096}  # tokens of a chunk times bytes of a number: 128 tokens in float32 on a CPU
+HEAD_ROWS = {"cpu": 1024, "cuda": 32_768}  # of a product in half precision that go into the float32 sum at a time
 
 
 class LinearLoss(NamedTuple):
@@ -91,13 +98,14 @@ def linear_divergence(
         options = complete_options(kind, options)
         backend = "eager" if kind == "akl" else choose_backend(len(rows) * vocab_size, weight.device, backend)
     losses = _Losses(kind, labels, target, kd_rate, temperature, t_squared, options, backend)
-    chunk = chunk or CHUNK.get(weight.device.type, CHUNK["cuda"])
+    chunk = chunk or CHUNK_BYTES.get(weight.device.type, CHUNK_BYTES["cuda"]) // product_type(weight).itemsize
     return LinearLoss(*_LinearDivergence.apply(hidden, weight, bias, rows, vocab_size, chunk, losses))
 
 
 class _LinearDivergence(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weight, bias, rows, vocab_size, chunk, losses):
+        keep_heap()
         dtype, wide = product_type(weight), accumulation_type(weight)
         to_hidden, to_weight, to_bias = ctx.needs_input_grad[:3]
         by_hidden = torch.zeros_like(hidden) if to_hidden else None
@@ -141,8 +149,9 @@ def _add_product(total: Tensor, by_logits: Tensor, states: Tensor) -> None:
     if by_logits.dtype == total.dtype:
         total.addmm_(by_logits.t(), states)
         return
-    for start in range(0, len(total), HEAD_ROWS):  # a product of all rows would be as large as the head
-        rows = slice(start, start + HEAD_ROWS)
+    step = HEAD_ROWS.get(total.device.type, HEAD_ROWS["cuda"])
+    for start in range(0, len(total), step):  # a product of all rows would be as large as the head
+        rows = slice(start, start + step)
         total[rows] += torch.mm(by_logits[:, rows].t(), states)
 
 

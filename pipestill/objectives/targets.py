@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pipestill.divergence_kinds import complete_options
 from pipestill.errors import UserError
-from pipestill.objectives.divergences import blocks, logit_gradient
+from pipestill.objectives.divergences import blocks, keep_heap, logit_gradient
 
 
 class Target(Protocol):
@@ -49,6 +49,7 @@ class DenseTarget:
         **options: Any,
     ) -> tuple[Tensor, Tensor]:
         """See :class:`Target`; the gradient is written over ``logits``."""
+        keep_heap()
         options = complete_options(kind, options)
         values, teacher = logits.new_empty(len(logits)), self.logits(rows, logits.shape[1])
         for block in blocks(logits):
