@@ -232,7 +232,7 @@ def experiment(config: Config, study: str, method: str) -> dict[str, Any]:
         "notes": notes(config, study, method),
         "primary_metric": task.primary_metric,
         "labels": list(task.labels),
-        "test_sets": list(task.test_sets),
+        "test_sets": config.tasks[settings.task].test_sets_of(task),
         "settings": depends,
         "config_sha256": json_digest(depends),
     }
