@@ -1,7 +1,8 @@
 """Metrics.
 
 Comes in: the predictions of all runs of an experiment.
-Goes out: results/<study>_<method>/eval.json (metrics with intervals, cost, provenance) and README.md, a model card.
+Goes out: results/<study>_<method>/eval.json (metrics with intervals, cost, provenance), scores.jsonl (of every answer)
+and README.md, a model card.
 """
 
 
@@ -15,6 +16,7 @@ rule evaluate:
         data=evaluated_data,
     output:
         evaluation="<results>/{study}_{method}/eval.json",
+        scores="<results>/{study}_{method}/scores.jsonl",
         card="<results>/{study}_{method}/README.md",
     log:
         "<logs>/evaluate/{study}_{method}.log",
@@ -34,4 +36,4 @@ rule evaluate:
     shell:
         "python {params.script} --experiment {params.experiment:q} --predictions {input.predictions} "
         "{params.models} --base {input.base} --data {input.data} --output {output.evaluation} "
-        "--card {output.card} > {log} 2>&1"
+        "--scores {output.scores} --card {output.card} > {log} 2>&1"

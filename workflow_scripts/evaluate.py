@@ -1,12 +1,14 @@
-"""Measure the runs of one experiment: eval.json, and the model card."""
+"""Measure the runs of one experiment: eval.json, the scores of single answers, and the model card."""
 
 import argparse
 import json
 from pathlib import Path
 
+from pipestill.evaluation.experiment import score_rows
 from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.record import evaluation_record
 from pipestill.files import write_json, write_text
+from pipestill.records import write_jsonl
 from pipestill.script import run
 
 
@@ -17,18 +19,20 @@ def main() -> None:
     parser.add_argument("--predictions", type=Path, required=True, help="directory of the predictions of all runs")
     parser.add_argument("--base", type=Path, required=True, help="directory of the base model")
     parser.add_argument(
-        "--models", type=Path, nargs="+", default=[], help="model directory of each run; none: the base"
+        "--models", type=Path, nargs="*", default=[], help="model directory of each run; none: the base"
     )
-    parser.add_argument("--costs", type=Path, nargs="+", default=[], help="cost of the training of each run")
+    parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost of the training of each run")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="records, then the training file if any")
     parser.add_argument("--output", type=Path, required=True, help="eval.json")
+    parser.add_argument("--scores", type=Path, required=True, help="scores.jsonl")
     parser.add_argument("--card", type=Path, required=True, help="the model card, README.md")
     args = parser.parse_args()
 
-    evaluation = evaluation_record(
+    evaluation, runs = evaluation_record(
         args.experiment, args.predictions, args.base, args.data, models=args.models, train_costs=args.costs
     )
     write_json(args.output, evaluation)
+    write_jsonl(args.scores, score_rows(runs))
     write_text(args.card, model_card(evaluation))
 
 

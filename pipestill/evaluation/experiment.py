@@ -1,122 +1,37 @@
 """One experiment's numbers: the metrics of each run, and their mean, spread and interval over the runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipestill.errors import UserError
-from pipestill.evaluation import classification
-from pipestill.evaluation.predictions import (
-    Calibration,
-    Predictions,
-    calibrated_scores,
-    read_calibration,
-    read_predictions,
-)
+from pipestill.evaluation.labels import load_label_runs
+from pipestill.evaluation.runs import Run
 from pipestill.evaluation.statistics import Bootstrap, Metric, biased_interval, interval, replicates
-from pipestill.inference.calibration import confusion_matrix, log_posterior
-from pipestill.records import read_jsonl
+from pipestill.evaluation.texts import TextRun, add_spread, load_text_runs, sizes_of_test_sets
+
+DESCRIBED = (
+    *("experiment", "study", "task", "method", "method_title", "method_summary"),
+    *("student", "teacher", "source", "notes"),
+)
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run on the test set: the ids of its examples, and metrics that line up with them."""
+def load_runs(description: Mapping[str, Any], predictions: Path) -> dict[int, Run]:
+    """The runs of an experiment by seed.
 
-    path: Path
-    ids: list[str]
-    metrics: dict[str, Metric]
-    predictions: Predictions
-    calibration: Calibration
-
-
-def load_runs(directory: Path, labels: list[str]) -> dict[int, Run]:
-    """The runs of an experiment by seed, from ``directory/seed_<n>/``.
+    Args:
+        description: ``labels`` that are ranked, or the names of ``test_sets`` of text.
+        predictions: directory of the predictions of all runs.
 
     Raises:
         UserError: there is no run, a file of one is missing or broken, or the runs were tested on different examples.
     """
-    found = {int(path.name.removeprefix("seed_")): path for path in Path(directory).glob("seed_*")}
-    if not found:
-        raise UserError(f"{directory} holds no predictions (seed_<n>): predict again")
-    runs = {seed: load_run(found[seed], labels) for seed in sorted(found)}
-    check_same_examples(list(runs.values()))
-    return runs
-
-
-def load_run(directory: Path, labels: list[str]) -> Run:
-    """Read and check the predictions of the run in ``directory``."""
-    predictions = read_predictions(Path(directory) / "predictions.jsonl", labels)
-    calibration = read_calibration(Path(directory) / "calibration.json", labels)
-    scores = calibrated_scores(predictions, calibration)
-    metrics = classification.metrics(predictions.gold, predictions.predicted, scores)
-    metrics["label_mass"] = Metric.mean_of(predictions.label_mass)
-    return Run(predictions.path, predictions.ids, metrics, predictions, calibration)
-
-
-def read_histories(models: Sequence[Path], seeds: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-    """Training log of each run: a model directory is ``.../seed_<n>/model``, or the only one of its experiment."""
-    by_seed = {f"seed_{seed}": seed for seed in seeds}
-    histories = {}
-    for model in map(Path, models):
-        seed = seeds[0] if len(models) == len(seeds) == 1 else by_seed.get(model.parent.name)
-        if seed is None:
-            raise UserError(
-                f"{model} is not the model of any of the predicted runs (seeds {', '.join(map(str, seeds))})"
-            )
-        histories[seed] = read_jsonl(model / "history.jsonl")
-    return histories
-
-
-def check_same_examples(runs: Sequence[Run]) -> None:
-    """Raise ``UserError`` unless all runs were tested on the same examples with the same gold labels."""
-    first = runs[0]
-    for run in runs[1:]:
-        unshared = sorted(set(first.ids) ^ set(run.ids))
-        if unshared:
-            has, lacks = (first, run) if unshared[0] in set(first.ids) else (run, first)
-            raise UserError(
-                f"{has.path} has the test example {unshared[0]!r} and {lacks.path} has not "
-                f"({len(unshared)} in all): both must come from the same records, so predict again"
-            )
-        differing = np.flatnonzero(first.predictions.gold != run.predictions.gold)
-        if differing.size:
-            raise UserError(
-                f"{first.path} and {run.path} disagree on the gold label of {first.ids[differing[0]]!r}: predict again"
-            )
-
-
-def calibration_metrics(run: Run) -> dict[str, dict[str, float]]:
-    """Test metrics under every calibration, recomputed from the raw scores."""
-    gold, raw = run.predictions.gold, run.predictions.raw_scores
-    table = {}
-    for name, prior in run.calibration.priors.items():
-        scores = raw - prior
-        predicted = run.predictions.predicted if name == run.calibration.chosen else scores.argmax(axis=1)
-        measured = classification.metrics(gold, predicted, scores)
-        table[name] = {metric: value.estimate() for metric, value in measured.items()}
-    return table
-
-
-def run_metrics(run: Run) -> dict[str, Any]:
-    """One entry of the ``runs`` of ``eval.json``."""
-    predictions = run.predictions
-    labels = predictions.labels
-    confusion = confusion_matrix(predictions.gold, predictions.predicted, len(labels))
-    probabilities = np.exp(log_posterior(calibrated_scores(predictions, run.calibration)))
-    confidence = probabilities[np.arange(len(run.ids)), predictions.predicted]
-    return {
-        "n_test": len(run.ids),
-        "metrics": {name: metric.estimate() for name, metric in run.metrics.items()},
-        "per_class": classification.per_class(confusion, labels),
-        "confusion": {"labels": labels, "matrix": confusion.tolist()},
-        "reliability": classification.reliability(confidence, predictions.gold == predictions.predicted),
-        "collapsed": classification.collapsed(confusion, labels),
-        "calibration": run.calibration.chosen,
-        "calibrations": calibration_metrics(run),
-    }
+    if description["labels"]:
+        return load_label_runs(predictions, description["labels"])
+    return load_text_runs(predictions, description["test_sets"])
 
 
 def summarise(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap) -> dict[str, dict[str, Any]]:
@@ -145,22 +60,32 @@ def evaluate(
     """The measured part of ``eval.json``.
 
     Args:
-        description: what the experiment is: experiment, study, task, method, student, teacher, source, notes,
-            primary_metric.
+        description: what the experiment is: ``DESCRIBED``, ``primary_metric`` and, for text, ``settings.generation``.
         runs: by seed.
         bootstrap: how the intervals are made; the report compares methods in the same way.
         histories: training log by seed; a run that trained nothing has none.
     """
-    keys = ("experiment", "study", "task", "method", "student", "teacher", "source", "notes")
     metrics = summarise([run.metrics for run in runs.values()], bootstrap)
     if description["primary_metric"] not in metrics:
         raise UserError(f"primary_metric {description['primary_metric']!r} is none of {', '.join(metrics)}")
+    first = next(iter(runs.values()))
+    of_text = isinstance(first, TextRun)
+    if of_text:
+        add_spread(metrics, list(runs.values()))
     return {
-        **{key: description[key] for key in keys},
-        "n_test": len(next(iter(runs.values())).ids),
+        **{key: description[key] for key in DESCRIBED},
+        "kind": "text" if of_text else "labels",
+        "n_test": len(first.ids),
+        "test_sets": sizes_of_test_sets(first) if of_text else {},
+        "generation": description["settings"]["generation"] if of_text else None,
         "seeds": list(runs),
         "bootstrap": asdict(bootstrap),
         "primary_metric": description["primary_metric"],
         "metrics": metrics,
-        "runs": [{"seed": seed, **run_metrics(run), "history": histories.get(seed, [])} for seed, run in runs.items()],
+        "runs": [{"seed": seed, **run.entry(), "history": histories.get(seed, [])} for seed, run in runs.items()],
     }
+
+
+def score_rows(runs: Mapping[int, Run]) -> list[dict[str, Any]]:
+    """The rows of ``scores.jsonl``: what each answer of each run contributes to the metrics that are means."""
+    return [{"seed": seed, **row} for seed, run in runs.items() for row in run.scores()]

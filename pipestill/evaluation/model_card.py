@@ -7,6 +7,7 @@ from pipestill.evaluation.formats import (
     MISSING,
     bracket,
     count,
+    decimals,
     listing,
     megabytes,
     metric_title,
@@ -14,7 +15,6 @@ from pipestill.evaluation.formats import (
     plural,
     seconds,
 )  # fmt: skip
-from pipestill.methods import method_of
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -23,11 +23,15 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _metrics(evaluation: Mapping[str, Any]) -> str:
-    rows = [
-        [metric_title(name), number(metric["mean"]), number(metric["sd"]), bracket(metric["ci95"])]
-        for name, metric in evaluation["metrics"].items()
-    ]
-    return _table(["metric", "mean", "sd over seeds", "95 % interval"], rows)
+    spreads = {"sd": "sd over seeds"}
+    if evaluation["kind"] == "text":
+        spreads |= {"training_sd": "sd of training", "sampling_sd": "sd of sampling"}
+    rows = []
+    for name, metric in evaluation["metrics"].items():
+        digits = decimals(name)
+        cells = [number(metric["mean"], digits), bracket(metric["ci95"], digits)]
+        rows.append([metric_title(name), *cells, *(number(metric[key], digits) for key in spreads)])
+    return _table(["metric", "mean", "95 % interval", *spreads.values()], rows)
 
 
 def _classes(evaluation: Mapping[str, Any]) -> str:
@@ -61,28 +65,82 @@ def _provenance(evaluation: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _closeness(agreement: Mapping[str, Any]) -> str:
+    means = {name: number(agreement[name]["mean"]) for name in ("kl", "agreement", "teacher_nll", "student_nll")}
+    bucket = ", all tokens that are not stored counting as one" if agreement["tail"] else ""
+    return (
+        f"On {agreement['tokens']:,} tokens of validation answers, at temperature {agreement['temperature']:g}: "
+        f"KL from the teacher {means['kl']} nats per token{bucket}, the same likeliest token at {means['agreement']} "
+        f"of all, NLL {means['student_nll']} (the teacher's {means['teacher_nll']})."
+    )
+
+
+def _decoding(generation: Mapping[str, Any]) -> str:
+    limits = []
+    if generation["sampling"]:
+        seeds = generation["sampling_seeds"]
+        limits = [f"sampled at temperature {generation['temperature']:g}", plural(len(seeds), "sampling seed")]
+        limits += [f"top p {generation['top_p']:g}"] if generation["top_p"] < 1 else []
+        limits += [f"top k {generation['top_k']}"] if generation["top_k"] else []
+    size = generation["no_repeat_ngram_size"]
+    return ", ".join([*(limits or ["greedy"]), *([f"no {size} tokens twice"] if size else [])])
+
+
 def _limits(evaluation: Mapping[str, Any]) -> list[str]:
     limits = []
     if evaluation["source"] == "synthetic":
         limits.append("Trained and tested on synthetic data: the numbers say nothing about real cases.")
     limits += evaluation["notes"]
+    if evaluation["kind"] == "text":
+        return [*limits, "ROUGE-L measures words in common with a reference, not whether an answer is right."]
     limits += [
         f"Seed {run['seed']} has collapsed: {run['collapsed']['share']:.0%} of its predictions are "
         f"“{run['collapsed']['label']}”."
         for run in evaluation["runs"]
         if run["collapsed"]
     ]
-    limits.append("Its probabilities are relative to the listed labels; it cannot answer that none of them applies.")
-    return limits
+    return [*limits, "Its probabilities are relative to the listed labels; it cannot answer that none of them applies."]
+
+
+def _of_labels(evaluation: Mapping[str, Any]) -> tuple[list[list[str]], str, list[str]]:
+    """Rows of the first table, the option that asks, and what is said of the test results."""
+    calibrations = listing(sorted({run["calibration"] for run in evaluation["runs"]}))
+    rows = [["labels", ", ".join(evaluation["runs"][0]["confusion"]["labels"])], ["calibration", calibrations]]
+    results = [
+        f"{plural(evaluation['n_test'], 'test example')}, {plural(len(evaluation['seeds']), 'seed')}; the calibration "
+        "was chosen on validation data. Intervals come from resampling test examples and seeds.",
+        _metrics(evaluation),
+        "By label, averaged over the seeds:",
+        _classes(evaluation),
+    ]
+    return rows, "--features", results
+
+
+def _of_text(evaluation: Mapping[str, Any]) -> tuple[list[list[str]], str, list[str]]:
+    """As :func:`_of_labels`, for a task that generates text."""
+    sets = ", ".join(f"{name} ({n})" for name, n in evaluation["test_sets"].items())
+    rows = [["answers", _decoding(evaluation["generation"])], ["test sets", sets]]
+    results = [
+        f"{plural(evaluation['n_test'], 'test example')}, {plural(len(evaluation['seeds']), 'seed')}. ROUGE-L and "
+        "exact match are unweighted means over the test sets. Intervals come from resampling the examples of each test "
+        "set and the seeds.",
+        _metrics(evaluation),
+    ]
+    agreement = evaluation["agreement"]
+    return (
+        rows,
+        "--instruction",
+        [*results, *(["## Nearness to the teacher", _closeness(agreement)] if agreement else [])],
+    )
 
 
 def model_card(evaluation: Mapping[str, Any]) -> str:
     """The card's Markdown from the content of ``eval.json``."""
-    method, labels = method_of(evaluation["method"]), evaluation["runs"][0]["confusion"]["labels"]
-    calibrations = listing(sorted({run["calibration"] for run in evaluation["runs"]}))
+    rows, option, results = (_of_text if evaluation["kind"] == "text" else _of_labels)(evaluation)
     parts = [
         f"# {evaluation['experiment']}",
-        f"{method.title}: {method.summary} Task `{evaluation['task']}`, study `{evaluation['study']}`.",
+        f"{evaluation['method_title']}: {evaluation['method_summary']} Task `{evaluation['task']}`, "
+        f"study `{evaluation['study']}`.",
         _table(
             ["", "value"],
             [
@@ -92,18 +150,13 @@ def model_card(evaluation: Mapping[str, Any]) -> str:
                 ["training examples", str(evaluation["n_train"])],
                 ["parameters", count(evaluation["cost"]["total_parameters"])],
                 ["parameters trained", count(evaluation["cost"]["trainable_parameters"])],
-                ["labels", ", ".join(labels)],
-                ["calibration", calibrations],
+                *rows,
             ],
         ),
         "## Use",
-        f'```\npipestill predict {evaluation["experiment"]} --features "..." --seed {evaluation["seeds"][0]}\n```',
+        f'```\npipestill predict {evaluation["experiment"]} {option} "..." --seed {evaluation["seeds"][0]}\n```',
         "## Test results",
-        f"{plural(evaluation['n_test'], 'test example')}, {plural(len(evaluation['seeds']), 'seed')}; the calibration "
-        "was chosen on validation data. Intervals come from resampling test examples and seeds.",
-        _metrics(evaluation),
-        "By label, averaged over the seeds:",
-        _classes(evaluation),
+        *results,
         "## Cost",
         _costs(evaluation),
         "## Limits",

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipestill.evaluation.agreement import read_agreement
 from pipestill.evaluation.cost import cost
-from pipestill.evaluation.experiment import evaluate, load_runs, read_histories
+from pipestill.evaluation.experiment import evaluate, load_runs
 from pipestill.evaluation.provenance import provenance
+from pipestill.evaluation.runs import Run, find_runs, read_histories
 from pipestill.evaluation.statistics import Bootstrap
 from pipestill.records import read_jsonl
 
@@ -18,11 +20,11 @@ def evaluation_record(
     data: Sequence[Path],
     models: Sequence[Path] = (),
     train_costs: Sequence[Path] = (),
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[int, Run]]:
     """Measure the runs of one experiment.
 
     Args:
-        description: what :func:`~pipestill.evaluation.experiment.evaluate` asks for, and ``labels``,
+        description: what :func:`~pipestill.evaluation.experiment.evaluate` asks for, and ``labels``, ``test_sets``,
             ``config_sha256`` and ``settings.statistics``.
         predictions: directory of the predictions of all runs.
         base: directory of the base model.
@@ -30,15 +32,20 @@ def evaluation_record(
         models: model directory of each run, none for an untrained model.
         train_costs: ``cost.json`` of the training job of each run.
 
+    Returns:
+        The content of ``eval.json``, and the runs by seed.
+
     Raises:
         UserError: a file is missing or broken, or files are not of the same runs.
     """
     statistics = description["settings"]["statistics"]
     bootstrap = Bootstrap(statistics["resamples"], statistics["seed"])
-    runs = load_runs(predictions, description["labels"])
-    return {
+    runs = load_runs(description, predictions)
+    record = {
         **evaluate(description, runs, bootstrap, read_histories(models, list(runs))),
+        "agreement": read_agreement(find_runs(predictions)),
         "n_train": sum(len(read_jsonl(path)) for path in data[1:]),
         "cost": cost(train_costs, predictions, len(runs), base, models),
         "provenance": provenance(description["config_sha256"], data, [base, *models], predictions),
     }
+    return record, runs

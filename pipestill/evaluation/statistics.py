@@ -35,36 +35,51 @@ class Metric:
         value: maps their (weighted) means ``[..., k]`` to the metric ``[...]``; by default the mean itself.
         highest: the largest value that the metric can take; the smallest is 0.
         biased_up: whether noise can only add to it, as to a sum of absolute values; see :func:`biased_interval`.
+        strata: ``[examples]``, the group that each example is resampled within; none: all are one group.
     """
 
     statistics: np.ndarray
     value: Callable[[np.ndarray], np.ndarray] = _first
     highest: float = 1.0
     biased_up: bool = False
+    strata: np.ndarray | None = None
 
     @classmethod
-    def mean_of(cls, values: np.ndarray, highest: float = 1.0) -> "Metric":
+    def mean_of(cls, values: np.ndarray, highest: float = 1.0, strata: np.ndarray | None = None) -> "Metric":
         """The mean of one value per example, ``values`` ``[examples]``."""
-        return cls(np.asarray(values, dtype=np.float64)[:, None], highest=highest)
+        return cls(np.asarray(values, dtype=np.float64)[:, None], highest=highest, strata=strata)
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is the mean of one value per example."""
+        return self.value is _first
 
     def estimate(self) -> float:
         """The metric over all examples."""
         return float(self.value(self.statistics.mean(axis=0)))
 
 
-def example_weights(n_examples: int, bootstrap: Bootstrap) -> Iterator[np.ndarray]:
+def example_weights(n_examples: int, bootstrap: Bootstrap, strata: np.ndarray | None = None) -> Iterator[np.ndarray]:
     """Resamples of ``n_examples`` with replacement, as chunks of weights ``[<= resamples, examples]`` that sum to 1.
 
     They depend on the arguments alone: two methods replicated over the same examples meet the same resamples, which
     is what pairs them.
+
+    Args:
+        strata: ``[examples]``; each group keeps its size in every resample.
     """
     rng = np.random.default_rng([bootstrap.seed, 0, n_examples])
     chunk = max(1, CHUNK_ELEMENTS // n_examples)
+    groups = np.zeros(n_examples, dtype=int) if strata is None else np.asarray(strata)
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     for start in range(0, bootstrap.resamples, chunk):
         rows = min(chunk, bootstrap.resamples - start)
-        drawn = rng.integers(0, n_examples, (rows, n_examples))
-        drawn += np.arange(rows)[:, None] * n_examples
-        yield np.bincount(drawn.ravel(), minlength=rows * n_examples).reshape(rows, n_examples) / n_examples
+        weights = np.empty((rows, n_examples))
+        for places in members:
+            drawn = rng.integers(0, len(places), (rows, len(places)))
+            drawn += np.arange(rows)[:, None] * len(places)
+            weights[:, places] = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape) / n_examples
+        yield weights
 
 
 def replicates(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap, stream: int = 0) -> dict[str, np.ndarray]:
@@ -85,7 +100,7 @@ def replicates(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap, strea
     are too few to tell how far: 82 and 10 % at .12. A single run varies by its examples alone.
 
     Args:
-        runs: one mapping of metrics per run, all over the same examples in the same order.
+        runs: one mapping of metrics per run, all over the same examples in the same order, with the same strata.
         bootstrap: how often, and from which seed.
         stream: which independent series of drawn runs to use; methods that are compared take different ones.
     """
@@ -94,7 +109,7 @@ def replicates(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap, strea
     statistics = np.concatenate([metric.statistics for metric in metrics], axis=1)
     ends = np.cumsum([metric.statistics.shape[1] for metric in metrics])[:-1]
     chunks = []
-    for weights in example_weights(len(statistics), bootstrap):
+    for weights in example_weights(len(statistics), bootstrap, metrics[0].strata):
         means = np.split(weights @ statistics, ends, axis=1)
         chunks.append([metric.value(part) for metric, part in zip(metrics, means, strict=True)])
     by_examples = np.concatenate(chunks, axis=1).reshape(len(names), len(runs), bootstrap.resamples).mean(axis=1)
@@ -105,6 +120,31 @@ def replicates(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap, strea
     by_runs = estimates[:, drawn].mean(axis=2) - estimates.mean(axis=1, keepdims=True)
     highest = np.array([[runs[0][name].highest] for name in names])
     return dict(zip(names, np.clip(by_examples + by_runs, 0.0, highest), strict=True))
+
+
+def spread(values: np.ndarray, sampled: bool) -> tuple[float | None, float | None]:
+    """How far training and sampling move a metric: two standard deviations, by the method of moments.
+
+    The draws of a sampling seed are the same in all runs, so a value is mean + run + sampling seed + their interaction
+    (two-way analysis of variance without replication). The variance of training is that of the runs' means less what
+    the interaction leaves in them, at least 0; that of sampling is what a run's values have among themselves.
+
+    Args:
+        values: ``[runs, sampling seeds]``.
+        sampled: whether answers were drawn; greedy ones have no variance of sampling.
+
+    Returns:
+        Standard deviation of training and of sampling: ``None`` where the numbers of runs and seeds do not tell.
+    """
+    runs, draws = values.shape
+    sampling = float(np.sqrt(values.var(axis=1, ddof=1).mean())) if draws > 1 else None
+    if runs == 1 or (sampled and draws == 1):
+        return None, sampling
+    interaction = 0.0
+    if draws > 1:
+        rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+        interaction = (rest**2).sum() / ((runs - 1) * (draws - 1))
+    return float(np.sqrt(max(0.0, values.mean(axis=1).var(ddof=1) - interaction / draws))), sampling
 
 
 def interval(samples: np.ndarray, level: float = LEVEL) -> tuple[float, float]:

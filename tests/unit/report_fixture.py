@@ -9,6 +9,7 @@ import numpy as np
 
 from pipestill.files import write_json, write_text
 from pipestill.inference.calibration import calibration_record, log_posterior
+from pipestill.methods import method_of
 from pipestill.records import write_jsonl
 from pipestill.versions import versions
 
@@ -97,7 +98,7 @@ def model_directories(root: Path, study: str, method: str, seeds: list[int]) -> 
     return [root / f"{study}_{method}/seed_{seed}/model" for seed in seeds]
 
 
-def evaluate_arguments(root: Path, study: str, method: str, seeds: list[int], **description) -> list[str]:
+def evaluate_arguments(root: Path, study: str, method: str, models: list[Path], **description) -> list[str]:
     """The command line of workflow_scripts/evaluate.py, as its rule writes it."""
     experiment = f"{study}_{method}"
     described = {
@@ -105,17 +106,19 @@ def evaluate_arguments(root: Path, study: str, method: str, seeds: list[int], **
         "study": study,
         "task": "creditmix",
         "method": method,
+        "method_title": method_of(method).title,
+        "method_summary": method_of(method).summary,
         "student": "demo-student",
         "teacher": "demo-teacher",
         "source": "synthetic",
         "notes": [],
         "primary_metric": "macro_f1",
         "labels": LABELS,
+        "test_sets": [],
         "settings": {"statistics": {"resamples": 2000, "seed": 0}},
         "config_sha256": "c0ffee" * 10 + "c0ff",
         **description,
     }
-    models = model_directories(root, study, method, seeds)
     arguments = ["--experiment", json.dumps(described), "--predictions", str(root / experiment / "predictions")]
     data = [root / "data/creditmix/cropped.jsonl"]
     if models:
@@ -126,6 +129,8 @@ def evaluate_arguments(root: Path, study: str, method: str, seeds: list[int], **
         *arguments,
         "--output",
         str(root / experiment / "eval.json"),
+        "--scores",
+        str(root / experiment / "scores.jsonl"),
         "--card",
         str(root / experiment / "README.md"),
     ]

@@ -12,10 +12,11 @@ from sklearn.metrics import f1_score, log_loss
 
 from pipestill.errors import UserError
 from pipestill.evaluation.cost import cost, predict_cost, train_cost
-from pipestill.evaluation.experiment import load_runs, read_histories
+from pipestill.evaluation.labels import load_label_runs
 from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.provenance import git_commit, provenance
 from pipestill.evaluation.record import evaluation_record
+from pipestill.evaluation.runs import read_histories
 from pipestill.files import read_json, sha256, write_json
 from pipestill.records import read_jsonl, write_jsonl
 
@@ -81,21 +82,26 @@ def test_evaluation_is_repeatable(tree):
 def test_record_is_what_the_script_writes(tree):
     arguments = evaluate_arguments(tree, "creditmix", "sft", [1, 2, 3])
     description = json.loads(arguments[arguments.index("--experiment") + 1])
-    runs = [tree / f"creditmix_sft/seed_{seed}" for seed in (1, 2, 3)]
-    record = evaluation_record(
+    places = [tree / f"creditmix_sft/seed_{seed}" for seed in (1, 2, 3)]
+    record, runs = evaluation_record(
         description,
         tree / "creditmix_sft/predictions",
         tree / "models/demo-student",
         [tree / "data/creditmix/cropped.jsonl", tree / "data/creditmix/train.jsonl"],
-        models=[run / "model" for run in runs],
-        train_costs=[run / "cost.json" for run in runs],
+        models=[place / "model" for place in places],
+        train_costs=[place / "cost.json" for place in places],
     )
     assert record == read_json(tree / "creditmix_sft/eval.json")
     assert record["n_train"] == 600 and record["bootstrap"] == {"resamples": 2000, "seed": 0}
-    seconds = [read_json(run / "cost.json")["cpu_s"] for run in runs]
+    seconds = [read_json(place / "cost.json")["cpu_s"] for place in places]
     assert record["cost"]["train"]["cpu_s"] == pytest.approx(np.mean(seconds))
     assert record["cost"]["predict"]["cpu_s"] == pytest.approx(6.0)  # a third of the job, which took 18 s
     assert len(record["provenance"]["data_sha256"]) == 2 and len(record["provenance"]["model_sha256"]) == 4
+    rows = read_jsonl(tree / "creditmix_sft/scores.jsonl")
+    assert [(row["seed"], row["id"]) for row in rows] == [(seed, id) for seed in runs for id in runs[seed].ids]
+    for name in ("accuracy", "nll", "brier", "label_mass"):
+        values = [np.mean([row[name] for row in rows if row["seed"] == seed]) for seed in runs]
+        assert values == pytest.approx(record["metrics"][name]["per_seed"], abs=1e-12)
     assert model_card(record) == (tree / "creditmix_sft/README.md").read_text()
 
 
@@ -192,7 +198,7 @@ def change(path: Path, line: int, **values) -> None:
 def test_broken_row(predictions, values, message):
     change(predictions / "seed_2/predictions.jsonl", 100, **values)
     with pytest.raises(UserError, match=message) as error:
-        load_runs(predictions, LABELS)
+        load_label_runs(predictions, LABELS)
     assert "seed_2/predictions.jsonl" in str(error.value)
 
 
@@ -202,43 +208,43 @@ def test_row_without_a_field(predictions):
     del rows[69]["raw_scores"]
     write_jsonl(path, rows)
     with pytest.raises(UserError, match=r"seed_1/predictions\.jsonl, line 70: raw_scores is missing"):
-        load_runs(predictions, LABELS)
+        load_label_runs(predictions, LABELS)
 
 
 def test_torn_line(predictions):
     path = predictions / "seed_1/predictions.jsonl"
     path.write_text(path.read_text()[:-40])
     with pytest.raises(UserError, match=r"predictions\.jsonl, line 180: not valid JSON"):
-        load_runs(predictions, LABELS)
+        load_label_runs(predictions, LABELS)
 
 
 def test_repeated_id(predictions):
     path = predictions / "seed_1/predictions.jsonl"
     change(path, 180, id=read_jsonl(path)[170]["id"])
     with pytest.raises(UserError, match=r"line 180: the id 'creditmix-00170' occurs a second time"):
-        load_runs(predictions, LABELS)
+        load_label_runs(predictions, LABELS)
 
 
 def test_id_of_one_seed_only(predictions):
     path = predictions / "seed_2/predictions.jsonl"
     write_jsonl(path, read_jsonl(path)[:-1])
     with pytest.raises(UserError, match=r"seed_1/.* has the test example 'creditmix-00179' and .*seed_2"):
-        load_runs(predictions, LABELS)
+        load_label_runs(predictions, LABELS)
 
 
 def test_gold_labels_that_differ(predictions):
     path = predictions / "seed_2/predictions.jsonl"
     gold = read_jsonl(path)[99]["label"]
     change(path, 100, label=next(label for label in LABELS if label != gold))
-    with pytest.raises(UserError, match="disagree on the gold label of 'creditmix-00099'"):
-        load_runs(predictions, LABELS)
+    with pytest.raises(UserError, match="disagree on 'creditmix-00099', which is"):
+        load_label_runs(predictions, LABELS)
 
 
 def test_no_test_rows(predictions):
     path = predictions / "seed_1/predictions.jsonl"
     write_jsonl(path, [row for row in read_jsonl(path) if row["split"] == "validation"])
     with pytest.raises(UserError, match="holds no row of the test split"):
-        load_runs(predictions, LABELS)
+        load_label_runs(predictions, LABELS)
 
 
 def test_calibration_of_another_run(predictions):
@@ -247,7 +253,7 @@ def test_calibration_of_another_run(predictions):
     calibration["priors"][calibration["chosen"]] = {"Good": 9.0, "Standard": 0.0, "Bad": 0.0}
     write_json(path, calibration)
     with pytest.raises(UserError, match="is not the label that ranks first under"):
-        load_runs(predictions, LABELS)
+        load_label_runs(predictions, LABELS)
 
 
 @pytest.mark.parametrize(
@@ -261,12 +267,12 @@ def test_calibration_of_another_run(predictions):
 def test_broken_calibration(predictions, content, message):
     write_json(predictions / "seed_1/calibration.json", content)
     with pytest.raises(UserError, match=message):
-        load_runs(predictions, LABELS)
+        load_label_runs(predictions, LABELS)
 
 
 def test_no_runs(tmp_path):
     with pytest.raises(UserError, match="holds no predictions"):
-        load_runs(tmp_path, LABELS)
+        load_label_runs(tmp_path, LABELS)
 
 
 def test_unknown_primary_metric(tree):

@@ -17,6 +17,7 @@ from pipestill.evaluation.statistics import (
     interval,
     mcnemar,
     replicates,
+    spread,
     two_sided_p,
 )
 
@@ -182,3 +183,34 @@ def test_bootstrap_is_fast():
     start = time.process_time()
     replicates(runs, Bootstrap(2000))
     assert time.process_time() - start < 1.0  # about 0.02 s
+
+
+def test_resamples_within_strata():
+    strata = np.array([1, 0, 1, 1, 0, 2])
+    weights = np.concatenate(list(example_weights(6, Bootstrap(20_000, seed=1), strata)))
+    for group, size in ((0, 2), (1, 3), (2, 1)):
+        np.testing.assert_allclose(weights[:, strata == group].sum(axis=1), size / 6)
+        assert 36 * weights[:, strata == group].var(axis=0).mean() == pytest.approx(1 - 1 / size, abs=0.02)
+    whole = np.concatenate(list(example_weights(6, Bootstrap(50, seed=1), np.zeros(6))))
+    assert (whole == np.concatenate(list(example_weights(6, Bootstrap(50, seed=1))))).all()
+
+
+def test_spread_is_split_between_training_and_sampling():
+    """On average the estimates are the variances that went in, also where runs share what a sampling seed draws."""
+    rng = np.random.default_rng(0)
+    training, shared, own, found = 2.0, 1.0, 1.5, []
+    for _ in range(4000):
+        values = rng.normal(0, training, (4, 1)) + rng.normal(0, shared, 3) + rng.normal(0, own, (4, 3))
+        found.append(spread(values, sampled=True))
+    of_training, of_sampling = (np.square(found)).mean(axis=0)
+    assert of_training == pytest.approx(training**2, rel=0.06)
+    assert of_sampling == pytest.approx(shared**2 + own**2, rel=0.05)
+
+
+def test_spread_that_the_numbers_of_seeds_do_not_tell():
+    values = np.array([[3.0, 5.0], [4.0, 8.0]])
+    assert spread(values[:1], sampled=True) == (None, pytest.approx(np.sqrt(2)))
+    assert spread(values[:, :1], sampled=True) == (None, None)
+    assert spread(values[:, :1], sampled=False) == (pytest.approx(np.sqrt(0.5)), None)
+    assert spread(values[:1, :1], sampled=False) == (None, None)
+    assert spread(np.array([[1.0, 2.0], [2.0, 1.0]]), sampled=True)[0] == 0.0  # all of it is sampling

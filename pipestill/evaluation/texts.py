@@ -1,0 +1,178 @@
+"""Runs that generate text: each test example is answered once per sampling seed, and belongs to a test set."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipestill.errors import UserError
+from pipestill.evaluation.runs import Run, check_same_examples, find_runs
+from pipestill.evaluation.statistics import Metric, spread
+from pipestill.metrics import ANSWER_METRICS, HIGHEST, score_answers
+from pipestill.records import Record, iterate_jsonl
+
+PREDICTION_KEYS = ("id", "split", "test_set", "sampling_seed", "prediction", "references")
+SCORE_KEYS = ("seed", "sampling_seed", "id", "test_set", *ANSWER_METRICS)
+BY_TEST_SET = "rouge_l"  # the metric that is given for each test set too
+
+
+@dataclass(frozen=True)
+class TextRun(Run):
+    """A run that generates text.
+
+    Attributes:
+        test_sets: name of each example's test set, ``[examples]``.
+        by_sampling_seed: each answer's metrics by sampling seed, ``[examples]`` each; greedy answers have seed none.
+    """
+
+    test_sets: list[str]
+    by_sampling_seed: dict[int | None, dict[str, np.ndarray]]
+
+    @property
+    def sampled(self) -> bool:
+        """Whether its answers were drawn."""
+        return None not in self.by_sampling_seed
+
+    def truth(self) -> list[str]:
+        """The test sets."""
+        return self.test_sets
+
+    def values(self, name: str) -> list[float]:
+        """A metric under each sampling seed."""
+        return [metrics_of(scores, self.test_sets)[name].estimate() for scores in self.by_sampling_seed.values()]
+
+    def entry(self) -> dict[str, Any]:
+        """Metrics, and those of each sampling seed."""
+        return {
+            "n_test": len(self.ids),
+            "metrics": {name: metric.estimate() for name, metric in self.metrics.items()},
+            "by_sampling_seed": {
+                str(seed): {name: metric.estimate() for name, metric in metrics_of(scores, self.test_sets).items()}
+                for seed, scores in self.by_sampling_seed.items()
+                if seed is not None
+            },
+        }
+
+    def scores(self) -> Iterator[dict[str, Any]]:
+        """ROUGE-L and exact match of each answer."""
+        for seed, scores in self.by_sampling_seed.items():
+            for index, (example, test_set) in enumerate(zip(self.ids, self.test_sets, strict=True)):
+                values = {name: float(column[index]) for name, column in scores.items()}
+                yield {"sampling_seed": seed, "id": example, "test_set": test_set, **values}
+
+
+def metrics_of(scores: Mapping[str, np.ndarray], test_sets: Sequence[str]) -> dict[str, Metric]:
+    """Metrics from each example's scores ``[examples]``: unweighted means over the test sets, and single test sets.
+
+    Examples are resampled within their test set, so every mean over one is a weighted mean over all.
+    """
+    names, members = np.unique(test_sets, return_inverse=True)
+    sizes = np.bincount(members)
+    weights = len(members) / (len(names) * sizes[members])
+    metrics = {}
+    for name, values in scores.items():
+        metrics[name] = Metric.mean_of(values * weights, HIGHEST[name], members)
+        if name == BY_TEST_SET:
+            for index in np.argsort([test_sets.index(each) for each in names]):
+                own = values * (members == index) * (len(members) / sizes[index])
+                metrics[f"{name}/{names[index]}"] = Metric.mean_of(own, HIGHEST[name], members)
+    return metrics
+
+
+def sizes_of_test_sets(run: TextRun) -> dict[str, int]:
+    """Examples of each test set, in order."""
+    return {name: run.test_sets.count(name) for name in dict.fromkeys(run.test_sets)}
+
+
+def add_spread(summary: dict[str, dict[str, Any]], runs: Sequence[TextRun]) -> None:
+    """Add to each metric what training and sampling contribute to its spread; see :func:`~.statistics.spread`."""
+    for name, entry in summary.items():
+        values = np.array([run.values(name) for run in runs])
+        entry["training_sd"], entry["sampling_sd"] = spread(values, sampled=runs[0].sampled)
+
+
+def load_text_runs(directory: Path, test_sets: Sequence[str]) -> dict[int, TextRun]:
+    """The runs of an experiment by seed, from ``directory/seed_<n>/predictions.jsonl``.
+
+    Args:
+        test_sets: names that are known, in their order.
+
+    Raises:
+        UserError: there is no run, a file is missing or broken, or the runs were tested on different examples.
+    """
+    runs = {}
+    for seed, run in find_runs(directory).items():
+        path = run / "predictions.jsonl"
+        rows = _read_predictions(path, test_sets)
+        scores = score_answers([row["prediction"] for row in rows], [row["references"] for row in rows])
+        scored = [
+            {**row, **dict(zip(scores, values, strict=True))}
+            for row, *values in zip(rows, *scores.values(), strict=True)
+        ]
+        runs[seed] = _run(path, scored, test_sets)
+    check_same_examples(list(runs.values()))
+    return runs
+
+
+def load_scores(path: Path) -> dict[int, TextRun]:
+    """The runs of an experiment by seed, from its ``scores.jsonl``.
+
+    Raises:
+        UserError: the file is missing or broken.
+    """
+    by_seed: dict[int, list[Record]] = {}
+    for number, row in enumerate(iterate_jsonl(path), 1):
+        _check_keys(row, SCORE_KEYS, f"{path}, line {number}", "evaluate")
+        by_seed.setdefault(row["seed"], []).append(row)
+    order = list(dict.fromkeys(row["test_set"] for rows in by_seed.values() for row in rows))
+    return {seed: _run(path, rows, order) for seed, rows in by_seed.items()}
+
+
+def _check_keys(row: Record, keys: Sequence[str], where: str, again: str) -> None:
+    missing = set(keys) - set(row)
+    if missing:
+        raise UserError(f"{where}: {', '.join(sorted(missing))} is missing: {again} again")
+
+
+def _read_predictions(path: Path, test_sets: Sequence[str]) -> list[Record]:
+    rows = []
+    for number, row in enumerate(iterate_jsonl(path), 1):
+        where = f"{path}, line {number}"
+        _check_keys(row, PREDICTION_KEYS, where, "predict")
+        if row["split"] != "test":
+            continue
+        if row["test_set"] not in test_sets:
+            raise UserError(f"{where}: the test set {row['test_set']!r} is none of {', '.join(test_sets)}")
+        if not isinstance(row["prediction"], str):
+            raise UserError(f"{where}: the prediction is {type(row['prediction']).__name__}, not text: predict again")
+        references = row["references"]
+        if not isinstance(references, list) or not references or not all(isinstance(each, str) for each in references):
+            raise UserError(f"{where}: `references` must be a list of one text or more: predict again")
+        rows.append(row)
+    if not rows:
+        raise UserError(f"{path} holds no row of the test split: predict again")
+    return rows
+
+
+def _run(path: Path, rows: Sequence[Record], order: Sequence[str]) -> TextRun:
+    """A run from scored rows; examples are sorted by test set, then id, so that runs line up."""
+    by_seed: dict[int | None, dict[str, Record]] = {}
+    for row in rows:
+        answers = by_seed.setdefault(row["sampling_seed"], {})
+        if row["id"] in answers:
+            raise UserError(f"{path}: the id {row['id']!r} occurs twice with sampling seed {row['sampling_seed']}")
+        answers[row["id"]] = row
+    first = next(iter(by_seed.values()))
+    ids = sorted(first, key=lambda example: (order.index(first[example]["test_set"]), example))
+    for seed, answers in by_seed.items():
+        if unshared := sorted(set(first) ^ set(answers)):
+            raise UserError(f"{path}: the id {unshared[0]!r} is not answered with every sampling seed, such as {seed}")
+    scores = {
+        seed: {name: np.array([answers[example][name] for example in ids], dtype=float) for name in ANSWER_METRICS}
+        for seed, answers in by_seed.items()
+    }
+    test_sets = [first[example]["test_set"] for example in ids]
+    means = {name: np.mean([each[name] for each in scores.values()], axis=0) for name in ANSWER_METRICS}
+    return TextRun(path, ids, metrics_of(means, test_sets), test_sets, scores)
