@@ -24,7 +24,7 @@ from pipestill.objectives.sparse import BucketTarget, SampledTarget, UnigramTarg
 from pipestill.objectives.targets import LogitsTarget, Target
 from pipestill.teacher.distributions.shard import Array, Layout, Row
 
-LOWEST = -1e4  # what `topk` stores for the logarithm of 0
+LOWEST = -100.0  # what `topk` stores for lower log-probabilities, which would make its steps coarse
 LEVELS = 255  # of a quantised log-probability, beside 0
 PLANE = 1 << 16  # ids below it take two bytes
 FIXED_POINT = 2.0**40  # of sums of probabilities: as integers they do not depend on the order of their terms

@@ -63,7 +63,9 @@ def measure_fidelity(
     kinds = {}
     for kind, options in settings.kinds.items():
         options = dict(options)
-        tail = tail_of(kind, options.pop("tail", "auto")) if store.codec.has_tail else None
+        tail = tail_of(kind, options.pop("tail", "auto"))
+        if not store.codec.has_tail:
+            tail = None
         options["temperature"] = store.temperature
         stored = store.target(keys, tail or "bucket", logits.device)
         angle, ratio = compare(

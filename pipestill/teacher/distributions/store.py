@@ -132,8 +132,8 @@ class DistributionStore:
         index = shard.find(key)
         if index is None:
             raise UserError(
-                f"{self.path} holds no distributions of a row that is asked for (key {key[:12]}): its text, the chat "
-                "template, the length limit or the teacher changed; capture the distributions again"
+                f"{self.path} holds no distributions of a row that is asked for (key {key[:12]}): its text, the "
+                "tokenizer, the chat template, the length limit or the teacher changed; capture the distributions again"
             )
         return shard.row(index)
 

@@ -1,0 +1,51 @@
+"""A job that captures distributions, killed and called again, gives the bytes of one that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from distribution_fixture import capture_one, settings, write_rows
+from safetensors.numpy import load_file
+
+from pipestill.teacher.distributions.forward import AnswerLogits
+
+SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "teacher_distributions_shard.py"
+
+
+def test_a_killed_job_goes_on_and_gives_the_same_bytes(tmp_path, tiny_model_dir, monkeypatch):
+    data = write_rows(tmp_path / "rows.jsonl", 450, 1, words=40)  # eight files of finished rows
+    base = tmp_path / "killed" / "shard_0"
+    state = Path(f"{base}.safetensors.state")
+    command = [sys.executable, SCRIPT, "--settings", settings().model_dump_json(), "--data", data]
+    command += ["--base", tiny_model_dir, "--student", tiny_model_dir, "--shard", 0, "--shards", 1, "--state", state]
+    command += ["--output", f"{base}.safetensors", "--facts", f"{base}.json", "--cost", f"{base}_cost.json"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
+
+    def parts():
+        return list(state.rglob("part_*.safetensors"))
+
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=environment)
+    while process.poll() is None and len(parts()) < 4:
+        time.sleep(0.001)
+    process.kill()
+    _, said = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said
+    done = sum(len(load_file(part)["keys"]) for part in parts())
+    assert 150 < done < 450
+    assert not Path(f"{base}.json").exists() and not Path(f"{base}.safetensors").exists()
+
+    read = []
+    original = AnswerLogits.__call__
+    monkeypatch.setattr(AnswerLogits, "__call__", lambda self, rows: read.extend(rows) or original(self, rows))
+    capture_one(base.parent, [data], tiny_model_dir, tiny_model_dir)
+    assert len(read) == json.loads(Path(f"{base}.json").read_text())["rows"] - done
+    capture_one(tmp_path / "whole", [data], tiny_model_dir, tiny_model_dir)
+    for end in (".safetensors", ".json"):
+        assert Path(f"{base}{end}").read_bytes() == (tmp_path / "whole" / f"shard_0{end}").read_bytes()
+    killed, whole = (json.loads((tmp_path / name / "shard_0_cost.json").read_text()) for name in ("killed", "whole"))
+    assert killed["tokens"] > 0.9 * whole["tokens"]  # both attempts are counted, but for a last part that was lost
+    assert not parts()
