@@ -69,6 +69,7 @@ class DivergenceTrainer(DistillationTrainer):
         All from one pass over the logits, chunk by chunk.
         """
         target, labels = self.teacher.target(batch), predicted(batch["labels"])
+        best = self.teacher.top_ids(batch, target)
         sums = dict.fromkeys(("cross_entropy", "divergence", "kl", "agreement"), 0.0)
         head = (
             None if each is None else each[: self.teacher.vocabulary] for each in (self.head.weight, self.head.bias)
@@ -80,7 +81,7 @@ class DivergenceTrainer(DistillationTrainer):
                 rows = slice(start, min(start + self.chunk, len(labels)))
                 logits = linear(hidden[rows], weight, bias).float()
                 sums["cross_entropy"] += float(cross_entropy(logits, labels[rows], reduction="sum"))
-                sums["agreement"] += int((logits.argmax(-1) == self.teacher.top_ids(batch, target, rows)).sum())
+                sums["agreement"] += int((logits.argmax(-1) == best[rows]).sum())
                 kl, _ = target.loss_and_gradient("fkl", logits.clone(), rows, temperature=self.options["temperature"])
                 sums["kl"] += float(kl.sum())
                 divergence, _ = target.loss_and_gradient(self.kind, logits, rows, **self.options)

@@ -13,15 +13,16 @@ from pipestill.imports import without
 from pipestill.lock import exclusive
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.libraries import silence_libraries, unneeded_libraries
-from pipestill.models.lineage import make_lineage
+from pipestill.models.lineage import is_adapter, make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.profile import check_gradients, profile
 from pipestill.models.rows import read_answers, read_pairs
 from pipestill.models.saving import save_model
+from pipestill.training.answer_metric import check_selection
 from pipestill.training.candidates import Candidates
 from pipestill.training.history import selection_log, train_log
 from pipestill.training.inputs import Inputs
-from pipestill.training.selection import select_weights
+from pipestill.training.selection import choose
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.trainers import make_trainer
@@ -57,6 +58,7 @@ def train(
     """
     if not 0 <= seed < 2**32:
         raise UserError(f"the seed is {seed}, but must be between 0 and 2^32 - 1")
+    check_selection(settings)
     plan = plan_here(settings.hardware, settings.training.adaptation, threads)
     work = fingerprint(settings, plan, inputs, seed)
     with exclusive(state_dir):
@@ -64,11 +66,18 @@ def train(
         cost = CostMeter(state.directory / "cost.json")
         if not state.is_finished():
             apply(plan)
-            with without(*unneeded_libraries(plan, datasets=settings.objective == "dpo")):
+            with without(*_unneeded_libraries(settings, plan, inputs)):
                 _train(settings, plan, inputs, seed, state, cost, output)
             cost.save()
         state.publish(output)
         write_json(cost_file, read_json(cost.ledger))
+
+
+def _unneeded_libraries(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs) -> list[str]:
+    trained = [directory for directory in (inputs.init, inputs.teacher) if directory]
+    by_trl = settings.objective == "dpo"
+    adapters = settings.training.adaptation == "lora" or any(map(is_adapter, trained)) or by_trl
+    return unneeded_libraries(plan, adapters=adapters, datasets=by_trl)
 
 
 def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, seed: int) -> dict[str, Any]:
@@ -103,7 +112,7 @@ def _train(
     if settings.objective == "divergence":
         from pipestill.training.teachers import make_teacher
 
-        teacher = make_teacher(settings, inputs, tokenizer, plan)
+        teacher = make_teacher(settings, inputs, rows + held_out, tokenizer, plan)
     model = load_start(settings, plan, inputs.base, inputs.init, seed)
     trainer = make_trainer(settings, plan, seed, model, tokenizer, rows, held_out, state, cost, teacher)
     gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
@@ -123,18 +132,17 @@ def _train(
         if trainer.state.global_step < trainer.state.max_steps:
             print(f"SIGTERM: the state of step {trainer.state.global_step} is saved, leaving", file=sys.stderr)
             raise SystemExit(TERMINATED)
-    history = trainer.history()
     extras = {
         "hardware.json": plan.to_json(),
         "profile.json": profile(trainer.model, plan) | {"gradient_check": gradients},
         "training.json": settings.model_dump() | {"seed": seed},
+        "history.jsonl": (history := trainer.history()),
+        "train.log": train_log(history, trainer.state.max_steps),
     }
-    log = train_log(history, trainer.state.max_steps)
     if training.select != "last":
-        extras["selection.json"] = selection = select_weights(trainer.model, candidates)
-        log += selection_log(selection)
+        extras["selection.json"] = selection = choose(trainer, tokenizer, settings, inputs.validation, candidates)
+        extras["train.log"] += selection_log(selection)
         print(selection_log(selection), end="", file=sys.stderr)
-    extras |= {"history.jsonl": history, "train.log": log}
     with Termination():  # so near to the end it is quicker to finish
         lineage = make_lineage(output, inputs.base, inputs.init)
         save_model(trainer.model, tokenizer, state.finished, lineage=lineage, extras=extras)

@@ -1,9 +1,12 @@
 """Choosing the weights that become the result, on validation rows."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from pipestill.training.answer_metric import AnswerMetric, selection_prompts
 from pipestill.training.candidates import Candidates
+from pipestill.training.settings import TrainingSettings
 from pipestill.training.weights import put_weights
 
 
@@ -29,3 +32,14 @@ def select_weights(
     best = max(rows, key=lambda row: row[metric]) if measure is not None else rows[0]
     put_weights(model, candidates.load(best["step"]))
     return {"by": metric or "eval_loss", "step": best["step"], "candidates": rows}
+
+
+def choose(
+    trainer: Any, tokenizer: Any, settings: TrainingSettings, validation: Path, candidates: Candidates
+) -> dict[str, Any]:
+    """Choose by validation loss or by metric, as ``settings`` say; see :func:`select_weights`."""
+    if settings.training.select == "loss":
+        return select_weights(trainer.model, candidates)
+    prompts = selection_prompts(validation, settings.training.selection_rows)
+    metric = AnswerMetric(trainer, tokenizer, prompts, settings, candidates)
+    return select_weights(trainer.model, candidates, metric.name, metric)

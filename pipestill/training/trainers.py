@@ -84,7 +84,7 @@ def make_trainer(
     else:
         common |= {
             "args": _one_device(TrainingArguments(**arguments)),
-            "data_collator": partial(collate, pad_token_id=tokenizer.pad_token_id),
+            "data_collator": partial(_collate, pad_token_id=tokenizer.pad_token_id, teacher=teacher),
             "train_dataset": rows,
             "eval_dataset": validation,
         }
@@ -98,6 +98,11 @@ def make_trainer(
             trainer = CrossEntropyTrainer(**common)
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _collate(rows: list[Row], pad_token_id: int, teacher: "Teacher | None") -> dict[str, Any]:
+    """A padded batch, with what the teacher needs to know of it."""
+    return collate(rows, pad_token_id) | (teacher.columns(rows) if teacher else {})
 
 
 def _one_device(arguments: Any) -> Any:

@@ -1,5 +1,6 @@
 """Trainers that learn from a teacher against plain loops: full logits, one row at a time, plain formulas, float64."""
 
+import functools
 import json
 from types import SimpleNamespace
 
@@ -9,10 +10,17 @@ from tiny_models import make_model, make_tokenizer
 
 from pipestill.config import DivergenceConfig, HardwareConfig, LoraConfig, TrainingConfig
 from pipestill.errors import UserError
+from pipestill.files import write_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
+from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import IGNORED, read_answers
+from pipestill.teacher.distributions.capture import capture_shard
+from pipestill.teacher.distributions.manifest import write_manifest
+from pipestill.teacher.distributions.settings import CaptureSettings
+from pipestill.training import teachers
 from pipestill.training.callbacks import Schedule
+from pipestill.training.inputs import Inputs
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.teachers import OnlineTeacher
@@ -25,15 +33,13 @@ TOKENIZER = make_tokenizer()
 VOCABULARY = len(TOKENIZER)
 
 
-@pytest.fixture
-def rows(tmp_path):
+def write_rows(path):
     """Prompts and answers of unequal lengths."""
-    path = tmp_path / "rows.jsonl"
     lines = [
         {"input": f"Age: {20 + i}.0, Outstanding Debt: {'9' * i}", "output": answer} for i, answer in enumerate(ANSWERS)
     ]
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    return read_answers(path, TOKENIZER, 128)
+    return path
 
 
 def make_student(**config):
@@ -46,6 +52,23 @@ def make_teacher(dropout=0.0):
     with torch.no_grad():
         model.get_output_embeddings().weight[VOCABULARY:] *= 5
     return model.train()
+
+
+@pytest.fixture(scope="module")
+def directories(tmp_path_factory):
+    """Student and teacher as base models on disk, and rows as a training file."""
+    place = tmp_path_factory.mktemp("models")
+    for name, model in (("student", make_student()), ("teacher", make_teacher())):
+        model.save_pretrained(place / name)
+        TOKENIZER.save_pretrained(place / name)
+        write_sha256sums(place / name)
+    write_rows(place / "rows.jsonl")
+    return SimpleNamespace(student=place / "student", teacher=place / "teacher", rows=place / "rows.jsonl")
+
+
+@pytest.fixture(scope="module")
+def rows(directories):
+    return read_answers(directories.rows, load_tokenizer(directories.student), 128)
 
 
 def trainer_for(tmp_path, model, teacher, rows, kind="fkl", plan=SGD, held_out=None, divergence=(), **training):
@@ -104,8 +127,9 @@ def expected_parts(model, teacher, rows, kind):
     return sums / tokens
 
 
-@pytest.mark.parametrize("kind", FORMULAS)
-@pytest.mark.parametrize(("batch_size", "accumulation", "used"), [(2, 1, 8), (2, 3, 7), (1, 2, 3)])
+@pytest.mark.parametrize(
+    ("kind", "batch_size", "accumulation", "used"), [("fkl", 2, 1, 8), ("rkl", 2, 3, 7), ("jeffreys", 1, 2, 3)]
+)
 def test_training_equals_a_plain_loop(tmp_path, rows, kind, batch_size, accumulation, used):
     """Partial batches and accumulations count by their tokens; prompts, padding and padded heads do not count."""
     rows = rows[:used]
@@ -147,13 +171,19 @@ def test_training_equals_a_plain_loop(tmp_path, rows, kind, batch_size, accumula
     assert all(tensor.grad is None for tensor in teacher.parameters())
 
 
-def one_step(tmp_path, rows, model, teacher=None, **arguments):
-    """Losses and gradient norm of one step over all rows, and the weights after it."""
-    teacher = OnlineTeacher(teacher or make_teacher(), VOCABULARY)
-    trainer = trainer_for(tmp_path, model, teacher, rows, **({"max_steps": 1, "batch_size": 8} | arguments))
+def measure(tmp_path, rows, model, teacher, **arguments):
+    """History of a run, and the weights after it."""
+    trainer = trainer_for(tmp_path, model, teacher, rows, **arguments)
     trainer.train()
-    measured = [row | {"learning_rate": 0} for row in trainer.history()]
-    return measured, {name: tensor.detach() for name, tensor in model.named_parameters() if tensor.requires_grad}
+    return trainer.history(), {
+        name: tensor.detach() for name, tensor in model.named_parameters() if tensor.requires_grad
+    }
+
+
+def one_step(tmp_path, rows, model, teacher=None, **arguments):
+    """One step over all rows, beside the teacher."""
+    teacher = OnlineTeacher(teacher or make_teacher(), VOCABULARY)
+    return measure(tmp_path, rows, model, teacher, **({"max_steps": 1, "batch_size": 8} | arguments))
 
 
 def assert_equal(first, second, rel=1e-5, atol=1e-6):
@@ -163,7 +193,7 @@ def assert_equal(first, second, rel=1e-5, atol=1e-6):
         assert torch.allclose(tensor, second[1][name], rtol=0, atol=atol), name
 
 
-@pytest.mark.parametrize(("batch_size", "accumulation_steps", "chunk"), [(2, 4, 5), (1, 8, 128), (4, 2, 1)])
+@pytest.mark.parametrize(("batch_size", "accumulation_steps", "chunk"), [(2, 4, 128), (1, 8, 1)])
 def test_accumulation_and_chunks_change_nothing(tmp_path, rows, batch_size, accumulation_steps, chunk):
     whole = one_step(tmp_path, rows, make_student(), kind="todi")
     parts = one_step(
@@ -196,14 +226,11 @@ def make_adapted():
     return model
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_adapters_learn_and_the_rest_stays(tmp_path, rows, checkpointing):
-    """The gradient of the adapters is that of the same loss written down plainly."""
+def test_adapters_learn_and_the_rest_stays(tmp_path, rows):
+    """The gradient of the adapters is that of the same loss written down plainly, also where activations are not kept."""
     model, expected, teacher = make_adapted(), make_adapted(), make_teacher()
     frozen = {name: tensor.clone() for name, tensor in model.named_parameters() if not tensor.requires_grad}
-    _, weights = one_step(
-        tmp_path, rows, model, teacher, kind="rkl", adaptation="lora", gradient_checkpointing=checkpointing
-    )
+    _, weights = one_step(tmp_path, rows, model, teacher, kind="rkl", adaptation="lora", gradient_checkpointing=True)
     cross_entropy, divergence, _, _ = expected_parts(expected.eval(), teacher.eval(), rows, "rkl")
     ((1 - KD_RATE) * cross_entropy + KD_RATE * divergence).backward()
     for name, tensor in expected.named_parameters():
@@ -239,3 +266,104 @@ def test_a_teacher_with_capped_logits_is_compared_by_its_logits(tmp_path, rows):
     )
     with pytest.raises(UserError, match=r"more than a linear map .* use another student, or `kd`"):
         trainer_for(tmp_path, teacher, OnlineTeacher(make_teacher(), VOCABULARY), rows)
+
+
+@pytest.fixture(scope="module")
+def capture(directories, tmp_path_factory):
+    """A function that captures the teacher's distributions of the rows; each kind of store once."""
+
+    @functools.cache
+    def run(codec, shards=1, **options):
+        place = tmp_path_factory.mktemp("store")
+        settings = dict(codec=codec, temperature=TEMPERATURE, max_length=128, adaptation="full", hardware={}, code="")
+        settings = CaptureSettings.model_validate(
+            settings | {name: list(v) if name == "labels" else v for name, v in options.items()}
+        )
+        facts = [place / f"shard_{shard}.json" for shard in range(shards)]
+        for shard, path in enumerate(facts):
+            capture_shard(
+                settings, [directories.rows], directories.teacher, None, directories.student, shard, shards,
+                place / f"state_{shard}", path.with_suffix(".safetensors"), path, place / "cost.json", 1,
+            )  # fmt: skip
+        write_manifest(facts, place / "manifest.json")
+        return place / "manifest.json"
+
+    return run
+
+
+def teacher_of(directories, rows, kind="fkl", distributions=None, tokenizer=None, **divergence):
+    """What a training job makes of its settings and files."""
+    source = {"teacher": "cached" if distributions else "online", "temperature": TEMPERATURE}
+    training = TrainingConfig(adaptation="full", divergence=DivergenceConfig(**source | divergence))
+    job = TrainingSettings(objective="divergence", divergence=kind, training=training, hardware=HardwareConfig())
+    inputs = Inputs(
+        directories.rows, directories.rows, directories.student,
+        teacher_base=None if distributions else directories.teacher, distributions=distributions,
+    )  # fmt: skip
+    return teachers.make_teacher(job, inputs, rows, tokenizer or load_tokenizer(directories.student), SGD)
+
+
+@pytest.mark.parametrize("kind", ["fkl", "todi", "akl"])
+def test_all_stored_log_probabilities_train_as_the_teacher_beside_the_student_does(
+    tmp_path, rows, directories, capture, kind
+):
+    settings = dict(kind=kind, batch_size=3, epochs=2, evaluations=2)
+    online, cached = (
+        measure(tmp_path, rows, make_student(), teacher_of(directories, rows, kind, distributions), **settings)
+        for distributions in (None, capture("full", shards=2))
+    )
+    assert len(online[0]) == 8
+    assert_equal(online, cached)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "used"),
+    [("fkl", "auto", "bucket"), ("jsd", "auto", "unigram"), ("jsd", "bucket", "bucket")],
+)
+def test_the_likeliest_tokens_are_near_to_all_of_them(tmp_path, rows, directories, capture, kind, given, used):
+    """With 300 tokens little is left to the tail; the kind's default, or the settings, say what is made of it."""
+    stores = capture("full"), capture("topk", k=300)
+    exact, near = (teacher_of(directories, rows, kind, store, tail=given) for store in stores)
+    assert near.tail == used
+    settings = dict(kind=kind, batch_size=4, epochs=1, evaluations=1)
+    exact, near = (measure(tmp_path, rows, make_student(), teacher, **settings) for teacher in (exact, near))
+    for ours, theirs in zip(near[0], exact[0], strict=True):
+        assert ours == pytest.approx(theirs, rel=0.02)
+    assert near[0] != exact[0]
+    assert near[0][-1]["eval_agreement"] == exact[0][-1]["eval_agreement"]  # the likeliest token is stored exactly
+
+
+def test_draws_train_on_the_forward_divergence(tmp_path, rows, directories, capture):
+    teacher = teacher_of(directories, rows, "fkl", capture("sample", draws=500))
+    drawn = measure(tmp_path, rows, make_student(), teacher, max_steps=1, batch_size=8)[0]
+    exact = one_step(tmp_path, rows, make_student())[0]
+    assert drawn[0]["loss"] == pytest.approx(exact[0]["loss"], rel=0.05)
+
+
+REFUSED = {
+    "temperature": (dict(temperature=1.0), {}, r"captured at temperature 2, not 1: capture them again, or set"),
+    "labels": ({}, dict(codec="labels", labels=("Good", "Bad")), r"`labels`, which serves no divergence over tokens"),
+    "draws": ({}, dict(codec="sample", draws=9), r"`sample`, which serves `fkl` alone: use `topk` or `full` for `rkl`"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_stored_distributions_that_do_not_fit_are_refused(directories, rows, capture, case):
+    settings, store, sentence = REFUSED[case]
+    with pytest.raises(UserError, match=sentence):
+        teacher_of(directories, rows, "rkl", capture(**({"codec": "full"} | store)), **settings)
+
+
+def test_rows_that_are_not_stored_are_found_before_the_work(directories, rows, capture):
+    longer = rows[0] | {"input_ids": [*rows[0]["input_ids"], 5], "labels": [*rows[0]["labels"], 5]}
+    with pytest.raises(UserError, match="holds no distributions of a row that is asked for"):
+        teacher_of(directories, [*rows, longer], "fkl", capture("full"))
+
+
+def test_other_tokens_are_refused(directories, rows, capture):
+    other = make_tokenizer()
+    other.add_tokens(["<new>"])
+    with pytest.raises(UserError, match="use the method `kd`"):
+        teacher_of(directories, rows, tokenizer=other)
+    with pytest.raises(UserError, match="captured with another tokenizer than the student's"):
+        teacher_of(directories, rows, distributions=capture("full"), tokenizer=other)
