@@ -25,7 +25,8 @@ from pipestill.objectives.divergences import (
     logit_gradient,
     softmax,
 )
-from pipestill.objectives.targets import DenseTarget, HiddenTarget, LogitsTarget, Target, product_type, project
+from pipestill.objectives.products import product, product_type
+from pipestill.objectives.targets import DenseTarget, HiddenTarget, LogitsTarget, Target
 
 __all__ = ["IGNORED", "HiddenTarget", "LinearLoss", "LogitsTarget", "Target", "linear_divergence"]
 
@@ -118,10 +119,10 @@ class _LinearDivergence(torch.autograd.Function):
             for start in range(0, len(rows), chunk):
                 part = slice(start, min(start + chunk, len(rows)))
                 states = hidden[rows[part]].to(dtype)
-                logits = project(states, head, offset, buffer[: len(states)])
+                logits = product(states, head, offset, buffer[: len(states)])
                 values[:, part] = losses.replace_by_gradient(logits, part)
                 if to_hidden:
-                    by_hidden[rows[part]] = torch.mm(logits, head).to(hidden.dtype)
+                    by_hidden[rows[part]] = product(logits, head.t()).to(hidden.dtype)
                 if to_weight:
                     _add_product(by_weight[:vocab_size], logits, states)
                 if to_bias:

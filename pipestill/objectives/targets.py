@@ -2,12 +2,12 @@
 
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from pipestill.divergence_kinds import complete_options
 from pipestill.errors import UserError
 from pipestill.objectives.divergences import blocks, keep_heap, logit_gradient
+from pipestill.objectives.products import product, product_type
 
 
 class Target(Protocol):
@@ -101,20 +101,7 @@ class HiddenTarget(DenseTarget):
             self._buffer = hidden.new_empty(len(hidden) * vocab_size)
         out = self._buffer[: len(hidden) * vocab_size].view(len(hidden), vocab_size)
         bias = None if self._bias is None else self._bias[:vocab_size]
-        return project(hidden, self._weight[:vocab_size], bias, out)
-
-
-def product_type(weight: Tensor) -> torch.dtype:
-    """Type in which a linear layer of ``weight`` works here: autocast's inside of autocast, else the weight's own."""
-    kind = weight.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-
-
-def project(hidden: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
-    """Logits of hidden states [tokens, hidden] by a head [vocab, hidden], written to ``out`` [tokens, vocab]."""
-    if bias is None:
-        return torch.mm(hidden, weight.t(), out=out)
-    return torch.addmm(bias, hidden, weight.t(), out=out)
+        return product(hidden, self._weight[:vocab_size], bias, out)
 
 
 def _check_size(vocab: int, vocab_size: int) -> None:
