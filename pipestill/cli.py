@@ -20,10 +20,14 @@ def parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict",
         help="predict one input with an experiment's model, a model directory or a hub model",
-        epilog='example: pipestill predict creditmix_sft --features "Age: 23.0, Occupation: Scientist, ..."',
+        epilog='examples: pipestill predict creditmix_sft --features "Age: 23.0, Occupation: Scientist, ..."; '
+        'pipestill predict dolly_todi --instruction "Name the animals." --input "The dog saw a cat."',
     )
     predict.add_argument("model", help="experiment (creditmix_sft), model directory, or hub repository (owner/name)")
-    predict.add_argument("--features", required=True, metavar="TEXT", help="the input text")
+    predict.add_argument("--features", "--input", default="", metavar="TEXT", dest="text", help="the input text")
+    predict.add_argument(
+        "--instruction", default="", metavar="TEXT", help="what is asked about it, in tasks without one of their own"
+    )
     predict.add_argument("--seed", type=int, help="run of the experiment (default: the first)")
     predict.add_argument("--json", action="store_true", help="print JSON for machines, with all scores")
     predict.add_argument(
@@ -42,17 +46,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _predict(args: argparse.Namespace) -> None:
-    from pipestill.inference.by_hand import find_target, predict_text
+    from pipestill.inference.target import find_target
 
     target = find_target(args.model, args.results, args.seed, args.task, args.calibration, args.revision)
-    answer = predict_text(target, args.features, args.threads)
+    from pipestill.inference.by_hand import predict_text  # torch takes seconds: only where there is something to ask
+
+    answer = predict_text(target, args.text, args.instruction, args.threads)
     if args.json:
         print(json.dumps(answer, ensure_ascii=False))
         return
-    run = "" if answer["seed"] is None else f"seed {answer['seed']}, "
-    print(f"{answer['prediction']}  ({run}margin {answer['top2_margin']:.2f}, calibration {answer['calibration']})")
-    for label, probability in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
-        print(f"  {label:<12} {probability:.3f}")
+    if "probabilities" in answer:
+        run = "" if answer["seed"] is None else f"seed {answer['seed']}, "
+        print(f"{answer['prediction']}  ({run}margin {answer['top2_margin']:.2f}, calibration {answer['calibration']})")
+        for label, probability in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
+            print(f"  {label:<12} {probability:.3f}")
+    else:
+        print(answer["prediction"])
     if answer["cropped"]:
         print(f"note: only the first {target.settings.max_chars} characters were read", file=sys.stderr)
 

@@ -149,6 +149,7 @@ def scoring_settings(config: Config, study: str, method: str, code: str) -> dict
     return {
         "task": settings.task,
         "max_prompt_tokens": trained.max_length - new_tokens,
+        "max_new_tokens": new_tokens,
         "adaptation": trained.adaptation,
         "hardware": hardware(config, study),
         "code": code,
@@ -163,6 +164,7 @@ def prediction_settings(config: Config, study: str, method: str, code: str) -> d
         "null_inputs": config.tasks[settings.task].null_inputs,
         "calibration": settings.calibration,
         "max_chars": config.tasks[settings.task].max_chars,
+        "template": config.tasks[settings.task].template,
         "generation": None if TASKS[settings.task].ranks_labels else settings.generation.model_dump(),
     }
 

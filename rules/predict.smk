@@ -1,16 +1,20 @@
 """Predictions.
 
-Comes in: cropped records, and the models of all runs of an experiment.
-Goes out: results/<study>_<method>/predictions/seed_<n>/{predictions.jsonl,calibration.json}, hardware.json, cost.json.
+Comes in: cropped records, the models of all runs of an experiment and, where there are any, the distributions of its
+teacher.
+Goes out: results/<study>_<method>/predictions/ with seed_<n>/predictions.jsonl (and calibration.json of ranked labels,
+agreement.json where there are distributions), job.json, hardware.json, versions.json, cost.json.
 """
 
 
 rule predict:
-    """Predict validation and test rows with every run of an experiment, in one process."""
+    """Predict with every run of an experiment, in one process; resumable."""
     input:
         records=lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
         base=base_model,
         models=run_models,
+        distributions=distributions,
+        answers=agreement_data,
     output:
         directory("<results>/{study}_{method}/predictions"),
     log:
@@ -29,8 +33,11 @@ rule predict:
         settings=prediction_settings,
         seeds=seeds,
         models=lambda wildcards, input: f"--models {input.models}" if input.models else "",
+        agreement=lambda wildcards, input: (
+            f"--distributions {input.distributions[0]} --agreement-data {input.answers}" if input.answers else ""
+        ),
         state=lambda wildcards, output: f"{output}.state",
     shell:
         "python {params.script} --settings {params.settings:q} --records {input.records} --base {input.base} "
-        "--seeds {params.seeds} {params.models} --state {params.state} --output {output} "
+        "--seeds {params.seeds} {params.models} {params.agreement} --state {params.state} --output {output} "
         "--threads {threads} > {log} 2>&1"

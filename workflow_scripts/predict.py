@@ -1,4 +1,4 @@
-"""Predict validation and test rows with every run of an experiment; a killed job goes on where it was."""
+"""Predict with every run of an experiment; a killed job goes on where it was."""
 
 import argparse
 from pathlib import Path
@@ -15,14 +15,21 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="directory of the base model")
     parser.add_argument("--seeds", type=int, nargs="+", required=True, help="seed of each run")
     parser.add_argument("--models", type=Path, nargs="*", help="model directory of each run; none: the base model")
-    parser.add_argument("--state", type=Path, required=True, help="directory that keeps finished scores")
+    parser.add_argument("--distributions", type=Path, help="manifest of the teacher's distributions, to compare with")
+    parser.add_argument("--agreement-data", type=Path, help="rows whose answers are compared")
+    parser.add_argument("--state", type=Path, required=True, help="directory that keeps what is finished")
     parser.add_argument("--output", type=Path, required=True, help="directory to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
     from pipestill.inference.experiment import predict_experiment
 
+    measure = None
+    if args.distributions:
+        from pipestill.teacher.agreement import Agreement
+
+        measure = Agreement(args.distributions, args.agreement_data)
     runs = dict(zip(args.seeds, args.models or [None] * len(args.seeds), strict=True))
-    predict_experiment(args.settings, args.records, args.base, runs, args.state, args.output, args.threads)
+    predict_experiment(args.settings, args.records, args.base, runs, args.state, args.output, args.threads, measure)
 
 
 if __name__ == "__main__":

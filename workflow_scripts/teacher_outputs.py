@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("--settings", type=json_option(ScoringSettings), required=True, help="JSON object")
     parser.add_argument("--prompts", type=Path, required=True, help="the study's sft.jsonl")
     parser.add_argument("--base", type=Path, required=True, help="directory of the teacher's base model")
-    parser.add_argument("--model", type=Path, required=True, help="directory of the fine-tuned teacher")
+    parser.add_argument("--teacher", type=Path, help="directory of the fine-tuned teacher; none: the base model")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps finished outputs")
     parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
     parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
@@ -22,7 +22,7 @@ def main() -> None:
     from pipestill.teacher.outputs import write_teacher_outputs
 
     write_teacher_outputs(
-        args.settings, args.prompts, args.base, args.model, args.state, args.output, args.cost, args.threads
+        args.settings, args.prompts, args.base, args.teacher, args.state, args.output, args.cost, args.threads
     )
 
 

@@ -14,6 +14,8 @@ class ScoringSettings(Section):
     """Name of the task."""
     max_prompt_tokens: Count
     """Longer prompts lose the end of their text."""
+    max_new_tokens: Count
+    """Where an answer without an end is cut."""
     adaptation: Literal["lora", "full"]
     """How the runs were trained; the hardware plan depends on it."""
     hardware: HardwareConfig
@@ -31,5 +33,7 @@ class PredictionSettings(ScoringSettings):
     """Name of the calibration, or `auto`."""
     max_chars: Count
     """Longer inputs that come later, by hand, are cropped as the records were."""
+    template: Literal["plain", "alpaca"]
+    """How the instruction and the input of such a request become one message."""
     generation: GenerationConfig | None
     """How answers are generated; none for a task that ranks labels."""

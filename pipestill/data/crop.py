@@ -15,21 +15,27 @@ def crop_text(text: str, max_chars: int) -> str:
     return head[: cut if cut > 0 else max_chars].rstrip()
 
 
+def crop_question(text: str, instruction: str, max_chars: int) -> dict[str, str]:
+    """``text`` and, where there is one, ``instruction``: together at most ``max_chars`` characters.
+
+    The instruction is cropped only where it is too long without any input.
+    """
+    instruction = crop_text(instruction, max_chars)
+    text = crop_text(text, max_chars - len(instruction))
+    return {"text": text, "instruction": instruction} if instruction else {"text": text}
+
+
 def crop_records(
     records: list[Record], task: Task, max_chars: int, template: str = "plain"
 ) -> tuple[list[Record], int]:
-    """Records with cropped inputs and their prompts in ``template``, and how many were cropped.
-
-    A record's own instruction counts too, and is cropped only where it is too long without any input.
+    """Records with cropped inputs and their prompts in ``template``, and how many were cropped; see `crop_question`.
 
     Raises:
         UserError: two splits share a question after cropping.
     """
     cropped, count, first = [], 0, {}
     for record in records:
-        instruction = crop_text(record.get("instruction", ""), max_chars)
-        text = crop_text(record["text"], max_chars - len(instruction))
-        asked = {"text": text, "instruction": instruction} if instruction else {"text": text}
+        asked = crop_question(record["text"], record.get("instruction", ""), max_chars)
         count += any(record[key] != value for key, value in asked.items())
         other = first.setdefault(question_of(asked), record)
         if other["split"] != record["split"]:

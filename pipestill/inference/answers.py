@@ -11,17 +11,11 @@ from pipestill.inference.row_log import RowLog
 from pipestill.models.prompts import encode_prompt
 from pipestill.progress import Progress
 from pipestill.records import Record, of_split, write_jsonl
-from pipestill.tasks import TASKS
 
 
 def sampling_seeds(generation: GenerationConfig) -> list[int | None]:
     """Seeds that every prompt is answered with; greedy answers have none."""
     return list(generation.sampling_seeds) if generation.sampling else [None]
-
-
-def max_new_tokens(settings: PredictionSettings) -> int:
-    """Where an answer without an end is cut."""
-    return settings.generation.max_new_tokens or TASKS[settings.task].max_new_tokens
 
 
 def answer_prompts(
@@ -85,7 +79,7 @@ def answer_run(
     """
     wanted, seeds = of_split(records, "test"), sampling_seeds(settings.generation)
     asked = {_key(record, seed): record["prompt"] for record in wanted for seed in seeds}  # equal ones side by side
-    limits = settings.max_prompt_tokens, max_new_tokens(settings)
+    limits = settings.max_prompt_tokens, settings.max_new_tokens
     answer_prompts(model, tokenizer, asked, settings.generation, *limits, log, cost, label)
     rows = (
         {

@@ -1,191 +1,74 @@
-"""Predictions by hand: an experiment, a model directory or a hub repository, and one input text."""
+"""Predictions by hand: one input, asked as the records of a task are."""
 
-import os
-import re
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pipestill.config import BaseModelConfig, HardwareConfig, PredictionSettings, TaskConfig, TrainingConfig
-from pipestill.data.crop import crop_text
+import numpy as np
+
+from pipestill.data.crop import crop_question
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, read_json, sha256
-from pipestill.tasks import TASKS
-
-RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-MEASURED = ("none", "multi_null", "pmi")  # calibrations that need nothing but the model
-MODEL_ROOTS = ("{results}/models", "resources/models")  # where the base of a trained model directory is looked for
-
-
-@dataclass(frozen=True)
-class Target:
-    """A model to predict with.
-
-    Attributes:
-        name: what the user called it.
-        seed: seed of the run, where it is one of an experiment.
-        base: directory of the base model.
-        model: directory of the trained model, if it is one.
-        calibration: name of the calibration in use.
-        prior: the prior of each label, where it was fitted in the experiment; none: to be measured.
-        settings: what a prediction job of the model would be told.
-    """
-
-    name: str
-    seed: int | None
-    base: Path
-    model: Path | None
-    calibration: str
-    prior: dict[str, float] | None
-    settings: PredictionSettings
+from pipestill.imports import without
+from pipestill.inference.answers import sampling_seeds
+from pipestill.inference.calibration import calibrate, mean_score
+from pipestill.inference.generation import generate
+from pipestill.inference.ranking import score_all_labels
+from pipestill.inference.scoring import load_run, prepare_hardware
+from pipestill.inference.target import Target
+from pipestill.models.libraries import unneeded_libraries
+from pipestill.models.prompts import encode_label, encode_prompt
+from pipestill.tasks import TASKS, Task
 
 
-def find_target(
-    name: str, results: Path, seed: int | None, task: str, calibration: str | None, revision: str | None
-) -> Target:
-    """What ``name`` stands for.
+def predict_text(target: Target, text: str, instruction: str, threads: int) -> dict[str, Any]:
+    """Rank the labels for one input, or answer it.
 
     Args:
-        name: an experiment (``creditmix_sft``), a model directory, or a repository of the hub.
-        results: directory of the results tree.
-        seed: which run of an experiment; the first when none.
-        task: the task, for models that are not experiments.
-        calibration: name of a calibration; none: the experiment's choice, or no calibration.
-        revision: commit of a hub repository; the newest when none.
+        target: the model.
+        text: the input.
+        instruction: what is asked about it, for a task whose rows say so themselves.
+        threads: torch threads.
+
+    Returns:
+        ``model_name``, ``seed``, ``prediction``, ``cropped``; of ranked labels the other fields of the published
+        service's response too, of text the ``sampling_seed`` that it was drawn with, if it was.
 
     Raises:
-        UserError: there is no such thing; the message lists what there is.
+        UserError: there is nothing to ask, or the task has an instruction of its own.
     """
-    if (results / name / "predictions").is_dir():
-        return _experiment(name, results / name / "predictions", seed, calibration)
-    run = RUN.fullmatch(Path(name).resolve().as_posix())
-    if run and (Path(run["experiment"]) / "predictions" / f"seed_{run['seed']}").is_dir():
-        return _experiment(name, Path(run["experiment"]) / "predictions", int(run["seed"]), calibration)
-    if Path(name).is_dir():
-        return _directory(name, Path(name), results, task, calibration)
-    known = ", ".join(sorted(path.parent.name for path in results.glob("*/predictions"))) or "none yet"
-    unknown = f"`{name}` is no experiment under {results} (there are: {known}) and no model directory"
-    if not HUB_ID.fullmatch(name) or name.startswith(("results/", "resources/")):
-        raise UserError(f"{unknown}, and cannot be a hub repository")
-    try:
-        return _directory(name, _from_hub(name, results, revision), results, task, calibration)
-    except UserError as error:
-        raise UserError(f"{unknown}; as a hub repository: {error}") from None
-
-
-def _experiment(name: str, predictions: Path, seed: int | None, calibration: str | None) -> Target:
-    job = read_json(predictions / "job.json")
-    runs = {int(run): model for run, model in job["runs"].items()}
-    seed = min(runs) if seed is None else seed
-    if seed not in runs:
-        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, sorted(runs)))}")
-    fitted = read_json(predictions / f"seed_{seed}" / "calibration.json")
-    calibration = calibration or fitted["chosen"]
-    return Target(
-        name,
-        seed,
-        _normal(predictions / job["base"]),
-        runs[seed] and _normal(predictions / runs[seed]),
-        calibration,
-        fitted["priors"][calibration],
-        PredictionSettings.model_validate(job["settings"]),
-    )
-
-
-def _normal(path: Path) -> Path:
-    return Path(os.path.normpath(path))
-
-
-def _directory(name: str, directory: Path, results: Path, task: str, calibration: str | None) -> Target:
-    from pipestill.models.lineage import LINEAGE, read_lineage
-
-    if calibration not in (None, *MEASURED):
-        raise UserError(
-            f"calibration `{calibration}` was fitted in no experiment of `{name}`; there are: {', '.join(MEASURED)}"
-        )
-    training, hardware, base, model = TrainingConfig(), HardwareConfig(), directory, None
-    if (directory / LINEAGE).is_file():
-        settings = read_json(directory / "training.json")
-        training = TrainingConfig.model_validate(settings["training"])
-        hardware = HardwareConfig.model_validate(settings["hardware"])
-        base, model = _base_of(directory, read_lineage(directory)["base_model"]["sha256sums"], results), directory
-    return Target(
-        name,
-        None,
-        base,
-        model,
-        calibration or "none",
-        None,
-        PredictionSettings(
-            task=task,
-            calibration=calibration or "none",
-            null_inputs=None,
-            max_prompt_tokens=training.max_length - TASKS[task].max_new_tokens,
-            adaptation=training.adaptation,
-            hardware=hardware,
-            code="by hand",
-            max_chars=TaskConfig.model_fields["max_chars"].default,
-        ),
-    )
-
-
-def _base_of(directory: Path, digest: str, results: Path) -> Path:
-    roots = [Path(root.format(results=results)) for root in MODEL_ROOTS]
-    for root in roots:
-        for listing in sorted(root.glob(f"*/{SHA256SUMS}")):
-            if sha256(listing) == digest:
-                return listing.parent
-    raise UserError(
-        f"the base model that {directory} was trained on is not in {' or '.join(map(str, roots))}; make it first"
-    )
-
-
-def _from_hub(repo: str, results: Path, revision: str | None) -> Path:
-    from pipestill.models.provide import provide_base_model
-
-    revision = revision or _newest_revision(repo)
-    directory = results / "models" / f"{repo.replace('/', '--')}-{revision[:8]}"
-    if not directory.is_dir():
-        provide_base_model(BaseModelConfig(source="hub", repo=repo, revision=revision), directory)
-    return directory
-
-
-def _newest_revision(repo: str) -> str:
-    import httpx2
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
-
-    try:
-        return HfApi().model_info(repo).sha
-    except RepositoryNotFoundError:
-        raise UserError(
-            f"the hub has no repository `{repo}`, or it is private: correct the name or set HF_TOKEN"
-        ) from None
-    except (OfflineModeIsEnabled, httpx2.HTTPError) as error:
-        raise UserError(
-            f"the hub cannot be asked for the newest revision of `{repo}` ({type(error).__name__}): "
-            "name a downloaded one with --revision, or use a model directory"
-        ) from None
-
-
-def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
-    """Rank the labels for one input text; the fields are those of the published service's response."""
-    import numpy as np
-
-    from pipestill.inference.calibration import calibrate, mean_score
-    from pipestill.inference.ranking import score_all_labels
-    from pipestill.inference.scoring import load_run, prepare_hardware
-    from pipestill.models.prompts import encode_label, encode_prompt
-
-    task = TASKS[target.settings.task]
-    if not text.strip():
+    task, settings = TASKS[target.settings.task], target.settings
+    text, instruction = text.strip(), instruction.strip()
+    if instruction and task.ranks_labels:
+        raise UserError(f"task `{task.name}` has an instruction of its own: leave --instruction out")
+    if not (text or instruction):
         raise UserError("the input text is empty")
-    cropped = crop_text(text.strip(), target.settings.max_chars)
-    model, tokenizer = load_run(target.base, target.model, prepare_hardware(target.settings, threads))
+    asked = crop_question(text, instruction, settings.max_chars)
+    plan = prepare_hardware(settings, threads)
+    with without(*unneeded_libraries(plan)):
+        model, tokenizer = load_run(target.base, target.model, plan)
+    predict = _rank if task.ranks_labels else _answer
+    return {
+        "model_name": target.name,
+        "seed": target.seed,
+        **predict(target, task, model, tokenizer, task.message(**asked, template=settings.template)),
+        "cropped": asked["text"] != text or asked.get("instruction", "") != instruction,
+    }
 
+
+def _answer(target: Target, task: Task, model: Any, tokenizer: Any, prompt: str) -> dict[str, Any]:
+    settings, seed = target.settings, sampling_seeds(target.settings.generation)[0]
+    [[(_, answer)]] = generate(
+        model,
+        tokenizer,
+        [encode_prompt(tokenizer, prompt, settings.max_prompt_tokens)],
+        max_new_tokens=settings.max_new_tokens,
+        decoding=settings.generation,
+        keys=[f"{seed}/{prompt}"],
+    )
+    return {"prediction": answer.text, "sampling_seed": seed}
+
+
+def _rank(target: Target, task: Task, model: Any, tokenizer: Any, prompt: str) -> dict[str, Any]:
     def score(prompts: list[str]) -> np.ndarray:
-        encoded = [encode_prompt(tokenizer, prompt, target.settings.max_prompt_tokens) for prompt in prompts]
+        encoded = [encode_prompt(tokenizer, text, target.settings.max_prompt_tokens) for text in prompts]
         return score_all_labels(model, encoded, [encode_label(tokenizer, label) for label in task.labels]).mean_log_prob
 
     nulls = {"multi_null": [task.prompt(null) for null in task.null_inputs], "pmi": [task.premise]}
@@ -194,15 +77,13 @@ def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
         prior = np.array([target.prior[label] for label in task.labels])
     elif target.calibration != "none":
         prior = mean_score(score(nulls[target.calibration]))
-    raw = score([task.prompt(cropped)])
+    raw = score([prompt])
     result = calibrate(raw, prior)
 
     def by_label(values: np.ndarray) -> dict[str, float]:
         return dict(zip(task.labels, map(float, values), strict=True))
 
     return {
-        "model_name": target.name,
-        "seed": target.seed,
         "prediction": task.labels[result.predictions[0]],
         "scores": by_label(result.scores[0]),
         "raw_scores": by_label(raw[0]),
@@ -210,5 +91,4 @@ def predict_text(target: Target, text: str, threads: int) -> dict[str, Any]:
         "probabilities": by_label(result.probabilities[0]),
         "top2_margin": float(result.margins[0]),
         "calibration": target.calibration,
-        "cropped": cropped != text.strip(),
     }

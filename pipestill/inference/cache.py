@@ -1,10 +1,29 @@
-"""Keys and values of a batch whose final length is known."""
+"""Keys and values that are lent to batches, or that have room for what is to come.
+
+Imported only where a model is asked, for it imports transformers; see :func:`pipestill.imports.without`.
+"""
 
 from typing import Any
 
 import torch
 from transformers import DynamicCache, PreTrainedConfig
 from transformers.cache_utils import DynamicLayer
+
+
+class SharedPrefix(DynamicCache):
+    """Keys and values of the common prefix. Once ``frozen``, they are lent to a batch and nothing is added."""
+
+    frozen = False
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any):
+        """Keys and values that a layer attends to, ``[batch, heads, prefix + new, head_dim]`` each."""
+        if not self.frozen:
+            return super().update(key_states, value_states, layer_idx, *args, **kwargs)
+        layer, batch = self.layers[layer_idx], len(key_states)
+        return (
+            torch.cat([layer.keys.expand(batch, -1, -1, -1), key_states], dim=-2),
+            torch.cat([layer.values.expand(batch, -1, -1, -1), value_states], dim=-2),
+        )
 
 
 class RoomyLayer(DynamicLayer):

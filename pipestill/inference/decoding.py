@@ -4,12 +4,6 @@ import random
 from collections.abc import Callable, Sequence
 
 import torch
-from transformers.generation.logits_process import (
-    LogitsProcessorList,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
 
 from pipestill.config import GenerationConfig
 
@@ -21,6 +15,13 @@ def chooser(decoding: GenerationConfig) -> Choose:
 
     Tokens are -1 where a row is padded. Samples are limited by transformers' own warpers, in its order.
     """
+    from transformers.generation.logits_process import (
+        LogitsProcessorList,
+        TemperatureLogitsWarper,
+        TopKLogitsWarper,
+        TopPLogitsWarper,
+    )
+
     size, warpers = decoding.no_repeat_ngram_size, LogitsProcessorList()
     if decoding.temperature != 1:
         warpers.append(TemperatureLogitsWarper(decoding.temperature))

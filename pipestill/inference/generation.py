@@ -8,7 +8,6 @@ import torch
 
 from pipestill.config import GenerationConfig
 from pipestill.errors import UserError
-from pipestill.inference.cache import roomy_cache
 from pipestill.inference.decoding import Choose, chooser
 from pipestill.inference.devices import input_device
 
@@ -145,6 +144,8 @@ class Rows:
     """
 
     def __init__(self, model, prompts: Sequence[Sequence[int]], max_new_tokens: int):
+        from pipestill.inference.cache import roomy_cache
+
         longest = max(map(len, prompts))
         padded = [[-1] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
         self.model = model

@@ -8,15 +8,17 @@ ancestors only. What all prompts begin with is read once, and its keys and value
 import inspect
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import DynamicCache
 
 from pipestill.errors import UserError
 from pipestill.inference.devices import input_device
 from pipestill.inference.label_trie import LabelTrie, Tokens, build_trie, layout
+
+if TYPE_CHECKING:
+    from pipestill.inference.cache import SharedPrefix
 
 MIN_PREFIX = 8  # tokens; copying a shorter shared prefix into every batch costs as much as reading it
 MAX_LOGIT_ROWS = 1024  # bounds the memory of the logits, which the token budget knows nothing of
@@ -36,22 +38,6 @@ class LabelScores:
 
     mean_log_prob: np.ndarray
     label_mass: np.ndarray
-
-
-class SharedPrefix(DynamicCache):
-    """Keys and values of the common prefix. Once ``frozen``, they are lent to a batch and nothing is added."""
-
-    frozen = False
-
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any):
-        """Keys and values that a layer attends to, ``[batch, heads, prefix + new, head_dim]`` each."""
-        if not self.frozen:
-            return super().update(key_states, value_states, layer_idx, *args, **kwargs)
-        layer, batch = self.layers[layer_idx], len(key_states)
-        return (
-            torch.cat([layer.keys.expand(batch, -1, -1, -1), key_states], dim=-2),
-            torch.cat([layer.values.expand(batch, -1, -1, -1), value_states], dim=-2),
-        )
 
 
 def score_all_labels(
@@ -185,8 +171,10 @@ def common_prefix_length(prompts: Tokens) -> int:
 
 
 @torch.inference_mode()
-def read_prefix(model: torch.nn.Module, prefix: Sequence[int]) -> SharedPrefix:
+def read_prefix(model: torch.nn.Module, prefix: Sequence[int]) -> "SharedPrefix":
     """Keys and values of ``prefix``, ready to be lent."""
+    from pipestill.inference.cache import SharedPrefix
+
     cache = SharedPrefix()
     ids = torch.tensor([list(prefix)], device=input_device(model))
     model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -196,7 +184,7 @@ def read_prefix(model: torch.nn.Module, prefix: Sequence[int]) -> SharedPrefix:
 
 @torch.inference_mode()
 def score_batch(
-    model: torch.nn.Module, prompts: Tokens, trie: LabelTrie, shared: int = 0, cache: SharedPrefix | None = None
+    model: torch.nn.Module, prompts: Tokens, trie: LabelTrie, shared: int = 0, cache: "SharedPrefix | None" = None
 ) -> LabelScores:
     """Scores of one batch in one forward pass; ``prompts`` come without their ``shared`` first tokens."""
     device = input_device(model)

@@ -32,7 +32,7 @@ def fingerprint(settings: ScoringSettings, plan: HardwarePlan, data: Path, model
     """
     return {
         "settings": settings.model_dump(
-            exclude={"calibration": True, "max_chars": True, "generation": {"sampling_seeds"}}
+            exclude={"calibration": True, "max_chars": True, "template": True, "generation": {"sampling_seeds"}}
         ),
         "hardware": [plan.device, plan.precision, plan.quantization],
         "data": sha256(data),

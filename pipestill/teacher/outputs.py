@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-from pipestill.config import ScoringSettings
+from pipestill.config import GenerationConfig, ScoringSettings
 from pipestill.cost import CostMeter
 from pipestill.files import write_json
 from pipestill.imports import without
-from pipestill.inference.generation import generate
+from pipestill.inference.answers import answer_prompts
 from pipestill.inference.row_log import RowLog, state_of
 from pipestill.inference.scoring import Scorer, fingerprint, load_run, prepare_hardware
 from pipestill.lock import exclusive
 from pipestill.models.libraries import unneeded_libraries
-from pipestill.models.prompts import encode_prompt
-from pipestill.progress import Progress
 from pipestill.records import read_jsonl, write_jsonl
 from pipestill.tasks import TASKS
 
@@ -21,7 +19,7 @@ def write_teacher_outputs(
     settings: ScoringSettings,
     prompts_file: Path,
     base: Path,
-    model: Path,
+    model: Path | None,
     state: Path,
     output: Path,
     cost_file: Path,
@@ -31,13 +29,22 @@ def write_teacher_outputs(
 
     Outputs are generated greedily. Tasks that rank labels get ``label_scores`` too: mean log-probabilities per token,
     without calibration.
+
+    Args:
+        settings: the task, lengths, hardware.
+        prompts_file: the file.
+        base: directory of the teacher's base model.
+        model: directory of the fine-tuned teacher; none: the base model is taken as it is.
+        state: directory that keeps what is finished from one attempt to the next.
+        output: JSON Lines file to write.
+        cost_file: JSON file for the cost of all attempts.
+        threads: torch threads.
     """
     task = TASKS[settings.task]
     prompts = {row["id"]: row["input"] for row in read_jsonl(prompts_file)}
     plan = prepare_hardware(settings, threads)
-    keys = list(prompts)
     with without(*unneeded_libraries(plan)), exclusive(state):
-        kept = state_of(state, fingerprint(settings, plan, prompts_file, [base, model]))
+        kept = state_of(state, fingerprint(settings, plan, prompts_file, [base, *([model] if model else [])]))
         cost = CostMeter(kept / "cost.json")
         teacher, tokenizer = load_run(base, model, plan)
 
@@ -47,17 +54,11 @@ def write_teacher_outputs(
             scorer.score(prompts, scores, cost, "teacher: ranking labels")
 
         texts = RowLog(kept / "texts.jsonl")
-        encoded = [encode_prompt(tokenizer, prompts[key], settings.max_prompt_tokens) for key in keys]
-        done = {index for index, key in enumerate(keys) if key in texts.rows}
-        progress = Progress(len(keys), "prompts", "teacher: generating", done=len(done))
-        for batch in generate(teacher, tokenizer, encoded, max_new_tokens=task.max_new_tokens, done=done):
-            texts.append((keys[index], {"text": answer.text}) for index, answer in batch)
-            cost.tokens += sum(len(encoded[index]) + answer.tokens for index, answer in batch)
-            cost.save()
-            progress.update(len(batch))
+        limits = settings.max_prompt_tokens, settings.max_new_tokens
+        answer_prompts(teacher, tokenizer, prompts, GenerationConfig(), *limits, texts, cost, "teacher: generating")
 
         rows = []
-        for key in keys:
+        for key in prompts:
             row = {"id": key, "output": texts.rows[key]["text"]}
             if task.ranks_labels:
                 row["label_scores"] = dict(zip(task.labels, scores.rows[key]["raw"], strict=True))

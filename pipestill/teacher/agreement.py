@@ -1,0 +1,85 @@
+"""How near a model comes to the teacher on answers that neither was trained on, token by token."""
+
+import sys
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from torch.nn.functional import cross_entropy
+
+from pipestill.errors import UserError
+from pipestill.inference.devices import input_device
+from pipestill.models.rows import read_answers
+from pipestill.progress import Progress
+from pipestill.teacher.distributions.forward import AnswerLogits, batches
+from pipestill.teacher.distributions.keys import supervised
+from pipestill.teacher.distributions.store import DistributionStore
+
+
+class Agreement:
+    """Compares models with stored distributions of a teacher.
+
+    Args:
+        manifest: of the distributions.
+        answers: file of rows ``{"id", "input", "output"}`` that are stored there: the validation rows.
+
+    Raises:
+        UserError: the distributions are missing or damaged.
+    """
+
+    def __init__(self, manifest: Path, answers: Path):
+        self.store, self.answers = DistributionStore(manifest), answers
+
+    def __call__(self, model: Any, tokenizer: Any) -> dict[str, Any] | None:
+        """What :meth:`measure` finds; none, with a line that says why, where the model reads other tokens."""
+        try:
+            return self.measure(model, tokenizer)
+        except UserError as error:
+            print(f"agreement with the teacher is not measured: {error}", file=sys.stderr, flush=True)
+            return None
+
+    def measure(self, model: Any, tokenizer: Any) -> dict[str, Any]:
+        """Compare ``model`` with the teacher on every token of the answers, both at the temperature of the store.
+
+        Returns:
+            ``kl``: forward divergence KL(teacher, model) in nats per token; ``agreement``: share of tokens at which
+            both find the same one likeliest; ``teacher_nll`` and ``student_nll``: nats per token of the answers;
+            ``tokens``; ``temperature``; ``codec``; ``tail``: ``bucket`` where ``kl`` treats all tokens that are not
+            stored as one, and so is less than over the whole vocabulary.
+
+        Raises:
+            UserError: the tokenizer or the tokens of an answer are not those of the distributions.
+        """
+        self.store.check(tokenizer=tokenizer)
+        rows = read_answers(self.answers, tokenizer, self.store.max_length)
+        sums = dict.fromkeys(("kl", "agreement", "teacher_nll", "student_nll"), 0.0)
+        tokens, forward = 0, AnswerLogits(model, tokenizer.pad_token_id, self.store.vocab_size)
+        progress = Progress(len(rows), "answers", "agreement with the teacher")
+        for batch in batches(rows, input_device(model).type):
+            tokens += self._add(sums, forward, batch)
+            progress.update(len(batch))
+        codec = self.store.manifest["codec"]["name"]
+        return {
+            **{name: value / tokens for name, value in sums.items()},
+            "tokens": tokens,
+            "temperature": self.store.temperature,
+            "codec": codec,
+            "tail": "bucket" if codec == "topk" else None,
+        }
+
+    def _add(self, sums: dict[str, float], forward: AnswerLogits, batch: list[dict[str, Any]]) -> int:
+        """Add the sums over the answers of ``batch``; returns how many tokens these have."""
+        keys, device = [self.store.key(row) for row in batch], input_device(forward.model)
+        target = self.store.target(keys, "bucket", device)
+        best = self.store.top_ids(keys).to(device)
+        gold = [[row["labels"][position] for position in supervised(row["labels"])] for row in batch]
+        ends = list(accumulate(map(len, gold), initial=0))
+        sums["teacher_nll"] -= float(self.store.gold_log_probs(keys).double().sum())
+        for index, first, logits in forward(batch):
+            place = slice(ends[index] + first, ends[index] + first + len(logits))
+            answer = best.new_tensor(gold[index][first : first + len(logits)])
+            sums["agreement"] += int((logits.argmax(dim=-1) == best[place]).sum())
+            sums["student_nll"] += float(cross_entropy(logits / self.store.temperature, answer, reduction="sum"))
+            values, _ = target.loss_and_gradient("fkl", logits, place, temperature=self.store.temperature)
+            sums["kl"] += float(values.sum())
+        return ends[-1]

@@ -1,0 +1,205 @@
+"""The prediction job of a task that generates text, predictions by hand, and the teacher's answers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_models import make_directory
+
+from pipestill import cli
+from pipestill.config import GenerationConfig, PredictionSettings, ScoringSettings
+from pipestill.errors import UserError
+from pipestill.files import read_json
+from pipestill.inference import answers, generation
+from pipestill.inference.by_hand import predict_text
+from pipestill.inference.experiment import predict_experiment
+from pipestill.inference.target import find_target
+from pipestill.records import read_jsonl, write_jsonl
+from pipestill.tasks import TASKS
+from pipestill.teacher.outputs import write_teacher_outputs
+
+SETS = ("dolly", "vicuna", "uinst")
+COMMON = {"max_prompt_tokens": 60, "max_new_tokens": 6, "adaptation": "full", "hardware": {"device": "cpu"}}
+
+
+def settings(**generation) -> PredictionSettings:
+    return PredictionSettings(
+        task="dolly", code="1", null_inputs=None, calibration="none", max_chars=200, template="alpaca",
+        generation=GenerationConfig(**generation), **COMMON,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return make_directory(tmp_path_factory.mktemp("results") / "models/base", initializer_range=0.3)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    rows = []
+    for number in range(9):
+        instruction, text = f"Name {number} of {'the things ' * (number % 4)}", "Age: 23.0" if number % 2 else ""
+        row = {"id": f"r{number}", "split": "test", "test_set": SETS[number % 3], "target": "Good"}
+        row |= {"prompt": TASKS["dolly"].message(text, instruction, "alpaca"), "text": text, "instruction": instruction}
+        rows.append({**row, "references": ["Good", "Bad"][: 1 + number % 2], "label": None, "meta": {}})
+    rows += [{**rows[0], "id": "v", "split": "validation", "test_set": None}]
+    path = tmp_path_factory.mktemp("data") / "cropped.jsonl"
+    write_jsonl(path, rows)
+    return path
+
+
+def job(directory, base, records, runs=(1, 2), **generation) -> Path:
+    output = directory / "dolly_sft/predictions"
+    arguments = settings(**generation), records, base, dict.fromkeys(runs), directory / "state", output
+    predict_experiment(*arguments, threads=1)
+    return output
+
+
+@pytest.fixture(scope="module")
+def sampled(base, records):
+    return job(base.parents[1], base, records, sampling=True, sampling_seeds=[10, 20])
+
+
+def test_every_run_answers_every_test_row_with_every_sampling_seed(sampled, records):
+    tested = [row for row in read_jsonl(records) if row["split"] == "test"]
+    for seed in (1, 2):
+        rows = read_jsonl(sampled / f"seed_{seed}/predictions.jsonl")
+        assert [(row["sampling_seed"], row["id"]) for row in rows] == [
+            (number, row["id"]) for number in (10, 20) for row in tested
+        ]
+        for row, record in zip(rows, tested * 2, strict=True):
+            assert set(row) == {"id", "split", "test_set", "sampling_seed", "prediction", "references"}
+            assert (row["test_set"], row["references"]) == (record["test_set"], record["references"])
+    once, twice = ([row["prediction"] for row in rows if row["sampling_seed"] == seed] for seed in (10, 20))
+    assert sum(a != b for a, b in zip(once, twice, strict=True)) > 6
+    written = {path.name for path in sampled.iterdir()}
+    assert written == {"seed_1", "seed_2", "job.json", "hardware.json", "versions.json", "cost.json"}
+    assert read_json(sampled / "cost.json")["tokens"] > 2 * 18 * 20
+
+
+def test_a_stopped_job_goes_on_and_gives_the_same_bytes(tmp_path, base, records, sampled, monkeypatch):
+    monkeypatch.setattr(generation, "CPU_TOKENS", 300)  # several batches
+    whole = job(tmp_path / "whole", base, records, sampling=True, sampling_seeds=[10, 20])
+    asked, true_generate = [], answers.generate
+
+    def stopping(*arguments, **options):
+        for batch in true_generate(*arguments, **options):
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            asked.append(len(batch))
+            yield batch
+
+    monkeypatch.setattr(answers, "generate", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        job(tmp_path, base, records, sampling=True, sampling_seeds=[10, 20])
+    assert not (tmp_path / "dolly_sft/predictions").exists()
+    monkeypatch.setattr(answers, "generate", true_generate)
+    sizes = []
+    monkeypatch.setattr(answers.RowLog, "append", counting(answers.RowLog.append, sizes))
+    resumed = job(tmp_path, base, records, sampling=True, sampling_seeds=[10, 20])
+    assert sum(sizes) == 2 * 18 - sum(asked)  # what was answered is not asked again
+    for seed in (1, 2):
+        name = f"seed_{seed}/predictions.jsonl"
+        assert (resumed / name).read_bytes() == (whole / name).read_bytes() == (sampled / name).read_bytes()
+
+
+def counting(append, sizes):
+    def counted(self, rows):
+        rows = list(rows)
+        sizes.append(len(rows))
+        append(self, rows)
+
+    return counted
+
+
+def test_further_sampling_seeds_keep_the_answers_of_earlier_ones(tmp_path, base, records, monkeypatch):
+    first = read_jsonl(job(tmp_path, base, records, (1,), sampling=True) / "seed_1/predictions.jsonl")
+    sizes = []
+    monkeypatch.setattr(answers.RowLog, "append", counting(answers.RowLog.append, sizes))
+    both = job(tmp_path, base, records, (1,), sampling=True, sampling_seeds=[10, 20])
+    assert sum(sizes) == 9
+    assert read_jsonl(both / "seed_1/predictions.jsonl")[:9] == first
+    job(tmp_path, base, records, (1,), sampling=True, temperature=0.5)
+    assert sum(sizes) == 18  # other settings are other work
+
+
+def test_agreement_is_written_where_it_was_measured(tmp_path, base, records):
+    found = iter([{"kl": 1.0}, None])
+    output = tmp_path / "predictions"
+    predict_experiment(
+        settings(), records, base, {1: None, 2: None}, tmp_path / "state", output, 1, lambda *loaded: next(found)
+    )
+    assert read_json(output / "seed_1/agreement.json") == {"kl": 1.0}
+    assert not (output / "seed_2/agreement.json").exists()
+
+
+def by_hand(results, name="dolly_sft", text="", instruction="", **options):
+    options = {"seed": None, "task": "dolly", "calibration": None, "revision": None} | options
+    return predict_text(find_target(name, results, **options), text, instruction, 1)
+
+
+def test_by_hand_answers_are_those_of_the_pipeline(tmp_path, base, records):
+    output = job(tmp_path, base, records, (2,))
+    rows = {row["id"]: row for row in read_jsonl(output / "seed_2/predictions.jsonl")}
+    for record in read_jsonl(records)[:3]:
+        answer = by_hand(tmp_path, text=record["text"], instruction=record["instruction"])
+        assert answer == {
+            "model_name": "dolly_sft",
+            "seed": 2,
+            "prediction": rows[record["id"]]["prediction"],
+            "sampling_seed": None,
+            "cropped": False,
+        }
+    assert by_hand(tmp_path, instruction="long " * 99)["cropped"]
+    assert by_hand(tmp_path, name=str(base), instruction="Name it.")["seed"] is None
+
+
+def test_by_hand_sampling_is_as_configured_and_repeatable(sampled, base):
+    first, again = (by_hand(base.parents[1], instruction="Name it.") for _ in range(2))
+    assert first == again and first["sampling_seed"] == 10
+
+
+def test_by_hand_refuses_what_it_cannot_answer(sampled, base):
+    results = base.parents[1]
+    for options, message in (
+        ({"instruction": " "}, "the input text is empty"),
+        ({"instruction": "a", "calibration": "pmi"}, "nothing to calibrate"),
+        ({"name": str(base), "instruction": "a", "calibration": "pmi"}, "task `dolly` generates text"),
+        ({"name": str(base), "task": "creditmix", "text": "a", "instruction": "a"}, "leave --instruction out"),
+    ):
+        with pytest.raises(UserError, match=message):
+            by_hand(results, **options)
+
+
+def test_command_line(sampled, base, capsys, monkeypatch):
+    command = ["pipestill", "predict", "dolly_sft", "--results", str(base.parents[1])]
+    command += ["--instruction", "Name 3.", "--input", "Age: 23.0"]
+    expected = by_hand(base.parents[1], instruction="Name 3.", text="Age: 23.0")
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", command)
+    cli.main()
+    assert capsys.readouterr().out == f"{expected['prediction']}\n"
+    monkeypatch.setattr(sys, "argv", [*command, "--json"])
+    cli.main()
+    assert json.loads(capsys.readouterr().out) == expected
+
+
+def test_a_teacher_answers_prompts_in_a_task_without_labels(tmp_path, base):
+    rows = [{"id": f"t{number}", "input": f"Name {number}.", "output": "Good"} for number in range(5)]
+    write_jsonl(tmp_path / "sft.jsonl", rows)
+    given = ScoringSettings(task="dolly", code="1", **COMMON)
+    output = tmp_path / "outputs.jsonl"
+    write_teacher_outputs(given, tmp_path / "sft.jsonl", base, None, tmp_path / "s", output, tmp_path / "cost.json", 1)
+    written = read_jsonl(output)
+    assert [row["id"] for row in written] == [row["id"] for row in rows]
+    assert all(set(row) == {"id", "output"} for row in written) and len({row["output"] for row in written}) > 1
+
+
+def test_libraries_are_imported_when_a_model_is_loaded():
+    """Before that, a job hides the packages that it does without from them; afterwards it would be too late."""
+    modules = ("inference.experiment", "inference.by_hand", "teacher.outputs", "teacher.agreement")
+    code = "".join(f"import pipestill.{name}\n" for name in modules)
+    process = subprocess.run([sys.executable, "-c", f"{code}import sys; assert 'transformers' not in sys.modules"])
+    assert process.returncode == 0
