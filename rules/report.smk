@@ -1,6 +1,6 @@
 """The report.
 
-Comes in: eval.json and predictions of every experiment.
+Comes in: eval.json and predictions of every experiment; fidelity.json of studies with a cache of distributions.
 Goes out: results/report/: index.html, summary.{csv,md,tex}, comparisons.csv, figures/*.svg; results/config.yaml.
 """
 
@@ -32,6 +32,7 @@ rule report:
     input:
         evaluations=[f"<results>/{study}_{method}/eval.json" for study, method in EXPERIMENTS],
         predictions=[f"<results>/{study}_{method}/predictions" for study, method in EXPERIMENTS],
+        fidelity=fidelity_files(),
         config="<results>/config.yaml",
     output:
         page=report(
@@ -75,5 +76,5 @@ rule report:
         methods=canonical_json({name: vars(method) for name, method in METHODS.items()}),
         code=code_digest("report"),
     shell:
-        "python {params.script} --evals {input.evaluations} --config {input.config} "
-        "--output-dir {params.directory} > {log} 2>&1"
+        "python {params.script} --evals {input.evaluations} --fidelity {input.fidelity} "
+        "--config {input.config} --output-dir {params.directory} > {log} 2>&1"

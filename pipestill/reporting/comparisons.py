@@ -1,4 +1,7 @@
-"""All pairs of a study on its primary metric: paired bootstrap, McNemar per seed, Holm correction over the pairs."""
+"""Methods of a study compared on its primary metric: paired bootstrap, McNemar per seed, Holm within a family.
+
+Two families: all pairs, and the planned one of every trained method against SFT.
+"""
 
 import csv
 from collections.abc import Sequence
@@ -6,15 +9,17 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from pipestill.evaluation.formats import LOWER_IS_BETTER, bracket, metric_title, number, p_value
-from pipestill.evaluation.statistics import holm, interval, mcnemar, replicates, two_sided_p
+from pipestill.evaluation.formats import LOWER_IS_BETTER, bracket, decimals, metric_title, number, p_value
+from pipestill.evaluation.statistics import holm, interval, mcnemar, two_sided_p
 from pipestill.files import atomic_path
-from pipestill.reporting.collect import Experiment, Study
+from pipestill.reporting.study import Experiment, Study
 
 ALPHA = 0.05
+DETECTABLE = 1.96 + 0.84  # standard errors: what a two-sided test at 5 % shows four times in five
+ALL_PAIRS, AGAINST_SFT = "all pairs", "against sft"
 COLUMNS = (
-    "study", "metric", "method_a", "method_b", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high",
-    "p_bootstrap", "p_holm", "significant", "mcnemar_p", "sentence", "source", "notes",
+    "study", "family", "metric", "method_a", "method_b", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high",
+    "detectable_difference", "p_bootstrap", "p_holm", "significant", "mcnemar_p", "sentence", "source", "notes",
 )  # fmt: skip
 
 
@@ -23,15 +28,20 @@ class Comparison:
     """Method ``a`` against method ``b`` of one study; the difference is a - b, averaged over the seeds of each.
 
     Attributes:
-        mcnemar: p-value by pair of seeds ``(seed of a, seed of b)``.
+        family: the comparisons that ``p_holm`` is corrected over.
+        standard_error: of the difference, paired.
+        p: of the bootstrap, as it is; ``p_holm`` is corrected.
+        mcnemar: p-value by pair of seeds ``(seed of a, seed of b)``; empty where answers are not right or wrong.
     """
 
     study: str
+    family: str
     metric: str
     a: Experiment
     b: Experiment
     difference: float
     ci95: tuple[float, float]
+    standard_error: float
     p: float
     p_holm: float
     mcnemar: dict[tuple[int, int], float]
@@ -42,9 +52,19 @@ class Comparison:
         return self.p_holm < ALPHA
 
     @property
+    def detectable(self) -> float:
+        """The true difference that such a test, before correction, would find with a power of 80 %."""
+        return DETECTABLE * self.standard_error
+
+    @property
     def better(self) -> Experiment:
         """The method that is ahead, significantly or not."""
         return self.a if (self.difference >= 0) != (self.metric in LOWER_IS_BETTER) else self.b
+
+    @property
+    def verdict(self) -> str:
+        """``better`` or ``worse``, of ``a``, where that is significant; else ``open``."""
+        return ("better" if self.better is self.a else "worse") if self.significant else "open"
 
     @property
     def mcnemar_text(self) -> str:
@@ -55,16 +75,19 @@ class Comparison:
 
     def sentence(self) -> str:
         """The result in words."""
-        title = metric_title(self.metric)
-        if round(self.difference, 3) == 0:
-            return f"{self.a.title} and {self.b.title} are level in {title}: difference 0.000 {bracket(self.ci95)}."
+        title, places = metric_title(self.metric), decimals(self.metric)
+        if round(self.difference, places) == 0:
+            return (
+                f"{self.a.title} and {self.b.title} are level in {title}: difference {number(0, places)} "
+                f"{bracket(self.ci95, places)}."
+            )
         side = "above" if self.difference > 0 else "below"
         # How far above or below is said without a sign, so the interval turns with it.
         low, high = self.ci95 if self.difference > 0 else (-self.ci95[1], -self.ci95[0])
         p = p_value(self.p_holm)
         return (
-            f"{self.a.title} is {number(abs(self.difference))} {bracket((low, high))} {side} {self.b.title} "
-            f"in {title}: {'significant' if self.significant else 'not significant'} "
+            f"{self.a.title} is {number(abs(self.difference), places)} {bracket((low, high), places)} {side} "
+            f"{self.b.title} in {title}: {'significant' if self.significant else 'not significant'} "
             f"(Holm-corrected p {p if p.startswith('<') else f'= {p}'})."
         )
 
@@ -72,6 +95,7 @@ class Comparison:
         """The row of ``comparisons.csv``."""
         return {
             "study": self.study,
+            "family": self.family,
             "metric": self.metric,
             "method_a": self.a.method,
             "method_b": self.b.method,
@@ -80,6 +104,7 @@ class Comparison:
             "difference": f"{self.difference:.6f}",
             "ci95_low": f"{self.ci95[0]:.6f}",
             "ci95_high": f"{self.ci95[1]:.6f}",
+            "detectable_difference": f"{self.detectable:.6f}",
             "p_bootstrap": f"{self.p:.6f}",
             "p_holm": f"{self.p_holm:.6f}",
             "significant": "yes" if self.significant else "no",
@@ -105,32 +130,38 @@ def _mcnemar(a: Experiment, b: Experiment) -> dict[tuple[int, int], float]:
     return {(x, y): mcnemar(correct(a, x), correct(b, y)) for x, y in seed_pairs(a, b)}
 
 
+def _family(study: Study, name: str, pairs: Sequence[tuple[Experiment, Experiment]]) -> list[Comparison]:
+    metric = study.primary
+    differences = [study.samples[a.method] - study.samples[b.method] for a, b in pairs]
+    p_values = [two_sided_p(samples) for samples in differences]
+    return [
+        Comparison(
+            study=study.name,
+            family=name,
+            metric=metric,
+            a=a,
+            b=b,
+            difference=a.mean(metric) - b.mean(metric),
+            ci95=interval(samples),
+            standard_error=float(samples.std(ddof=1)),
+            p=p,
+            p_holm=p_holm,
+            mcnemar={} if study.of_text else _mcnemar(a, b),
+        )
+        for (a, b), samples, p, p_holm in zip(pairs, differences, p_values, holm(p_values), strict=True)
+    ]
+
+
 def compare(study: Study) -> list[Comparison]:
     """Every pair of the study, the later one of its order against the earlier one."""
-    metric = study.primary
-    samples = [
-        replicates([{metric: run.metrics[metric]} for run in experiment.runs.values()], study.bootstrap, stream)[metric]
-        for stream, experiment in enumerate(study.experiments)
-    ]
-    pairs = [(j, i) for i, j in combinations(range(len(samples)), 2)]
-    p_values = [two_sided_p(samples[a] - samples[b]) for a, b in pairs]
-    comparisons = []
-    for (i, j), p, p_holm in zip(pairs, p_values, holm(p_values), strict=True):
-        a, b = study.experiments[i], study.experiments[j]
-        comparisons.append(
-            Comparison(
-                study=study.name,
-                metric=metric,
-                a=a,
-                b=b,
-                difference=a.mean(metric) - b.mean(metric),
-                ci95=interval(samples[i] - samples[j]),
-                p=p,
-                p_holm=p_holm,
-                mcnemar=_mcnemar(a, b),
-            )
-        )
-    return comparisons
+    return _family(study, ALL_PAIRS, [(b, a) for a, b in combinations(study.experiments, 2)])
+
+
+def against_sft(study: Study) -> list[Comparison]:
+    """Every other trained method against SFT; empty where there is no SFT, or nothing else was trained."""
+    sft = study.get("sft")
+    others = [(experiment, sft) for experiment in study.trained if experiment is not sft]
+    return _family(study, AGAINST_SFT, others) if sft else []
 
 
 def find(comparisons: Sequence[Comparison], x: Experiment, y: Experiment) -> Comparison:

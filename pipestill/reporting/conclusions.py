@@ -1,21 +1,78 @@
-"""What a study's numbers say, in plain words, and what to be careful about."""
+"""What a study's numbers say, in plain words."""
 
 from collections.abc import Sequence
 
 from pipestill.evaluation.formats import (
-    LOWER_IS_BETTER,
     bracket,
+    decimals,
     listing,
     metric_title,
     number,
+    percent,
     plural,
     seconds,
 )  # fmt: skip
-from pipestill.methods import method_of
-from pipestill.reporting.collect import Experiment, Study
 from pipestill.reporting.comparisons import Comparison, find
+from pipestill.reporting.gap import GapClosed, gap_closed
+from pipestill.reporting.study import Experiment, Study
 
-LOW_LABEL_MASS = 0.5
+MANY = 3  # methods, beyond which a sentence gives a range instead of naming each
+
+
+def _mean(study: Study, experiment: Experiment) -> str:
+    """``0.734 [0.701, 0.766]``."""
+    metric, places = experiment.metric(study.primary), decimals(study.primary)
+    return f"{number(metric['mean'], places)} {bracket(metric['ci95'], places)}"
+
+
+def _leads(study: Study, others: Sequence[Experiment]) -> str:
+    """``SFT (0.005) and DPO (0.008)``, or ``the 9 others (0.12 to 1.80)``."""
+    best, places = study.ranked[0].mean(study.primary), decimals(study.primary)
+    leads = [number(abs(best - other.mean(study.primary)), places) for other in others]
+    if len(others) > MANY:
+        return f"the {len(others)} others ({leads[0]} to {leads[-1]})"
+    return listing([f"{other.title} ({lead})" for other, lead in zip(others, leads, strict=True)])
+
+
+def _ranking(study: Study, comparisons: Sequence[Comparison]) -> str:
+    """Who is best, and whether that is more than chance; a tie is said before its leader."""
+    best, *others = study.ranked
+    title, where = metric_title(study.primary), f"{_mean(study, best)} over {plural(len(best.runs), 'seed')}"
+    if not others:
+        return f"{best.title} reaches a {title} of {where}; with one method there is nothing to compare."
+    beaten = [other for other in others if find(comparisons, best, other).significant]
+    tied = [other for other in others if other not in beaten]
+    behind = f"significantly better than {listing([other.title for other in beaten])}" if beaten else ""
+    opening = "No trained method is ahead of the untrained student. " if best.method == "base" else ""
+    if not tied:
+        return f"{opening}{best.title} is best on {title}: {where}, {behind}."
+    names = listing([each.title for each in study.ranked if each not in beaten])
+    return (
+        f"{opening}{names} share the first place on {title}: {best.title} has the best mean, {where}, but with "
+        f"{plural(best.evaluation['n_test'], 'test example')} its lead over {_leads(study, tied)} is not significant."
+        + (f" {best.title} is {behind}." if beaten else "")
+    )
+
+
+def _share(shares: Sequence[GapClosed], experiment: Experiment) -> str | None:
+    closed = next((each for each in shares if each.experiment is experiment), None)
+    return closed and f"{percent(closed.share)} [{percent(closed.ci95[0])}, {percent(closed.ci95[1])}]"
+
+
+def _gap(study: Study) -> str | None:
+    """How much of the way to the teacher the best student has gone, from the untrained student and from SFT."""
+    teacher, best = study.get("teacher"), study.ranked[0]
+    if teacher is None:
+        return None
+    from_base, from_sft = (_share(gap_closed(study, floor), best) for floor in ("base", "sft"))
+    parts = [f"The teacher reaches {_mean(study, teacher)}"]
+    if from_base:
+        parts.append(f"{best.title} closes {from_base} of the gap between the untrained student and it")
+        if from_sft:
+            parts[-1] += f", and {from_sft} of that between SFT and it"
+    elif from_sft:
+        parts.append(f"{best.title} closes {from_sft} of the gap between SFT and it")
+    return "; ".join(parts) + "."
 
 
 def _train_seconds(study: Study) -> tuple[str, dict[str, float]]:
@@ -28,120 +85,58 @@ def _train_seconds(study: Study) -> tuple[str, dict[str, float]]:
     return "", {}
 
 
-def _significance(study: Study, comparisons: Sequence[Comparison]) -> str:
-    best, *others = study.ranked
-    beaten = [other.title for other in others if find(comparisons, best, other).significant]
-    tied = [other for other in others if not find(comparisons, best, other).significant]
-    sentences = []
-    if beaten:
-        sentences.append(f"It is significantly better than {listing(beaten)}.")
-    if tied:
-        leads = [
-            f"{other.title} ({number(abs(best.mean(study.primary) - other.mean(study.primary)))})" for other in tied
-        ]
-        sentences.append(
-            f"Its lead over {listing(leads)} is not significant: {plural(best.evaluation['n_test'], 'test example')} "
-            f"and {plural(len(best.runs), 'seed')} do not tell them apart."
-        )
-    return " ".join(sentences)
-
-
-def _gap(study: Study, comparisons: Sequence[Comparison]) -> str | None:
-    """How much of the way from the untrained student to the teacher the best student has gone."""
-    base, teacher, best = study.get("base"), study.get("teacher"), study.ranked[0]
-    if teacher is None:
-        return None
-    metric = teacher.metric(study.primary)
-    sentence = f"The teacher reaches {number(metric['mean'])} {bracket(metric['ci95'])}"
-    comparison = find(comparisons, teacher, base) if base and best is not base else None
-    if comparison and comparison.significant and comparison.better is teacher:
-        gained = best.mean(study.primary) - base.mean(study.primary)
-        share = gained / (metric["mean"] - base.mean(study.primary))
-        return f"{sentence}; {best.title} closes {share:.0%} of the gap between the untrained student and it."
-    return f"{sentence}."
-
-
 def _costs(study: Study) -> str | None:
     best = study.ranked[0]
     words, costs = _train_seconds(study)
     if best.method not in costs:
         return None
     sentence = f"Training {best.title} took {seconds(costs[best.method])} {words}per seed"
-    relative = [
-        f"{other.title} {costs[other.method] / costs[best.method]:.1f} times as long"
-        for other in study.ranked[1:]
-        if other.method in costs
+    ratios = [
+        (costs[each.method] / costs[best.method], each.title) for each in study.ranked[1:] if each.method in costs
     ]
-    sentence += f"; {listing(relative)}." if relative else "."
-    taught = [other.title for other in study.ranked if method_of(other.method).teacher != "unused"]
+    if len(ratios) > MANY:
+        (least, quick), (most, slow) = min(ratios), max(ratios)
+        sentence += f"; the others took between {least:.1f} ({quick}) and {most:.1f} times ({slow}) as long."
+    else:
+        relative = [f"{title} {ratio:.1f} times as long" for ratio, title in ratios]
+        sentence += f"; {listing(relative)}." if relative else "."
+    taught = [each.title for each in study.ranked if each.learns_from_teacher]
     if taught and "teacher" in costs:
+        who = listing(taught) if len(taught) <= MANY else f"The {len(taught)} methods that learn from the teacher"
         verb = "needs" if len(taught) == 1 else "need"
-        sentence += f" {listing(taught)} also {verb} the teacher, whose training took {seconds(costs['teacher'])}."
+        it = "the teacher" if len(taught) <= MANY else "it"
+        sentence += f" {who} also {verb} {it}, whose training took {seconds(costs['teacher'])}."
     return sentence
 
 
 def conclusion(study: Study, comparisons: Sequence[Comparison]) -> str:
     """One paragraph: which method is best, whether significantly so, and what it costs beside the others."""
-    best, *others = study.ranked
-    metric = best.metric(study.primary)
-    title = metric_title(study.primary)
-    where = f"{number(metric['mean'])} {bracket(metric['ci95'])} over {plural(len(best.runs), 'seed')}"
-    if not others:
-        opening = f"{best.title} reaches a {title} of {where}; with one method there is nothing to compare."
-    elif best.method == "base":
-        opening = f"No trained method is ahead of the untrained student, which has a {title} of {where}."
-    else:
-        opening = f"{best.title} is best on {title}: {where}."
-    significance = _significance(study, comparisons) if others else None
-    return " ".join(filter(None, [opening, significance, _gap(study, comparisons), _costs(study)]))
+    return " ".join(filter(None, [_ranking(study, comparisons), _gap(study), _costs(study)]))
 
 
-def _single_seed_warning(study: Study) -> str | None:
-    students = [experiment for experiment in study.experiments if not experiment.is_reference]
-    single = [experiment.title for experiment in students if len(experiment.runs) == 1]
-    if not single:
+def over_sft(comparison: Comparison) -> str:
+    """What one method adds over SFT, whichever way it goes; where nothing shows, what would have shown."""
+    if comparison.significant:
+        return comparison.sentence()
+    enough = number(comparison.detectable, decimals(comparison.metric))
+    return f"{comparison.sentence()} A true difference of {enough} would have shown four times in five."
+
+
+def over_sft_summary(study: Study, comparisons: Sequence[Comparison]) -> str | None:
+    """How many methods differ from SFT, and how small a difference the tests could have shown."""
+    if not comparisons:
         return None
-    intervals = "its interval says" if len(single) == 1 else "their intervals say"
+    better = [each.a.title for each in comparisons if each.significant and each.better is each.a]
+    worse = [each.a.title for each in comparisons if each.significant and each.better is not each.a]
+    parts = [f"{listing(better)} {'is' if len(better) == 1 else 'are'} significantly better than SFT"] if better else []
+    parts += [f"{listing(worse)} {'is' if len(worse) == 1 else 'are'} significantly worse"] if worse else []
+    if not parts:
+        parts = [f"No method differs significantly from SFT in {metric_title(study.primary)}"]
+    places = decimals(study.primary)
+    smallest = sorted(each.detectable for each in comparisons)
+    least, most = number(smallest[0], places), number(smallest[-1], places)
+    reach = least if least == most else f"{least} to {most}, depending on the method,"
     return (
-        f"{listing(single)} {'has' if len(single) == 1 else 'have'} one seed: {intervals} nothing about how much "
-        "training runs differ."
+        f"{'; '.join(parts)}. These tests would have shown a true difference of {reach} four times in five (before "
+        "correction)."
     )
-
-
-def _teacher_warning(study: Study) -> str | None:
-    teacher, best = study.get("teacher"), study.ranked[0]
-    if teacher is None:
-        return None
-    ahead = teacher.mean(study.primary) - best.mean(study.primary)
-    if (ahead > 0) != (study.primary in LOWER_IS_BETTER) and ahead != 0:
-        return None
-    return (
-        f"The teacher ({number(teacher.mean(study.primary))}) is not better than {best.title} "
-        f"({number(best.mean(study.primary))}) on {metric_title(study.primary)}: "
-        "methods that learn from it have little to gain here."
-    )
-
-
-def _experiment_warnings(experiment: Experiment) -> list[str]:
-    evaluation, title = experiment.evaluation, experiment.title
-    found = list(experiment.notes)
-    for run in evaluation["runs"]:
-        if run["collapsed"]:
-            found.append(
-                f"{title}, seed {run['seed']}, has collapsed: {run['collapsed']['share']:.0%} of its predictions are "
-                f"“{run['collapsed']['label']}”."
-            )
-    mass = evaluation["metrics"].get("label_mass")
-    if mass and mass["mean"] < LOW_LABEL_MASS and experiment.method != "base":
-        found.append(
-            f"{title} gives the labels only {mass['mean']:.0%} of the probability of an answer's first token: their "
-            "ranking compares continuations that the model would seldom write."
-        )
-    return found
-
-
-def warnings(study: Study) -> list[str]:
-    """Sentences on what may mislead a reader of the study: notes of the experiments first, each sentence once."""
-    found = [sentence for experiment in study.experiments for sentence in _experiment_warnings(experiment)]
-    found += filter(None, [_single_seed_warning(study), _teacher_warning(study)])
-    return list(dict.fromkeys(found))

@@ -4,26 +4,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipestill.files import write_text
+from pipestill.reporting.closeness import read_fidelity
 from pipestill.reporting.collect import collect
-from pipestill.reporting.comparisons import compare, write_comparisons
-from pipestill.reporting.figures import draw
+from pipestill.reporting.comparisons import write_comparisons
+from pipestill.reporting.findings import findings
 from pipestill.reporting.html import write_page
 from pipestill.reporting.summary import write_summary
 
 
-def write_report(evaluations: Sequence[Path], config: Path, directory: Path) -> None:
+def write_report(evaluations: Sequence[Path], fidelity: Sequence[Path], config: Path, directory: Path) -> None:
     """Write ``summary.{csv,md,tex}``, ``comparisons.csv``, ``figures/*.svg`` and ``index.html`` into ``directory``.
 
+    Args:
+        evaluations: ``eval.json`` of every experiment.
+        fidelity: ``fidelity.json`` of the studies that have a cache of their teacher's distributions.
+        config: the configuration of the run.
+        directory: what is written into.
+
     Raises:
-        UserError: an evaluation, or the predictions beside it, are missing or broken.
+        UserError: an evaluation, or what it was made from, is missing or broken.
     """
-    directory = Path(directory)
-    studies = collect(evaluations)
-    comparisons = {study.name: compare(study) for study in studies}
-    figures = {study.name: draw(study) for study in studies}
-    write_summary(directory, studies)
-    write_comparisons(directory / "comparisons.csv", [c for found in comparisons.values() for c in found])
-    for study, drawn in figures.items():
-        for name, svg in drawn.items():
-            write_text(directory / "figures" / f"{name}_{study}.svg", svg)
-    write_page(directory / "index.html", studies, comparisons, figures, config)
+    directory, caches = Path(directory), read_fidelity(fidelity)
+    found = [findings(study, caches.get(study.name)) for study in collect(evaluations)]
+    write_summary(directory, [each.study for each in found])
+    write_comparisons(directory / "comparisons.csv", [c for each in found for c in [*each.pairs, *each.over_sft]])
+    for each in found:
+        for name, svg in each.figures.items():
+            write_text(directory / "figures" / f"{name}_{each.study.name}.svg", svg)
+    write_page(directory / "index.html", found, config)

@@ -2,15 +2,17 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipestill.evaluation.formats import bracket, count, megabytes, metric_title, number, seconds
+from pipestill.evaluation.formats import bracket, count, decimals, megabytes, metric_title, number, seconds
 from pipestill.files import atomic_path, write_text
-from pipestill.reporting.collect import Experiment, Study
+from pipestill.reporting.study import Experiment, Study
 
-COSTS = ("wall_s", "cpu_s", "peak_memory_mb", "gpu_memory_mb", "tokens")
+COSTS = {"wall_s": 1, "cpu_s": 1, "peak_memory_mb": 0, "gpu_memory_mb": 0, "tokens": 0}  # decimals of each
+SPREADS = ("sd", "training_sd", "sampling_sd")
+OPTIONAL = ("_training_sd", "_sampling_sd", "money_usd")  # columns
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": r"$-$", "–": "--",
@@ -19,55 +21,57 @@ LATEX_ESCAPES = {
 
 def metric_names(studies: Sequence[Study]) -> list[str]:
     """Names of all metrics, the primary ones first."""
-    names = [study.primary for study in studies]
-    for study in studies:
-        names += [name for experiment in study.experiments for name in experiment.evaluation["metrics"]]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys([*(study.primary for study in studies), *(n for s in studies for n in s.metric_names)]))
+
+
+def _metric_cells(metric: Mapping[str, Any], name: str) -> dict[str, str]:
+    low, high = metric["ci95"] if metric else (None, None)
+    values = {name: metric.get("mean"), **{f"{name}_{key}": metric.get(key) for key in SPREADS}}
+    values |= {f"{name}_ci95_low": low, f"{name}_ci95_high": high}
+    return {column: "" if value is None else f"{value:.6f}" for column, value in values.items()}
 
 
 def summary_row(experiment: Experiment, names: Sequence[str]) -> dict[str, Any]:
-    """The row of ``summary.csv``."""
+    """The row of ``summary.csv``; what was not measured is empty."""
     evaluation = experiment.evaluation
     row = {key: evaluation[key] for key in ("study", "experiment", "task", "method", "student", "teacher", "source")}
     row |= {key: evaluation[key] for key in ("n_train", "n_test")}
     row["seeds"] = " ".join(map(str, evaluation["seeds"]))
     row["primary_metric"] = evaluation["primary_metric"]
     for name in names:
-        metric = evaluation["metrics"].get(name)
-        low, high = metric["ci95"] if metric else (None, None)
-        parts = {"": metric and metric["mean"], "_sd": metric and metric["sd"], "_ci95_low": low, "_ci95_high": high}
-        row |= {name + end: "" if value is None else f"{value:.6f}" for end, value in parts.items()}
+        row |= _metric_cells(evaluation["metrics"].get(name, {}), name)
     for stage in ("train", "predict"):
         values = evaluation["cost"][stage] or {}
-        row |= {f"{stage}_{key}": values.get(key) for key in COSTS}
+        for key, places in COSTS.items():
+            row[f"{stage}_{key}"] = "" if values.get(key) is None else f"{values[key]:.{places}f}"
     row |= {key: evaluation["cost"][key] for key in ("trainable_parameters", "total_parameters", "money_usd")}
     row["notes"] = " ".join(experiment.notes)
     return row
 
 
 def write_csv(path: Path, studies: Sequence[Study]) -> None:
-    """One row an experiment; what was not measured is empty."""
+    """One row an experiment; money, and what spread comes from, have columns where there is something to say."""
     names = metric_names(studies)
     rows = [summary_row(experiment, names) for study in studies for experiment in study.experiments]
+    columns = [name for name in rows[0] if not name.endswith(OPTIONAL) or any(row[name] for row in rows)]
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _cells(experiment: Experiment, names: Sequence[str]) -> list[str]:
+def _cells(study: Study, experiment: Experiment, escape: Callable[[str], str], bold: Callable[[str], str]) -> list[str]:
     """Method, seeds, metrics with intervals, processor time, memory and parameters trained, as text."""
-    metrics = [experiment.metric(name) for name in names]
+    cells = [experiment.title, str(len(experiment.runs))]
+    for name in study.metric_names:
+        metric, places = experiment.metric(name), decimals(name)
+        mean = escape(number(metric["mean"], places))
+        mean = bold(mean) if study.best(name) is experiment else mean
+        cells.append(f"{mean} {escape(bracket(metric['ci95'], places))}")
     cost = experiment.evaluation["cost"]
     train = cost["train"] or {}
-    return [
-        experiment.title,
-        str(len(experiment.runs)),
-        *(f"{number(metric['mean'])} {bracket(metric['ci95'])}" for metric in metrics),
-        seconds(train.get("cpu_s")),
-        megabytes(train.get("peak_memory_mb")),
-        count(cost["trainable_parameters"]),
-    ]
+    spent = [seconds(train.get("cpu_s")), megabytes(train.get("peak_memory_mb")), count(cost["trainable_parameters"])]
+    return [*map(escape, cells[:2]), *cells[2:], *map(escape, spent)]
 
 
 def _head(names: Sequence[str]) -> list[str]:
@@ -80,7 +84,7 @@ def caption(study: Study) -> str:
     data = "synthetic data" if study.synthetic else f"data: {evaluation['source']}"
     return (
         f"{study.name} ({data}), {evaluation['n_test']} test examples: mean over the seeds "
-        "[95 % interval over seeds and examples]."
+        "[95 % interval over seeds and examples]. Bold: the best student."
     )
 
 
@@ -88,10 +92,12 @@ def markdown(studies: Sequence[Study]) -> str:
     """One table a study, its notes below it."""
     parts = []
     for study in studies:
-        names = metric_names([study])
+        names = study.metric_names
         rows = [_head(names), ["---"] + ["---:"] * (len(names) + 4)]
-        rows += [_cells(experiment, names) for experiment in study.experiments]
-        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        rows += [
+            _cells(study, each, lambda cell: cell.replace("|", "\\|"), "**{}**".format) for each in study.experiments
+        ]
+        lines = ["| " + " | ".join(row) + " |" for row in rows]
         notes = [line for note in study.notes for line in ("", note)]
         parts.append("\n".join([f"## {study.name}", "", caption(study), "", *lines, *notes]))
     return "\n\n".join(parts) + "\n"
@@ -109,7 +115,7 @@ def latex(studies: Sequence[Study]) -> str:
     """
     parts = ["% Needs \\usepackage{booktabs} and \\usepackage{graphicx}."]
     for study in studies:
-        names = metric_names([study])
+        names = study.metric_names
         columns = "ll" + "c" * len(names) + "rrr"
         lines = [
             r"\begin{table}", r"\centering", rf"\caption{{{latex_escape(caption(study))}}}",
@@ -121,7 +127,7 @@ def latex(studies: Sequence[Study]) -> str:
         for experiment in study.experiments:
             if before is not None and (before.is_reference or experiment.is_reference):
                 lines.append(r"\midrule")
-            lines.append(" & ".join(map(latex_escape, _cells(experiment, names))) + r" \\")
+            lines.append(" & ".join(_cells(study, experiment, latex_escape, r"\textbf{{{}}}".format)) + r" \\")
             before = experiment
         lines += [r"\bottomrule", r"\end{tabular}}"]
         lines += [rf"\par\smallskip{{\footnotesize {latex_escape(note)}\par}}" for note in study.notes]

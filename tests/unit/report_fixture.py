@@ -91,14 +91,14 @@ def write_cost(path: Path, seconds: float) -> None:
 
 def model_directories(root: Path, study: str, method: str, seeds: list[int]) -> list[Path]:
     """Where the models of an experiment's runs lie."""
-    if METHODS[method][3] is None:
+    if method == "base":
         return []
     if method == "teacher":
         return [root / f"teachers/{study}/model"]
     return [root / f"{study}_{method}/seed_{seed}/model" for seed in seeds]
 
 
-def evaluate_arguments(root: Path, study: str, method: str, models: list[Path], **description) -> list[str]:
+def evaluate_arguments(root: Path, study: str, method: str, seeds: list[int], **description) -> list[str]:
     """The command line of workflow_scripts/evaluate.py, as its rule writes it."""
     experiment = f"{study}_{method}"
     described = {
@@ -119,8 +119,9 @@ def evaluate_arguments(root: Path, study: str, method: str, models: list[Path], 
         "config_sha256": "c0ffee" * 10 + "c0ff",
         **description,
     }
+    models = model_directories(root, study, method, seeds)
     arguments = ["--experiment", json.dumps(described), "--predictions", str(root / experiment / "predictions")]
-    data = [root / "data/creditmix/cropped.jsonl"]
+    data = [root / f"data/{described['task']}/cropped.jsonl"]
     if models:
         arguments += ["--models", *map(str, models), "--costs", *(str(model.parent / "cost.json") for model in models)]
         data.append(root / f"data/{study}/train.jsonl")
@@ -186,14 +187,17 @@ def script(name: str, arguments: list[str]) -> None:
         sys.argv = before
 
 
+def write_study(root: Path, study: str = "creditmix", **options) -> list[Path]:
+    """Tree and evaluations of a study (options as :func:`write_tree`); returns every eval.json."""
+    runs = write_tree(root, study, **options)
+    for method, seeds in runs.items():
+        script("evaluate", evaluate_arguments(root, study, method, seeds))
+    return [root / f"{study}_{method}/eval.json" for method in runs]
+
+
 def write_report(root: Path, studies: dict[str, dict]) -> None:
     """Trees, evaluations and the report of several studies (name to options of :func:`write_tree`)."""
-    evaluations = []
-    for study, options in studies.items():
-        for method, seeds in write_tree(root, study, **options).items():
-            arguments = evaluate_arguments(root, study, method, seeds)
-            script("evaluate", arguments)
-            evaluations.append(str(root / f"{study}_{method}" / "eval.json"))
+    evaluations = [str(path) for study, options in studies.items() for path in write_study(root, study, **options)]
     config = ["--config", str(root / "config.yaml"), "--output-dir", str(root / "report")]
     script("report", ["--evals", *evaluations, *config])
 

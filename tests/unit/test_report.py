@@ -14,11 +14,13 @@ from pipestill.evaluation.statistics import holm, mcnemar
 from pipestill.files import read_json, write_json
 from pipestill.records import read_jsonl, write_jsonl
 from pipestill.reporting.collect import collect
-from pipestill.reporting.comparisons import compare, find, seed_pairs
-from pipestill.reporting.conclusions import conclusion, warnings
-from pipestill.reporting.figures import INK, draw
-from pipestill.reporting.html import best_methods, difference_matrix
-from pipestill.reporting.summary import latex_escape
+from pipestill.reporting.comparisons import against_sft, compare, find, seed_pairs
+from pipestill.reporting.conclusions import conclusion
+from pipestill.reporting.figures import draw
+from pipestill.reporting.figures.canvas import INK
+from pipestill.reporting.summary import latex_escape, write_csv
+from pipestill.reporting.views import difference_matrix
+from pipestill.reporting.warnings import warnings
 
 FIGURES = {"metrics", "cost", "confusion", "reliability", "training"}
 
@@ -105,13 +107,14 @@ def test_page_says_what_it_must(tree, page, study, comparisons):
     text = re.sub(r"\s+", " ", "".join(page.text))
     assert "Synthetic data." in text
     assert conclusion(study, comparisons) in text
-    for warning in warnings(study):
+    for warning in warnings(study, comparisons):
         assert warning in text
     for experiment in study.experiments:
         metric = experiment.metric("macro_f1")
         assert f"{formats.number(metric['mean'])} {formats.bracket(metric['ci95'])}" in text
         assert experiment.evaluation["provenance"]["config_sha256"] in text
     assert "run: [single]" in text  # the configuration, as it is
+    assert "Macro F1 is the unweighted mean" in text and "ROUGE" not in text
 
 
 def test_report_is_repeatable(tree, tmp_path):
@@ -140,10 +143,30 @@ def test_summary_holds_the_numbers_of_the_evaluations(tree):
             assert float(row[name]) == pytest.approx(metric["mean"], abs=1e-6)
             assert float(row[f"{name}_ci95_low"]) == pytest.approx(metric["ci95"][0], abs=1e-6)
     assert rows[0]["train_cpu_s"] == "" and rows[0]["macro_f1_sd"] == "" and rows[1]["seeds"] == "1 2 3"
+    assert re.fullmatch(r"2\d\.\d", rows[1]["train_cpu_s"]) and re.fullmatch(r"\d+", rows[1]["train_tokens"])
+    assert not {"money_usd", "macro_f1_training_sd"} & set(rows[0])  # nothing was paid for, no answers were sampled
     lines = (tree / "report/summary.md").read_text().splitlines()
     tables = [line.count("|") for line in lines if line.startswith("|")]
     assert len(tables) == 2 * 7 and len(set(tables)) == 1
-    assert any(line.startswith("| SFT | 3 | 0.") for line in lines)
+    assert any(re.match(r"\| SFT \| 3 \| (\*\*)?0\.", line) for line in lines)
+
+
+def test_best_student_is_bold_in_every_table(tree, study):
+    best = study.best("macro_f1")
+    mean = formats.number(best.mean("macro_f1"))
+    assert f"| {best.title} | 3 | **{mean}** [" in (tree / "report/summary.md").read_text()
+    assert rf"{best.title} & 3 & \textbf{{{mean}}} [" in (tree / "report/summary.tex").read_text()
+    assert f'<td class="num best"><span class="value">{mean}</span>' in (tree / "report/index.html").read_text()
+    nlls = {experiment.mean("nll"): experiment for experiment in study.trained}
+    assert study.best("nll") is nlls[min(nlls)] and study.best("label_mass") is None
+
+
+def test_money_has_a_column_where_it_was_paid(tree, tmp_path):
+    study = collect(evaluations(tree, "single"))[0]
+    study.get("kd").evaluation["cost"]["money_usd"] = 1.25
+    write_csv(tmp_path / "summary.csv", [study])
+    paid = {row["method"]: row["money_usd"] for row in csv.DictReader((tmp_path / "summary.csv").open())}
+    assert paid["kd"] == "1.25" and float(paid["sft"]) == 0
 
 
 def test_latex(tree):
@@ -158,8 +181,10 @@ def test_latex(tree):
 
 
 def test_comparisons_are_of_all_pairs(tree, study, comparisons):
-    rows = [row for row in csv.DictReader((tree / "report/comparisons.csv").open()) if row["study"] == "creditmix"]
-    assert len(rows) == len(comparisons) == 10
+    every = [row for row in csv.DictReader((tree / "report/comparisons.csv").open()) if row["study"] == "creditmix"]
+    assert [row["family"] for row in every] == ["all pairs"] * 10 + ["against sft"] * 2
+    rows = every[:10]
+    assert len(rows) == len(comparisons)
     p_holm = holm([float(row["p_bootstrap"]) for row in rows])
     for row, comparison, p in zip(rows, comparisons, p_holm, strict=True):
         assert float(row["difference"]) == pytest.approx(float(row["mean_a"]) - float(row["mean_b"]), abs=2e-6)
@@ -185,20 +210,19 @@ def test_matrix_speaks_for_its_row(study, comparisons):
     for i in range(5):
         for j in range(i):
             assert matrix[i][j]["value"] == -matrix[j][i]["value"]
-    assert best_methods(study, ["nll", "label_mass"])["nll"] == min(
-        ("sft", "kd", "dpo"), key=lambda method: study.get(method).mean("nll")
-    )
-    assert "label_mass" not in best_methods(study, ["label_mass"])
 
 
 def test_conclusion_and_warnings(study, comparisons):
     said = conclusion(study, comparisons)
     best, second = study.ranked[:2]
-    assert said.startswith(f"{best.title} is best on macro F1: {best.mean('macro_f1'):.3f} [")
-    verdict = find(comparisons, best, second).significant
-    assert (f"Its lead over {second.title}" in said) != verdict
+    clear = find(comparisons, best, second).significant
+    where = f"{best.mean('macro_f1'):.3f} ["
+    start = (
+        f"{best.title} is best on macro F1: {where}" if clear else f"{best.title} and {second.title} share the first"
+    )
+    assert said.startswith(start) and where in said
     assert "of the gap between the untrained student and it" in said and "KD also needs the teacher" in said
-    found = warnings(study)
+    found = warnings(study, comparisons)
     assert any(re.fullmatch(r"DPO, seed 3, has collapsed: \d+% of its predictions are “Standard”\.", w) for w in found)
     assert any(w.startswith("DPO gives the labels only 31%") for w in found)
     assert not any("one seed" in w for w in found)
@@ -211,20 +235,17 @@ def edited(tree, method, **changes):
     return experiments
 
 
+def warned(study):
+    return warnings(study, compare(study))
+
+
 def test_warning_of_a_single_seed(tree):
-    assert any(w.startswith("SFT, KD and DPO have one seed") for w in warnings(collect(evaluations(tree, "single"))[0]))
-
-
-def test_warning_of_a_weak_teacher(tree):
-    study = edited(tree, "teacher")
-    assert not any("is not better than" in warning for warning in warnings(study))
-    study.get("teacher").metric("macro_f1")["mean"] = study.get("sft").mean("macro_f1") - 0.1
-    assert any(w.startswith("The teacher") and "is not better than SFT" in w for w in warnings(study))
+    assert any(w.startswith("SFT, KD and DPO have one seed") for w in warned(collect(evaluations(tree, "single"))[0]))
 
 
 def test_notes_are_shown_once(tree):
     note = "KD was trained on gold outputs, since the study has no teacher."
-    assert warnings(edited(tree, "kd", notes=[note, note])).count(note) == 1
+    assert warned(edited(tree, "kd", notes=[note, note])).count(note) == 1
 
 
 @pytest.fixture
@@ -260,10 +281,18 @@ def test_every_table_shows_the_notes_and_the_source(noted, tree):
         assert {(row["source"], row["notes"]) for row in csv.DictReader(file)} == {("synthetic", "")}
 
 
-def test_evaluation_of_an_unknown_method(tree, tmp_path):
-    write_json(tmp_path / "eval.json", {**read_json(tree / "creditmix_kd/eval.json"), "method": "magic"})
-    with pytest.raises(UserError, match=r"there is no method 'magic'; the methods are base, .*, teacher"):
-        collect([tmp_path / "eval.json"])
+def test_a_checkpoint_stands_before_the_teacher(tree, tmp_path):
+    target = tmp_path / "creditmix_theirs"
+    write_json(
+        target / "eval.json",
+        {**read_json(tree / "creditmix_kd/eval.json"), "method": "theirs", "method_title": "Theirs"},
+    )
+    (target / "predictions").symlink_to(tree / "creditmix_kd/predictions")
+    study = collect([target / "eval.json", *evaluations(tree)])[0]
+    assert [each.method for each in study.experiments] == ["base", "sft", "kd", "dpo", "theirs", "teacher"]
+    assert study.get("theirs").title == "Theirs"
+    assert {c.a.method for c in against_sft(study)} == {"kd", "dpo"}  # it was not trained here, so it is not planned
+    assert {"metrics", "cost", "training"} <= set(draw(study))
 
 
 def test_conclusion_when_nothing_helps(tree):

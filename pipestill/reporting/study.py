@@ -1,0 +1,148 @@
+"""A study and its experiments, as the report sees them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipestill.evaluation.formats import LOWER_IS_BETTER
+from pipestill.evaluation.runs import Run
+from pipestill.evaluation.statistics import Bootstrap, replicates
+from pipestill.methods import METHODS, method_of
+
+
+def place(method: str) -> int:
+    """Where a method stands among the experiments of a study: as in the registry, checkpoints, then the teacher."""
+    return [*METHODS].index(method) if method in METHODS else len(METHODS) + (method == "teacher")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of a study's tables: the content of ``eval.json``, and its runs by seed."""
+
+    path: Path
+    evaluation: dict[str, Any]
+    runs: dict[int, Run]
+
+    @property
+    def method(self) -> str:
+        """Name of the method; ``teacher`` for the study's teacher."""
+        return self.evaluation["method"]
+
+    @property
+    def title(self) -> str:
+        """What tables call the method."""
+        return self.evaluation["method_title"]
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that every table must show with the experiment."""
+        return self.evaluation["notes"]
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is what students are measured against: the untrained student, or the teacher."""
+        return self.method in ("base", "teacher")
+
+    @property
+    def learns_from_teacher(self) -> bool:
+        """Whether it is a student of the study's teacher."""
+        return method_of(self.method).teacher != "unused"
+
+    @property
+    def closeness(self) -> dict[str, Any] | None:
+        """How near it is to the teacher on validation answers, where that was measured."""
+        return self.evaluation["agreement"]
+
+    def metric(self, name: str) -> dict[str, Any]:
+        """Mean, sd, interval and values of one metric."""
+        return self.evaluation["metrics"][name]
+
+    def mean(self, name: str) -> float:
+        """Mean over the seeds of one metric."""
+        return self.metric(name)["mean"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """The experiments of one study, the untrained student first and the teacher last."""
+
+    name: str
+    experiments: list[Experiment]
+
+    @property
+    def primary(self) -> str:
+        """The metric that decides."""
+        return self.experiments[0].evaluation["primary_metric"]
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether a low value of the primary metric is a good one."""
+        return self.primary in LOWER_IS_BETTER
+
+    @property
+    def of_text(self) -> bool:
+        """Whether its task asks for text rather than for one of some labels."""
+        return self.experiments[0].evaluation["kind"] == "text"
+
+    @property
+    def test_set_metrics(self) -> list[str]:
+        """What its primary metric is called on each test set, of several."""
+        return [name for name in self.experiments[0].evaluation["metrics"] if name.startswith(f"{self.primary}/")]
+
+    @property
+    def metric_names(self) -> list[str]:
+        """Its metrics, the primary one first, then that on each test set."""
+        names = [self.primary, *self.test_set_metrics, *self.experiments[0].evaluation["metrics"]]
+        return list(dict.fromkeys(names))
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """How its intervals were made."""
+        return Bootstrap(**self.experiments[0].evaluation["bootstrap"])
+
+    @cached_property
+    def samples(self) -> dict[str, np.ndarray]:
+        """Bootstrap replicates ``[resamples]`` of the primary metric by method, over the same resampled examples."""
+        name = self.primary
+        return {
+            experiment.method: replicates(
+                [{name: run.metrics[name]} for run in experiment.runs.values()], self.bootstrap, stream
+            )[name]
+            for stream, experiment in enumerate(self.experiments)
+        }
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data were generated."""
+        return any(experiment.evaluation["source"] == "synthetic" for experiment in self.experiments)
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes of its experiments, each sentence once."""
+        return list(dict.fromkeys(note for experiment in self.experiments for note in experiment.notes))
+
+    def get(self, method: str) -> Experiment | None:
+        """The experiment of one method, if it is there."""
+        return next((experiment for experiment in self.experiments if experiment.method == method), None)
+
+    @property
+    def trained(self) -> list[Experiment]:
+        """The students that were trained here, in the order of the registry."""
+        return [each for each in self.experiments if method_of(each.method).trains and not each.is_reference]
+
+    def best(self, name: str) -> Experiment | None:
+        """The student with the best mean of a metric, of several; label mass is no merit of its own."""
+        students = [experiment for experiment in self.experiments if not experiment.is_reference]
+        if name == "label_mass" or len(students) < 2:
+            return None
+        pick = min if name in LOWER_IS_BETTER else max
+        return pick(students, key=lambda experiment: experiment.mean(name))
+
+    @cached_property
+    def ranked(self) -> list[Experiment]:
+        """The students, trained or not, best first on the primary metric."""
+        students = [experiment for experiment in self.experiments if experiment.method != "teacher"]
+        return sorted(students, key=lambda experiment: experiment.mean(self.primary), reverse=not self.lower_is_better)
