@@ -18,7 +18,8 @@ from pipestill.divergence_kinds import KINDS, complete_options
 from pipestill.errors import UserError
 
 INFINITE = 1e5  # what log(p/q) is where one of them is 0: products with it stay finite
-BLOCK = {"cpu": 1 << 18, "cuda": 1 << 24}  # logits at a time: on a CPU, with temporaries, what cache and heap can keep
+CPU_BLOCK = 1 << 18  # logits at a time: what cache and heap can keep, with temporaries
+GPU_BLOCK = 1 << 24  # logits at a time
 HEAD = 64  # most likely tokens among which the head of `akl` is looked for first
 
 Terms = Callable[..., tuple[Tensor, Tensor]]
@@ -113,9 +114,10 @@ def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 def _terms(kind: str, log_ratio: Tensor, p: Tensor, q: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
     """Value and G, from log(p/q) with the infinities (and the NaN of 0/0) that probabilities of 0 make."""
-    log_ratio = log_ratio.nan_to_num(0, INFINITE, -INFINITE)  # a NaN of the logits is still in p or q
+    log_ratio = log_ratio.nan_to_num(0, INFINITE, -INFINITE)
     value, gradient = DIVERGENCES[kind](log_ratio, p, q, **options)
     value = value.clamp_min(0)  # rounding may leave -1e-8
+    value = value + 0 * (p.sum(-1) + q.sum(-1))  # a NaN of the logits is not hidden
     if KINDS[kind].covers_teacher:
         value = value.masked_fill(log_ratio.amax(-1) >= INFINITE, math.inf)
     if KINDS[kind].covers_student:
@@ -162,7 +164,7 @@ def accumulation_type(*tensors: Tensor) -> torch.dtype:
 def blocks(logits: Tensor) -> list[slice]:
     """Slices of rows of ``logits`` [tokens, vocab], at least one row each, that fit the cache."""
     tokens, vocab = logits.shape
-    step = max(1, BLOCK.get(logits.device.type, BLOCK["cuda"]) // vocab)
+    step = max(1, (CPU_BLOCK if logits.is_cpu else GPU_BLOCK) // vocab)
     return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
 
 

@@ -31,8 +31,8 @@ from pipestill.objectives.targets import DenseTarget, HiddenTarget, LogitsTarget
 __all__ = ["IGNORED", "HiddenTarget", "LinearLoss", "LogitsTarget", "Target", "linear_divergence"]
 
 IGNORED = -100  # label of a position that has none
-CHUNK_BYTES = {"cpu": 512, "cuda": 4096}  # tokens of a chunk times bytes of a number: 128 tokens in float32 on a CPU
-HEAD_ROWS = {"cpu": 1024, "cuda": 32_768}  # of a product in half precision that go into the float32 sum at a time
+CPU_CHUNK, GPU_CHUNK = 512, 4096  # tokens of a chunk times bytes of a number: 128 tokens in float32 on a CPU
+CPU_ROWS, GPU_ROWS = 1024, 32_768  # of a product in half precision that go into the head's float32 gradient at a time
 
 
 class LinearLoss(NamedTuple):
@@ -99,7 +99,7 @@ def linear_divergence(
         options = complete_options(kind, options)
         backend = "eager" if kind == "akl" else choose_backend(len(rows) * vocab_size, weight.device, backend)
     losses = _Losses(kind, labels, target, kd_rate, temperature, t_squared, options, backend)
-    chunk = chunk or CHUNK_BYTES.get(weight.device.type, CHUNK_BYTES["cuda"]) // product_type(weight).itemsize
+    chunk = chunk or (CPU_CHUNK if weight.is_cpu else GPU_CHUNK) // product_type(weight).itemsize
     return LinearLoss(*_LinearDivergence.apply(hidden, weight, bias, rows, vocab_size, chunk, losses))
 
 
@@ -150,7 +150,7 @@ def _add_product(total: Tensor, by_logits: Tensor, states: Tensor) -> None:
     if by_logits.dtype == total.dtype:
         total.addmm_(by_logits.t(), states)
         return
-    step = HEAD_ROWS.get(total.device.type, HEAD_ROWS["cuda"])
+    step = CPU_ROWS if total.is_cpu else GPU_ROWS
     for start in range(0, len(total), step):  # a product of all rows would be as large as the head
         rows = slice(start, start + step)
         total[rows] += torch.mm(by_logits[:, rows].t(), states)
