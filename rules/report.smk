@@ -1,6 +1,6 @@
 """The report.
 
-Comes in: eval.json and predictions of every experiment; fidelity.json of studies with a cache of distributions.
+Comes in: eval.json, scores and predictions of every experiment; fidelity.json of studies with a cache of distributions.
 Goes out: results/report/: index.html, summary.{csv,md,tex}, comparisons.csv, figures/*.svg; results/config.yaml.
 """
 
@@ -31,6 +31,7 @@ rule report:
     """Compare the methods of each study, in tables, figures and one page."""
     input:
         evaluations=[f"<results>/{study}_{method}/eval.json" for study, method in EXPERIMENTS],
+        scores=[f"<results>/{study}_{method}/scores.jsonl" for study, method in EXPERIMENTS],
         predictions=[f"<results>/{study}_{method}/predictions" for study, method in EXPERIMENTS],
         fidelity=fidelity_files(),
         config="<results>/config.yaml",

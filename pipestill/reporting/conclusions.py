@@ -16,6 +16,7 @@ from pipestill.reporting.comparisons import Comparison, find
 from pipestill.reporting.gap import GapClosed, gap_closed
 from pipestill.reporting.study import Experiment, Study
 
+VERDICTS = ("better", "worse", "open")
 MANY = 3  # methods, beyond which a sentence gives a range instead of naming each
 
 
@@ -126,12 +127,18 @@ def over_sft_summary(study: Study, comparisons: Sequence[Comparison]) -> str | N
     """How many methods differ from SFT, and how small a difference the tests could have shown."""
     if not comparisons:
         return None
-    better = [each.a.title for each in comparisons if each.significant and each.better is each.a]
-    worse = [each.a.title for each in comparisons if each.significant and each.better is not each.a]
-    parts = [f"{listing(better)} {'is' if len(better) == 1 else 'are'} significantly better than SFT"] if better else []
-    parts += [f"{listing(worse)} {'is' if len(worse) == 1 else 'are'} significantly worse"] if worse else []
+    titles = {verdict: [each.a.title for each in comparisons if each.verdict == verdict] for verdict in VERDICTS}
+    parts = [
+        f"{listing(titles[verdict])} {'is' if len(titles[verdict]) == 1 else 'are'} significantly {verdict} than SFT"
+        for verdict in ("better", "worse")
+        if titles[verdict]
+    ]
     if not parts:
         parts = [f"No method differs significantly from SFT in {metric_title(study.primary)}"]
+    elif titles["open"]:
+        few = len(titles["open"]) <= MANY
+        others = listing(titles["open"]) if few else f"the {len(titles['open'])} others"
+        parts.append(f"{others} {'does' if len(titles['open']) == 1 else 'do'} not differ significantly from it")
     places = decimals(study.primary)
     smallest = sorted(each.detectable for each in comparisons)
     least, most = number(smallest[0], places), number(smallest[-1], places)

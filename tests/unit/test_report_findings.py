@@ -132,7 +132,10 @@ def test_what_is_added_over_sft_is_said_either_way():
     assert "not significant" in over_sft(nothing)
     assert f"A true difference of {nothing.detectable:.2f} would have shown four times in five." in over_sft(nothing)
     summary = over_sft_summary(study, [worse, nothing, better])
-    assert summary.startswith("ToDi is significantly better than SFT; FKL is significantly worse. These tests would")
+    assert summary.startswith(
+        "ToDi is significantly better than SFT; FKL is significantly worse than SFT; RKL does not differ significantly "
+        "from it. These tests would have shown a true difference of "
+    )
     none = over_sft_summary(study, [nothing])
     assert none.startswith("No method differs significantly from SFT in ROUGE-L.")
     assert f"a true difference of {nothing.detectable:.2f} four times in five" in none
