@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def shared_vocabulary(student: "PreTrainedTokenizerBase", teacher: "PreTrainedTokenizerBase") -> int:
-    """The size of the vocabulary that student and teacher share: one more than the highest id.
+    """The :func:`vocabulary_size` that student and teacher share.
 
     Heads may be wider, padded for speed (Qwen2.5 has 151,936 rows in small models and 152,064 in large ones): what is
     beyond the size is cut from the logits before a softmax, for it holds probability of tokens that do not exist.
@@ -26,4 +26,9 @@ def shared_vocabulary(student: "PreTrainedTokenizerBase", teacher: "PreTrainedTo
             "their distributions cannot be compared token by token: use the method `kd`, which learns from the "
             "teacher's texts, or `uld`, which compares sorted probabilities".format(index, *tokens)
         )
-    return max(ours) + 1
+    return vocabulary_size(student)
+
+
+def vocabulary_size(tokenizer: "PreTrainedTokenizerBase") -> int:
+    """One more than the highest id, added tokens included."""
+    return max(tokenizer.get_vocab().values()) + 1

@@ -1,4 +1,4 @@
-"""Token-wise divergences: student and teacher see the same tokens, and are compared at each of an answer's."""
+"""Divergences from a teacher at each token of an answer."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class DivergenceTrainer(DistillationTrainer):
     """Trains on a divergence from the teacher, from hidden states and head: logits exist for a chunk of tokens only.
 
     Args:
-        kind: a key of :data:`pipestill.divergence_kinds.KINDS`.
+        kind: a key of :data:`pipestill.divergence_kinds.KINDS`, or ``uld`` where the teacher has other tokens.
         settings: of the divergence.
         teacher: where the distributions come from.
         arguments: of :class:`~pipestill.training.resumable.ResumableTrainer`.
@@ -66,11 +66,11 @@ class DivergenceTrainer(DistillationTrainer):
     def evaluation_sums(self, batch: Batch) -> dict[str, float]:
         """The loss and its parts, KL(teacher, student) at the same temperature, and how often both agree on the best.
 
-        All from one pass over the logits, chunk by chunk.
+        All from one pass over the logits, chunk by chunk. A teacher with other tokens has neither of the last two.
         """
         target, labels = self.teacher.target(batch), predicted(batch["labels"])
         best = self.teacher.top_ids(batch, target)
-        sums = dict.fromkeys(("cross_entropy", "divergence", "kl", "agreement"), 0.0)
+        sums = dict.fromkeys(("cross_entropy", "divergence", *(() if best is None else ("kl", "agreement"))), 0.0)
         head = (
             None if each is None else each[: self.teacher.vocabulary] for each in (self.head.weight, self.head.bias)
         )
@@ -81,9 +81,11 @@ class DivergenceTrainer(DistillationTrainer):
                 rows = slice(start, min(start + self.chunk, len(labels)))
                 logits = linear(hidden[rows], weight, bias).float()
                 sums["cross_entropy"] += float(cross_entropy(logits, labels[rows], reduction="sum"))
-                sums["agreement"] += int((logits.argmax(-1) == best[rows]).sum())
-                kl, _ = target.loss_and_gradient("fkl", logits.clone(), rows, temperature=self.options["temperature"])
-                sums["kl"] += float(kl.sum())
+                if best is not None:
+                    sums["agreement"] += int((logits.argmax(-1) == best[rows]).sum())
+                    temperature = self.options["temperature"]
+                    kl, _ = target.loss_and_gradient("fkl", logits.clone(), rows, temperature=temperature)
+                    sums["kl"] += float(kl.sum())
                 divergence, _ = target.loss_and_gradient(self.kind, logits, rows, **self.options)
                 sums["divergence"] += float(divergence.sum())
         loss = (1 - self.kd_rate) * sums["cross_entropy"] + self.kd_rate * sums["divergence"]

@@ -112,7 +112,8 @@ def _train(
     if settings.objective == "divergence":
         from pipestill.training.teachers import make_teacher
 
-        teacher = make_teacher(settings, inputs, rows + held_out, tokenizer, plan)
+        teacher = make_teacher(settings, inputs, tokenizer, plan)
+        rows, held_out = teacher.prepare(rows, inputs.data), teacher.prepare(held_out, inputs.validation)
     model = load_start(settings, plan, inputs.base, inputs.init, seed)
     trainer = make_trainer(settings, plan, seed, model, tokenizer, rows, held_out, state, cost, teacher)
     gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)

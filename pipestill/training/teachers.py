@@ -1,5 +1,6 @@
 """Where a trainer has the teacher's side of a divergence from: a model beside the student, or what is stored of it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
@@ -8,9 +9,10 @@ from pipestill.errors import UserError
 from pipestill.models.hardware import HardwarePlan, plan_here
 from pipestill.models.heads import hidden_states, linear_head, predicting
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
-from pipestill.models.rows import Row
-from pipestill.models.vocabulary import shared_vocabulary
+from pipestill.models.rows import IGNORED, Row, collate, read_answers
+from pipestill.models.vocabulary import shared_vocabulary, vocabulary_size
 from pipestill.objectives.targets import DenseTarget, HiddenTarget, LogitsTarget, Target
+from pipestill.objectives.universal_logit import UniversalTarget, pair_positions
 from pipestill.teacher.distributions.store import DistributionStore
 from pipestill.training.inputs import Inputs
 from pipestill.training.resumable import Batch
@@ -26,16 +28,23 @@ class Teacher(Protocol):
     """Tells the distributions of the supervised tokens of a batch, row by row."""
 
     vocabulary: int
-    """How many ids the tokenizer has."""
+    """How many ids the student's tokenizer has."""
+
+    def prepare(self, rows: list[Row], path: Path) -> list[Row]:
+        """The rows that were read from ``path``, with what :meth:`columns` will need.
+
+        Raises:
+            UserError: the teacher has nothing to say about one of them.
+        """
 
     def columns(self, rows: list[Row]) -> dict[str, Any]:
-        """What a batch of ``rows`` needs beside the student's tensors."""
+        """What a batch of ``rows`` holds beside the student's tensors."""
 
     def target(self, batch: Batch) -> Target:
         """The supervised tokens of ``batch``."""
 
-    def top_ids(self, batch: Batch, target: Target) -> torch.Tensor:
-        """The likeliest token at each of them, [supervised]."""
+    def top_ids(self, batch: Batch, target: Target) -> torch.Tensor | None:
+        """The likeliest token at each of them, [supervised]; none where the teacher has other tokens."""
 
 
 class OnlineTeacher:
@@ -50,6 +59,10 @@ class OnlineTeacher:
         self.model = model.eval().requires_grad_(False)
         self.vocabulary = vocabulary
         self.head = linear_head(model)
+
+    def prepare(self, rows: list[Row], path: Path) -> list[Row]:
+        """The rows as they are."""
+        return rows
 
     def columns(self, rows: list[Row]) -> dict[str, Any]:
         """Nothing."""
@@ -87,9 +100,16 @@ class CachedTeacher:
         self.store, self.tail = store, tail
         self.vocabulary = store.vocab_size
 
+    def prepare(self, rows: list[Row], path: Path) -> list[Row]:
+        """Rows with their keys; one that is not stored is found here, not in the middle of the run."""
+        keyed = [row | {"key": self.store.key(row)} for row in rows]
+        for row in keyed:
+            self.store.read([row["key"]])
+        return keyed
+
     def columns(self, rows: list[Row]) -> dict[str, Any]:
         """Keys of the rows."""
-        return {"keys": [self.store.key(row) for row in rows]}
+        return {"keys": [row["key"] for row in rows]}
 
     def target(self, batch: Batch) -> Target:
         """What is stored."""
@@ -100,17 +120,59 @@ class CachedTeacher:
         return self.store.top_ids(batch["keys"]).to(batch["labels"].device)
 
 
+class ForeignTeacher:
+    """A model with other tokens, which reads the same text beside the student.
+
+    Args:
+        model: a causal language model.
+        tokenizer: of the teacher.
+        max_length: tokens of prompt and answer.
+        vocabulary: how many ids the student's tokenizer has.
+
+    Raises:
+        UserError: the teacher's logits are more than a linear map of its hidden states.
+    """
+
+    def __init__(self, model: Any, tokenizer: "PreTrainedTokenizerBase", max_length: int, vocabulary: int):
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer, self.max_length, self.vocabulary = tokenizer, max_length, vocabulary
+        self.own_vocabulary = vocabulary_size(tokenizer)
+        self.head = linear_head(model)
+        if self.head is None:
+            raise UserError(
+                "the teacher's logits are more than a linear map of its last hidden states (capped or scaled), which "
+                "`uld` does not provide for: use another teacher, or `kd`"
+            )
+
+    def prepare(self, rows: list[Row], path: Path) -> list[Row]:
+        """Rows with the teacher's tokens of the same texts."""
+        theirs = read_answers(path, self.tokenizer, self.max_length)
+        return [row | {"teacher": other} for row, other in zip(rows, theirs, strict=True)]
+
+    def columns(self, rows: list[Row]) -> dict[str, Any]:
+        """The teacher's tensors, and which of its supervised tokens each of the student's is compared with."""
+        theirs = [row["teacher"] for row in rows]
+        batch = collate(theirs, self.tokenizer.pad_token_id)
+        pairs = pair_positions(*([_supervised(row) for row in each] for each in (rows, theirs)))
+        return {f"teacher_{name}": tensor for name, tensor in batch.items()} | {"pairs": pairs}
+
+    @torch.no_grad()
+    def target(self, batch: Batch) -> UniversalTarget:
+        """Hidden states of the teacher's own tokens."""
+        own = {name: batch[f"teacher_{name}"] for name in ("input_ids", "attention_mask", "labels")}
+        hidden = hidden_states(self.model, own)
+        return UniversalTarget(hidden, self.head.weight, batch["pairs"], self.head.bias, self.own_vocabulary)
+
+    def top_ids(self, batch: Batch, target: Target) -> None:
+        """Its tokens are not the student's."""
+
+
 def make_teacher(
-    settings: TrainingSettings,
-    inputs: Inputs,
-    rows: list[Row],
-    tokenizer: "PreTrainedTokenizerBase",
-    plan: HardwarePlan,
+    settings: TrainingSettings, inputs: Inputs, tokenizer: "PreTrainedTokenizerBase", plan: HardwarePlan
 ) -> Teacher:
     """The teacher of a job.
 
     Args:
-        rows: all that it will be asked about.
         tokenizer: of the student.
         plan: of the student.
 
@@ -118,20 +180,23 @@ def make_teacher(
         UserError: there is none, it has other tokens, or what is stored of it is not what the job needs.
     """
     if settings.training.divergence.teacher == "cached":
-        return _stored_teacher(settings, inputs, rows, tokenizer)
+        return _stored_teacher(settings, inputs, tokenizer)
     if inputs.teacher_base is None:
         raise UserError(f"`{settings.divergence}` learns from a teacher that runs beside the student: name it")
     theirs = load_tokenizer(inputs.teacher or inputs.teacher_base)
-    vocabulary = shared_vocabulary(tokenizer, theirs)
+    foreign = settings.divergence == "uld"
+    vocabulary = vocabulary_size(tokenizer) if foreign else shared_vocabulary(tokenizer, theirs)
     plan = plan_here(settings.hardware, settings.teacher_adaptation or settings.training.adaptation, plan.threads)
     if inputs.teacher is None:
-        return OnlineTeacher(load_base_model(inputs.teacher_base, plan), vocabulary)
-    return OnlineTeacher(load_trained_model(inputs.teacher, inputs.teacher_base, plan), vocabulary)
+        model = load_base_model(inputs.teacher_base, plan)
+    else:
+        model = load_trained_model(inputs.teacher, inputs.teacher_base, plan)
+    if foreign:
+        return ForeignTeacher(model, theirs, settings.training.max_length, vocabulary)
+    return OnlineTeacher(model, vocabulary)
 
 
-def _stored_teacher(
-    settings: TrainingSettings, inputs: Inputs, rows: list[Row], tokenizer: "PreTrainedTokenizerBase"
-) -> CachedTeacher:
+def _stored_teacher(settings: TrainingSettings, inputs: Inputs, tokenizer: "PreTrainedTokenizerBase") -> CachedTeacher:
     if inputs.distributions is None:
         raise UserError(f"`{settings.divergence}` learns from stored distributions: name their manifest")
     store, divergence = DistributionStore(inputs.distributions), settings.training.divergence
@@ -143,7 +208,9 @@ def _stored_teacher(
             f"{inputs.distributions} was captured with the codec `{codec}`, which serves {serves}: use `topk` or "
             f"`full` for `{settings.divergence}`, or `divergence.teacher: online`"
         )
-    for row in rows:
-        store.read([store.key(row)])  # a row that is missing is found now, not in the middle of the run
     tail = ("bucket" if settings.divergence == "fkl" else "unigram") if divergence.tail == "auto" else divergence.tail
     return CachedTeacher(store, tail)
+
+
+def _supervised(row: Row) -> int:
+    return sum(label != IGNORED for label in row["labels"][1:])

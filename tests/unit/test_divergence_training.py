@@ -23,7 +23,7 @@ from pipestill.training.callbacks import Schedule
 from pipestill.training.inputs import Inputs
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
-from pipestill.training.teachers import OnlineTeacher
+from pipestill.training.teachers import ForeignTeacher, OnlineTeacher
 from pipestill.training.trainers import make_trainer
 
 SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
@@ -87,10 +87,10 @@ def flat(model):
     return torch.cat([tensor.detach().flatten() for tensor in model.parameters()])
 
 
-def logits_of(model, row):
+def logits_of(model, row, vocabulary=VOCABULARY):
     """Logits [answer, vocab] that predict a row's answer, from all logits of the row by itself, in float64."""
     start = sum(label == IGNORED for label in row["labels"])
-    whole = model(input_ids=torch.tensor([row["input_ids"]])).logits[0, :, :VOCABULARY].double()
+    whole = model(input_ids=torch.tensor([row["input_ids"]])).logits[0, :, :vocabulary].double()
     return whole[start - 1 : -1], torch.tensor(row["input_ids"][start:])
 
 
@@ -171,7 +171,7 @@ def test_training_equals_a_plain_loop(tmp_path, rows, kind, batch_size, accumula
     assert all(tensor.grad is None for tensor in teacher.parameters())
 
 
-def measure(tmp_path, rows, model, teacher, **arguments):
+def measure(tmp_path, model, teacher, rows, **arguments):
     """History of a run, and the weights after it."""
     trainer = trainer_for(tmp_path, model, teacher, rows, **arguments)
     trainer.train()
@@ -183,7 +183,7 @@ def measure(tmp_path, rows, model, teacher, **arguments):
 def one_step(tmp_path, rows, model, teacher=None, **arguments):
     """One step over all rows, beside the teacher."""
     teacher = OnlineTeacher(teacher or make_teacher(), VOCABULARY)
-    return measure(tmp_path, rows, model, teacher, **({"max_steps": 1, "batch_size": 8} | arguments))
+    return measure(tmp_path, model, teacher, rows, **({"max_steps": 1, "batch_size": 8} | arguments))
 
 
 def assert_equal(first, second, rel=1e-5, atol=1e-6):
@@ -227,7 +227,7 @@ def make_adapted():
 
 
 def test_adapters_learn_and_the_rest_stays(tmp_path, rows):
-    """The gradient of the adapters is that of the same loss written down plainly, also where activations are not kept."""
+    """The gradient of the adapters is that of the same loss written down plainly, activations kept or not."""
     model, expected, teacher = make_adapted(), make_adapted(), make_teacher()
     frozen = {name: tensor.clone() for name, tensor in model.named_parameters() if not tensor.requires_grad}
     _, weights = one_step(tmp_path, rows, model, teacher, kind="rkl", adaptation="lora", gradient_checkpointing=True)
@@ -292,7 +292,7 @@ def capture(directories, tmp_path_factory):
 
 
 def teacher_of(directories, rows, kind="fkl", distributions=None, tokenizer=None, **divergence):
-    """What a training job makes of its settings and files."""
+    """The teacher that a training job makes of its settings and files, and its rows."""
     source = {"teacher": "cached" if distributions else "online", "temperature": TEMPERATURE}
     training = TrainingConfig(adaptation="full", divergence=DivergenceConfig(**source | divergence))
     job = TrainingSettings(objective="divergence", divergence=kind, training=training, hardware=HardwareConfig())
@@ -300,7 +300,8 @@ def teacher_of(directories, rows, kind="fkl", distributions=None, tokenizer=None
         directories.rows, directories.rows, directories.student,
         teacher_base=None if distributions else directories.teacher, distributions=distributions,
     )  # fmt: skip
-    return teachers.make_teacher(job, inputs, rows, tokenizer or load_tokenizer(directories.student), SGD)
+    teacher = teachers.make_teacher(job, inputs, tokenizer or load_tokenizer(directories.student), SGD)
+    return teacher, teacher.prepare(rows, directories.rows)
 
 
 @pytest.mark.parametrize("kind", ["fkl", "todi", "akl"])
@@ -309,7 +310,7 @@ def test_all_stored_log_probabilities_train_as_the_teacher_beside_the_student_do
 ):
     settings = dict(kind=kind, batch_size=3, epochs=2, evaluations=2)
     online, cached = (
-        measure(tmp_path, rows, make_student(), teacher_of(directories, rows, kind, distributions), **settings)
+        measure(tmp_path, make_student(), *teacher_of(directories, rows, kind, distributions), **settings)
         for distributions in (None, capture("full", shards=2))
     )
     assert len(online[0]) == 8
@@ -324,9 +325,9 @@ def test_the_likeliest_tokens_are_near_to_all_of_them(tmp_path, rows, directorie
     """With 300 tokens little is left to the tail; the kind's default, or the settings, say what is made of it."""
     stores = capture("full"), capture("topk", k=300)
     exact, near = (teacher_of(directories, rows, kind, store, tail=given) for store in stores)
-    assert near.tail == used
+    assert near[0].tail == used
     settings = dict(kind=kind, batch_size=4, epochs=1, evaluations=1)
-    exact, near = (measure(tmp_path, rows, make_student(), teacher, **settings) for teacher in (exact, near))
+    exact, near = (measure(tmp_path, make_student(), *each, **settings) for each in (exact, near))
     for ours, theirs in zip(near[0], exact[0], strict=True):
         assert ours == pytest.approx(theirs, rel=0.02)
     assert near[0] != exact[0]
@@ -334,8 +335,8 @@ def test_the_likeliest_tokens_are_near_to_all_of_them(tmp_path, rows, directorie
 
 
 def test_draws_train_on_the_forward_divergence(tmp_path, rows, directories, capture):
-    teacher = teacher_of(directories, rows, "fkl", capture("sample", draws=500))
-    drawn = measure(tmp_path, rows, make_student(), teacher, max_steps=1, batch_size=8)[0]
+    teacher, keyed = teacher_of(directories, rows, "fkl", capture("sample", draws=500))
+    drawn = measure(tmp_path, make_student(), teacher, keyed, max_steps=1, batch_size=8)[0]
     exact = one_step(tmp_path, rows, make_student())[0]
     assert drawn[0]["loss"] == pytest.approx(exact[0]["loss"], rel=0.05)
 
@@ -367,3 +368,43 @@ def test_other_tokens_are_refused(directories, rows, capture):
         teacher_of(directories, rows, tokenizer=other)
     with pytest.raises(UserError, match="captured with another tokenizer than the student's"):
         teacher_of(directories, rows, distributions=capture("full"), tokenizer=other)
+
+
+def universal_distance(student, teacher):
+    """Sorted probabilities, zeros where there are none, place by place (Boizard et al. 2024)."""
+    both = torch.zeros(2, min(len(student), len(teacher)), VOCABULARY + 2, dtype=torch.float64)
+    for filled, logits in zip(both, (student, teacher), strict=True):
+        filled[:, : logits.shape[1]] = (logits[: both.shape[1]] / TEMPERATURE).softmax(-1).sort(-1, descending=True)[0]
+    return (both[0] - both[1]).abs().sum()
+
+
+def test_a_teacher_with_other_tokens_is_compared_place_by_place(tmp_path, rows, directories):
+    """It splits the same texts into single bytes, has two tokens more, and a padded head."""
+    base = tmp_path / "foreign"
+    TOKENIZER.save_pretrained(base)
+    content = json.loads((base / "tokenizer.json").read_text())
+    content["model"]["merges"] = []
+    (base / "tokenizer.json").write_text(json.dumps(content))
+    tokenizer = load_tokenizer(base)
+    tokenizer.add_tokens(["<a>", "<b>"])
+    model = make_teacher()
+    teacher = ForeignTeacher(model, tokenizer, 128, VOCABULARY)
+    prepared = teacher.prepare(rows, directories.rows)
+    history, _ = measure(tmp_path, make_student(), teacher, prepared, kind="uld", max_steps=1, batch_size=8)
+
+    theirs = read_answers(directories.rows, tokenizer, 128)
+    assert all(len(own["input_ids"]) < len(other["input_ids"]) for own, other in zip(rows, theirs, strict=True))
+    sums, tokens = torch.zeros(2, dtype=torch.float64), 0
+    with torch.no_grad():
+        for own, other in zip(rows, theirs, strict=True):
+            student, answer = logits_of(make_student(), own)
+            reference, _ = logits_of(model, other, VOCABULARY + 2)
+            cross_entropy = torch.nn.functional.cross_entropy(student, answer, reduction="sum")
+            sums += torch.stack([cross_entropy, universal_distance(student, reference)])
+            tokens += len(answer)
+    assert [history[0][name] for name in ("cross_entropy", "divergence")] == pytest.approx(
+        (sums / tokens).tolist(), rel=1e-5
+    )
+    assert {name for row in history for name in row if name.startswith("eval_")} == {
+        "eval_loss", "eval_cross_entropy", "eval_divergence"
+    }  # fmt: skip
