@@ -24,7 +24,7 @@ def convert_pickles(directory: Path) -> list[dict[str, Any]]:
     records = []
     for pickle in sorted(directory.glob("pytorch_model*.bin")):
         converted = directory / _new_name(pickle.name)
-        tensors = _convert(pickle, converted)
+        tensors = convert_pickle(pickle, converted)
         records.append(
             {
                 "from": pickle.name,
@@ -48,7 +48,12 @@ def _new_name(name: str) -> str:
     return name.replace("pytorch_model", "model").replace(".bin", ".safetensors")
 
 
-def _convert(pickle: Path, converted: Path) -> int:
+def convert_pickle(pickle: Path, converted: Path) -> int:
+    """Write the tensors of ``pickle`` to the safetensors file ``converted``; returns how many there are.
+
+    Raises:
+        UserError: the file is damaged or holds something else than tensors.
+    """
     import torch
     from safetensors.torch import save_file
 

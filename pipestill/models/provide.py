@@ -6,7 +6,7 @@ import shlex
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipestill.config import BaseModelConfig
 from pipestill.errors import UserError
@@ -15,6 +15,9 @@ from pipestill.lock import exclusive
 from pipestill.models.convert import INDEX, PICKLE_INDEX, convert_pickles
 from pipestill.models.loading import check_weights, load_tokenizer, special_tokens
 from pipestill.models.profile import profile
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 SAFETENSORS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 PICKLES = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin")
@@ -41,12 +44,12 @@ def provide_base_model(config: BaseModelConfig, directory: Path) -> None:
         else:
             source, origin = _download(config.repo, config.revision)
         for name in wanted(path.name for path in source.iterdir() if path.is_file()):
-            _place(source / name, temporary / name, link=config.source == "hub")
+            place(source / name, temporary / name, link=config.source == "hub")
         converted = convert_pickles(temporary)
-        _check_complete(temporary, str(config.path or config.repo))
-        _align(temporary)
+        check_complete(temporary, f"base model {config.path or config.repo}")
+        align_special_tokens(temporary)
         write_json(temporary / "provenance.json", {"kind": config.kind, **origin, "converted": converted})
-        write_json(temporary / "profile.json", _profile(temporary))
+        write_json(temporary / "profile.json", profile(architecture(temporary).requires_grad_(False)))
         write_sha256sums(temporary)
 
 
@@ -111,7 +114,7 @@ def _download(repo: str, revision: str) -> tuple[Path, dict[str, Any]]:
     return Path(snapshot), {"source": "hub", "repo": repo, "revision": revision}
 
 
-def _place(source: Path, target: Path, link: bool) -> None:
+def place(source: Path, target: Path, link: bool = False) -> None:
     """Copy, or link to the cache's own file, where it lies on the same disk."""
     source = source.resolve()
     if link:
@@ -122,25 +125,26 @@ def _place(source: Path, target: Path, link: bool) -> None:
     shutil.copyfile(source, target)
 
 
-def _check_complete(directory: Path, model: str) -> None:
+def check_complete(directory: Path, what: str) -> None:
+    """Refuse full weights of which a part is missing or damaged; ``what`` they are is said in the sentence."""
     from safetensors import SafetensorError, safe_open
 
     if not (directory / "config.json").is_file():
-        raise UserError(f"base model {model} has no config.json: it is not a model for transformers, or is incomplete")
+        raise UserError(f"{what} has no config.json: it is not a model for transformers, or is incomplete")
     check_weights(directory)
     if (directory / INDEX).is_file():
         for name in sorted(set(read_json(directory / INDEX)["weight_map"].values())):
             if not (directory / name).is_file():
-                raise UserError(f"base model {model} is incomplete: {name} is missing, download it again")
+                raise UserError(f"{what} is incomplete: {name} is missing, download it again")
     for path in sorted(directory.glob("*.safetensors")):
         try:
             with safe_open(path, "pt"):
                 pass
         except SafetensorError as error:
-            raise UserError(f"{path.name} of base model {model} is damaged ({error}): download it again") from error
+            raise UserError(f"{path.name} of {what} is damaged ({error}): download it again") from error
 
 
-def _align(directory: Path) -> None:
+def align_special_tokens(directory: Path) -> None:
     """Write the tokenizer's PAD and EOS into the files, so that every program sees the same ones."""
     tokenizer = load_tokenizer(directory)
     value: dict[str, Any] = {}
@@ -154,17 +158,20 @@ def _align(directory: Path) -> None:
         write_json(path, value | {"pad_token": tokenizer.pad_token})
 
 
-def _profile(directory: Path) -> dict[str, Any]:
-    """Sizes without reading the weights: the architecture in the stored number format, on no device."""
+def architecture(directory: Path) -> "PreTrainedModel":
+    """The model that ``config.json`` describes, in its stored number format, on no device.
+
+    Raises:
+        UserError: it describes no causal language model.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
         config = AutoConfig.from_pretrained(directory, local_files_only=True)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, dtype=config.dtype or torch.float32)
+            return AutoModelForCausalLM.from_config(config, dtype=config.dtype or torch.float32)
     except (ValueError, KeyError) as error:
         raise UserError(
             f"config.json does not describe a causal language model: {str(error).splitlines()[0]}"
         ) from error
-    return profile(model.requires_grad_(False))

@@ -38,14 +38,14 @@ def save_model(
         else:
             model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        _tidy(temporary)
+        tidy(temporary)
         write_json(temporary / LINEAGE, lineage)
         for name, value in (extras or {}).items():
             WRITERS[Path(name).suffix](temporary / name, value)
         write_sha256sums(temporary)
 
 
-def _tidy(directory: Path) -> None:
+def tidy(directory: Path) -> None:
     """Take out of the libraries' files what depends on this machine or on the order of a set."""
     if is_adapter(directory):
         adapter = read_json(directory / ADAPTER)
