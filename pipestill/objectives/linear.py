@@ -97,7 +97,9 @@ def linear_divergence(
         )
     if isinstance(target, DenseTarget):
         options = complete_options(kind, options)
-        backend = "eager" if kind == "akl" else choose_backend(len(rows) * vocab_size, weight.device, backend)
+        backend = choose_backend(len(rows) * vocab_size, weight.device, backend)
+    if not torch.is_grad_enabled():  # an autograd function would not know
+        hidden, weight, bias = hidden.detach(), weight.detach(), None if bias is None else bias.detach()
     losses = _Losses(kind, labels, target, kd_rate, temperature, t_squared, options, backend)
     chunk = chunk or (CPU_CHUNK if weight.is_cpu else GPU_CHUNK) // product_type(weight).itemsize
     return LinearLoss(*_LinearDivergence.apply(hidden, weight, bias, rows, vocab_size, chunk, losses))
@@ -175,7 +177,8 @@ class _Losses:
         values = logits.new_empty(2, len(logits), dtype=accumulation_type(logits))
         dense = isinstance(self.target, DenseTarget)
         teacher = self.target.logits(part, logits.shape[1]) if dense else None
-        dense_step = compiled(_dense_step, self.kind) if self.backend == "compile" else _dense_step
+        compile_it = self.backend == "compile" and self.kind != "akl"  # whose head is searched for, in a loop
+        dense_step = compiled(_dense_step, self.kind) if compile_it else _dense_step
         for block in blocks(logits):
             rows = slice(part.start + block.start, part.start + block.stop)
             student, labels = logits[block], self.labels[rows].unsqueeze(-1)
