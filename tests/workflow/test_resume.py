@@ -13,8 +13,17 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_models import make_directory
 
-from pipestill.config import TrainingConfig
+from pipestill.config import GenerationConfig, TrainingConfig
+from pipestill.inference.generation import generate
+from pipestill.metrics import rouge_l
+from pipestill.models.hardware import HardwarePlan
+from pipestill.models.loading import load_base_model, load_tokenizer
+from pipestill.models.prompts import encode_prompt
+from pipestill.teacher.distributions.capture import capture_shard
+from pipestill.teacher.distributions.manifest import write_manifest
+from pipestill.teacher.distributions.settings import CaptureSettings
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "train.py"
 LABELS = ("Good", "Standard", "Bad")
@@ -41,15 +50,16 @@ def data(tmp_path_factory):
 class Job:
     """One training job in ``directory``: the rule's command."""
 
-    def __init__(self, directory, base, data, objective, adaptation, **training):
+    def __init__(self, directory, base, data, objective, adaptation, more=None, **training):
         # 3 epochs of 12 batches in 18 steps: resumes fall inside epochs, inside accumulation groups of unequal size
         defaults = dict(epochs=3, batch_size=4, accumulation_steps=2, learning_rate=5e-3, evaluations=4)
         training = TrainingConfig(adaptation=adaptation, checkpoints=CHECKPOINTS, **(defaults | training))
-        settings = {"objective": objective, "training": training.model_dump(), "hardware": {}}
+        settings = {"objective": objective, "training": training.model_dump(), "hardware": {}, **(more or {})}
         self.output, self.state, self.cost = directory / "model", directory / "model.state", directory / "cost.json"
         self.command = [sys.executable, SCRIPT, "--settings", json.dumps(settings), "--base", base, "--seed", "1"]
-        self.command += ["--data", data / f"train_{objective}.jsonl", "--output", self.output, "--state", self.state]
-        self.command += ["--validation", data / f"validation_{objective}.jsonl", "--cost", self.cost]
+        rows = "dpo" if objective == "dpo" else "cross_entropy"
+        self.command += ["--data", data / f"train_{rows}.jsonl", "--output", self.output, "--state", self.state]
+        self.command += ["--validation", data / f"validation_{rows}.jsonl", "--cost", self.cost]
 
     def start(self):
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
@@ -136,11 +146,12 @@ def test_an_interrupted_job_gives_the_bytes_of_an_uninterrupted_one(
     assert not list(broken.state.glob("checkpoints"))
 
 
+UNSTEADY = dict(learning_rate=0.05, schedule="constant", max_steps=14, evaluations=7)  # the loss rises now and then
+
+
 def test_the_weights_of_the_best_evaluation_survive_a_kill_too(tmp_path, tiny_model_dir, data):
-    """At this learning rate the validation loss rises again, so that the best weights are not the last."""
-    training = dict(learning_rate=0.05, schedule="constant", max_steps=14, evaluations=7)
     whole, broken, last = (
-        Job(tmp_path / select / name, tiny_model_dir, data, "cross_entropy", "full", select=select, **training)
+        Job(tmp_path / select / name, tiny_model_dir, data, "cross_entropy", "full", select=select, **UNSTEADY)
         for select, name in (("loss", "whole"), ("loss", "broken"), ("last", "whole"))
     )
     whole.finish()
@@ -155,6 +166,95 @@ def test_the_weights_of_the_best_evaluation_survive_a_kill_too(tmp_path, tiny_mo
     last.finish()
     assert last.history() == whole.history()
     assert (last.output / "model.safetensors").read_bytes() != (whole.output / "model.safetensors").read_bytes()
+
+
+def test_the_best_answers_decide_also_of_a_job_that_is_killed_while_it_answers(tmp_path, tiny_model_dir, data):
+    generation = {"sampling": True, "sampling_seeds": [1, 2], "max_new_tokens": 6}
+    more = {"task": "dolly", "generation": generation}
+    whole, broken = (
+        Job(
+            tmp_path / name,
+            tiny_model_dir,
+            data,
+            "cross_entropy",
+            "full",
+            more,
+            select="metric",
+            keep_best=3,
+            selection_rows=5,
+            **UNSTEADY,
+        )
+        for name in ("whole", "broken")
+    )
+    whole.finish()
+    selection = json.loads((whole.output / "selection.json").read_text())
+    best = max(selection["candidates"], key=lambda row: row["rouge_l"])
+    assert len(selection["candidates"]) == 3
+    assert selection["step"] == best["step"]
+    assert best["rouge_l"] > min(row["rouge_l"] for row in selection["candidates"])
+
+    process = broken.start()
+    while process.poll() is None and not list(broken.state.glob("answers/*/*/answers.jsonl")):
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    broken.finish()
+    assert broken.digests() == whole.digests()
+
+    # The model on disk gives the answers that it was chosen for.
+    rows = [json.loads(line) for line in (data / "validation_cross_entropy.jsonl").read_text().splitlines()]
+    rows = [rows[number] for number in (0, 1, 2, 4, 5)]  # 5 of 7, spread evenly
+    plan = HardwarePlan("cpu")
+    model, tokenizer = load_base_model(whole.output, plan), load_tokenizer(whole.output)
+    keys = [f"{seed}/{number}" for number in range(5) for seed in (1, 2)]
+    prompts = [encode_prompt(tokenizer, row["input"]) for row in rows for _ in (1, 2)]
+    config = GenerationConfig.model_validate(generation)
+    answers = dict(
+        answer
+        for batch in generate(model, tokenizer, prompts, max_new_tokens=6, decoding=config, keys=keys)
+        for answer in batch
+    )
+    scores = [rouge_l(answers[index].text, [rows[index // 2]["output"]]) for index in range(10)]
+    assert sum(scores) / 10 == pytest.approx(best["rouge_l"])
+
+
+@pytest.mark.parametrize("source", ["online", "cached"])
+def test_a_job_with_a_teacher_that_was_killed_gives_the_same_bytes(tmp_path, tiny_model_dir, data, source):
+    """Its log has what the teacher adds; the teacher's weights are not those of the student, and not its business."""
+    teacher = make_directory(tmp_path / "teacher", seed=9)
+    options = ["--teacher-base", teacher]
+    if source == "cached":
+        options = ["--distributions", capture(tmp_path / "distributions", tiny_model_dir, teacher, data)]
+    settings = dict(divergence={"teacher": source, "temperature": 2.0}, epochs=2)
+    whole, broken = (
+        Job(tmp_path / name, tiny_model_dir, data, "divergence", "lora", {"divergence": "todi"}, **settings)
+        for name in ("whole", "broken")
+    )
+    for job in (whole, broken):
+        job.command += options
+    whole.finish()
+    assert broken.interrupt(4, 0, signal.SIGKILL) == -signal.SIGKILL
+    assert "resuming at step" in broken.finish()
+    assert broken.digests() == whole.digests()
+    assert {"step", "epoch", "eval_loss", "eval_cross_entropy", "eval_divergence", "eval_kl", "eval_agreement"} in [
+        set(row) for row in whole.history()
+    ]
+    log = (whole.output / "train.log").read_text().splitlines()
+    assert len(log) == len(whole.history())
+    assert log[0].startswith("step 1/12: loss ")
+
+
+def capture(directory, student, teacher, data):
+    """The manifest of what a teacher says about all rows."""
+    files = [data / f"{split}_cross_entropy.jsonl" for split in ("train", "validation")]
+    settings = dict(codec="topk", k=40, temperature=2.0, max_length=256, adaptation="full", hardware={}, code="")
+    facts = directory / "shard_0.json"
+    capture_shard(
+        CaptureSettings.model_validate(settings), files, teacher, None, student, 0, 1,
+        directory / "state", facts.with_suffix(".safetensors"), facts, directory / "cost.json", 1,
+    )  # fmt: skip
+    write_manifest([facts], directory / "manifest.json")
+    return directory / "manifest.json"
 
 
 def test_dpo_from_an_sft_student_starts_at_log_2(tiny_model_dir, data, uninterrupted):
