@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from pipestill.errors import UserError
+from pipestill.objectives.divergences import blocks
 from pipestill.objectives.sparse import BucketTarget, SampledTarget, UnigramTarget
 from pipestill.objectives.targets import LogitsTarget, Target
 from pipestill.teacher.distributions.shard import Array, Layout, Row
@@ -127,15 +128,28 @@ class TopK:
     def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
         """See :class:`Codec`."""
         found = log_probs.topk(self.k).indices
-        best, ids = found[:, :1], found.sort(1).values
-        tail = log_probs.exp().scatter_(1, ids, 0.0).sum(1).log().cpu().numpy()
-        values = log_probs.gather(1, ids).clamp_min(LOWEST).cpu().numpy()
-        highest = values.max(1, keepdims=True).astype("f2").astype("f4")
-        distances = np.maximum(highest - values, 0)
+        ids = found.sort(1).values
+        tail = torch.cat([_without(log_probs[block], ids[block]).sum(1) for block in blocks(log_probs)]).log()
+        best = (ids == found[:, :1]).int().argmax(1)
+        return self.pack(*(values.cpu().numpy() for values in (ids, log_probs.gather(1, ids), tail, best)))
+
+    def pack(self, ids: np.ndarray, log_probs: np.ndarray, tail: np.ndarray, best: np.ndarray) -> Row:
+        """Arrays of tokens whose k likeliest are known.
+
+        Args:
+            ids: [tokens, k], ascending.
+            log_probs: [tokens, k] of float32.
+            tail: [tokens] of float32, log of the mass of all other tokens.
+            best: [tokens], which of the k is the likeliest.
+        """
+        log_probs = np.maximum(log_probs, LOWEST)
+        highest = log_probs.max(1, keepdims=True).astype("f2").astype("f4")
+        distances = np.maximum(highest - log_probs, 0)
         span = distances.max(1, keepdims=True).astype("f2").astype("f4")
         levels = np.rint(LEVELS * np.sqrt(distances / np.maximum(span, np.finfo("f2").tiny)))
-        levels = np.where((ids == best).cpu().numpy(), 0, np.clip(levels, 1, LEVELS))
-        low, planes = _split(ids.cpu().numpy(), self.layout["planes"])
+        levels = np.clip(levels, 1, LEVELS)
+        np.put_along_axis(levels, best[:, None], 0, 1)
+        low, planes = _split(ids, self.layout["planes"])
         return {
             "ids": low,
             "planes": planes,
@@ -148,17 +162,20 @@ class TopK:
     def tail_sums(self, log_probs: Tensor) -> np.ndarray:
         """Sum over tokens of what the tails are made of, [vocab] of int64, in units of 2^-40."""
         found = log_probs.topk(self.k).indices
-        sums = log_probs.exp().scatter_(1, found, 0.0).sum(0)
+        sums = sum(_without(log_probs[block], found[block]).sum(0) for block in blocks(log_probs))
         return np.rint(sums.cpu().numpy().astype("f8") * FIXED_POINT).astype("i8")
 
     def decode(self, rows: Row) -> tuple[np.ndarray, np.ndarray]:
         """Ids [tokens, k] of int64, and log-probabilities [tokens, k] of float32."""
-        ids = rows["ids"].astype("i8")
         place = np.arange(self.k, dtype=rows["planes"].dtype)
+        high = np.zeros(rows["ids"].shape, "u1")
         for end in rows["planes"].T:
-            ids += (place >= end[:, None]) * PLANE
-        log_probs = _SQUARES[rows["distances"]]
-        log_probs *= rows["range"].astype("f4")[:, None]
+            high += place >= end[:, None]
+        ids = np.multiply(high, PLANE, dtype="i8")
+        ids += rows["ids"]
+        log_probs = rows["distances"].astype("f4")
+        log_probs *= log_probs
+        log_probs *= rows["range"].astype("f4")[:, None] / LEVELS**2
         return ids, np.subtract(rows["highest"].astype("f4")[:, None], log_probs, out=log_probs)
 
     def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
@@ -203,19 +220,22 @@ class Sample:
         """See :class:`Codec`."""
         if log_probs.device.type == "mps":  # has no double precision
             log_probs = log_probs.cpu()
-        probs = log_probs.double().exp()
-        cumulated = probs.cumsum(1)
         shift = np.random.default_rng([start, int(key, 16)]).random((len(log_probs), 1))
-        points = torch.from_numpy((np.arange(self.draws) + shift) / self.draws).to(probs.device)
-        ids = torch.searchsorted(cumulated, points * cumulated[:, -1:], right=True)
-        ids = ids.clamp_max(self.vocab - 1).cpu().numpy()
+        points = torch.from_numpy((np.arange(self.draws) + shift) / self.draws).to(log_probs.device)
+        hit, entropy = [], []
+        for block in blocks(log_probs):
+            probs = log_probs[block].exp()
+            cumulated = probs.cumsum(1, dtype=torch.float64)
+            hit.append(torch.searchsorted(cumulated, points[block] * cumulated[:, -1:], right=True))
+            entropy.append(torch.special.entr(probs).sum(1))
+        ids = torch.cat(hit).clamp_max(self.vocab - 1).cpu().numpy()
         starts = np.diff(ids, axis=1, prepend=-1) != 0
         low, planes = _split(ids, self.layout["planes"], starts)
         return {
             "ids": low[starts],
             "planes": planes,
             "starts": np.packbits(starts, axis=1, bitorder="little"),
-            "entropy": torch.special.entr(probs).sum(1).float().cpu().numpy(),
+            "entropy": torch.cat(entropy).cpu().numpy(),
             "likeliest": log_probs.argmax(1).int().cpu().numpy(),
         }
 
@@ -288,7 +308,9 @@ class Labels:
         return {"class_log_probs": rows["class_log_probs"].ravel()}
 
 
-_SQUARES = (np.arange(LEVELS + 1, dtype="f4") / LEVELS) ** 2
+def _without(log_probs: Tensor, ids: Tensor) -> Tensor:
+    """Probabilities [tokens, vocab] with 0 at ``ids``."""
+    return log_probs.exp().scatter_(1, ids, 0.0)
 
 
 def _planes(vocab: int, count: int) -> Array:

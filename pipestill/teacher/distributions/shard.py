@@ -113,9 +113,9 @@ def sizes_of(row: Row, layout: Layout) -> dict[str, int]:
     return {array.level: len(row[name]) for name, array in {**COMMON, **layout}.items()}
 
 
-def join(rows: Sequence[Row]) -> dict[str, np.ndarray]:
-    """The arrays of several rows, one after another."""
-    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+def join(rows: Sequence[Row], names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+    """Arrays of several rows, one after another; all of them, or those of ``names``."""
+    return {name: np.concatenate([row[name] for row in rows]) for name in names or rows[0]}
 
 
 def _ragged(layout: Layout) -> list[str]:

@@ -1,6 +1,6 @@
 """Stored distributions, found by the content of a row, so that no order, batch or subset of rows can mispair them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -105,27 +105,27 @@ class DistributionStore:
             UserError: a row is not stored, or the codec stores no distributions over tokens.
         """
         prior = self.prior if tail == "unigram" else None
-        return self.codec.target(self.read(keys), self.temperature, prior, device)
+        return self.codec.target(self.read(keys, self.codec.layout), self.temperature, prior, device)
 
     def gold_log_probs(self, keys: Sequence[str]) -> Tensor:
         """Exact log-probabilities of the tokens of the answers, [tokens] of float32, at the store's temperature."""
-        return torch.from_numpy(self.read(keys)["gold"])
+        return torch.from_numpy(self.read(keys, ["gold"])["gold"])
 
     def top_ids(self, keys: Sequence[str]) -> Tensor:
         """What the teacher finds likeliest at each token, [tokens] of int64."""
-        return torch.from_numpy(self.codec.top_ids(self.read(keys)))
+        return torch.from_numpy(self.codec.top_ids(self.read(keys, self.codec.layout)))
 
     def class_log_probs(self, keys: Sequence[str]) -> Tensor:
         """Log-probabilities of the labels' first tokens, [rows, labels] of float32; of the codec ``labels`` alone."""
-        return torch.from_numpy(self.read(keys)["class_log_probs"])
+        return torch.from_numpy(self.read(keys, ["class_log_probs"])["class_log_probs"])
 
-    def read(self, keys: Sequence[str]) -> dict[str, np.ndarray]:
-        """Arrays of rows, joined, as the codec wrote them.
+    def read(self, keys: Sequence[str], names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Arrays of rows, joined, as the codec wrote them; all of them, or those of ``names``.
 
         Raises:
             UserError: a row is not stored.
         """
-        return join([self._row(key) for key in keys])
+        return join([self._row(key) for key in keys], names)
 
     def _row(self, key: str) -> Row:
         shard = self._shards[shard_of(key, len(self._shards))]
