@@ -228,6 +228,13 @@ def test_equal_distributions_give_zero(kind, options, sharpness):
 
 
 @pytest.mark.parametrize(("kind", "options"), VARIANTS, ids=names(VARIANTS))
+def test_nearly_equal_distributions_are_not_negative(kind, options):
+    _, teacher = draw_logits(tokens=500, vocab=50).astype(np.float32)
+    student = teacher + 1e-6 * np.random.default_rng(1).normal(size=teacher.shape).astype(np.float32)
+    assert token_divergence(kind, torch.as_tensor(student), torch.as_tensor(teacher), **options).min() >= 0
+
+
+@pytest.mark.parametrize(("kind", "options"), VARIANTS, ids=names(VARIANTS))
 def test_far_distributions_stay_finite(kind, options):
     """Probabilities underflow on both sides, at different places."""
     student, teacher = draw_logits(tokens=5, vocab=500, sharpness=60.0).astype(np.float32)
