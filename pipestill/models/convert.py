@@ -13,7 +13,7 @@ INDEX = "model.safetensors.index.json"
 
 
 def convert_pickles(directory: Path) -> list[dict[str, Any]]:
-    """Convert every ``pytorch_model*.bin`` of ``directory`` to safetensors and remove it.
+    """Convert every ``pytorch_model*.bin`` and ``adapter_model.bin`` of ``directory`` to safetensors and remove it.
 
     Returns:
         A row per file: ``from``, ``from_sha256``, ``to``, ``to_sha256``, ``tensors``.
@@ -22,9 +22,9 @@ def convert_pickles(directory: Path) -> list[dict[str, Any]]:
         UserError: a file is damaged or holds something else than tensors; the message names it.
     """
     records = []
-    for pickle in sorted(directory.glob("pytorch_model*.bin")):
+    for pickle in sorted([*directory.glob("pytorch_model*.bin"), *directory.glob("adapter_model.bin")]):
         converted = directory / _new_name(pickle.name)
-        tensors = convert_pickle(pickle, converted)
+        tensors = _convert(pickle, converted)
         records.append(
             {
                 "from": pickle.name,
@@ -48,12 +48,7 @@ def _new_name(name: str) -> str:
     return name.replace("pytorch_model", "model").replace(".bin", ".safetensors")
 
 
-def convert_pickle(pickle: Path, converted: Path) -> int:
-    """Write the tensors of ``pickle`` to the safetensors file ``converted``; returns how many there are.
-
-    Raises:
-        UserError: the file is damaged or holds something else than tensors.
-    """
+def _convert(pickle: Path, converted: Path) -> int:
     import torch
     from safetensors.torch import save_file
 

@@ -49,12 +49,14 @@ def tidy(directory: Path) -> None:
     """Take out of the libraries' files what depends on this machine or on the order of a set."""
     if is_adapter(directory):
         adapter = read_json(directory / ADAPTER)
-        adapter["base_model_name_or_path"] = Path(adapter["base_model_name_or_path"] or "").name
-        if isinstance(adapter["target_modules"], list):
+        adapter["base_model_name_or_path"] = Path(adapter.get("base_model_name_or_path") or "").name
+        if isinstance(adapter.get("target_modules"), list):
             adapter["target_modules"].sort()
         write_json(directory / ADAPTER, adapter)
     else:
         write_json(directory / "config.json", read_json(directory / "config.json") | {"use_cache": True})
+    if not (directory / "tokenizer_config.json").is_file():
+        return
     tokenizer = read_json(directory / "tokenizer_config.json")
     for key in ("name_or_path", "is_local", "local_files_only"):
         tokenizer.pop(key, None)
