@@ -9,7 +9,6 @@ from pipestill.files import (
     SHA256SUMS,
     fresh_directory,
     read_json,
-    sha256,
     verify_sha256sums,
     write_json,
     write_sha256sums,
