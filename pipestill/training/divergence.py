@@ -1,5 +1,6 @@
-"""Divergences from a teacher at each token of an answer."""
+"""Training with a teacher: (1 - kd_rate) cross-entropy + kd_rate divergence from its distributions."""
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -12,12 +13,12 @@ from pipestill.models.heads import hidden_states, linear_head, predicted
 from pipestill.models.rows import IGNORED
 from pipestill.objectives.backends import choose_backend
 from pipestill.objectives.linear import LinearLoss, linear_divergence
-from pipestill.training.distillation import DistillationTrainer
+from pipestill.training.cross_entropy import CrossEntropyTrainer
 from pipestill.training.resumable import Batch
 from pipestill.training.teachers import Teacher
 
 
-class DivergenceTrainer(DistillationTrainer):
+class DivergenceTrainer(CrossEntropyTrainer):
     """Trains on a divergence from the teacher, from hidden states and head: logits exist for a chunk of tokens only.
 
     Args:
@@ -32,6 +33,7 @@ class DivergenceTrainer(DistillationTrainer):
 
     def __init__(self, kind: str, settings: DivergenceConfig, teacher: Teacher, **arguments: Any):
         super().__init__(**arguments)
+        self._means = 0  # of cross-entropy and divergence, over the step so far
         self.kind, self.teacher = kind, teacher
         self.head = linear_head(self.model)
         if self.head is None:
@@ -63,6 +65,16 @@ class DivergenceTrainer(DistillationTrainer):
                 **self.options,
             )
 
+    def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """The mixed loss."""
+        return self.parts(model, batch).loss
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The batch's share of the mean; its parts are kept for the log."""
+        parts = self.parts(model, inputs)
+        self._means = self._means + torch.stack([parts.cross_entropy, parts.divergence]).detach() / num_items_in_batch
+        return parts.loss / num_items_in_batch
+
     def evaluation_sums(self, batch: Batch) -> dict[str, float]:
         """The loss and its parts, KL(teacher, student) at the same temperature, and how often both agree on the best.
 
@@ -70,11 +82,9 @@ class DivergenceTrainer(DistillationTrainer):
         """
         target, labels = self.teacher.target(batch), predicted(batch["labels"])
         best = self.teacher.top_ids(batch, target)
-        sums = dict.fromkeys(("cross_entropy", "divergence", *(() if best is None else ("kl", "agreement"))), 0.0)
-        head = (
-            None if each is None else each[: self.teacher.vocabulary] for each in (self.head.weight, self.head.bias)
-        )
-        weight, bias = head
+        sums = Counter()
+        size, bias = self.teacher.vocabulary, self.head.bias
+        weight, bias = self.head.weight[:size], None if bias is None else bias[:size]
         with self.accelerator.autocast():
             hidden = hidden_states(self.model, batch)
             for start in range(0, len(labels), self.chunk):
@@ -90,6 +100,14 @@ class DivergenceTrainer(DistillationTrainer):
                 sums["divergence"] += float(divergence.sum())
         loss = (1 - self.kd_rate) * sums["cross_entropy"] + self.kd_rate * sums["divergence"]
         return {"loss": loss} | sums
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the parts of the loss of a step."""
+        if "loss" in logs:
+            cross_entropy, divergence = self._means.tolist()
+            logs = logs | {"cross_entropy": cross_entropy, "divergence": divergence}
+            self._means = 0
+        super().log(logs, start_time)
 
     def _tokens(self) -> int:
         """Supervised tokens of the whole run."""

@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -109,14 +111,15 @@ def _train(
     read = read_pairs if settings.objective == "dpo" else read_answers
     rows, held_out = (read(path, tokenizer, training.max_length) for path in (inputs.data, inputs.validation))
     teacher = None
-    if settings.objective == "divergence":
-        from pipestill.training.teachers import make_teacher
+    with _enough_memory(settings):
+        if settings.objective == "divergence":
+            from pipestill.training.make_teacher import make_teacher
 
-        teacher = make_teacher(settings, inputs, tokenizer, plan)
-        rows, held_out = teacher.prepare(rows, inputs.data), teacher.prepare(held_out, inputs.validation)
-    model = load_start(settings, plan, inputs.base, inputs.init, seed)
-    trainer = make_trainer(settings, plan, seed, model, tokenizer, rows, held_out, state, cost, teacher)
-    gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
+            teacher = make_teacher(settings, inputs, tokenizer, plan)
+            rows, held_out = teacher.prepare(rows, inputs.data), teacher.prepare(held_out, inputs.validation)
+        model = load_start(settings, plan, inputs.base, inputs.init, seed)
+        trainer = make_trainer(settings, plan, seed, model, tokenizer, rows, held_out, state, cost, teacher)
+        gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
     checkpoint = state.last_checkpoint()
     if checkpoint:
         print(f"resuming at step {int(checkpoint.name)}", file=sys.stderr)
@@ -147,6 +150,22 @@ def _train(
     with Termination():  # so near to the end it is quicker to finish
         lineage = make_lineage(output, inputs.base, inputs.init)
         save_model(trainer.model, tokenizer, state.finished, lineage=lineage, extras=extras)
+
+
+@contextmanager
+def _enough_memory(settings: TrainingSettings) -> Iterator[None]:
+    """Inside, an accelerator without room for models and longest rows is a mistake that the user can mend."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        beside = settings.objective == "divergence" and settings.training.divergence.teacher == "online"
+        raise UserError(
+            f"the model{' and its teacher do' if beside else ' does'} not fit in the accelerator's memory with the "
+            "longest rows: lower training.batch_size, set training.gradient_checkpointing"
+            + (", or set divergence.teacher to `cached`" if beside else "")
+        ) from error
 
 
 def load_start(settings: TrainingSettings, plan: HardwarePlan, base: Path, init: Path | None, seed: int) -> Any:

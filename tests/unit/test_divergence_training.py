@@ -18,9 +18,9 @@ from pipestill.models.rows import IGNORED, read_answers
 from pipestill.teacher.distributions.capture import capture_shard
 from pipestill.teacher.distributions.manifest import write_manifest
 from pipestill.teacher.distributions.settings import CaptureSettings
-from pipestill.training import teachers
 from pipestill.training.callbacks import Schedule
 from pipestill.training.inputs import Inputs
+from pipestill.training.make_teacher import make_teacher as make_teacher_of_job
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.teachers import ForeignTeacher, OnlineTeacher
@@ -300,7 +300,7 @@ def teacher_of(directories, rows, kind="fkl", distributions=None, tokenizer=None
         directories.rows, directories.rows, directories.student,
         teacher_base=None if distributions else directories.teacher, distributions=distributions,
     )  # fmt: skip
-    teacher = teachers.make_teacher(job, inputs, tokenizer or load_tokenizer(directories.student), SGD)
+    teacher = make_teacher_of_job(job, inputs, tokenizer or load_tokenizer(directories.student), SGD)
     return teacher, teacher.prepare(rows, directories.rows)
 
 

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from pipestill.config import HardwareConfig, TrainingConfig
 from pipestill.errors import UserError
 from pipestill.models.hardware import HardwarePlan
 from pipestill.training.answer_metric import check_selection, selection_prompts
 from pipestill.training.inputs import MODELS, Inputs
-from pipestill.training.run import fingerprint
+from pipestill.training.run import _enough_memory, fingerprint
 from pipestill.training.settings import TrainingSettings
 
 NAMES = ("data", "validation", "distributions", *MODELS)
@@ -53,6 +54,15 @@ def test_a_metric_chooses_among_generated_answers_alone():
     for task in ("creditmix", None):
         with pytest.raises(UserError, match="is for tasks whose answers are generated: use `loss`"):
             check_selection(job(select="metric").model_copy(update={"task": task}))
+
+
+@pytest.mark.parametrize("objective", ["divergence", "cross_entropy"])
+def test_an_accelerator_that_is_too_small_is_a_sentence(objective):
+    settings = job().model_copy(update={"objective": objective})
+    sentence = r"not fit in the accelerator's memory .* lower training.batch_size"
+    with pytest.raises(UserError, match=sentence) as error, _enough_memory(settings):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    assert ("its teacher" in str(error.value) and "`cached`" in str(error.value)) == (objective == "divergence")
 
 
 @pytest.mark.parametrize(
