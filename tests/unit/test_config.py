@@ -87,6 +87,42 @@ def test_every_key_has_a_description():
             lambda c: c["studies"]["creditmix"].update(methods=["dpo"], training={"init": "sft"}),
             "method `dpo` has `init: sft`; that needs another method `sft`",
         ),
+        (
+            lambda c: c["studies"]["dolly"].update(pretrained_teacher=True),
+            "studies.dolly.overrides.teacher: a pretrained teacher is not trained; remove it",
+        ),
+        (
+            lambda c: c["studies"]["creditmix"].update(teacher=None, pretrained_teacher=True, overrides={}),
+            "studies.creditmix.pretrained_teacher: there is no teacher",
+        ),
+        (lambda c: c["studies"]["dolly"].update(train_per_class=3), "`dolly` has no classes; use `train_rows`"),
+        (lambda c: c["studies"]["creditmix"].update(teacher_rows=3), "has classes; use `teacher_per_class`"),
+        (lambda c: c["studies"]["dolly"].update(methods=["dpo"]), "`dpo` needs wrong labels to reject"),
+        (lambda c: c["studies"]["dolly"].update(checkpoints={"sft": {"path": "x"}}), "`sft` is the name of a method"),
+        (
+            lambda c: c["studies"]["dolly"].update(checkpoints={"mine": {"path": "x", "base": "gpt"}}),
+            "studies.dolly.checkpoints.mine.base: `gpt` is not defined in models",
+        ),
+        (
+            lambda c: c["studies"]["dolly"]["overrides"].update(fkl={"divergence": {"beta": 2}}),
+            "studies.dolly.overrides.fkl.divergence: `fkl` has no option `beta`",
+        ),
+        (
+            lambda c: c["studies"]["dolly"]["overrides"].update(jsd={"divergence": {"beta": 2}}),
+            "`divergence.beta` of `jsd` must be a number in (0, 1), not 2.0",
+        ),
+        (lambda c: c["studies"]["dolly"].update(methods=["uld"]), "no cache has them; use `teacher: online`"),
+        (lambda c: c["studies"]["dolly"]["distributions"].update(codec="sample"), "`sample` serves `fkl` alone"),
+        (
+            lambda c: c["studies"]["dolly"]["overrides"].update(fkl={"divergence": {"temperature": 1}}),
+            "methods that read one cache need the same `divergence.temperature` (fkl: 1, rkl: 2",
+        ),
+        (lambda c: c["studies"]["dolly"]["overrides"].update(rkl={"max_length": 99}), "need the same `max_length`"),
+        (
+            lambda c: c["studies"]["creditmix"]["overrides"].update(sft={"select": "metric"}),
+            "`sft` has `select: metric`, which is for generated answers; use `loss`",
+        ),
+        (lambda c: c["studies"]["dolly"].update(teacher=None, overrides={}), "method `fkl` needs a teacher"),
         (lambda c: c["models"]["demo-student"].update(source="hub"), "needs `repo` and `revision`"),
         (
             lambda c: c["models"].update(a_b={"source": "path", "path": "x"}),
@@ -150,6 +186,27 @@ def test_a_job_is_told_only_what_its_objective_uses(default):
     assert [m for m in before if before[m] != after[m]] == ["dpo"]
 
 
+def test_a_divergence_is_told_its_own_options_alone(default):
+    default["training"]["divergence"] |= {"beta": 0.5, "lam": 0.2}
+    config = check(default)
+    told = {m: experiments.training_settings(config, "dolly", m) for m in ("sft", "fkl", "jsd", "todi", "sfkl")}
+    assert "divergence" not in told["sft"]["training"]
+    options = {
+        m: set(told[m]["training"]["divergence"]) & {"lam", "alpha", "beta", "order"} for m in told if m != "sft"
+    }
+    assert options == {"fkl": set(), "jsd": {"beta"}, "todi": {"beta"}, "sfkl": {"lam"}}
+    kinds = experiments.fidelity_settings(config, "dolly")["kinds"]
+    assert (kinds["jsd"], kinds["fkl"]) == ({"tail": "auto", "beta": 0.5}, {"tail": "auto"})
+
+
+def test_a_study_chooses_its_own_hardware(default):
+    default["studies"]["dolly"]["hardware"] = {"quantization": "none"}
+    default["hardware"]["quantization"] = "nf4"
+    config = check(default)
+    planned = {study: experiments.hardware(config, study)["quantization"] for study in ("creditmix", "dolly")}
+    assert planned == {"creditmix": "nf4", "dolly": "none"}
+
+
 def test_gold_outputs_for_kd_are_said_in_every_table(default):
     config = check(default)
     assert experiments.notes(config, "creditmix", "kd") == []
@@ -166,6 +223,33 @@ def preset(default, name):
 
     update_config(default, yaml.safe_load((ROOT / "resources" / "presets" / f"{name}.yaml").read_text()))
     return check(default)
+
+
+def test_the_published_recipe_of_the_divergences(default):
+    config = preset(default, "paper")
+    assert [s for s in config.studies if s.startswith("dolly")] == [
+        *("dolly", "dolly-llama", "dolly-qwen2.5", "dolly-olmo2", "dolly-gemma3")
+    ]
+    gpt2, llama = (experiments.training(config, study, "todi") for study in ("dolly", "dolly-llama"))
+    assert (gpt2.adaptation, gpt2.learning_rate, gpt2.epochs) == ("full", 5e-4, 20)
+    assert (llama.adaptation, llama.learning_rate, llama.epochs) == ("lora", 1e-3, 10)
+    assert (llama.lora.r, llama.lora.alpha, llama.lora.dropout) == (256, 8, 0.1)
+    for training in (gpt2, llama):
+        assert training.batch_size * training.accumulation_steps == 32
+        assert (training.schedule, training.warmup, training.weight_decay, training.max_grad_norm) == (
+            "cosine",
+            0,
+            0.01,
+            1,
+        )
+        assert (training.max_length, training.select, training.init) == (512, "metric", "base")
+        divergence = training.divergence
+        assert (divergence.kd_rate, divergence.temperature, divergence.t_squared) == (0.5, 2.0, False)
+    generation = config.studies["dolly"].generation
+    assert generation == config.studies["dolly-llama"].generation
+    assert (generation.sampling_seeds, generation.no_repeat_ngram_size) == ([10, 20, 30, 40, 50], 6)
+    assert (generation.temperature, generation.top_p, generation.top_k) == (1.0, 1.0, 0)
+    assert config.tasks["dolly"].splits.val_rows == 1000
 
 
 @pytest.mark.parametrize("name", ["paper", "gpu-8gb"])

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted(path.stem for path in (ROOT / "resources" / "presets").glob("*.yaml"))
 
 
-def plan(directory, *arguments, extra=()):
+def plan(directory, *arguments, extra=(), config=ROOT / "config.yaml"):
     """Run ``snakemake -n`` in ``directory`` and return the process."""
     command = [
         *(
@@ -26,7 +27,7 @@ def plan(directory, *arguments, extra=()):
             "--cores",
             "1",
         ),
-        *("-n", *arguments, "--configfile", ROOT / "config.yaml", *extra),
+        *("-n", *arguments, "--configfile", config, *extra),
     ]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=directory)
 
@@ -43,18 +44,21 @@ def jobs(process):
 def test_the_default_plans_every_method_with_every_seed(tmp_path):
     assert jobs(plan(tmp_path, "all")) == {
         "all": 1,
-        "balance": 4,
+        "balance": 6,
         "base_model": 2,
-        "crop": 1,
-        "download": 1,
-        "evaluate": 5,
-        "predict": 5,
-        "records": 1,
+        "crop": 2,
+        "distribution_fidelity": 1,
+        "download": 2,
+        "evaluate": 16,
+        "predict": 16,
+        "records": 2,
         "report": 1,
         "resolved_config": 1,
+        "teacher_distributions": 1,
+        "teacher_distributions_shard": 1,
         "teacher_outputs": 1,
-        "train": 9,
-        "train_teacher": 1,
+        "train": 27,
+        "train_teacher": 2,
     }
 
 
@@ -76,13 +80,59 @@ def test_one_experiment_plans_exactly_what_it_needs(tmp_path):
 def test_presets_plan_without_a_network(tmp_path, preset):
     counts = jobs(plan(tmp_path, "all", extra=[ROOT / "resources" / "presets" / f"{preset}.yaml"]))
     assert counts["report"] == 1
-    assert counts["train"] == (6 if preset == "smoke" else 9)
+    assert counts["train"] == {"smoke": 6 + 5, "gpu-8gb": 9, "paper": 9 + 27 + 27}[preset]
 
 
 def test_a_study_without_a_teacher_trains_none(tmp_path):
-    counts = jobs(plan(tmp_path, "all", extra=[ROOT / "resources" / "presets" / "paper.yaml"]))
+    counts = jobs(plan(tmp_path, "all", extra=[ROOT / "resources" / "presets" / "gpu-8gb.yaml"]))
     assert not {"train_teacher", "teacher_outputs"} & set(counts)
     assert counts["base_model"] == 1
+
+
+@pytest.mark.parametrize("study", ["dolly-qwen2.5", "dolly-olmo2", "dolly-gemma3"])
+def test_further_pairs_of_the_paper_preset_can_be_switched_on(tmp_path, study):
+    overlay = tmp_path / "my.yaml"
+    overlay.write_text(f"run: [{study}]\n")
+    extra = [ROOT / "resources" / "presets" / "paper.yaml", overlay]
+    counts = jobs(plan(tmp_path, f"results/{study}_todi/eval.json", extra=extra))
+    assert (counts["train_teacher"], counts["train"]) == (1, 3)
+    assert "teacher_distributions" not in counts  # as published, the teacher runs beside the student
+
+
+def test_a_method_that_reads_distributions_waits_for_every_shard(tmp_path):
+    overlay = tmp_path / "my.yaml"
+    overlay.write_text("studies: {dolly: {distributions: {shards: 3}}}\n")
+    counts = jobs(plan(tmp_path, "results/dolly_todi/eval.json", extra=[overlay]))
+    assert (counts["teacher_distributions_shard"], counts["teacher_distributions"]) == (3, 1)
+
+
+def test_a_teacher_beside_the_student_stores_nothing(tmp_path):
+    overlay = tmp_path / "my.yaml"
+    overlay.write_text("training: {divergence: {teacher: online}}\n")
+    counts = jobs(plan(tmp_path, "results/dolly_todi/eval.json", extra=[overlay]))
+    assert "teacher_distributions" not in counts
+    assert counts["train_teacher"] == 1
+
+
+def test_a_pretrained_teacher_is_not_trained(tmp_path):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["studies"]["dolly"] |= {"pretrained_teacher": True, "overrides": {}}
+    path = tmp_path / "my.yaml"
+    path.write_text(yaml.safe_dump(config))
+    targets = ("results/dolly_todi/eval.json", "results/dolly_teacher/eval.json")
+    counts = jobs(plan(tmp_path, *targets, config=path))
+    assert "train_teacher" not in counts
+    assert (counts["teacher_distributions"], counts["predict"]) == (1, 2)
+
+
+def test_a_checkpoint_on_disk_is_a_row_of_the_study(tmp_path):
+    overlay = tmp_path / "my.yaml"
+    overlay.write_text(
+        f"studies: {{dolly: {{checkpoints: {{mine: {{path: {ROOT}/resources/models/demo-student}}}}}}}}\n"
+    )
+    counts = jobs(plan(tmp_path, "results/dolly_mine/eval.json", extra=[overlay]))
+    assert (counts["checkpoint"], counts["predict"]) == (1, 1)
+    assert "train" not in counts
 
 
 def test_starting_from_the_sft_student_trains_it_first(tmp_path):
