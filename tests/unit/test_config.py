@@ -109,7 +109,7 @@ def test_every_key_has_a_description():
         ),
         (
             lambda c: c["studies"]["dolly"]["overrides"].update(jsd={"divergence": {"beta": 2}}),
-            "`divergence.beta` of `jsd` must be a number in (0, 1), not 2.0",
+            "`divergence.beta` of `jsd` must be a number above 0 and below 1, not 2.0",
         ),
         (lambda c: c["studies"]["dolly"].update(methods=["uld"]), "no cache has them; use `teacher: online`"),
         (lambda c: c["studies"]["dolly"]["distributions"].update(codec="sample"), "`sample` serves `fkl` alone"),
