@@ -290,6 +290,22 @@ def run_costs(wildcards):
     return [str(Path(model).parent / "cost.json") for model in run_models(wildcards)]
 
 
+def teacher_costs(wildcards):
+    """Cost of the jobs in which the teacher made what the students of a method learn from."""
+    directory, method = f"<results>/teachers/{wildcards.study}", wildcards.method
+    entry = experiments.entry_of(CONFIG, wildcards.study, method)
+    outputs = entry.trains and experiments.asks_teacher(CONFIG, wildcards.study, entry.training_file)
+    if not outputs and entry.objective != "divergence":
+        return []
+    trained = [f"{directory}/cost.json"] if teacher_model(wildcards) else []
+    stored = shards(wildcards) if cached_teacher(wildcards) else []
+    return [
+        *trained,
+        *([f"{directory}/outputs_cost.json"] if outputs else []),
+        *[shard.replace(".safetensors", "_cost.json") for shard in stored],
+    ]
+
+
 def evaluated_data(wildcards):
     """Data files that an experiment's numbers come from."""
     files = [f"<results>/data/{task_of(wildcards)}/cropped.jsonl"]

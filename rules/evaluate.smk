@@ -12,6 +12,7 @@ rule evaluate:
         predictions="<results>/{study}_{method}/predictions",
         models=run_models,
         costs=run_costs,
+        teacher_costs=teacher_costs,
         base=base_model,
         data=evaluated_data,
     output:
@@ -32,8 +33,9 @@ rule evaluate:
         script=script("evaluate"),
         experiment=experiment,
         models=lambda wildcards, input: f"--models {input.models} --costs {input.costs}" if input.models else "",
+        teacher=lambda wildcards, input: f"--teacher-costs {input.teacher_costs}" if input.teacher_costs else "",
         code=code_digest("evaluate"),
     shell:
         "python {params.script} --experiment {params.experiment:q} --predictions {input.predictions} "
-        "{params.models} --base {input.base} --data {input.data} --output {output.evaluation} "
+        "{params.models} {params.teacher} --base {input.base} --data {input.data} --output {output.evaluation} "
         "--scores {output.scores} --card {output.card} > {log} 2>&1"

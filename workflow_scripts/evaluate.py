@@ -22,6 +22,9 @@ def main() -> None:
         "--models", type=Path, nargs="*", default=[], help="model directory of each run; none: the base"
     )
     parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost of the training of each run")
+    parser.add_argument(
+        "--teacher-costs", type=Path, nargs="*", default=[], help="cost of what the teacher did for them"
+    )
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="records, then the training file if any")
     parser.add_argument("--output", type=Path, required=True, help="eval.json")
     parser.add_argument("--scores", type=Path, required=True, help="scores.jsonl")
@@ -29,7 +32,13 @@ def main() -> None:
     args = parser.parse_args()
 
     evaluation, runs = evaluation_record(
-        args.experiment, args.predictions, args.base, args.data, models=args.models, train_costs=args.costs
+        args.experiment,
+        args.predictions,
+        args.base,
+        args.data,
+        models=args.models,
+        train_costs=args.costs,
+        teacher_costs=args.teacher_costs,
     )
     write_json(args.output, evaluation)
     write_jsonl(args.scores, score_rows(runs))

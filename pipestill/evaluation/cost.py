@@ -23,15 +23,16 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def train_cost(costs: Sequence[Mapping[str, float | None]]) -> dict[str, float | None] | None:
-    """Mean over the runs of their training jobs, memory the largest of them; ``None`` when nothing was trained."""
+def combined_cost(
+    costs: Sequence[Mapping[str, float | None]], combine: Callable[[list[float]], float]
+) -> dict[str, float | None] | None:
+    """Costs of several jobs combined into one, memory the largest of them; ``None`` when there was no job."""
     if not costs:
         return None
     combined: dict[str, float | None] = {}
     for key in KEYS:
         known = [cost[key] for cost in costs if cost[key] is not None]
-        combine: Callable[[list[float]], float] = max if key in PEAKS else _mean
-        combined[key] = combine(known) if known else None
+        combined[key] = (max if key in PEAKS else combine)(known) if known else None
     return combined
 
 
@@ -41,12 +42,18 @@ def predict_cost(cost: Mapping[str, float | None], n_runs: int) -> dict[str, flo
 
 
 def cost(
-    train_costs: Sequence[Path], predictions: Path, n_runs: int, base: Path, models: Sequence[Path]
+    train_costs: Sequence[Path],
+    teacher_costs: Sequence[Path],
+    predictions: Path,
+    n_runs: int,
+    base: Path,
+    models: Sequence[Path],
 ) -> dict[str, Any]:
     """The ``cost`` of ``eval.json``; nothing here is paid for, so ``money_usd`` is 0.
 
     Args:
-        train_costs: ``cost.json`` of the training job of each run.
+        train_costs: ``cost.json`` of the training job of each run; their mean is ``train``.
+        teacher_costs: the same of what the teacher did for the students; the sum, spent once for all, is ``teacher``.
         predictions: directory of the experiment's predictions, with their ``cost.json``.
         n_runs: how many runs it holds.
         base: directory of the base model.
@@ -54,7 +61,8 @@ def cost(
     """
     profile = read_json(Path((models or [base])[0]) / "profile.json")
     return {
-        "train": train_cost([read_cost(path) for path in train_costs]),
+        "train": combined_cost([read_cost(path) for path in train_costs], _mean),
+        "teacher": combined_cost([read_cost(path) for path in teacher_costs], sum),
         "predict": predict_cost(read_cost(Path(predictions) / "cost.json"), n_runs),
         "trainable_parameters": profile["trainable_parameters"] if models else 0,
         "total_parameters": profile["total_parameters"],

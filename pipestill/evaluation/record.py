@@ -20,6 +20,7 @@ def evaluation_record(
     data: Sequence[Path],
     models: Sequence[Path] = (),
     train_costs: Sequence[Path] = (),
+    teacher_costs: Sequence[Path] = (),
 ) -> tuple[dict[str, Any], dict[int, Run]]:
     """Measure the runs of one experiment.
 
@@ -31,6 +32,7 @@ def evaluation_record(
         data: the records, then the training files if any.
         models: model directory of each run, none for an untrained model.
         train_costs: ``cost.json`` of the training job of each run.
+        teacher_costs: the same of the jobs in which the teacher made what the runs learn from.
 
     Returns:
         The content of ``eval.json``, and the runs by seed.
@@ -45,7 +47,7 @@ def evaluation_record(
         **evaluate(description, runs, bootstrap, read_histories(models, list(runs))),
         "agreement": read_agreement(find_runs(predictions)),
         "n_train": sum(len(read_jsonl(path)) for path in data[1:]),
-        "cost": cost(train_costs, predictions, len(runs), base, models),
+        "cost": cost(train_costs, teacher_costs, predictions, len(runs), base, models),
         "provenance": provenance(description["config_sha256"], data, [base, *models], predictions),
     }
     return record, runs

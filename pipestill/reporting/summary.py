@@ -40,7 +40,7 @@ def summary_row(experiment: Experiment, names: Sequence[str]) -> dict[str, Any]:
     row["primary_metric"] = evaluation["primary_metric"]
     for name in names:
         row |= _metric_cells(evaluation["metrics"].get(name, {}), name)
-    for stage in ("train", "predict"):
+    for stage in ("train", "teacher", "predict"):
         values = evaluation["cost"][stage] or {}
         for key, places in COSTS.items():
             row[f"{stage}_{key}"] = "" if values.get(key) is None else f"{values[key]:.{places}f}"

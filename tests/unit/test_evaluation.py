@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from report_fixture import LABELS, evaluate_arguments, script, write_tree
 from sklearn.metrics import f1_score, log_loss
 
 from pipestill.errors import UserError
-from pipestill.evaluation.cost import cost, predict_cost, train_cost
+from pipestill.evaluation.cost import combined_cost, cost, predict_cost
 from pipestill.evaluation.labels import load_label_runs
 from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.provenance import git_commit, provenance
@@ -120,17 +121,19 @@ def test_cost():
         {"wall_s": 20.0, "cpu_s": 11.0, "peak_memory_mb": 700.0, "gpu_memory_mb": None, "tokens": 300},
     ]
     expected = {"wall_s": 15, "cpu_s": 10, "peak_memory_mb": 700, "gpu_memory_mb": None, "tokens": 200}
-    assert train_cost(jobs) == expected
-    assert train_cost([]) is None
+    assert combined_cost(jobs, mean) == expected
+    assert combined_cost(jobs, sum)["cpu_s"] == sum(job["cpu_s"] for job in jobs)
+    assert combined_cost(jobs, sum)["peak_memory_mb"] == expected["peak_memory_mb"]
+    assert combined_cost([], sum) is None
     assert predict_cost(jobs[1], 2) == {**jobs[1], "wall_s": 10, "cpu_s": 5.5, "tokens": 150}
 
 
 def test_cost_of_a_job_that_did_not_write_it(tree, tmp_path):
     with pytest.raises(UserError, match=r"cost\.json does not exist"):
-        cost([], tmp_path, 1, tree / "models/demo-student", [])
+        cost([], [], tmp_path, 1, tree / "models/demo-student", [])
     write_json(tmp_path / "cost.json", {"wall_s": 1})
     with pytest.raises(UserError, match="is not the cost of a job"):
-        cost([], tmp_path, 1, tree / "models/demo-student", [])
+        cost([], [], tmp_path, 1, tree / "models/demo-student", [])
 
 
 def test_provenance(tree, tmp_path):
