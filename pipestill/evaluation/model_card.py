@@ -147,7 +147,7 @@ def model_card(evaluation: Mapping[str, Any]) -> str:
                 ["base model", f"`{evaluation['student']}`"],
                 ["teacher", f"`{evaluation['teacher']}`" if evaluation["teacher"] else MISSING],
                 ["data", evaluation["source"]],
-                ["training examples", str(evaluation["n_train"])],
+                ["training examples", count(evaluation["n_train"])],
                 ["parameters", count(evaluation["cost"]["total_parameters"])],
                 ["parameters trained", count(evaluation["cost"]["trainable_parameters"])],
                 *rows,

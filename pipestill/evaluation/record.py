@@ -30,7 +30,8 @@ def evaluation_record(
         predictions: directory of the predictions of all runs.
         base: directory of the base model.
         data: the records, then the training files if any.
-        models: model directory of each run, none for an untrained model.
+        models: model directory of each run, none for an untrained model; what one without training files was trained
+            on is not known.
         train_costs: ``cost.json`` of the training job of each run.
         teacher_costs: the same of the jobs in which the teacher made what the runs learn from.
 
@@ -46,7 +47,7 @@ def evaluation_record(
     record = {
         **evaluate(description, runs, bootstrap, read_histories(models, list(runs))),
         "agreement": read_agreement(find_runs(predictions)),
-        "n_train": sum(len(read_jsonl(path)) for path in data[1:]),
+        "n_train": None if models and not data[1:] else sum(len(read_jsonl(path)) for path in data[1:]),
         "cost": cost(train_costs, teacher_costs, predictions, len(runs), base, models),
         "provenance": provenance(description["config_sha256"], data, [base, *models], predictions),
     }

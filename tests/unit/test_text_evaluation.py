@@ -152,6 +152,18 @@ def test_model_card(tree):
     assert "synthetic data" in card and "- Note." in card and "pipestill predict dolly_todi --instruction" in card
 
 
+def test_a_checkpoint_has_no_history_and_its_training_data_are_unknown(tmp_path):
+    arguments = write_experiment(tmp_path, seeds=(0,))
+    model = tmp_path / "dolly_todi/model"
+    write_json(model / "profile.json", {"trainable_parameters": 7, "total_parameters": 985_000})
+    write_text(model / "SHA256SUMS", "1" * 64 + "  model.safetensors\n")
+    script("evaluate", [*arguments, "--models", str(model), "--costs"])
+    evaluation = read_json(tmp_path / "dolly_todi/eval.json")
+    assert evaluation["n_train"] is None and evaluation["runs"][0]["history"] == []
+    assert evaluation["cost"]["train"] is None and evaluation["cost"]["trainable_parameters"] == 7
+    assert "| training examples | – |" in (tmp_path / "dolly_todi/README.md").read_text()
+
+
 def test_agreement(tree):
     directories = {seed: tree / f"dolly_todi/predictions/seed_{seed}" for seed in (1, 2, 3)}
     agreement = read_json(tree / "dolly_todi/eval.json")["agreement"]
