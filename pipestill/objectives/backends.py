@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable
 
 import torch
+from torch.utils._triton import has_triton
 
 from pipestill.errors import UserError
 
@@ -30,7 +31,7 @@ def choose_backend(logits: int, device: torch.device | str = "cpu", backend: str
     if backend not in BACKENDS:
         raise UserError(f"There is no backend {backend!r} for divergences; choose one of {', '.join(BACKENDS)}.")
     on_cpu = torch.device(device).type == "cpu"
-    possible = find_compiler() is not None if on_cpu else torch.utils._triton.has_triton()
+    possible = find_compiler() is not None if on_cpu else has_triton()
     if backend == "compile" and not possible:
         missing = "a C++ compiler (g++ or clang++, or the one that CXX names)" if on_cpu else "Triton"
         raise UserError(f"The backend `compile` for divergences needs {missing}; install it or take `eager`.")

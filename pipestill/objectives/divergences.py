@@ -254,7 +254,7 @@ def _log_ratios_to_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Ten
     return log_ratio.clamp_max(0) - m_to_larger, -log_ratio.clamp_min(0) - m_to_larger
 
 
-def head_gap(p: Tensor, gap: Tensor, alpha: float, order: str) -> Tensor:
+def head_gap(p: Tensor, gap: Tensor, alpha: float, order: str, size: int = HEAD) -> Tensor:
     """Sum of ``gap`` over the head of p, [tokens, 1], without sorting the vocabulary.
 
     By the published definitions outcomes are sorted by p, stably; ``ascending`` puts the first ones into the tail while
@@ -266,29 +266,27 @@ def head_gap(p: Tensor, gap: Tensor, alpha: float, order: str) -> Tensor:
         gap: [tokens, bins].
         alpha: limit of the cumulated probability.
         order: ``ascending`` or ``descending``.
+        size: among how many of the most likely outcomes to look first.
     """
-    head = p.new_zeros(len(p), 1)
-    rows, size = torch.arange(len(p), device=p.device), HEAD
-    while len(rows):
-        size = min(size, p.shape[1])
-        found, indices = p[rows].topk(size)
-        last = found[:, -1:]
-        # Outcomes of equal probability come in the order of a stable sort.
-        indices, by_index = indices.sort(descending=order == "ascending")
-        found, by_value = found.gather(1, by_index).sort(descending=True, stable=True)
-        indices = indices.gather(1, by_value)
-        mass = found.double()
-        above = mass.cumsum(1) - mass
-        if order == "ascending":
-            inside = above < p[rows].sum(-1, dtype=torch.float64, keepdim=True) - alpha
-        else:
-            inside = above + mass <= alpha
-            inside[:, 0] = True
-        # A head is complete when its last member and all that equal it are among those found.
-        complete = ~(inside & (found == last)).any(1) if size < p.shape[1] else torch.ones_like(rows, dtype=torch.bool)
-        sums = (gap[rows].gather(1, indices) * inside).sum(1, keepdim=True)
-        head[rows[complete]] = sums[complete]
-        rows, size = rows[~complete], size * 16
+    size = min(size, p.shape[1])
+    found, indices = p.topk(size)
+    last = found[:, -1:]
+    # Outcomes of equal probability come in the order of a stable sort.
+    indices, by_index = indices.sort(descending=order == "ascending")
+    found, by_value = found.gather(1, by_index).sort(descending=True, stable=True)
+    indices = indices.gather(1, by_value)
+    mass = found.double()
+    above = mass.cumsum(1) - mass
+    if order == "ascending":
+        inside = above < p.sum(-1, dtype=torch.float64, keepdim=True) - alpha
+    else:
+        inside = above + mass <= alpha
+        inside[:, 0] = True
+    head = (gap.gather(1, indices) * inside).sum(1, keepdim=True)
+    # A head is complete when its last member, and all that equal it, are among those found.
+    incomplete = (inside & (found == last)).any(1)
+    if size < p.shape[1] and incomplete.any():
+        head[incomplete] = head_gap(p[incomplete], gap[incomplete], alpha, order, 16 * size)
     return head
 
 

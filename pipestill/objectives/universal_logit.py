@@ -1,7 +1,7 @@
 """Universal logit distance between models of different tokenizers: what two sorted distributions differ by.
 
 Boizard et al. 2024, "Towards Cross-Tokenizer Distillation: the Universal Logit Distillation Loss for LLMs"
-(arXiv:2402.12030, eq. 4): both distributions are sorted by probability, the smaller vocabulary is filled up with zeros,
+(arXiv:2402.12030): both distributions are sorted by probability, the smaller vocabulary is filled up with zeros,
 and the distance is the sum of absolute differences, a Wasserstein distance that ignores which token is which.
 """
 
