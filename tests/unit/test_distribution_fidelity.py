@@ -62,6 +62,11 @@ def test_products_of_tokens_give_the_angle_of_head_gradients(monkeypatch):
     assert ratio == pytest.approx(float(a.norm() / b.norm()), rel=1e-5)
 
 
+def test_no_gradient_is_no_error():
+    zero = torch.zeros(3, 5)
+    assert compare(torch.ones(3, 2), zero, zero) == (90.0, 0.0)
+
+
 def test_a_full_store_is_exact(place, manifests):
     found = measure(place, manifests["full"], KINDS)
     assert found["study"] == "dolly" and found["codec"] == "full" and found["tokens"] >= 100
@@ -106,6 +111,13 @@ def by_hand(place, manifest, temperature=2.0, tokens=100):
         "angle": pytest.approx(math.degrees(math.acos(cosine)), abs=0.1),
         "norm_ratio": pytest.approx(float(stored.norm() / exact.norm()), abs=0.01),
     }
+
+
+def test_a_store_of_another_number_format_is_of_the_same_teacher(place, manifests, tmp_path):
+    """Where the processor has bfloat16, this one differs from the store that is measured in float32."""
+    hardware, data = {"device": "cpu", "precision": "bf16"}, [place / "validation.jsonl"]
+    manifest = capture(tmp_path, data, place / "teacher", place / "student", codec="full", k=None, hardware=hardware)
+    assert measure(place, manifest, {"fkl": {}})["kinds"]["fkl"]["angle"] < 5
 
 
 def test_another_teacher_is_refused(place, manifests):

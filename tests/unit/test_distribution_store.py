@@ -377,6 +377,21 @@ def test_a_small_head_and_long_rows_are_refused(full, data, tokenizer):
         check_lengths(make_model(310, max_position_embeddings=16), rows)
 
 
+def test_a_teacher_that_says_no_numbers_is_refused(place, data, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    broken = shutil.copytree(place / "teacher", tmp_path / "broken")
+    model = AutoModelForCausalLM.from_pretrained(broken)
+    model.model.norm.weight.data[0] = float("nan")
+    model.save_pretrained(broken)
+    write_sha256sums(broken)
+    with pytest.raises(
+        UserError, match=r"probabilities for row '\w+-\d+' are not numbers: its weights are broken, or fp32"
+    ):
+        capture_one(tmp_path, data, broken, place / "student")
+    assert not (tmp_path / "shard_0.safetensors").exists()
+
+
 def test_settings_need_the_option_of_their_codec():
     with pytest.raises(ValueError, match="codec `topk` needs `k`"):
         settings(k=None)

@@ -1,6 +1,6 @@
 """Capturing one shard of a store; killed at any time, or called again with more rows, the same call goes on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipestill.cost import CostMeter
+from pipestill.errors import UserError
 from pipestill.files import read_json, sha256, write_json
 from pipestill.inference.row_log import state_of
 from pipestill.inference.scoring import load_run
@@ -25,6 +26,7 @@ from pipestill.teacher.distributions.keys import row_key, shard_of, supervised, 
 from pipestill.teacher.distributions.manifest import FORMAT
 from pipestill.teacher.distributions.parts import Parts
 from pipestill.teacher.distributions.settings import OPTIONS, CaptureSettings
+from pipestill.teacher.distributions.shard import Row as Stored
 from pipestill.teacher.distributions.shard import join
 from pipestill.teacher.distributions.tails import NAME, TailSums, measured
 from pipestill.versions import versions
@@ -190,7 +192,7 @@ def _complete(
             tails.save()
 
 
-def _encode(work: _Work, forward: AnswerLogits, batch: Sequence[Row], tails: TailSums | None):
+def _encode(work: _Work, forward: AnswerLogits, batch: Sequence[Row], tails: TailSums | None) -> Iterator[Stored]:
     """The arrays of each row of a batch."""
     import torch
 
@@ -201,6 +203,11 @@ def _encode(work: _Work, forward: AnswerLogits, batch: Sequence[Row], tails: Tai
         positions = supervised(row["labels"])[start : start + len(logits)]
         gold = torch.tensor([row["labels"][position] for position in positions], device=logits.device)
         exact = log_probs.gather(1, gold[:, None])[:, 0].cpu().numpy()
+        if np.isnan(exact).any():
+            raise UserError(
+                f"the teacher's probabilities for row {row['id']!r} are not numbers: its weights are broken, or "
+                f"{work.plan.precision} is too narrow for it; try `hardware.precision: fp32`"
+            )
         pieces[index].append({**work.codec.encode(log_probs, row["key"], start), "gold": exact})
         if tails:
             tails.values += work.codec.tail_sums(log_probs)

@@ -1,7 +1,9 @@
 """How near gradients from stored distributions come to exact ones: angle and length on validation tokens."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,10 @@ def measure_fidelity(
     silence_libraries()
     store = DistributionStore(manifest)
     model, tokenizer = load_run(student, None, plan)
-    store.check(tokenizer=tokenizer, teacher_fingerprint=teacher_fingerprint(base, teacher, plan))
+    # The store may come from a machine with another number format; what counts here is that the teacher is the same.
+    formats = {name: store.manifest["teacher"][name] for name in ("precision", "quantization")}
+    fingerprint = teacher_fingerprint(base, teacher, replace(plan, **formats))
+    store.check(tokenizer=tokenizer, teacher_fingerprint=fingerprint)
     rows = _choose(read_answers(validation, tokenizer, store.max_length), store, settings.tokens)
     hidden, logits = (torch.cat(parts) for parts in zip(*_read(model, tokenizer, store, rows), strict=True))
     model = load_run(base, teacher, plan)[0]
@@ -103,8 +108,9 @@ def compare(hidden: Tensor, stored: Tensor, exact: Tensor) -> tuple[float, float
         stored_only += float((states * (a @ a.T)).sum())
         exact_only += float((states * (b @ b.T)).sum())
     lengths = math.sqrt(stored_only), math.sqrt(exact_only)
-    cosine = across / (lengths[0] * lengths[1])
-    return math.degrees(math.acos(min(1.0, max(-1.0, cosine)))), lengths[0] / lengths[1]
+    tiny = sys.float_info.min  # a student that equals its teacher has no gradient
+    cosine = across / max(tiny, lengths[0] * lengths[1])
+    return math.degrees(math.acos(min(1.0, max(-1.0, cosine)))), lengths[0] / max(tiny, lengths[1])
 
 
 def _choose(rows: Sequence[Row], store: DistributionStore, tokens: int) -> list[Row]:
