@@ -200,9 +200,9 @@ def _symmetric(log_ratio: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Ten
 
 
 def _jsd(log_ratio: Tensor, p: Tensor, q: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    p_to_m, q_to_m = _log_ratios_to_mixture(log_ratio, beta)
-    gradient = (1 - beta) * q * q_to_m
-    return beta * (p * p_to_m).sum(-1) + gradient.sum(-1), gradient
+    m_to_larger = _log_mixture_to_larger(log_ratio, beta)
+    gradient = (1 - beta) * q * (-log_ratio.clamp_min(0) - m_to_larger)  # log(q/m)
+    return beta * (p * (log_ratio.clamp_max(0) - m_to_larger)).sum(-1) + gradient.sum(-1), gradient
 
 
 def _tvd(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
@@ -211,14 +211,14 @@ def _tvd(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sfkl(log_ratio: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
-    p_to_m, _ = _log_ratios_to_mixture(log_ratio, lam)
-    share_of_q = (math.log((1 - lam) / lam) - log_ratio).sigmoid()  # of the mixture
+    p_to_m = log_ratio.clamp_max(0) - _log_mixture_to_larger(log_ratio, lam)
+    share_of_q = (math.log((1 - lam) / lam) - log_ratio).sigmoid_()  # of the mixture
     return (p * p_to_m).sum(-1), -p * share_of_q
 
 
 def _srkl(log_ratio: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
-    _, q_to_m = _log_ratios_to_mixture(log_ratio, 1 - lam)
-    share_of_q = (math.log(lam / (1 - lam)) - log_ratio).sigmoid()  # of the mixture
+    q_to_m = -log_ratio.clamp_min(0) - _log_mixture_to_larger(log_ratio, 1 - lam)
+    share_of_q = (math.log(lam / (1 - lam)) - log_ratio).sigmoid_()  # of the mixture
     return (q * q_to_m).sum(-1), q * (q_to_m - share_of_q)
 
 
@@ -240,18 +240,18 @@ def _todi(log_ratio: Tensor, p: Tensor, q: Tensor, beta: float, stop_gradient: b
 
 def _ab(log_ratio: Tensor, p: Tensor, q: Tensor, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
     # As expm1 of negative numbers, differences neither cancel where p is near q nor overflow where it is far.
-    both, larger, distance = alpha + beta, torch.maximum(p, q), log_ratio.abs()
-    own = 0.5 * (both + (beta - alpha) * log_ratio.sign())  # exponent of the smaller one
-    entries = larger**both * (own / both * torch.expm1(-both * distance) - torch.expm1(-own * distance))
-    slope = q**beta * larger**alpha * torch.expm1(-alpha * distance) / alpha
-    return entries.sum(-1) / (alpha * beta), slope * log_ratio.sign()
+    both, distance, sign = alpha + beta, log_ratio.abs(), log_ratio.sign()
+    larger = torch.maximum(p, q) ** both
+    own = 0.5 * (both + (beta - alpha) * sign)  # exponent of the smaller one
+    entries = larger * (own / both * torch.expm1(-both * distance) - torch.expm1(-own * distance))
+    slope = larger * (-beta * log_ratio.clamp_min(0)).exp() * torch.expm1(-alpha * distance)
+    return entries.sum(-1) / (alpha * beta), slope * sign / alpha
 
 
-def _log_ratios_to_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """log(p/m) and log(q/m) for m = share p + (1 - share) q; precise where p is near q, finite where either is 0."""
-    share_of_smaller = 0.5 + (0.5 - share) * log_ratio.sign()
-    m_to_larger = torch.log1p(share_of_smaller * torch.expm1(-log_ratio.abs()))
-    return log_ratio.clamp_max(0) - m_to_larger, -log_ratio.clamp_min(0) - m_to_larger
+def _log_mixture_to_larger(log_ratio: Tensor, share: float) -> Tensor:
+    """log(m / max(p, q)) of m = share p + (1 - share) q; precise where p is near q, finite where either is 0."""
+    share_of_smaller = log_ratio.sign().mul_(0.5 - share).add_(0.5)
+    return log_ratio.abs().neg_().expm1_().mul_(share_of_smaller).log1p_()
 
 
 def head_gap(p: Tensor, gap: Tensor, alpha: float, order: str, size: int = HEAD) -> Tensor:
