@@ -69,9 +69,9 @@ def _closeness(agreement: Mapping[str, Any]) -> str:
     means = {name: number(agreement[name]["mean"]) for name in ("kl", "agreement", "teacher_nll", "student_nll")}
     bucket = ", all tokens that are not stored counting as one" if agreement["tail"] else ""
     return (
-        f"On {agreement['tokens']:,} tokens of validation answers, at temperature {agreement['temperature']:g}: "
-        f"KL from the teacher {means['kl']} nats per token{bucket}, the same likeliest token at {means['agreement']} "
-        f"of all, NLL {means['student_nll']} (the teacher's {means['teacher_nll']})."
+        f"On {agreement['tokens']:,} tokens of validation answers: KL from the teacher {means['kl']} nats per token at "
+        f"temperature {agreement['temperature']:g}{bucket}, the same likeliest token at {means['agreement']} of all, "
+        f"NLL {means['student_nll']} (the teacher's {means['teacher_nll']})."
     )
 
 

@@ -39,13 +39,14 @@ class Agreement:
             return None
 
     def measure(self, model: Any, tokenizer: Any) -> dict[str, Any]:
-        """Compare ``model`` with the teacher on every token of the answers, both at the temperature of the store.
+        """Compare ``model`` with the teacher on every token of the answers.
 
         Returns:
-            ``kl``: forward divergence KL(teacher, model) in nats per token; ``agreement``: share of tokens at which
-            both find the same one likeliest; ``teacher_nll`` and ``student_nll``: nats per token of the answers;
-            ``tokens``; ``temperature``; ``codec``; ``tail``: ``bucket`` where ``kl`` treats all tokens that are not
-            stored as one, and so is less than over the whole vocabulary.
+            ``kl``: forward divergence KL(teacher, model) in nats per token, both at the ``temperature`` of the store;
+            ``agreement``: share of tokens at which both find the same one likeliest; ``teacher_nll`` and
+            ``student_nll``: nats per token of the answers, without a temperature; ``tokens``; ``codec``; ``tail``:
+            ``bucket`` where ``kl`` treats all tokens that are not stored as one, and so is less than over the whole
+            vocabulary.
 
         Raises:
             UserError: the tokenizer or the tokens of an answer are not those of the distributions.
@@ -79,7 +80,7 @@ class Agreement:
             place = slice(ends[index] + first, ends[index] + first + len(logits))
             answer = best.new_tensor(gold[index][first : first + len(logits)])
             sums["agreement"] += int((logits.argmax(dim=-1) == best[place]).sum())
-            sums["student_nll"] += float(cross_entropy(logits / self.store.temperature, answer, reduction="sum"))
+            sums["student_nll"] += float(cross_entropy(logits, answer, reduction="sum"))
             values, _ = target.loss_and_gradient("fkl", logits, place, temperature=self.store.temperature)
             sums["kl"] += float(values.sum())
         return ends[-1]

@@ -47,8 +47,8 @@ def expected(models, answers, temperature, k=None):
     (teacher, gold), (student, _) = (log_probs(model, answers, temperature) for model in models)
     found = {
         "agreement": (teacher.argmax(-1) == student.argmax(-1)).double().mean(),
-        "teacher_nll": -teacher.gather(1, gold[:, None]).mean(),
-        "student_nll": -student.gather(1, gold[:, None]).mean(),
+        "teacher_nll": -log_probs(models[0], answers, 1.0)[0].gather(1, gold[:, None]).mean(),
+        "student_nll": -log_probs(models[1], answers, 1.0)[0].gather(1, gold[:, None]).mean(),
     }
     if k:  # the others count as one
         ids = teacher.topk(k).indices

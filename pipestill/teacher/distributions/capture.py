@@ -202,7 +202,8 @@ def _encode(work: _Work, forward: AnswerLogits, batch: Sequence[Row], tails: Tai
         log_probs = (logits / work.settings.temperature).log_softmax(1)
         positions = supervised(row["labels"])[start : start + len(logits)]
         gold = torch.tensor([row["labels"][position] for position in positions], device=logits.device)
-        exact = log_probs.gather(1, gold[:, None])[:, 0].cpu().numpy()
+        # The answer's own log-probability is asked of the teacher as it is, without the study's temperature.
+        exact = (logits.gather(1, gold[:, None])[:, 0] - logits.logsumexp(1)).cpu().numpy()
         if np.isnan(exact).any():
             raise UserError(
                 f"the teacher's probabilities for row {row['id']!r} are not numbers: its weights are broken, or "

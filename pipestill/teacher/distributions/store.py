@@ -108,7 +108,7 @@ class DistributionStore:
         return self.codec.target(self.read(keys, self.codec.layout), self.temperature, prior, device)
 
     def gold_log_probs(self, keys: Sequence[str]) -> Tensor:
-        """Exact log-probabilities of the tokens of the answers, [tokens] of float32, at the store's temperature."""
+        """Exact log-probabilities of the tokens of the answers at temperature 1, [tokens] of float32."""
         return torch.from_numpy(self.read(keys, ["gold"])["gold"])
 
     def top_ids(self, keys: Sequence[str]) -> Tensor:
