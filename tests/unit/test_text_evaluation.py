@@ -149,7 +149,7 @@ def test_model_card(tree):
     assert "| test sets | dolly (7), vicuna (3), sinst (12) |" in card
     assert "sampled at temperature 1, 2 sampling seeds, top p 0.9, no 6 tokens twice" in card
     assert (
-        "KL from the teacher 0.200 nats per token at temperature 2, all tokens that are not stored counting as one"
+        "KL from the teacher 0.200 nats per token at temperature 1, all tokens that are not stored counting as one"
         in card
     )
     assert "synthetic data" in card and "- Note." in card and "pipestill predict dolly_todi --instruction" in card
