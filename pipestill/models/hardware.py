@@ -205,5 +205,5 @@ def apply(plan: HardwarePlan) -> None:
 
     torch.set_num_threads(plan.threads)
     if plan.device == "cpu":
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), without its slow import
         torch.utils.deterministic.fill_uninitialized_memory = False  # filling costs time and hides nothing here

@@ -81,7 +81,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
         All from one pass over the logits, chunk by chunk. A teacher with other tokens has neither of the last two.
         """
         target, labels = self.teacher.target(batch), predicted(batch["labels"])
-        best = self.teacher.top_ids(batch, target)
+        best, yardstick = self.teacher.top_ids(batch, target), self.teacher.yardstick(batch, target)
         sums = Counter()
         size, bias = self.teacher.vocabulary, self.head.bias
         weight, bias = self.head.weight[:size], None if bias is None else bias[:size]
@@ -94,7 +94,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
                 if best is not None:
                     sums["agreement"] += int((logits.argmax(-1) == best[rows]).sum())
                     temperature = self.options["temperature"]
-                    kl, _ = target.loss_and_gradient("fkl", logits.clone(), rows, temperature=temperature)
+                    kl, _ = yardstick.loss_and_gradient("fkl", logits.clone(), rows, temperature=temperature)
                     sums["kl"] += float(kl.sum())
                 divergence, _ = target.loss_and_gradient(self.kind, logits, rows, **self.options)
                 sums["divergence"] += float(divergence.sum())

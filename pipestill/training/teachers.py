@@ -39,6 +39,9 @@ class Teacher(Protocol):
     def target(self, batch: Batch) -> Target:
         """The supervised tokens of ``batch``."""
 
+    def yardstick(self, batch: Batch, target: Target) -> Target:
+        """The same tokens as KL is measured for every kind alike, whatever a kind learns from."""
+
     def top_ids(self, batch: Batch, target: Target) -> torch.Tensor | None:
         """The likeliest token at each of them, [supervised]; none where the teacher has other tokens."""
 
@@ -78,6 +81,10 @@ class OnlineTeacher:
             ).logits
         )
 
+    def yardstick(self, batch: Batch, target: DenseTarget) -> DenseTarget:
+        """What is learned from: the whole distribution."""
+        return target
+
     def top_ids(self, batch: Batch, target: DenseTarget) -> torch.Tensor:
         """From the logits, chunk by chunk."""
         parts = (slice(start, min(start + CHUNK, len(target))) for start in range(0, len(target), CHUNK))
@@ -110,6 +117,10 @@ class CachedTeacher:
     def target(self, batch: Batch) -> Target:
         """What is stored."""
         return self.store.target(batch["keys"], self.tail, batch["labels"].device)
+
+    def yardstick(self, batch: Batch, target: Target) -> Target:
+        """What is stored, without a guess about the tail."""
+        return target if self.tail == "bucket" else self.store.target(batch["keys"], "bucket", batch["labels"].device)
 
     def top_ids(self, batch: Batch, target: Target) -> torch.Tensor:
         """Stored too."""
@@ -158,6 +169,10 @@ class ForeignTeacher:
         own = {name: batch[f"teacher_{name}"] for name in ("input_ids", "attention_mask", "labels")}
         hidden = hidden_states(self.model, own)
         return UniversalTarget(hidden, self.head.weight, batch["pairs"], self.head.bias, self.own_vocabulary)
+
+    def yardstick(self, batch: Batch, target: Target) -> Target:
+        """What is learned from; no KL is measured."""
+        return target
 
     def top_ids(self, batch: Batch, target: Target) -> None:
         """Its tokens are not the student's."""

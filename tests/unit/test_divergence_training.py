@@ -334,6 +334,18 @@ def test_the_likeliest_tokens_are_near_to_all_of_them(tmp_path, rows, directorie
     assert near[0][-1]["eval_agreement"] == exact[0][-1]["eval_agreement"]  # the likeliest token is stored exactly
 
 
+def test_closeness_to_the_teacher_is_measured_alike_whatever_the_tail(tmp_path, rows, directories, capture):
+    stores = capture("topk", k=20)
+    model = make_student()
+    found = []
+    for tail in ("bucket", "unigram"):
+        teacher, keyed = teacher_of(directories, rows, "rkl", stores, tail=tail)
+        trainer = trainer_for(tmp_path, model, teacher, keyed, "rkl")
+        found.append(trainer.evaluate())
+    assert found[0]["eval_kl"] == pytest.approx(found[1]["eval_kl"], rel=1e-6)
+    assert found[0]["eval_divergence"] != pytest.approx(found[1]["eval_divergence"], rel=1e-3)
+
+
 def test_draws_train_on_the_forward_divergence(tmp_path, rows, directories, capture):
     teacher, keyed = teacher_of(directories, rows, "fkl", capture("sample", draws=500))
     drawn = measure(tmp_path, make_student(), teacher, keyed, max_steps=1, batch_size=8)[0]
