@@ -76,7 +76,7 @@ def nltk_bleu_contributions(
 
 
 def _count(metric: Any, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[np.ndarray, str]:
-    """Contributions ``[answers, k]`` by sacrebleu, and its signature; answers may differ in their number of references."""
+    """Contributions ``[answers, k]`` by sacrebleu, and its signature; answers may have more references than others."""
     most = max(map(len, references))
     streams = [[texts[i] if i < len(texts) else None for texts in references] for i in range(most)]
     counts = np.array(metric._extract_corpus_statistics(predictions, streams), dtype=np.float64)

@@ -70,12 +70,11 @@ def score_summaries(
         for name, value in _score_answer(prediction, texts, sentences, stemming).items():
             answers.setdefault(name, []).append(value)
     corpus = _corpus(predictions, references, languages, splitter)
-    words = {
-        "": "runs of a-z and 0-9" + (", Porter's stemmer" if stemming else ""),
-        "_unicode": "runs of letters and digits",
-    }
     how = f"rouge-score {version('rouge_score')}|tok:{{}}|sentences:{signature(splitter)}"
-    signatures = {f"rouge{suffix}": how.format(tokens) for suffix, tokens in words.items()}
+    signatures = {
+        "rouge": how.format(f"runs of a-z and 0-9{', Porter stemmer' if stemming else ''}"),
+        "rouge_unicode": how.format("runs of letters and digits"),
+    }
     return SummaryScores(answers, corpus, signatures | {name: metric.signature for name, metric in corpus.items()})
 
 

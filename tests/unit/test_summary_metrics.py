@@ -18,14 +18,14 @@ from pipestill.metrics.subsequence import common_positions
 from pipestill.metrics.summaries import score_summaries
 from pipestill.metrics.tokens import library_tokens, unicode_tokens
 
-WORDS = (
+VOCABULARY = (
     "the a patient patients treated treating with fever, (fever) 3.5 mg/dl año clínico niño's and was discharged; "
     'no lesions lesion shown by MRI naïve über 2024 don\'t 数据 "acute" pain'
-).split()
+)
 
 
 def sentence(draw, longest=12):
-    return " ".join(draw.choices(WORDS, k=draw.randint(0, longest))) + draw.choice((".", "", "...", "?"))
+    return " ".join(draw.choices(VOCABULARY.split(), k=draw.randint(0, longest))) + draw.choice((".", "", "...", "?"))
 
 
 def text(draw, sentences=4):
