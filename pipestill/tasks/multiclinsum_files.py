@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipestill.archives import Limits, members
+from pipestill.archives import members
 from pipestill.errors import UserError
 from pipestill.tasks.base import BadRow
 
@@ -42,20 +42,19 @@ class Documents:
     ignored: list[str] = field(default_factory=list)
 
 
-def read_set(source: Path, *, summaries: bool = True, limits: Limits = Limits()) -> Documents:
+def read_set(source: Path, *, summaries: bool = True) -> Documents:
     """Read a zip archive or a folder.
 
     Args:
         source: the archive or folder.
         summaries: whether a text without a summary is unusable; otherwise its ``output`` is empty, as in test sets
             whose summaries are held back.
-        limits: sizes above which it is refused.
 
     Raises:
         UserError: it cannot be read safely (see :func:`pipestill.archives.members`), or holds no text file.
     """
     found, documents = _Found(Path(source).name), Documents()
-    for member in members(source, limits=limits):
+    for member in members(source):
         if member.content is None:
             documents.ignored.append(member.name)
         else:
@@ -146,12 +145,12 @@ def write_sets(rows: Iterable[Mapping[str, Any]], directory: Path) -> list[Path]
     for row in rows:
         by_language.setdefault(row["language"], []).append(row)
     paths = []
-    for language, members in sorted(by_language.items()):
-        kind = case_of(members[0]["file"]).rpartition("-")[0]
+    for language, documents in sorted(by_language.items()):
+        kind = case_of(documents[0]["file"]).rpartition("-")[0]
         path = Path(directory) / f"multiclinsum_{kind}_train_{language}.zip"
         with zipfile.ZipFile(path, "w") as archive:
             for part, (folder, ending) in PARTS.items():
-                for row in members:
+                for row in documents:
                     name = f"{path.stem}/{folder}/{row['file']}{ending}.txt"
                     archive.writestr(zipfile.ZipInfo(name, _EPOCH), row[part] + "\n", zipfile.ZIP_DEFLATED)
         paths.append(path)
