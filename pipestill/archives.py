@@ -4,13 +4,14 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipestill.errors import UserError
 
 SYSTEM_FOLDER = "__MACOSX"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in archives that are written here
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,13 @@ def members(source: Path, suffix: str = ".txt", limits: Limits = Limits()) -> It
     if not zipfile.is_zipfile(source):
         raise UserError(f"{source} is not a zip archive: download it again, or name a folder")
     return _of_archive(source, suffix.lower(), limits)
+
+
+def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write a zip archive of (name, content); the same files give the same bytes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files:
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
 
 
 def _of_archive(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:

@@ -97,20 +97,46 @@ def task_of(wildcards):
 def data_source(wildcards):
     """JSON that says where a task's raw data come from, without the keys of other kinds of source."""
     task = CONFIG.tasks[wildcards.task]
+    if task.source == "published":
+        files = {name: file.model_dump(exclude_none=True) for name, file in task.files_of().items()}
+        return canonical_json({"source": "files", "files": files})
     keys = {
         "synthetic": {"rows", "seed"},
         "file": {"path", "sha256"},
         "url": {"url", "sha256"},
         "files": {"files"},
     }[task.source]
-    if not TASKS[wildcards.task].ranks_labels:
+    if not (TASKS[wildcards.task].ranks_labels or TASKS[wildcards.task].collection):
         keys |= {"test_sets", "test_rows"} if task.source == "synthetic" else {"test_sets"}
     return task.model_dump_json(include={"source", *keys})
 
 
 def local_digest(wildcards):
-    """sha256 of each local data file of a task, so that an edited file is read again."""
-    return [sha256(path) for path in CONFIG.tasks[wildcards.task].local_files().values() if Path(path).is_file()]
+    """sha256 of each local data file of a task, so that an edited file is read again; of a folder, what can be told
+    without reading it."""
+    paths = [Path(path) for path in CONFIG.tasks[wildcards.task].local_files().values()]
+    return [listing_digest(path) if path.is_dir() else sha256(path) for path in paths if path.exists()]
+
+
+def listing_digest(directory):
+    """Digest of names, sizes and times of the files of a directory."""
+    files = sorted(path for path in Path(directory).rglob("*") if path.is_file())
+    return json_digest([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files])
+
+
+def crop_tokenizer(wildcards):
+    """Base model whose tokens are counted where documents are cropped."""
+    tokenizer = CONFIG.tasks[wildcards.task].crop.tokenizer
+    return f"<results>/models/{tokenizer}" if tokenizer else []
+
+
+def crop_options(wildcards, input):
+    """Options that say how long inputs may be, and how prompts are made of them."""
+    task = CONFIG.tasks[wildcards.task]
+    if TASKS[wildcards.task].collection is None:
+        return f"--max-chars {task.max_chars} --template {task.template}"
+    tokenizer = f" --tokenizer {input.tokenizer}/tokenizer.json" if input.tokenizer else ""
+    return f"--crop {shlex.quote(task.crop.model_dump_json())}{tokenizer}"
 
 
 def download_code(wildcards):

@@ -10,44 +10,28 @@ either order. Published archives have doubled folders, archives inside and singl
 
 import re
 import unicodedata
-import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipestill.archives import members
+from pipestill.archives import members, write_archive
 from pipestill.errors import UserError
-from pipestill.tasks.base import BadRow
+from pipestill.tasks.base import BadRow, Documents
 
 LANGUAGES = ("en", "es", "fr", "pt")
 PARTS = {"input": ("fulltext", ""), "output": ("summaries", "_sum"), "findings": ("findings", "_key")}
 _LANGUAGE = re.compile(rf"(?:^|[_/-])({'|'.join(LANGUAGES)})(?=[_/.-]|$)")
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in archives that are written here
 
 Row = dict[str, Any]
 
 
-@dataclass
-class Documents:
-    """What a set holds.
-
-    Attributes:
-        rows: the name of each document and its row ``{"file", "language", "case", "input", "output"}`` (``findings``
-            too where there are some), or the reason why there is none; by set, number and language.
-        ignored: files that are no text, by their paths.
-    """
-
-    rows: list[tuple[str, Row | BadRow]] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
-
-
-def read_set(source: Path, *, summaries: bool = True) -> Documents:
-    """Read a zip archive or a folder.
+def read_set(source: Path, *, answered: bool = True) -> Documents:
+    """Read a zip archive or a folder: rows ``{"file", "language", "case", "input", "output"}``, with ``findings`` where
+    there are some, by set, number and language.
 
     Args:
         source: the archive or folder.
-        summaries: whether a text without a summary is unusable; otherwise its ``output`` is empty, as in test sets
+        answered: whether a text without a summary is unusable; otherwise its ``output`` is empty, as in test sets
             whose summaries are held back.
 
     Raises:
@@ -63,7 +47,7 @@ def read_set(source: Path, *, summaries: bool = True) -> Documents:
         inside = f"; it holds {documents.ignored[0]}, name such archives themselves" if documents.ignored else ""
         raise UserError(f"{source} holds no text file{inside}")
     for stem in sorted(found.texts, key=_order):
-        documents.rows.append((stem, found.row(stem, summaries)))
+        documents.rows.append((stem, found.row(stem, answered)))
     return documents
 
 
@@ -88,13 +72,13 @@ class _Found:
         if texts.setdefault(part, text) != text:
             self._wrong.setdefault(stem, f"{PARTS[part][0]}: two files with this name, and different texts")
 
-    def row(self, stem: str, summaries: bool) -> Row | BadRow:
+    def row(self, stem: str, answered: bool) -> Row | BadRow:
         texts = self.texts[stem]
         if stem in self._wrong:
             return BadRow(self._wrong[stem])
         if "input" not in texts:
             return BadRow("summary without a full text")
-        if "output" not in texts and summaries:
+        if "output" not in texts and answered:
             return BadRow("full text without a summary")
         language = language_of(stem) or language_of(self._path[stem]) or language_of(self._source)
         if language is None:
@@ -148,10 +132,11 @@ def write_sets(rows: Iterable[Mapping[str, Any]], directory: Path) -> list[Path]
     for language, documents in sorted(by_language.items()):
         kind = case_of(documents[0]["file"]).rpartition("-")[0]
         path = Path(directory) / f"multiclinsum_{kind}_train_{language}.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            for part, (folder, ending) in PARTS.items():
-                for row in documents:
-                    name = f"{path.stem}/{folder}/{row['file']}{ending}.txt"
-                    archive.writestr(zipfile.ZipInfo(name, _EPOCH), row[part] + "\n", zipfile.ZIP_DEFLATED)
+        texts = (
+            (f"{path.stem}/{folder}/{row['file']}{ending}.txt", f"{row[part]}\n".encode())
+            for part, (folder, ending) in PARTS.items()
+            for row in documents
+        )
+        write_archive(path, texts)
         paths.append(path)
     return paths

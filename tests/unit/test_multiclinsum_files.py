@@ -108,7 +108,7 @@ def test_a_file_in_another_encoding_costs_one_document(tmp_path):
 
 def test_test_sets_whose_summaries_are_held_back(tmp_path):
     entries = {f"test/fulltext/multiclinsum_test_{n}_en.txt": f"report {n}" for n in (3, 20)}
-    found = rows(archive(tmp_path / "multiclinsum_test_en.zip", entries), summaries=False)
+    found = rows(archive(tmp_path / "multiclinsum_test_en.zip", entries), answered=False)
     assert [(row["input"], row["output"]) for row in found.values()] == [("report 3", ""), ("report 20", "")]
 
 
