@@ -104,10 +104,8 @@ def check_bad_share(reading: Reading, max_share: float, name: str) -> None:
     if reading.rows == 0:
         raise UserError(f"{name} holds no rows")
     if len(reading.bad) / reading.rows > max_share:
-        first = "; ".join(
-            f"{row['file'] if 'file' in row else 'line ' + str(row['line'])}: {row['reason']}"
-            for row in reading.bad[:3]
-        )
+        places = (row.get("file") or f"line {row['line']}" for row in reading.bad)
+        first = "; ".join(f"{place}: {row['reason']}" for place, row in zip(places, reading.bad[:3], strict=False))
         raise UserError(
             f"{name}: {len(reading.bad)} of {reading.rows} rows are unusable, more than `max_bad_share` "
             f"{max_share:g} allows ({first})"

@@ -80,6 +80,7 @@ class Task:
         test_sets: names of the test sets, for tasks that are predicted by generating text.
         collection: layout of the raw data, for tasks whose documents lie in files of their own; they are divided into
             splits here, and a test set is a language.
+        rationale_prompt: the user's message that asks for the rationale of an output, for tasks that have some.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Task:
     premise: str = ""
     test_sets: tuple[str, ...] = ()
     collection: Collection | None = None
+    rationale_prompt: Callable[[str], str] | None = None
 
     @property
     def ranks_labels(self) -> bool:

@@ -1,4 +1,4 @@
-"""MultiClinSum: clinical case reports in English, Spanish, French and Portuguese, to be summarised in their language."""
+"""MultiClinSum: clinical case reports in English, Spanish, French and Portuguese, to be summarised."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ INPUTS, OUTPUTS = ("input", "text", "fulltext"), ("output", "summary")  # names 
 
 
 def prompt(report: str) -> str:
-    """The user's message that asks for the summary, in English for every language, as the published models learnt it."""
+    """The user's message that asks for the summary: in English for every language, as published models learnt it."""
     return f"{SUMMARIZE}:\n{report}"
 
 
@@ -62,6 +62,7 @@ MULTICLINSUM = Task(
     primary_metric="rouge_l",
     prompt=prompt,
     parse=parse,
+    rationale_prompt=rationale_prompt,
     synthetic=generate,
     max_new_tokens=96,
     test_sets=LANGUAGES,

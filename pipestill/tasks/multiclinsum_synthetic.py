@@ -22,13 +22,11 @@ def generate(n: int, seed: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     Cases come in turn in both languages; an odd ``n`` leaves the last one without its Spanish report.
     """
     cases = (n + 1) // len(LANGUAGES)
-    rows = [
-        row for number in range(1, cases + 1) for row in _case(Random(f"multiclinsum {seed} {number}"), f"{number}")
-    ]
+    rows = [row for number in range(1, cases + 1) for row in _case(Random(f"multiclinsum {seed} {number}"), number)]
     return rows[:n], {"cases": cases, "languages": list(LANGUAGES)}
 
 
-def _case(rng: Random, number: str) -> list[dict[str, Any]]:
+def _case(rng: Random, number: int) -> list[dict[str, Any]]:
     facts = _facts(rng)
     rows = []
     for index, language in enumerate(LANGUAGES):

@@ -10,7 +10,7 @@ PARTS: dict[str, tuple[Wordings, Wordings]] = {
     "opening": (
         (
             "A {age}-year-old {person} came to the hospital with {complaint} and {second} for {duration} {unit}.",
-            "We saw a {person} of {age} years because of {complaint} that began {duration} {unit} before, with {second}.",
+            "We saw a {person} of {age} years for {complaint} that began {duration} {unit} before, with {second}.",
             "The patient, a {age}-year-old {person}, presented with {complaint} of {duration} {unit} and {second}.",
             "{Complaint} and {second} had begun {duration} {unit} before in a {person} aged {age}.",
         ),
@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[Wordings, Wordings]] = {
         ("The {exam} showed {finding}.", "{Finding} was seen on {exam}.", "On {exam} there was {finding}."),
         (
             "Se realizó {exam} que mostró {finding}.",
-            "En la prueba ({exam}) se observó {finding}.",
+            "En {exam} se observó {finding}.",
             "{Exam}: {finding}.",
         ),
     ),
