@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import version
 
 from pipestill.errors import UserError
-from pipestill.imports import without
+from pipestill.imports import OF_NLTK, without
 
 PUNKT_NAMES = {"en": "english", "es": "spanish", "fr": "french", "pt": "portuguese"}
 
@@ -40,7 +40,7 @@ def _splitter(name: str, language: str) -> Callable[[str], list[str]]:
         return lambda text: segment(language, text)
     if language not in PUNKT_NAMES:
         raise UserError(f"punkt has no model of the language `{language}`: use the sentence splitter `sentencex`")
-    with without("sklearn", "scipy", "pandas", "torch", "matplotlib"):  # which nltk looks for
+    with without(*OF_NLTK):
         from nltk.tokenize import PunktTokenizer
     try:
         return PunktTokenizer(PUNKT_NAMES[language]).tokenize

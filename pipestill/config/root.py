@@ -53,6 +53,8 @@ class Config(Section):
         for name in self.tasks:
             _known(name, TASKS, f"tasks.{name}", "the tasks of this version")
             check_data(f"tasks.{name}", self.tasks[name], TASKS[name])
+            if (tokenizer := self.tasks[name].crop.tokenizer) is not None:
+                _known(tokenizer, self.models, f"tasks.{name}.crop.tokenizer", "models")
         _unique(self.seeds, "seeds")
         for name, study in self.studies.items():
             self._check_study(f"studies.{name}", study)

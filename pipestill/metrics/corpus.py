@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipestill.imports import without
+from pipestill.imports import OF_NLTK, without
 
 ORDERS = 4  # longest n-gram of BLEU
 FLOOR = 0.1  # matches that an order without any is counted as: method 1 of Chen and Cherry, 2014
@@ -61,7 +61,7 @@ def nltk_bleu_contributions(
     """
     from sacrebleu.metrics import BLEU
 
-    with without("sklearn", "scipy", "pandas", "torch", "matplotlib"):  # which nltk looks for
+    with without(*OF_NLTK):
         from nltk.tokenize.destructive import NLTKWordTokenizer
     tokenize = NLTKWordTokenizer().tokenize
 

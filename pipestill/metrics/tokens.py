@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import cache, lru_cache
 
-from pipestill.imports import without
+from pipestill.imports import OF_NLTK, without
 
 Tokens = tuple[str, ...]
 
@@ -35,7 +35,7 @@ class _Stemmer:
 
 @cache
 def _library() -> tuple[Callable, _Stemmer]:
-    with without("sklearn", "scipy", "pandas", "torch", "matplotlib"):  # which nltk looks for
+    with without(*OF_NLTK):
         from nltk.stem.porter import PorterStemmer
     from rouge_score.tokenize import tokenize
 
