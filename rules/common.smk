@@ -112,10 +112,14 @@ def data_source(wildcards):
 
 
 def local_digest(wildcards):
-    """sha256 of each local data file of a task, so that an edited file is read again; of a folder, what can be told
-    without reading it."""
-    paths = [Path(path) for path in CONFIG.tasks[wildcards.task].local_files().values()]
-    return [listing_digest(path) if path.is_dir() else sha256(path) for path in paths if path.exists()]
+    """Digest of each local data file of a task, so that an edited file is read again."""
+    return local_digests(CONFIG.tasks[wildcards.task].local_files().values())
+
+
+def local_digests(paths):
+    """sha256 of each file that is there; of a folder, a digest of what can be told without reading it."""
+    found = [Path(path) for path in paths if Path(path).exists()]
+    return [listing_digest(path) if path.is_dir() else sha256(path) for path in found]
 
 
 def listing_digest(directory):
@@ -126,7 +130,8 @@ def listing_digest(directory):
 
 def crop_tokenizer(wildcards):
     """Base model whose tokens are counted where documents are cropped."""
-    tokenizer = CONFIG.tasks[wildcards.task].crop.tokenizer
+    task = getattr(wildcards, "task", None) or task_of(wildcards)
+    tokenizer = CONFIG.tasks[task].crop.tokenizer
     return f"<results>/models/{tokenizer}" if tokenizer else []
 
 
@@ -135,8 +140,38 @@ def crop_options(wildcards, input):
     task = CONFIG.tasks[wildcards.task]
     if TASKS[wildcards.task].collection is None:
         return f"--max-chars {task.max_chars} --template {task.template}"
+    return crop_documents_options(task, input)
+
+
+def crop_documents_options(task, input):
+    """Options that say how long documents may be."""
     tokenizer = f" --tokenizer {input.tokenizer}/tokenizer.json" if input.tokenizer else ""
     return f"--crop {shlex.quote(task.crop.model_dump_json())}{tokenizer}"
+
+
+def challenge_files(wildcards):
+    """JSON that says where the documents of a challenge come from."""
+    documents = CONFIG.studies[wildcards.study].submission.documents
+    return canonical_json({name: file.model_dump(exclude_none=True) for name, file in documents.items()})
+
+
+def challenge_digest(wildcards):
+    """Digest of each local file of a challenge."""
+    documents = CONFIG.studies[wildcards.study].submission.documents.values()
+    return local_digests(file.path for file in documents if file.path is not None)
+
+
+def submitted_records(wildcards):
+    """Records of the documents that are submitted: those of a challenge, or the test records of the task."""
+    if CONFIG.studies[wildcards.study].submission.documents:
+        return f"<results>/data/{wildcards.study}/challenge.jsonl"
+    return f"<results>/data/{task_of(wildcards)}/cropped.jsonl"
+
+
+def submitted_predictions(wildcards):
+    """Predictions for the documents that are submitted."""
+    challenge = CONFIG.studies[wildcards.study].submission.documents
+    return f"<results>/{wildcards.study}_{wildcards.method}/{'challenge' if challenge else 'predictions'}"
 
 
 def download_code(wildcards):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipestill.config.data import FileConfig
 from pipestill.config.models import HardwareOverride
 from pipestill.config.section import Count, Name, Section, Seed
 from pipestill.config.training import TrainingOverride
@@ -51,6 +52,15 @@ class CheckpointConfig(Section):
     """The key of `models` that an adapter belongs to; the study's student when absent."""
 
 
+class SubmissionConfig(Section):
+    """What is submitted to a challenge, for a task of documents."""
+
+    team: str = Field("team", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the team."""
+    documents: dict[Name, FileConfig] = {}
+    """Archives or folders of the documents to summarise; the study's own test documents when absent."""
+
+
 class StudyConfig(Section):
     """One comparison: a task, a student, a teacher and the methods to compare."""
 
@@ -82,6 +92,8 @@ class StudyConfig(Section):
     """Models on disk to evaluate as students, by the name that tables give them."""
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
     """Prior that is subtracted from label scores; `auto`: the best on validation rows."""
+    submission: SubmissionConfig = SubmissionConfig()
+    """What is submitted to a challenge."""
     hardware: HardwareOverride = HardwareOverride()
     """Overrides of the common `hardware`."""
     training: TrainingOverride = TrainingOverride()

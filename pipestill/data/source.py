@@ -74,19 +74,39 @@ def _collection(task: Task, config: SourceConfig, directory: Path, temporary: Pa
             for name, path in written.items()
         }
         return {"origin": origin, "files": described, **facts}
+    described = take_documents(config.files_of(), temporary, directory)
+    return {"origin": ", ".join(file["origin"] for file in described.values()), "files": described}
+
+
+def take_documents(wanted: Mapping[str, FileConfig], target: Path, beside: Path) -> dict[str, dict[str, Any]]:
+    """Put archives and tables into the directory ``target``, folders as archives, and describe each by its name.
+
+    Args:
+        wanted: files by name.
+        target: directory to put them into.
+        beside: a path beside which fetched files wait for the others.
+
+    Raises:
+        UserError: a file is missing, cannot be fetched, or has another digest.
+    """
     described, paths = {}, {}
-    for name, file in config.files_of().items():
+    for name, file in wanted.items():
         folder = file.path is not None and Path(file.path).is_dir()
-        paths[name] = temporary / f"{name}{'.zip' if folder else file.suffix}"
+        paths[name] = target / f"{name}{'.zip' if folder else file.suffix}"
         if folder:
             if file.sha256:
                 raise UserError(f"files.{name}: {file.path} is a folder, which has no sha256 to check; remove the key")
             described[name] = _pack(Path(file.path), paths[name])
-    taken = _take({path: config.files_of()[name] for name, path in paths.items() if name not in described}, directory)
-    for name, file in config.files_of().items():
-        known = {"file": paths[name].name, "use": file.use_of(name), **file.model_dump(include={"limit"})}
-        described[name] = {**known, **(described.get(name) or taken[paths[name]])}
-    return {"origin": ", ".join(file["origin"] for file in described.values()), "files": described}
+    taken = _take({path: wanted[name] for name, path in paths.items() if name not in described}, beside)
+    return {
+        name: {
+            "file": paths[name].name,
+            "use": file.use_of(name),
+            **file.model_dump(include={"limit"}),
+            **(described.get(name) or taken[paths[name]]),
+        }
+        for name, file in wanted.items()
+    }
 
 
 def _pack(folder: Path, path: Path) -> dict[str, Any]:
