@@ -161,6 +161,25 @@ def challenge_digest(wildcards):
     return local_digests(file.path for file in documents if file.path is not None)
 
 
+def bertscore_file(wildcards):
+    """BERTScores of an experiment, where its study names an encoder."""
+    encoder = CONFIG.studies[wildcards.study].bertscore.encoder
+    return f"<results>/{wildcards.study}_{wildcards.method}/bertscore.json" if encoder else []
+
+
+def bertscore_encoder(wildcards):
+    """Directory of the encoder that BERTScore compares texts by."""
+    return f"<results>/models/{CONFIG.studies[wildcards.study].bertscore.encoder}"
+
+
+def bertscore_options(wildcards):
+    """Options that say how BERTScore is computed."""
+    settings, task = CONFIG.studies[wildcards.study].bertscore, task_of(wildcards)
+    baseline = f" --baseline {shlex.quote(settings.baseline)}" if settings.baseline else ""
+    names = " ".join(CONFIG.tasks[task].test_sets_of(TASKS[task]))
+    return f"--layer {settings.layer} --test-sets {names}{baseline}"
+
+
 def submitted_records(wildcards):
     """Records of the documents that are submitted: those of a challenge, or the test records of the task."""
     if CONFIG.studies[wildcards.study].submission.documents:

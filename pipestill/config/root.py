@@ -84,6 +84,8 @@ class Config(Section):
                 raise ValueError(f"{path}.checkpoints: `{name}` is the name of a method; choose another one")
             if checkpoint.base is not None:
                 _known(checkpoint.base, self.models, f"{path}.checkpoints.{name}.base", "models")
+        if study.bertscore.encoder is not None:
+            _known(study.bertscore.encoder, self.models, f"{path}.bertscore.encoder", "models")
         check_task(self, path, study)
         check_training(self, path, study)
 

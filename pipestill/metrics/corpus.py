@@ -19,16 +19,21 @@ FLOOR = 0.1  # matches that an order without any is counted as: method 1 of Chen
 
 @dataclass(frozen=True)
 class Contributions:
-    """``counts`` ``[answers, k]`` of one metric, the function of their sum ``[..., k]`` that is the score ``[...]``
-    (0..100), and the signature of the metric."""
+    """What each answer contributes to one metric.
 
+    Attributes:
+        metric: a key of ``CORPUS_METRICS``.
+        counts: ``[answers, k]``.
+        signature: how they were counted.
+    """
+
+    metric: str
     counts: np.ndarray
-    score: Callable[[np.ndarray], np.ndarray]
     signature: str
 
     def of(self, rows: np.ndarray | slice = slice(None)) -> float:
-        """The score of some answers."""
-        return float(self.score(self.counts[rows].sum(axis=0)))
+        """The score (0..100) of some answers."""
+        return float(CORPUS_METRICS[self.metric](self.counts[rows].sum(axis=0)))
 
 
 def bleu_contributions(
@@ -38,7 +43,7 @@ def bleu_contributions(
     from sacrebleu.metrics import BLEU
 
     counts, signature = _count(BLEU(tokenize=tokenize), predictions, references)
-    return Contributions(counts, lambda sums: bleu(sums, "halving"), signature)
+    return Contributions("bleu", counts, signature)
 
 
 def chrf_contributions(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Contributions:
@@ -46,7 +51,7 @@ def chrf_contributions(predictions: Sequence[str], references: Sequence[Sequence
     from sacrebleu.metrics import CHRF
 
     counts, signature = _count(CHRF(), predictions, references)
-    return Contributions(counts, chrf, signature)
+    return Contributions("chrf", counts, signature)
 
 
 def nltk_bleu_contributions(
@@ -72,7 +77,7 @@ def nltk_bleu_contributions(
     counts, _ = _count(metric, [*map(words, predictions)], [[*map(words, texts)] for texts in references])
     counts[:, 2 + ORDERS :] = np.maximum(counts[:, 2 + ORDERS :], 1)  # nltk counts one where an answer is too short
     signature = f"corpus_bleu of nltk {version('nltk')}|smooth:method1|tok:word_tokenize|sentences:{splitter}"
-    return Contributions(counts, lambda sums: bleu(sums, "floor"), signature)
+    return Contributions("bleu_nltk", counts, signature)
 
 
 def _count(metric: Any, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[np.ndarray, str]:
@@ -114,3 +119,11 @@ def chrf(sums: np.ndarray, beta: float = 2.0) -> np.ndarray:
     weighted = beta**2 * precision + recall
     product = 100 * (1 + beta**2) * precision * recall
     return np.divide(product, weighted, out=np.zeros_like(weighted), where=weighted > 0)
+
+
+# Sums of contributions [..., k] to the score [...] (0..100).
+CORPUS_METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "bleu": lambda sums: bleu(sums, "halving"),
+    "bleu_nltk": lambda sums: bleu(sums, "floor"),
+    "chrf": chrf,
+}

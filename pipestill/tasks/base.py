@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipestill.tasks.templates import TEMPLATES
 
@@ -81,6 +81,7 @@ class Task:
         collection: layout of the raw data, for tasks whose documents lie in files of their own; they are divided into
             splits here, and a test set is a language.
         rationale_prompt: the user's message that asks for the rationale of an output, for tasks that have some.
+        metrics: how generated text is scored: ROUGE-L and exact match, or all metrics of summaries.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Task:
     test_sets: tuple[str, ...] = ()
     collection: Collection | None = None
     rationale_prompt: Callable[[str], str] | None = None
+    metrics: Literal["answers", "summaries"] = "answers"
 
     @property
     def ranks_labels(self) -> bool:

@@ -66,5 +66,6 @@ MULTICLINSUM = Task(
     synthetic=generate,
     max_new_tokens=96,
     test_sets=LANGUAGES,
+    metrics="summaries",
     collection=Collection(read=read_set, write=write_sets),
 )
