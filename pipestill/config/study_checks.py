@@ -25,7 +25,7 @@ def check_task(config: "Config", path: str, study: StudyConfig) -> None:
             has = "has classes" if task.ranks_labels else "has no classes"
             raise ValueError(f"{path}.{key}: the task `{study.task}` {has}; use `{other}`")
     for key in ("bertscore", "submission"):
-        if task.collection is None and key in study.model_fields_set:
+        if task.collection is None and getattr(study, key) != type(study).model_fields[key].default:
             raise ValueError(f"{path}.{key}: `{study.task}` is no task of documents; remove the key")
     if "dpo" in study.methods and not task.ranks_labels:
         raise ValueError(f"{path}.methods: `dpo` needs wrong labels to reject, and `{study.task}` has no classes")

@@ -88,6 +88,28 @@ def test_other_tasks_have_no_use_for_these_keys(task, change, key):
         check(config)
 
 
+def test_studies_of_other_tasks_have_no_bertscore_and_no_submission():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for key, value in (("bertscore", {"encoder": "demo-student", "layer": 2}), ("submission", {"team": "x"})):
+        changed = {**config, "studies": {**config["studies"], "dolly": {**config["studies"]["dolly"], key: value}}}
+        with pytest.raises(UserError, match=f"studies.dolly.{key}: `dolly` is no task of documents; remove the key"):
+            check(changed)
+
+
+def test_bertscore_needs_an_encoder_and_a_layer():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["tasks"]["multiclinsum"] = {"splits": SHARES}
+    study = {"task": "multiclinsum", "student": "demo-student", "methods": ["base"]}
+    for value, sentence in (
+        ({"encoder": "demo-student"}, "`encoder` and `layer` are given together"),
+        ({"encoder": "bert", "layer": 2}, "bertscore.encoder: `bert` is not defined in models"),
+    ):
+        config["studies"]["multiclinsum"] = {**study, "bertscore": value}
+        with pytest.raises(UserError) as error:
+            check(config)
+        assert sentence in str(error.value)
+
+
 def test_published_sets_have_addresses_licences_and_uses():
     assert len(published_datasets()) == 12
     for name, facts in published_datasets().items():
