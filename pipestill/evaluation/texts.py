@@ -80,28 +80,25 @@ def metrics_of(scores: Mapping[str, np.ndarray], test_sets: Sequence[str]) -> di
     """
     names, members = np.unique(test_sets, return_inverse=True)
     sizes = np.bincount(members)
-    weights = len(members) / (len(names) * sizes[members])
+    weights = 1 / sizes[members]
     metrics = {}
     order = np.argsort([test_sets.index(each) for each in names])
     for name, values in scores.items():
-        if name in CORPUS_METRICS:
-            metrics[name] = _corpus_metric(name, values, members)
-        else:
-            metrics[name] = Metric.mean_of(values * weights, HIGHEST.get(name, 100.0), members)
+        metrics[name] = _metric(name, values, weights, members)
         for index in () if name.endswith(OVERALL) else order:
-            own = members == index
-            if name in CORPUS_METRICS:
-                metric = _corpus_metric(name, values * own[:, None], members)
-            else:
-                metric = Metric.mean_of(values * own * (len(own) / sizes[index]), HIGHEST.get(name, 100.0), members)
-            metrics[f"{name}/{names[index]}"] = metric
+            own = (members == index).astype(float)
+            metrics[f"{name}/{names[index]}"] = _metric(name, values, own, members)
     return metrics
 
 
-def _corpus_metric(name: str, counts: np.ndarray, members: np.ndarray) -> Metric:
-    """A metric of all answers, from what each contributes, ``[examples, k]``."""
-    score, n = CORPUS_METRICS[name], len(counts)
-    return Metric(counts, lambda means: score(means * n), highest=100.0, strata=members)
+def _metric(name: str, values: np.ndarray, weights: np.ndarray, members: np.ndarray) -> Metric:
+    """A metric over weighted examples: of what they contribute, ``[examples, k]``, or a mean of ``[examples]``."""
+    if name in CORPUS_METRICS:
+        score, n = CORPUS_METRICS[name], len(values)
+        return Metric(values * (weights > 0)[:, None], lambda means: score(means * n), 100.0, strata=members)
+    lowest = -np.inf if name.startswith("bertscore") else 0.0  # rescaled, it is negative for worse than unrelated texts
+    weighted = values * weights * (len(weights) / weights.sum())
+    return Metric.mean_of(weighted, HIGHEST.get(name, 100.0), members, lowest)
 
 
 def _score_as_answers(rows: Sequence[Record]) -> tuple[dict[str, list], dict[str, str]]:

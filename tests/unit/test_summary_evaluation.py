@@ -12,7 +12,7 @@ from test_text_evaluation import write_experiment
 from pipestill.errors import UserError
 from pipestill.evaluation.bertscore import NOT_COMPUTED, add_scores, bertscore_record
 from pipestill.evaluation.statistics import Bootstrap, replicates
-from pipestill.evaluation.texts import load_scores, load_text_runs
+from pipestill.evaluation.texts import load_scores, load_text_runs, metrics_of
 from pipestill.files import read_json, write_json
 from pipestill.metrics.bertscore import BertScores
 from pipestill.records import read_jsonl, write_jsonl
@@ -127,6 +127,13 @@ def test_rescaling_takes_the_baseline_of_each_language(tree):
     assert record["signature"]["baselines"] == {code: (0.0, 0.0, float(size)) for code, size in SIZES.items()}
     for row, other in zip(record["scores"]["1"], plain["scores"]["1"], strict=True):
         assert other["bertscore"] - row["bertscore"] == SIZES[row["id"][:2]]
+
+
+def test_rescaled_scores_may_be_negative():
+    metric = metrics_of({"bertscore": np.array([-30.0, -10.0, 5.0])}, ["en", "en", "es"])["bertscore/en"]
+    samples = replicates([{"x": metric}], Bootstrap(200, 0))["x"]
+    assert metric.estimate() == -20
+    assert samples.min() == -30
 
 
 def test_scores_of_other_predictions_are_refused(tree, tmp_path):
