@@ -199,6 +199,9 @@ def settings_of(config: Config, study: str, method: str) -> dict[str, Any]:
         "statistics": config.statistics.model_dump(),
         **({"calibration": settings.calibration} if ranks_labels else {"generation": settings.generation.model_dump()}),
     }
+    if settings.bertscore.encoder is not None:
+        encoder = config.models[settings.bertscore.encoder]
+        depends["bertscore"] = {**settings.bertscore.model_dump(), "model": encoder.model_dump()}
     if method in settings.checkpoints:
         depends["checkpoint"] = settings.checkpoints[method].model_dump()
     if entry.trains:
@@ -233,6 +236,7 @@ def experiment(config: Config, study: str, method: str) -> dict[str, Any]:
         "source": config.tasks[settings.task].source,
         "notes": notes(config, study, method),
         "primary_metric": task.primary_metric,
+        "metrics": task.metrics,
         "labels": list(task.labels),
         "test_sets": config.tasks[settings.task].test_sets_of(task),
         "settings": depends,

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+OF_NLTK = ("sklearn", "scipy", "pandas", "matplotlib")  # what nltk looks for
+
 
 @contextmanager
 def without(*names: str) -> Iterator[None]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipestill import experiments
 from pipestill.config import Config
+from pipestill.tasks import TASKS
 
 SPARE = 1 << 30  # bytes that logs, data and predictions may take
 STATE_FACTOR = {"lora": 0.5, "full": 8.0}  # of a base model's bytes: weights, two checkpoints with optimizer states
@@ -36,7 +37,8 @@ def problems(
             found.append(f"models.{name}.path: {model.path} does not exist; name a model directory")
     for name in tasks:
         for key, path in config.tasks[name].local_files().items():
-            if not Path(path).is_file():
+            exists = Path(path).exists() if TASKS[name].collection else Path(path).is_file()
+            if not exists:
                 found.append(f"tasks.{name}.{key}: {path} does not exist; put the data there, or name another file")
     for study, name in checkpoints:
         path = config.studies[study].checkpoints[name].path

@@ -97,20 +97,100 @@ def task_of(wildcards):
 def data_source(wildcards):
     """JSON that says where a task's raw data come from, without the keys of other kinds of source."""
     task = CONFIG.tasks[wildcards.task]
+    if task.source == "published":
+        files = {name: file.model_dump(exclude_none=True) for name, file in task.files_of().items()}
+        return canonical_json({"source": "files", "files": files})
     keys = {
         "synthetic": {"rows", "seed"},
         "file": {"path", "sha256"},
         "url": {"url", "sha256"},
         "files": {"files"},
     }[task.source]
-    if not TASKS[wildcards.task].ranks_labels:
+    if not (TASKS[wildcards.task].ranks_labels or TASKS[wildcards.task].collection):
         keys |= {"test_sets", "test_rows"} if task.source == "synthetic" else {"test_sets"}
     return task.model_dump_json(include={"source", *keys})
 
 
 def local_digest(wildcards):
-    """sha256 of each local data file of a task, so that an edited file is read again."""
-    return [sha256(path) for path in CONFIG.tasks[wildcards.task].local_files().values() if Path(path).is_file()]
+    """Digest of each local data file of a task, so that an edited file is read again."""
+    return local_digests(CONFIG.tasks[wildcards.task].local_files().values())
+
+
+def local_digests(paths):
+    """sha256 of each file that is there; of a folder, a digest of what can be told without reading it."""
+    found = [Path(path) for path in paths if Path(path).exists()]
+    return [listing_digest(path) if path.is_dir() else sha256(path) for path in found]
+
+
+def listing_digest(directory):
+    """Digest of names, sizes and times of the files of a directory."""
+    files = sorted(path for path in Path(directory).rglob("*") if path.is_file())
+    return json_digest([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files])
+
+
+def crop_tokenizer(wildcards):
+    """Base model whose tokens are counted where documents are cropped."""
+    task = getattr(wildcards, "task", None) or task_of(wildcards)
+    tokenizer = CONFIG.tasks[task].crop.tokenizer
+    return f"<results>/models/{tokenizer}" if tokenizer else []
+
+
+def crop_options(wildcards, input):
+    """Options that say how long inputs may be, and how prompts are made of them."""
+    task = CONFIG.tasks[wildcards.task]
+    if TASKS[wildcards.task].collection is None:
+        return f"--max-chars {task.max_chars} --template {task.template}"
+    return crop_documents_options(task, input)
+
+
+def crop_documents_options(task, input):
+    """Options that say how long documents may be."""
+    tokenizer = f" --tokenizer {input.tokenizer}/tokenizer.json" if input.tokenizer else ""
+    return f"--crop {shlex.quote(task.crop.model_dump_json())}{tokenizer}"
+
+
+def challenge_files(wildcards):
+    """JSON that says where the documents of a challenge come from."""
+    documents = CONFIG.studies[wildcards.study].submission.documents
+    return canonical_json({name: file.model_dump(exclude_none=True) for name, file in documents.items()})
+
+
+def challenge_digest(wildcards):
+    """Digest of each local file of a challenge."""
+    documents = CONFIG.studies[wildcards.study].submission.documents.values()
+    return local_digests(file.path for file in documents if file.path is not None)
+
+
+def bertscore_file(wildcards):
+    """BERTScores of an experiment, where its study names an encoder."""
+    encoder = CONFIG.studies[wildcards.study].bertscore.encoder
+    return f"<results>/{wildcards.study}_{wildcards.method}/bertscore.json" if encoder else []
+
+
+def bertscore_encoder(wildcards):
+    """Directory of the encoder that BERTScore compares texts by."""
+    return f"<results>/models/{CONFIG.studies[wildcards.study].bertscore.encoder}"
+
+
+def bertscore_options(wildcards):
+    """Options that say how BERTScore is computed."""
+    settings, task = CONFIG.studies[wildcards.study].bertscore, task_of(wildcards)
+    baseline = f" --baseline {shlex.quote(settings.baseline)}" if settings.baseline else ""
+    names = " ".join(CONFIG.tasks[task].test_sets_of(TASKS[task]))
+    return f"--layer {settings.layer} --test-sets {names}{baseline}"
+
+
+def submitted_records(wildcards):
+    """Records of the documents that are submitted: those of a challenge, or the test records of the task."""
+    if CONFIG.studies[wildcards.study].submission.documents:
+        return f"<results>/data/{wildcards.study}/challenge.jsonl"
+    return f"<results>/data/{task_of(wildcards)}/cropped.jsonl"
+
+
+def submitted_predictions(wildcards):
+    """Predictions for the documents that are submitted."""
+    challenge = CONFIG.studies[wildcards.study].submission.documents
+    return f"<results>/{wildcards.study}_{wildcards.method}/{'challenge' if challenge else 'predictions'}"
 
 
 def download_code(wildcards):

@@ -58,9 +58,10 @@ rule records:
 
 
 rule crop:
-    """Crop inputs and write prompts; targets and references are never cropped."""
+    """Crop inputs and write prompts; test references are never cropped."""
     input:
-        "<results>/data/{task}/records.jsonl",
+        records="<results>/data/{task}/records.jsonl",
+        tokenizer=crop_tokenizer,
     output:
         "<results>/data/{task}/cropped.jsonl",
     log:
@@ -75,12 +76,11 @@ rule crop:
         runtime="30m",
     params:
         script=script("crop"),
-        max_chars=lambda wildcards: CONFIG.tasks[wildcards.task].max_chars,
-        template=lambda wildcards: CONFIG.tasks[wildcards.task].template,
+        options=crop_options,
         code=lambda wildcards: code_digest("crop", f"pipestill.tasks.{wildcards.task}"),
     shell:
-        "python {params.script} --task {wildcards.task} --max-chars {params.max_chars} --template {params.template} "
-        "--records {input} --output {output} > {log} 2>&1"
+        "python {params.script} --task {wildcards.task} {params.options} --records {input.records} "
+        "--output {output} > {log} 2>&1"
 
 
 rule balance:

@@ -1,9 +1,36 @@
 """Metrics.
 
 Comes in: the predictions of all runs of an experiment.
+Steps: bertscore (needs a model, and is a job of its own, where a study names an encoder), evaluate.
 Goes out: results/<study>_<method>/eval.json (metrics with intervals, cost, provenance), scores.jsonl (of every answer)
 and README.md, a model card.
 """
+
+
+rule bertscore:
+    """Compare answers and references by the vectors of an encoder."""
+    input:
+        predictions="<results>/{study}_{method}/predictions",
+        encoder=bertscore_encoder,
+    output:
+        "<results>/{study}_{method}/bertscore.json",
+    log:
+        "<logs>/bertscore/{study}_{method}.log",
+    benchmark:
+        "<logs>/benchmarks/bertscore/{study}_{method}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        script=script("bertscore"),
+        options=bertscore_options,
+        code=code_digest("bertscore"),
+    shell:
+        "python {params.script} --predictions {input.predictions} --encoder {input.encoder} {params.options} "
+        "--output {output} --threads {threads} > {log} 2>&1"
 
 
 rule evaluate:
@@ -15,6 +42,7 @@ rule evaluate:
         teacher_costs=teacher_costs,
         base=base_model,
         data=evaluated_data,
+        bertscore=bertscore_file,
     output:
         evaluation="<results>/{study}_{method}/eval.json",
         scores="<results>/{study}_{method}/scores.jsonl",
@@ -34,8 +62,10 @@ rule evaluate:
         experiment=experiment,
         models=lambda wildcards, input: f"--models {input.models} --costs {input.costs}" if input.models else "",
         teacher=lambda wildcards, input: f"--teacher-costs {input.teacher_costs}" if input.teacher_costs else "",
+        bertscore=lambda wildcards, input: f"--bertscore {input.bertscore}" if input.bertscore else "",
         code=code_digest("evaluate"),
     shell:
         "python {params.script} --experiment {params.experiment:q} --predictions {input.predictions} "
-        "{params.models} {params.teacher} --base {input.base} --data {input.data} --output {output.evaluation} "
+        "{params.models} {params.teacher} {params.bertscore} --base {input.base} --data {input.data} "
+        "--output {output.evaluation} "
         "--scores {output.scores} --card {output.card} > {log} 2>&1"

@@ -1,11 +1,13 @@
-"""Crop the inputs of records to a number of characters, and write the prompts that models get."""
+"""Crop the inputs of records, and write the prompts that models get."""
 
 import argparse
 from pathlib import Path
 
+from pipestill.config import CropConfig
 from pipestill.data.crop import crop_records
+from pipestill.data.crop_documents import character_ends, crop_documents, token_ends
 from pipestill.records import read_jsonl, write_jsonl
-from pipestill.script import run
+from pipestill.script import json_option, run
 from pipestill.tasks import TASKS
 from pipestill.tasks.templates import TEMPLATES
 
@@ -14,14 +16,23 @@ def main() -> None:
     """Parse the command line and write the cropped records."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", required=True, help="name of the task")
-    parser.add_argument("--max-chars", type=int, required=True, help="characters that an input may have")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--max-chars", type=int, help="characters that an input may have")
+    how.add_argument("--crop", type=json_option(CropConfig), help="JSON object, for documents")
+    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted, for documents")
     parser.add_argument("--template", choices=TEMPLATES, default="plain", help="how instruction and input are joined")
     parser.add_argument("--records", type=Path, required=True, help="JSON Lines file to read")
     parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
-    records, cropped = crop_records(read_jsonl(args.records), TASKS[args.task], args.max_chars, args.template)
+    task, records = TASKS[args.task], read_jsonl(args.records)
+    if args.crop:
+        ends = token_ends(args.tokenizer) if args.tokenizer else character_ends
+        records, counts = crop_documents(records, task, args.crop, ends)
+        print(f"cropped of {len(records)} records:", ", ".join(f"{n} {field}" for field, n in counts.items()))
+    else:
+        records, cropped = crop_records(records, task, args.max_chars, args.template)
+        print(f"cropped {cropped} of {len(records)} records to {args.max_chars} characters")
     write_jsonl(args.output, records)
-    print(f"cropped {cropped} of {len(records)} records to {args.max_chars} characters")
 
 
 if __name__ == "__main__":

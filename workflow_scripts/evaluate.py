@@ -26,6 +26,7 @@ def main() -> None:
         "--teacher-costs", type=Path, nargs="*", default=[], help="cost of what the teacher did for them"
     )
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="records, then the training file if any")
+    parser.add_argument("--bertscore", type=Path, help="file of BERTScores, where they were computed")
     parser.add_argument("--output", type=Path, required=True, help="eval.json")
     parser.add_argument("--scores", type=Path, required=True, help="scores.jsonl")
     parser.add_argument("--card", type=Path, required=True, help="the model card, README.md")
@@ -39,6 +40,7 @@ def main() -> None:
         models=args.models,
         train_costs=args.costs,
         teacher_costs=args.teacher_costs,
+        bertscore=args.bertscore,
     )
     write_json(args.output, evaluation)
     write_jsonl(args.scores, score_rows(runs))

@@ -1,7 +1,7 @@
 """The configuration: the one source of defaults, checks, the JSON Schema and the table in ``docs/config.md``."""
 
 from pipestill.config.check import check
-from pipestill.config.data import FileConfig, SourceConfig, SplitsConfig, TaskConfig
+from pipestill.config.data import CropConfig, FileConfig, SourceConfig, SplitsConfig, TaskConfig
 from pipestill.config.jobs import PredictionSettings, ScoringSettings
 from pipestill.config.models import BaseModelConfig, HardwareConfig
 from pipestill.config.resolve import resolve_hardware, resolve_training
@@ -14,6 +14,7 @@ __all__ = [
     "BaseModelConfig",
     "CheckpointConfig",
     "Config",
+    "CropConfig",
     "DistributionsConfig",
     "DivergenceConfig",
     "DpoConfig",

@@ -1,9 +1,12 @@
 """Sections about data: where they come from, and how they are checked, cropped and divided."""
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from pipestill.config.datasets import published_datasets
 from pipestill.config.section import Count, Name, Part, Section, Seed, Share
 from pipestill.tasks import Task
 
@@ -12,22 +15,25 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 class SplitsConfig(Section):
     """How a task's rows are divided: in a task with classes, test and validation are drawn equal per class; in one
-    without, test sets have files of their own. The rest is for training."""
+    with test sets, those have files of their own; one of documents is divided by case. The rest is for training."""
 
     seed: Seed = 42
     """Seed of the draw."""
     test_per_class: Count | None = None
     """Test rows of each class; or give `test_frac`."""
     test_frac: Part | None = None
-    """Test rows as a share of all rows, equal per class."""
+    """Test rows as a share of all rows, equal per class; of all cases, in a task of documents."""
     val_per_class: Count | None = None
     """Validation rows of each class; or give `val_frac`."""
     val_frac: Part | None = None
-    """Validation rows as a share of all rows, equal per class."""
+    """Validation rows as a share of all rows, equal per class; of all cases, in a task of documents."""
     val_rows: Count | None = None
     """Validation rows out of the training file, in a task without classes; or give a validation file."""
     val_draw: Literal["random", "first"] = "random"
     """Which rows `val_rows` takes: drawn at random, or the first of the file, as published splits do."""
+    unit: Literal["case", "row"] = "case"
+    """Of documents: `case` keeps all that belong to one case in one split, in every language; `row` divides the rows of
+    each language by themselves, as published recipes do."""
     teacher_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of the rest that trains the teacher and that students never see; 0: the teacher trains on the training
     split."""
@@ -44,13 +50,16 @@ class FileConfig(Section):
     """One file of a task that has several."""
 
     path: str | None = None
-    """A local file; or give `url`."""
+    """A local file, or a folder of documents; or give `url`."""
     url: str | None = None
     """Its address: http(s):// or file://."""
     sha256: Sha256 | None = None
     """Digest that the file must have; recorded, not checked, when absent."""
     limit: Count | None = None
     """Only the first so many rows; all when absent."""
+    use: Literal["divide", "train", "validation", "test"] | None = None
+    """What documents are for: `divide` them among all splits, or one split alone. Where absent: what the name of the
+    file says (`train`, `validation`, `test`), else `divide`."""
 
     @model_validator(mode="after")
     def _one_origin(self):
@@ -58,13 +67,47 @@ class FileConfig(Section):
             raise ValueError("give either `path` or `url`")
         return self
 
+    @property
+    def suffix(self) -> str:
+        """How its name ends, without what follows a question mark in an address."""
+        return PurePosixPath(self.path or urlsplit(self.url).path).suffix.lower()
+
+    def use_of(self, name: str) -> str:
+        """What its documents are for, where it is called ``name``."""
+        return self.use or (name if name in ("train", "validation", "test") else "divide")
+
+
+class CropConfig(Section):
+    """How long documents may be."""
+
+    unit: Literal["chars", "tokens"] = "chars"
+    """What is counted."""
+    tokenizer: Name | None = None
+    """The key of `models` whose tokens are counted."""
+    boundary: Literal["none", "word", "sentence"] = "sentence"
+    """Where a text may end: anywhere, between words, between sentences (words where not even the first one fits)."""
+    text: Count | None = None
+    """Units that an input may have; no limit when absent."""
+    target: Count | None = None
+    """Units that an output to learn from may have; references are never cropped."""
+    rationale: Count | None = None
+    """Units that a rationale may have."""
+    test_texts: bool = True
+    """Whether the inputs of test rows are cropped too."""
+
+    @model_validator(mode="after")
+    def _tokens_have_a_tokenizer(self):
+        if (self.unit == "tokens") != (self.tokenizer is not None):
+            raise ValueError("`unit: tokens` needs `tokenizer`, a key of `models`, and `unit: chars` has no use for it")
+        return self
+
 
 class SourceConfig(Section):
     """Where a task's raw data come from."""
 
-    source: Literal["synthetic", "file", "url", "files"] = "synthetic"
+    source: Literal["synthetic", "file", "url", "files", "published"] = "synthetic"
     """`synthetic`: the project's own seeded generator; `file`: a local file; `url`: http(s):// or file://; `files`:
-    several files, for a task with test sets."""
+    several files, for a task with test sets or of documents; `published`: `datasets`."""
     path: str | None = None
     """The file, for `source: file`."""
     url: str | None = None
@@ -73,7 +116,9 @@ class SourceConfig(Section):
     """Digest that the data must have; recorded, not checked, when absent."""
     files: dict[Name, FileConfig] = {}
     """The files, for `source: files`, by what they are: `train`, `validation` (or give `splits.val_rows`) and the names
-    of test sets."""
+    of test sets. Documents lie in zip archives, folders or tables (.jsonl, .json, .csv) of any name."""
+    datasets: list[Name] = []
+    """Names in `resources/datasets.yaml`, for `source: published`."""
     test_sets: Annotated[list[str], Field(min_length=1)] | None = None
     """Test sets to take, for a task that has some; all of them when absent."""
     rows: Count = 6000
@@ -85,16 +130,23 @@ class SourceConfig(Section):
 
     @model_validator(mode="after")
     def _source_is_complete(self):
-        for source, key in (("file", "path"), ("url", "url"), ("files", "files")):
+        for source, key in (("file", "path"), ("url", "url"), ("files", "files"), ("published", "datasets")):
             if self.source == source and not getattr(self, key):
                 raise ValueError(f"`source: {source}` needs `{key}`")
+        self.files_of()
         return self
+
+    def files_of(self) -> dict[str, FileConfig]:
+        """The files by name, with those of published datasets."""
+        if self.source == "published":
+            return {name: FileConfig(**_published(name)) for name in self.datasets}
+        return self.files
 
     def local_files(self) -> dict[str, str]:
         """Paths of local data files by the key that names them."""
         if self.source == "file":
             return {"path": self.path}
-        several = self.files.items() if self.source == "files" else ()
+        several = self.files_of().items() if self.source == "files" else ()
         return {f"files.{role}.path": file.path for role, file in several if file.path is not None}
 
     def test_sets_of(self, task: Task) -> list[str]:
@@ -107,6 +159,13 @@ class SourceConfig(Section):
         return [*self.test_sets_of(task), *validation, "train"]
 
 
+def _published(name: str) -> dict[str, str]:
+    known = published_datasets()
+    if name not in known:
+        raise ValueError(f"datasets: `{name}` is none of {', '.join(known)}")
+    return {key: known[name][key] for key in ("url", "sha256", "use") if known[name].get(key)}
+
+
 class TaskConfig(SourceConfig):
     """Where a task's data come from, and how they are checked, cropped and divided."""
 
@@ -114,7 +173,9 @@ class TaskConfig(SourceConfig):
     """Share of unusable rows (no label or answer, unknown label, empty text, broken JSON) above which the run stops."""
     max_chars: Count = 2000
     """Inputs longer than this many characters are cropped at a word boundary. Where rows bring instructions, these are
-    counted too, and are the last to be cropped."""
+    counted too, and are the last to be cropped. Documents have `crop` instead."""
+    crop: CropConfig = CropConfig()
+    """How long documents may be, in a task of documents."""
     template: Literal["plain", "alpaca"] = "plain"
     """How a row's instruction and input become one message: `plain`, one below the other; `alpaca`, with the wording of
     Stanford Alpaca."""

@@ -1,32 +1,48 @@
 """Which keys of a task's data fit which kind of task; every sentence names the key to change."""
 
 from pipestill.config.data import TaskConfig
+from pipestill.config.section import Section
 from pipestill.tasks import Task
 
 ONE_FILE = ("test_per_class", "test_frac", "val_per_class", "val_frac")  # of `splits`, for tasks with classes
 OF_TEST_SETS = ("files", "test_sets", "template")
 SEVERAL_FILES = ("val_rows", "val_draw")  # of `splits`, for tasks with test sets
+OF_DOCUMENTS = ("crop", "datasets")
+SUFFIXES = (".zip", ".jsonl", ".json", ".csv")  # of what documents are fetched in
 
 
 def check_data(path: str, config: TaskConfig, task: Task) -> None:
     """Refuse keys that ``task`` has no use for, and the lack of those that it needs; ``path`` is the section's."""
-    (_check_with_classes if task.ranks_labels else _check_with_test_sets)(path, config, task)
+    if task.collection is not None:
+        return _check_documents(path, config, task)
+    _refuse(path, config, OF_DOCUMENTS, f"`{task.name}` is no task of documents")
+    _refuse(f"{path}.splits", config.splits, ("unit",), f"`{task.name}` is no task of documents")
+    for name, file in config.files.items():
+        _refuse(f"{path}.files.{name}", file, ("use",), f"`{task.name}` is no task of documents")
+    return (_check_with_classes if task.ranks_labels else _check_with_test_sets)(path, config, task)
+
+
+def _refuse(path: str, section: Section, keys: tuple[str, ...], why: str) -> None:
+    """Refuse ``keys`` that do not have their default."""
+    for key in keys:
+        field = type(section).model_fields[key]
+        if getattr(section, key) != field.get_default(call_default_factory=True):
+            raise ValueError(f"{path}.{key}: {why}; remove the key")
 
 
 def _check_with_classes(path: str, config: TaskConfig, task: Task) -> None:
     if config.source == "files":
         raise ValueError(f"{path}.source: `{task.name}` has one file; use `file`, `url` or `synthetic`")
-    for section, prefix, keys in ((config, "", OF_TEST_SETS), (config.splits, "splits.", SEVERAL_FILES)):
-        for key in keys:
-            if getattr(section, key) != type(section).model_fields[key].default:
-                raise ValueError(f"{path}.{prefix}{key}: `{task.name}` has classes and no test sets; remove the key")
+    why = f"`{task.name}` has classes and no test sets"
+    _refuse(path, config, OF_TEST_SETS, why)
+    _refuse(f"{path}.splits", config.splits, SEVERAL_FILES, why)
     for split in ("test", "val"):
         if getattr(config.splits, f"{split}_per_class") is None and getattr(config.splits, f"{split}_frac") is None:
             raise ValueError(f"{path}.splits: give either `{split}_per_class` or `{split}_frac`")
 
 
 def _check_with_test_sets(path: str, config: TaskConfig, task: Task) -> None:
-    if config.source in ("file", "url"):
+    if config.source in ("file", "url", "published"):
         raise ValueError(f"{path}.source: `{task.name}` has several files; use `files` or `synthetic`")
     if config.null_inputs is not None:
         raise ValueError(f"{path}.null_inputs: `{task.name}` has no labels to calibrate; remove it")
@@ -54,3 +70,31 @@ def _check_files(path: str, config: TaskConfig, task: Task) -> None:
     for role in roles:
         if role not in config.files:
             raise ValueError(f"{path}.files: `{role}` is missing; give its `path` or `url`, or list other `test_sets`")
+
+
+def _check_documents(path: str, config: TaskConfig, task: Task) -> None:
+    if config.source in ("file", "url"):
+        raise ValueError(f"{path}.source: `{task.name}` takes several files; use `files`, `published` or `synthetic`")
+    why = f"`{task.name}` is a task of documents"
+    _refuse(path, config, ("test_sets", "template", "null_inputs", "max_chars"), why)
+    _refuse(f"{path}.splits", config.splits, ("test_per_class", "val_per_class", *SEVERAL_FILES), why)
+    uses = set()
+    for name, file in config.files_of().items():
+        if file.url and file.suffix not in SUFFIXES:
+            raise ValueError(f"{path}.files.{name}.url: it ends in none of {', '.join(SUFFIXES)}")
+        uses.add(file.use_of(name))
+    _check_shares(path, config, uses or {"divide"})
+
+
+def _check_shares(path: str, config: TaskConfig, uses: set[str]) -> None:
+    """Every split must have a source: a share of the cases that are divided, or files of its own."""
+    for split, key in (("test", "test_frac"), ("validation", "val_frac")):
+        share = getattr(config.splits, key)
+        if share is None and split not in uses:
+            raise ValueError(f"{path}.splits: give `{key}`, or a file for {split}")
+        if share is not None and "divide" not in uses:
+            raise ValueError(f"{path}.splits.{key}: every file is for one split, none is divided; remove the key")
+    if not uses & {"divide", "train"}:
+        raise ValueError(f"{path}.files: none is for training")
+    if (config.splits.test_frac or 0) + (config.splits.val_frac or 0) >= 1:
+        raise ValueError(f"{path}.splits: `test_frac` and `val_frac` leave nothing to train on")

@@ -53,6 +53,8 @@ class Config(Section):
         for name in self.tasks:
             _known(name, TASKS, f"tasks.{name}", "the tasks of this version")
             check_data(f"tasks.{name}", self.tasks[name], TASKS[name])
+            if (tokenizer := self.tasks[name].crop.tokenizer) is not None:
+                _known(tokenizer, self.models, f"tasks.{name}.crop.tokenizer", "models")
         _unique(self.seeds, "seeds")
         for name, study in self.studies.items():
             self._check_study(f"studies.{name}", study)
@@ -82,6 +84,8 @@ class Config(Section):
                 raise ValueError(f"{path}.checkpoints: `{name}` is the name of a method; choose another one")
             if checkpoint.base is not None:
                 _known(checkpoint.base, self.models, f"{path}.checkpoints.{name}.base", "models")
+        if study.bertscore.encoder is not None:
+            _known(study.bertscore.encoder, self.models, f"{path}.bertscore.encoder", "models")
         check_task(self, path, study)
         check_training(self, path, study)
 

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from pipestill.config.data import FileConfig
 from pipestill.config.models import HardwareOverride
 from pipestill.config.section import Count, Name, Section, Seed
 from pipestill.config.training import TrainingOverride
@@ -51,6 +52,33 @@ class CheckpointConfig(Section):
     """The key of `models` that an adapter belongs to; the study's student when absent."""
 
 
+class BertScoreConfig(Section):
+    """BERTScore, for a task of documents; without an encoder it is not computed."""
+
+    encoder: Name | None = None
+    """The key of `models` that texts are compared by, a masked model."""
+    layer: Annotated[int, Field(ge=0)] | None = None
+    """How many of its layers the vectors come from; 0 are the embeddings."""
+    baseline: str | None = None
+    """Rescale, so that 0 is what unrelated texts score: `corpus`, pairs of references of the test set; or the name of a
+    model whose baselines the bert-score library ships, such as `bert-base-multilingual-cased`."""
+
+    @model_validator(mode="after")
+    def _encoder_and_layer(self):
+        if (self.encoder is None) != (self.layer is None):
+            raise ValueError("`encoder` and `layer` are given together, or none of them")
+        return self
+
+
+class SubmissionConfig(Section):
+    """What is submitted to a challenge, for a task of documents."""
+
+    team: str = Field("team", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the team."""
+    documents: dict[Name, FileConfig] = {}
+    """Archives or folders of the documents to summarise; the study's own test documents when absent."""
+
+
 class StudyConfig(Section):
     """One comparison: a task, a student, a teacher and the methods to compare."""
 
@@ -82,6 +110,10 @@ class StudyConfig(Section):
     """Models on disk to evaluate as students, by the name that tables give them."""
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
     """Prior that is subtracted from label scores; `auto`: the best on validation rows."""
+    bertscore: BertScoreConfig = BertScoreConfig()
+    """BERTScore of summaries."""
+    submission: SubmissionConfig = SubmissionConfig()
+    """What is submitted to a challenge."""
     hardware: HardwareOverride = HardwareOverride()
     """Overrides of the common `hardware`."""
     training: TrainingOverride = TrainingOverride()

@@ -24,6 +24,9 @@ def check_task(config: "Config", path: str, study: StudyConfig) -> None:
             other = key.replace("rows", "per_class") if task.ranks_labels else key.replace("per_class", "rows")
             has = "has classes" if task.ranks_labels else "has no classes"
             raise ValueError(f"{path}.{key}: the task `{study.task}` {has}; use `{other}`")
+    for key in ("bertscore", "submission"):
+        if task.collection is None and getattr(study, key) != type(study).model_fields[key].default:
+            raise ValueError(f"{path}.{key}: `{study.task}` is no task of documents; remove the key")
     if "dpo" in study.methods and not task.ranks_labels:
         raise ValueError(f"{path}.methods: `dpo` needs wrong labels to reject, and `{study.task}` has no classes")
 

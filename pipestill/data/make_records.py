@@ -7,6 +7,7 @@ from typing import Any
 from pipestill import files
 from pipestill.config import SplitsConfig
 from pipestill.data import RAW_DATA, RAW_MANIFEST, RAW_ROLE
+from pipestill.data.collection import collection_records
 from pipestill.data.raw import read_rows
 from pipestill.data.reading import Reading, check_bad_share, question_of, read_records
 from pipestill.data.splits import count_splits, divide_by_class, divide_training_file
@@ -24,8 +25,11 @@ def make_records(
         UserError: too many rows of a file are unusable, or a split would have too few rows.
     """
     task, facts = TASKS[name], files.read_json(Path(raw) / RAW_MANIFEST)
-    divide = _of_one_file if task.ranks_labels else _of_several_files
-    found, readings = divide(task, config, max_bad_share, Path(raw), facts)
+    if task.collection:
+        found, readings = collection_records(task, config, max_bad_share, Path(raw), facts["files"])
+    else:
+        divide = _of_one_file if task.ranks_labels else _of_several_files
+        found, readings = divide(task, config, max_bad_share, Path(raw), facts)
     write_jsonl(records, found)
     files.write_json(
         manifest,

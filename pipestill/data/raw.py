@@ -16,15 +16,20 @@ _SEPARATORS = re.compile(r"[\s,]*")
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     """Rows of ``path`` with their line numbers; a row that cannot be read is given as a :class:`BadRow`."""
+    text = decode(path)
+    rows = _of_list(text) if text.lstrip().startswith("[") else _of_lines(text)
+    for line, row in rows:
+        yield line, row if isinstance(row, dict | BadRow) else BadRow("not a JSON object")
+
+
+def decode(path: Path) -> str:
+    """The text of ``path``, without a byte order mark."""
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        return Path(path).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}): convert it") from None
-    rows = _of_list(text) if text.lstrip().startswith("[") else _of_lines(text)
-    for line, row in rows:
-        yield line, row if isinstance(row, dict | BadRow) else BadRow("not a JSON object")
 
 
 def _of_lines(text: str) -> Iterator[tuple[int, Any]]:

@@ -24,7 +24,7 @@ class Reading:
     contradictory: int
 
     def manifest(self) -> dict[str, Any]:
-        """Counts for the manifest; bad rows by line, the first ``LISTED`` of them."""
+        """Counts for the manifest; bad rows by line or file, the first ``LISTED`` of them."""
         return {
             "rows": self.rows,
             "bad_rows": len(self.bad),
@@ -36,23 +36,24 @@ class Reading:
 
 
 def read_records(
-    task: Task, rows: Iterable[tuple[int, dict[str, Any] | BadRow]], test_set: str | None = None
+    task: Task, rows: Iterable[tuple[int | str, dict[str, Any] | BadRow]], test_set: str | None = None
 ) -> Reading:
-    """Parse ``rows`` (line number, row); a question that was seen before is dropped, so that splits cannot share it.
+    """Parse ``rows``; a question that was seen before is dropped, so that splits cannot share it.
 
     Args:
+        rows: line number or file name, and row.
         test_set: the test set that the rows are of; the same question may be in several of them.
     """
     reading = Reading([], 0, [], 0, 0)
     first_target: dict[str, str] = {}
-    for line, row in rows:
+    for place, row in rows:
         reading.rows += 1
         try:
             if isinstance(row, BadRow):
                 raise row
             example = task.parse(row)
         except BadRow as reason:
-            reading.bad.append({"line": line, "reason": str(reason)})
+            reading.bad.append({**_at(place), "reason": str(reason)})
             continue
         question = normalise(f"{example.instruction}\n{example.text}")
         if question in first_target:
@@ -60,8 +61,12 @@ def read_records(
             reading.contradictory += first_target[question] != example.target
             continue
         first_target[question] = example.target
-        reading.records.append(_record(task, example, question, line, test_set))
+        reading.records.append(_record(task, example, question, place, test_set))
     return reading
+
+
+def _at(place: int | str) -> dict[str, int | str]:
+    return {"line": place} if isinstance(place, int) else {"file": place}
 
 
 def question_of(record: Record) -> str:
@@ -69,7 +74,7 @@ def question_of(record: Record) -> str:
     return normalise(f"{record.get('instruction', '')}\n{record['text']}")
 
 
-def _record(task: Task, example: Example, question: str, line: int, test_set: str | None) -> Record:
+def _record(task: Task, example: Example, question: str, place: int | str, test_set: str | None) -> Record:
     key = question if test_set is None else f"{test_set}\n{question}"
     record: Record = {
         "id": f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}",
@@ -83,9 +88,11 @@ def _record(task: Task, example: Example, question: str, line: int, test_set: st
         record |= {
             "instruction": example.instruction,
             "references": list(example.references),
-            "test_set": test_set,
+            "test_set": test_set or example.test_set,
         }
-    return {**record, "meta": {"line": line}}
+    if example.group is not None:
+        record["group"] = example.group
+    return {**record, **example.extra, "meta": {**_at(place), **example.meta}}
 
 
 def check_bad_share(reading: Reading, max_share: float, name: str) -> None:
@@ -97,7 +104,8 @@ def check_bad_share(reading: Reading, max_share: float, name: str) -> None:
     if reading.rows == 0:
         raise UserError(f"{name} holds no rows")
     if len(reading.bad) / reading.rows > max_share:
-        first = "; ".join(f"line {row['line']}: {row['reason']}" for row in reading.bad[:3])
+        places = (row.get("file") or f"line {row['line']}" for row in reading.bad)
+        first = "; ".join(f"{place}: {row['reason']}" for place, row in zip(places, reading.bad[:3], strict=False))
         raise UserError(
             f"{name}: {len(reading.bad)} of {reading.rows} rows are unusable, more than `max_bad_share` "
             f"{max_share:g} allows ({first})"

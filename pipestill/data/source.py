@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pipestill import files
+from pipestill.archives import members, write_archive
 from pipestill.config import FileConfig, SourceConfig
 from pipestill.data import RAW_DATA, RAW_MANIFEST, RAW_ROLE
 from pipestill.data.download import copy, fetch
+from pipestill.errors import UserError
 from pipestill.lock import exclusive
 from pipestill.records import write_jsonl
 from pipestill.tasks import TASKS, Task
@@ -18,11 +20,14 @@ def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
     """Write raw data and ``manifest.json`` to ``directory``.
 
     A task with classes has one file, ``data.json``; the manifest holds its source, sha256, bytes and facts. A task with
-    test sets has a file for each role; the manifest holds the same of each under ``files``.
+    test sets has a file for each role, one of documents an archive or table for each of its files; the manifest holds
+    the same of each under ``files``.
 
     An interrupted fetch is continued by the next call; a call that is still at work is waited for.
     """
     directory, provide = Path(directory), _one_file if TASKS[task].ranks_labels else _several_files
+    if TASKS[task].collection:
+        provide = _collection
     with exclusive(directory), files.fresh_directory(directory) as temporary:
         manifest = {"source": config.source, **provide(TASKS[task], config, directory, temporary)}
         files.write_json(temporary / RAW_MANIFEST, manifest)
@@ -57,6 +62,59 @@ def _several_files(task: Task, config: SourceConfig, directory: Path, temporary:
     counts = ", ".join(f"{size} {role}" for role, size in sizes.items())
     origin = f"generator of {task.name}, rows: {counts}, seed {config.seed}"
     return {"origin": origin, "files": {role: _identity(path) for role, path in paths.items()}, **facts}
+
+
+def _collection(task: Task, config: SourceConfig, directory: Path, temporary: Path) -> dict[str, Any]:
+    if config.source == "synthetic":
+        rows, facts = task.synthetic(config.rows, config.seed)
+        origin = f"generator of {task.name}, {config.rows} rows, seed {config.seed}"
+        written = {path.stem: path for path in task.collection.write(rows, temporary)}
+        described = {
+            name: {"file": path.name, "use": "divide", "origin": origin, **_identity(path)}
+            for name, path in written.items()
+        }
+        return {"origin": origin, "files": described, **facts}
+    described = take_documents(config.files_of(), temporary, directory)
+    return {"origin": ", ".join(file["origin"] for file in described.values()), "files": described}
+
+
+def take_documents(wanted: Mapping[str, FileConfig], target: Path, beside: Path) -> dict[str, dict[str, Any]]:
+    """Put archives and tables into the directory ``target``, folders as archives, and describe each by its name.
+
+    Args:
+        wanted: files by name.
+        target: directory to put them into.
+        beside: a path beside which fetched files wait for the others.
+
+    Raises:
+        UserError: a file is missing, cannot be fetched, or has another digest.
+    """
+    described, paths = {}, {}
+    for name, file in wanted.items():
+        folder = file.path is not None and Path(file.path).is_dir()
+        paths[name] = target / f"{name}{'.zip' if folder else file.suffix}"
+        if folder:
+            if file.sha256:
+                raise UserError(f"files.{name}: {file.path} is a folder, which has no sha256 to check; remove the key")
+            described[name] = _pack(Path(file.path), paths[name])
+    taken = _take({path: wanted[name] for name, path in paths.items() if name not in described}, beside)
+    return {
+        name: {
+            "file": paths[name].name,
+            "use": file.use_of(name),
+            **file.model_dump(include={"limit"}),
+            **(described.get(name) or taken[paths[name]]),
+        }
+        for name, file in wanted.items()
+    }
+
+
+def _pack(folder: Path, path: Path) -> dict[str, Any]:
+    """Put the text files of ``folder`` into an archive, and say what was left out."""
+    found = list(members(folder))
+    write_archive(path, ((member.name, member.content) for member in found if member.content is not None))
+    left_out = [member.name for member in found if member.content is None]
+    return {"origin": str(folder), "left_out": left_out, **_identity(path)}
 
 
 def _take(wanted: Mapping[Path, FileConfig], directory: Path) -> dict[Path, dict[str, Any]]:

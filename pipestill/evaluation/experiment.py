@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipestill.errors import UserError
+from pipestill.evaluation.bertscore import NOT_COMPUTED, add_scores
 from pipestill.evaluation.labels import load_label_runs
 from pipestill.evaluation.runs import Run
 from pipestill.evaluation.statistics import Bootstrap, Metric, biased_interval, interval, replicates
@@ -19,19 +21,21 @@ DESCRIBED = (
 )
 
 
-def load_runs(description: Mapping[str, Any], predictions: Path) -> dict[int, Run]:
+def load_runs(description: Mapping[str, Any], predictions: Path, bertscore: Path | None = None) -> dict[int, Run]:
     """The runs of an experiment by seed.
 
     Args:
-        description: ``labels`` that are ranked, or the names of ``test_sets`` of text.
+        description: ``labels`` that are ranked, or the names of ``test_sets`` of text, and its kind of ``metrics``.
         predictions: directory of the predictions of all runs.
+        bertscore: file of BERTScores, where they were computed.
 
     Raises:
         UserError: there is no run, a file of one is missing or broken, or the runs were tested on different examples.
     """
     if description["labels"]:
         return load_label_runs(predictions, description["labels"])
-    return load_text_runs(predictions, description["test_sets"])
+    add = partial(add_scores, bertscore) if bertscore else None
+    return load_text_runs(predictions, description["test_sets"], description.get("metrics", "answers"), add)
 
 
 def summarise(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap) -> dict[str, dict[str, Any]]:
@@ -82,8 +86,15 @@ def evaluate(
         "bootstrap": asdict(bootstrap),
         "primary_metric": description["primary_metric"],
         "metrics": metrics,
+        "signatures": _signatures(first, description) if of_text else {},
         "runs": [{"seed": seed, **run.entry(), "history": histories.get(seed, [])} for seed, run in runs.items()],
     }
+
+
+def _signatures(run: TextRun, description: Mapping[str, Any]) -> dict[str, Any]:
+    """How metrics were computed that can be in several ways; what was not computed is said too."""
+    absent = {"bertscore": NOT_COMPUTED} if description.get("metrics") == "summaries" else {}
+    return {**absent, **run.signatures}
 
 
 def score_rows(runs: Mapping[int, Run]) -> list[dict[str, Any]]:

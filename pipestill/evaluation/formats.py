@@ -9,9 +9,27 @@ METRIC_TITLES = {
     "brier": "Brier",
     "ece": "ECE",
     "label_mass": "label mass",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
+    "rouge_lsum": "ROUGE-Lsum",
+    "rouge_lsum_precision": "ROUGE-Lsum precision",
+    "rouge_lsum_recall": "ROUGE-Lsum recall",
+    "rouge_1_unicode": "ROUGE-1 (Unicode)",
+    "rouge_2_unicode": "ROUGE-2 (Unicode)",
+    "rouge_l_unicode": "ROUGE-L (Unicode)",
+    "rouge_lsum_unicode": "ROUGE-Lsum (Unicode)",
+    "rouge_lsum_unicode_precision": "ROUGE-Lsum precision (Unicode)",
+    "rouge_lsum_unicode_recall": "ROUGE-Lsum recall (Unicode)",
+    "bleu": "BLEU",
+    "bleu_nltk": "BLEU (nltk, smoothed)",
+    "chrf": "chrF",
+    "bertscore": "BERTScore",
+    "bertscore_precision": "BERTScore precision",
+    "bertscore_recall": "BERTScore recall",
     "exact_match": "exact match",
 }
+PERCENT = ("rouge", "bleu", "chrf", "bertscore")  # how metrics begin that run from 0 to 100
 LOWER_IS_BETTER = {"nll", "brier", "ece"}
 MISSING = "–"
 
@@ -24,8 +42,8 @@ def metric_title(name: str) -> str:
 
 
 def decimals(name: str) -> int:
-    """How many decimals a metric is written with: two for ROUGE-L, which runs from 0 to 100, else three."""
-    return 2 if name.startswith("rouge_l") else 3
+    """How many decimals a metric is written with: two for those that run from 0 to 100, else three."""
+    return 2 if name.startswith(PERCENT) else 3
 
 
 def number(value: float | None, decimals: int = 3) -> str:

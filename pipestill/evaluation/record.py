@@ -21,6 +21,7 @@ def evaluation_record(
     models: Sequence[Path] = (),
     train_costs: Sequence[Path] = (),
     teacher_costs: Sequence[Path] = (),
+    bertscore: Path | None = None,
 ) -> tuple[dict[str, Any], dict[int, Run]]:
     """Measure the runs of one experiment.
 
@@ -34,6 +35,7 @@ def evaluation_record(
             on is not known.
         train_costs: ``cost.json`` of the training job of each run.
         teacher_costs: the same of the jobs in which the teacher made what the runs learn from.
+        bertscore: file of BERTScores, where they were computed.
 
     Returns:
         The content of ``eval.json``, and the runs by seed.
@@ -43,7 +45,7 @@ def evaluation_record(
     """
     statistics = description["settings"]["statistics"]
     bootstrap = Bootstrap(statistics["resamples"], statistics["seed"])
-    runs = load_runs(description, predictions)
+    runs = load_runs(description, predictions, bertscore)
     record = {
         **evaluate(description, runs, bootstrap, read_histories(models, list(runs))),
         "agreement": read_agreement(find_runs(predictions)),

@@ -33,7 +33,8 @@ class Metric:
     Attributes:
         statistics: ``[examples, k]``, what each example contributes.
         value: maps their (weighted) means ``[..., k]`` to the metric ``[...]``; by default the mean itself.
-        highest: the largest value that the metric can take; the smallest is 0.
+        highest: the largest value that the metric can take.
+        lowest: the smallest one.
         biased_up: whether noise can only add to it, as to a sum of absolute values; see :func:`biased_interval`.
         strata: ``[examples]``, the group that each example is resampled within; none: all are one group.
     """
@@ -43,11 +44,14 @@ class Metric:
     highest: float = 1.0
     biased_up: bool = False
     strata: np.ndarray | None = None
+    lowest: float = 0.0
 
     @classmethod
-    def mean_of(cls, values: np.ndarray, highest: float = 1.0, strata: np.ndarray | None = None) -> "Metric":
+    def mean_of(
+        cls, values: np.ndarray, highest: float = 1.0, strata: np.ndarray | None = None, lowest: float = 0.0
+    ) -> "Metric":
         """The mean of one value per example, ``values`` ``[examples]``."""
-        return cls(np.asarray(values, dtype=np.float64)[:, None], highest=highest, strata=strata)
+        return cls(np.asarray(values, dtype=np.float64)[:, None], highest=highest, strata=strata, lowest=lowest)
 
     @property
     def is_mean(self) -> bool:
@@ -118,8 +122,8 @@ def replicates(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap, strea
     rng = np.random.default_rng([bootstrap.seed, 1, stream])
     drawn = rng.integers(0, len(runs), (bootstrap.resamples, max(1, len(runs) - 1)))
     by_runs = estimates[:, drawn].mean(axis=2) - estimates.mean(axis=1, keepdims=True)
-    highest = np.array([[runs[0][name].highest] for name in names])
-    return dict(zip(names, np.clip(by_examples + by_runs, 0.0, highest), strict=True))
+    lowest, highest = (np.array([[getattr(runs[0][name], end)] for name in names]) for end in ("lowest", "highest"))
+    return dict(zip(names, np.clip(by_examples + by_runs, lowest, highest), strict=True))
 
 
 def spread(values: np.ndarray, sampled: bool) -> tuple[float | None, float | None]:

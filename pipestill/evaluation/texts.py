@@ -1,6 +1,6 @@
 """Runs that generate text: each test example is answered once per sampling seed, and belongs to a test set."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from pipestill.errors import UserError
 from pipestill.evaluation.runs import Run, check_same_examples, find_runs
 from pipestill.evaluation.statistics import Metric, spread
 from pipestill.metrics import ANSWER_METRICS, HIGHEST, score_answers
+from pipestill.metrics.corpus import CORPUS_METRICS
+from pipestill.metrics.summaries import score_summaries
 from pipestill.records import Record, iterate_jsonl
 
 PREDICTION_KEYS = ("id", "split", "test_set", "sampling_seed", "prediction", "references")
-SCORE_KEYS = ("seed", "sampling_seed", "id", "test_set", *ANSWER_METRICS)
-BY_TEST_SET = "rouge_l"  # the metric that is given for each test set too
+ANSWER_KEYS = ("seed", "sampling_seed", "id", "test_set")  # of scores, beside the metrics
+OVERALL = ("exact_match", "_precision", "_recall")  # how metrics end that are not given for each test set too
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,14 @@ class TextRun(Run):
 
     Attributes:
         test_sets: name of each example's test set, ``[examples]``.
-        by_sampling_seed: each answer's metrics by sampling seed, ``[examples]`` each; greedy answers have seed none.
+        by_sampling_seed: each answer's metrics by sampling seed; greedy answers have seed none. ``[examples]`` for
+            means over answers, ``[examples, k]`` for what answers contribute to ``CORPUS_METRICS``.
+        signatures: how groups of metrics were computed, where they can be in several ways.
     """
 
     test_sets: list[str]
     by_sampling_seed: dict[int | None, dict[str, np.ndarray]]
+    signatures: dict[str, Any]
 
     @property
     def sampled(self) -> bool:
@@ -56,29 +61,59 @@ class TextRun(Run):
         }
 
     def scores(self) -> Iterator[dict[str, Any]]:
-        """ROUGE-L and exact match of each answer."""
+        """Metrics of each answer, and what it contributes to those of all answers."""
         for seed, scores in self.by_sampling_seed.items():
             for index, (example, test_set) in enumerate(zip(self.ids, self.test_sets, strict=True)):
-                values = {name: float(column[index]) for name, column in scores.items()}
+                values = {name: column[index].tolist() for name, column in scores.items()}
                 yield {"sampling_seed": seed, "id": example, "test_set": test_set, **values}
 
 
 def metrics_of(scores: Mapping[str, np.ndarray], test_sets: Sequence[str]) -> dict[str, Metric]:
-    """Metrics from each example's scores ``[examples]``: unweighted means over the test sets, and single test sets.
+    """Metrics of all test sets, and of single ones.
 
-    Examples are resampled within their test set, so every mean over one is a weighted mean over all.
+    A metric that is a mean over answers is the unweighted mean over the test sets. Examples are resampled within their
+    test set, so every mean over one is a weighted mean over all. A metric of ``CORPUS_METRICS`` is that of all answers.
+
+    Args:
+        scores: ``[examples]`` or ``[examples, k]`` for each metric.
+        test_sets: of each example.
     """
     names, members = np.unique(test_sets, return_inverse=True)
     sizes = np.bincount(members)
-    weights = len(members) / (len(names) * sizes[members])
+    weights = 1 / sizes[members]
     metrics = {}
+    order = np.argsort([test_sets.index(each) for each in names])
     for name, values in scores.items():
-        metrics[name] = Metric.mean_of(values * weights, HIGHEST[name], members)
-        if name == BY_TEST_SET:
-            for index in np.argsort([test_sets.index(each) for each in names]):
-                own = values * (members == index) * (len(members) / sizes[index])
-                metrics[f"{name}/{names[index]}"] = Metric.mean_of(own, HIGHEST[name], members)
+        metrics[name] = _metric(name, values, weights, members)
+        for index in () if name.endswith(OVERALL) else order:
+            own = (members == index).astype(float)
+            metrics[f"{name}/{names[index]}"] = _metric(name, values, own, members)
     return metrics
+
+
+def _metric(name: str, values: np.ndarray, weights: np.ndarray, members: np.ndarray) -> Metric:
+    """A metric over weighted examples: of what they contribute, ``[examples, k]``, or a mean of ``[examples]``."""
+    if name in CORPUS_METRICS:
+        score, n = CORPUS_METRICS[name], len(values)
+        return Metric(values * (weights > 0)[:, None], lambda means: score(means * n), 100.0, strata=members)
+    lowest = -np.inf if name.startswith("bertscore") else 0.0  # rescaled, it is negative for worse than unrelated texts
+    weighted = values * weights * (len(weights) / weights.sum())
+    return Metric.mean_of(weighted, HIGHEST.get(name, 100.0), members, lowest)
+
+
+def _score_as_answers(rows: Sequence[Record]) -> tuple[dict[str, list], dict[str, str]]:
+    return score_answers([row["prediction"] for row in rows], [row["references"] for row in rows]), {}
+
+
+def _score_as_summaries(rows: Sequence[Record]) -> tuple[dict[str, list], dict[str, str]]:
+    """Test sets are languages."""
+    columns = ([row[key] for row in rows] for key in ("prediction", "references", "test_set"))
+    scores = score_summaries(*columns)
+    corpus = {name: list(metric.counts) for name, metric in scores.corpus.items()}
+    return {**scores.answers, **corpus}, scores.signatures
+
+
+SCORERS = {"answers": _score_as_answers, "summaries": _score_as_summaries}
 
 
 def sizes_of_test_sets(run: TextRun) -> dict[str, int]:
@@ -93,11 +128,19 @@ def add_spread(summary: dict[str, dict[str, Any]], runs: Sequence[TextRun]) -> N
         entry["training_sd"], entry["sampling_sd"] = spread(values, sampled=runs[0].sampled)
 
 
-def load_text_runs(directory: Path, test_sets: Sequence[str]) -> dict[int, TextRun]:
+def load_text_runs(
+    directory: Path,
+    test_sets: Sequence[str],
+    metrics: str = "answers",
+    add: Callable[[Sequence[Record], int], tuple[dict[str, list], dict[str, Any]]] | None = None,
+) -> dict[int, TextRun]:
     """The runs of an experiment by seed, from ``directory/seed_<n>/predictions.jsonl``.
 
     Args:
+        directory: the experiment's predictions.
         test_sets: names that are known, in their order.
+        metrics: a key of ``SCORERS``.
+        add: rows and seed of a run to further metrics of each answer, with their signatures.
 
     Raises:
         UserError: there is no run, a file is missing or broken, or the runs were tested on different examples.
@@ -105,13 +148,16 @@ def load_text_runs(directory: Path, test_sets: Sequence[str]) -> dict[int, TextR
     runs = {}
     for seed, run in find_runs(directory).items():
         path = run / "predictions.jsonl"
-        rows = _read_predictions(path, test_sets)
-        scores = score_answers([row["prediction"] for row in rows], [row["references"] for row in rows])
+        rows = read_answers(path, test_sets)
+        scores, signatures = SCORERS[metrics](rows)
+        if add:
+            more, signature = add(rows, seed)
+            scores, signatures = {**scores, **more}, {**signatures, **signature}
         scored = [
             {**row, **dict(zip(scores, values, strict=True))}
             for row, *values in zip(rows, *scores.values(), strict=True)
         ]
-        runs[seed] = _run(path, scored, test_sets)
+        runs[seed] = _run(path, scored, test_sets, list(scores), signatures)
     check_same_examples(list(runs.values()))
     return runs
 
@@ -123,11 +169,14 @@ def load_scores(path: Path) -> dict[int, TextRun]:
         UserError: the file is missing or broken.
     """
     by_seed: dict[int, list[Record]] = {}
+    keys: Sequence[str] = (*ANSWER_KEYS, *ANSWER_METRICS)
     for number, row in enumerate(iterate_jsonl(path), 1):
-        _check_keys(row, SCORE_KEYS, f"{path}, line {number}", "evaluate")
+        _check_keys(row, keys, f"{path}, line {number}", "evaluate")
+        keys = list(row)  # of all rows alike
         by_seed.setdefault(row["seed"], []).append(row)
     order = list(dict.fromkeys(row["test_set"] for rows in by_seed.values() for row in rows))
-    return {seed: _run(path, rows, order) for seed, rows in by_seed.items()}
+    metrics = [key for key in keys if key not in ANSWER_KEYS]
+    return {seed: _run(path, rows, order, metrics, {}) for seed, rows in by_seed.items()}
 
 
 def _check_keys(row: Record, keys: Sequence[str], where: str, again: str) -> None:
@@ -136,7 +185,12 @@ def _check_keys(row: Record, keys: Sequence[str], where: str, again: str) -> Non
         raise UserError(f"{where}: {', '.join(sorted(missing))} is missing: {again} again")
 
 
-def _read_predictions(path: Path, test_sets: Sequence[str]) -> list[Record]:
+def read_answers(path: Path, test_sets: Sequence[str]) -> list[Record]:
+    """The test rows of ``predictions.jsonl``.
+
+    Raises:
+        UserError: the file is missing or broken, or holds no test row; the message names the line.
+    """
     rows = []
     for number, row in enumerate(iterate_jsonl(path), 1):
         where = f"{path}, line {number}"
@@ -156,8 +210,10 @@ def _read_predictions(path: Path, test_sets: Sequence[str]) -> list[Record]:
     return rows
 
 
-def _run(path: Path, rows: Sequence[Record], order: Sequence[str]) -> TextRun:
-    """A run from scored rows; examples are sorted by test set, then id, so that runs line up."""
+def _run(
+    path: Path, rows: Sequence[Record], order: Sequence[str], metrics: Sequence[str], signatures: dict[str, Any]
+) -> TextRun:
+    """A run from rows with ``metrics``; examples are sorted by test set, then id, so that runs line up."""
     by_seed: dict[int | None, dict[str, Record]] = {}
     for row in rows:
         answers = by_seed.setdefault(row["sampling_seed"], {})
@@ -170,9 +226,9 @@ def _run(path: Path, rows: Sequence[Record], order: Sequence[str]) -> TextRun:
         if unshared := sorted(set(first) ^ set(answers)):
             raise UserError(f"{path}: the id {unshared[0]!r} is not answered with every sampling seed, such as {seed}")
     scores = {
-        seed: {name: np.array([answers[example][name] for example in ids], dtype=float) for name in ANSWER_METRICS}
+        seed: {name: np.array([answers[example][name] for example in ids], dtype=float) for name in metrics}
         for seed, answers in by_seed.items()
     }
     test_sets = [first[example]["test_set"] for example in ids]
-    means = {name: np.mean([each[name] for each in scores.values()], axis=0) for name in ANSWER_METRICS}
-    return TextRun(path, ids, metrics_of(means, test_sets), test_sets, scores)
+    means = {name: np.mean([each[name] for each in scores.values()], axis=0) for name in metrics}
+    return TextRun(path, ids, metrics_of(means, test_sets), test_sets, scores, signatures)

@@ -1,8 +1,9 @@
 """What a task is: how its raw rows are read, asked, predicted and scored."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 from pipestill.tasks.templates import TEMPLATES
 
@@ -21,6 +22,10 @@ class Example:
         label: its label, in classification tasks.
         instruction: what is asked about the input, in tasks whose rows say so themselves.
         references: acceptable outputs, in tasks that generate text; ``target`` is the first.
+        test_set: the test set that it belongs to, where rows of several lie in one file.
+        group: what no two splits may share, such as the case of a report.
+        extra: further fields of its record.
+        meta: further facts about where it comes from.
     """
 
     text: str
@@ -28,6 +33,32 @@ class Example:
     label: str | None = None
     instruction: str = ""
     references: tuple[str, ...] = ()
+    test_set: str | None = None
+    group: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Documents:
+    """What an archive or a folder holds: each document's name and its raw row, or the reason why there is none; and
+    the files that were not read."""
+
+    rows: list[tuple[str, dict[str, Any] | BadRow]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The layout of a task whose documents lie in files of their own, in archives or folders.
+
+    Attributes:
+        read: an archive or folder to its documents; ``answered`` says whether one without gold output is unusable.
+        write: generated rows to archives in a directory.
+    """
+
+    read: Callable[..., Documents]
+    write: Callable[[Iterable[Mapping[str, Any]], Path], list[Path]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +78,10 @@ class Task:
         null_inputs: content-free input texts, whose label scores measure the model's prior.
         premise: the user's message with the domain alone, for PMI calibration.
         test_sets: names of the test sets, for tasks that are predicted by generating text.
+        collection: layout of the raw data, for tasks whose documents lie in files of their own; they are divided into
+            splits here, and a test set is a language.
+        rationale_prompt: the user's message that asks for the rationale of an output, for tasks that have some.
+        metrics: how generated text is scored: ROUGE-L and exact match, or all metrics of summaries.
     """
 
     name: str
@@ -60,6 +95,9 @@ class Task:
     null_inputs: tuple[str, ...] = ()
     premise: str = ""
     test_sets: tuple[str, ...] = ()
+    collection: Collection | None = None
+    rationale_prompt: Callable[[str], str] | None = None
+    metrics: Literal["answers", "summaries"] = "answers"
 
     @property
     def ranks_labels(self) -> bool:

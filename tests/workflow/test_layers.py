@@ -5,8 +5,18 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "pipestill"
 LAYERS = (
-    *("errors", "versions", "files", "digests", "records", "progress", "lock", "imports", "cost", "script"),
-    *("divergence_kinds", "methods", "metrics", "tasks", "config", "experiments", "preflight", "config_reference"),
+    *("errors", "versions", "files", "archives", "digests", "records", "progress", "lock", "imports", "cost", "script"),
+    *(
+        "sentences",
+        "divergence_kinds",
+        "methods",
+        "metrics",
+        "tasks",
+        "config",
+        "experiments",
+        "preflight",
+        "config_reference",
+    ),
     *("data", "objectives"),
     *("models", "inference", "teacher", "training", "evaluation", "reporting", "cli"),
 )

@@ -3,9 +3,8 @@
 from functools import cache
 from random import Random
 
-from pipestill.models.pretraining.corpus import clinical_lexicon
 from pipestill.models.pretraining.corpus.document import Document, chat
-from pipestill.tasks import lexicon
+from pipestill.tasks import clinical_lexicon, lexicon
 from pipestill.tasks.creditmix_synthetic import LABELS, OCCUPATIONS, PAYMENT_EFFECTS
 
 REQUESTS = (

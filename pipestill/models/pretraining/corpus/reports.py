@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from random import Random
 
-from pipestill.models.pretraining.corpus import clinical_lexicon as words
 from pipestill.models.pretraining.corpus.document import Document, chat, plain
+from pipestill.tasks import clinical_lexicon as words
 
 QUESTIONS = {
     "diagnosis": ("What was the diagnosis?", "¿Cuál fue el diagnóstico?"),

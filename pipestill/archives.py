@@ -1,0 +1,141 @@
+"""The text files of a zip archive or a folder: read one by one, nothing unpacked, nothing read from elsewhere."""
+
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipestill.errors import UserError
+
+SYSTEM_FOLDER = "__MACOSX"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in archives that are written here
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive or a folder may hold before it is refused as broken or hostile."""
+
+    files: int = 500_000
+    file_bytes: int = 16 << 20
+    total_bytes: int = 4 << 30
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file: its path inside the archive or folder, and its bytes where its name ends in the suffix asked for."""
+
+    name: str
+    content: bytes | None
+
+
+def members(source: Path, suffix: str = ".txt", limits: Limits = Limits()) -> Iterator[Member]:
+    """Files of ``source`` (a folder or a zip archive) in the order of their names; hidden ones are left out.
+
+    Nothing is unpacked, so no name can lead out of a directory; names that try to are refused all the same. Only
+    files that end in ``suffix`` (in any case) are read, an archive inside the archive is not.
+
+    Raises:
+        UserError: ``source`` does not exist, is no zip archive or a damaged one, holds a name that leads out of it, a
+            link, the same name twice, an encrypted file, or more than ``limits`` allow.
+    """
+    source = Path(source)
+    if source.is_dir():
+        return _of_folder(source, suffix.lower(), limits)
+    if not source.is_file():
+        raise UserError(f"{source} does not exist: name a zip archive or a folder")
+    if not zipfile.is_zipfile(source):
+        raise UserError(f"{source} is not a zip archive: download it again, or name a folder")
+    return _of_archive(source, suffix.lower(), limits)
+
+
+def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write a zip archive of (name, content); the same files give the same bytes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files:
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
+
+
+def _of_archive(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:
+    budget, seen = _Budget(source, limits), set()
+    try:
+        archive = zipfile.ZipFile(source)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{source} is a damaged zip archive ({error}): download it again") from None
+    with archive:
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            name = info.filename.replace("\\", "/")
+            _check_entry(source, name, info)
+            if info.is_dir() or _is_hidden(name):
+                continue
+            if name in seen:
+                raise UserError(f"{source} holds {name} twice: make the archive again")
+            seen.add(name)
+            budget.count_file(name)
+            content = _read(archive, info, source, budget.limits) if name.lower().endswith(suffix) else None
+            budget.count_bytes(name, len(content or b""))
+            yield Member(name, content)
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: Path, limits: Limits) -> bytes:
+    """Bytes of one file, one more than allowed at most: what an archive says of a file's size is not believed."""
+    try:
+        with archive.open(info) as file:
+            return file.read(limits.file_bytes + 1)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+        raise UserError(f"{source}: {info.filename} cannot be read ({error}); download the archive again") from None
+
+
+def _of_folder(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:
+    budget, root = _Budget(source, limits), source.resolve()
+    paths = (path for path in source.rglob("*") if path.is_symlink() or path.is_file())
+    for name, path in sorted((path.relative_to(source).as_posix(), path) for path in paths):
+        if _is_hidden(name):
+            continue
+        if not path.resolve().is_relative_to(root):
+            raise UserError(f"{path} is a link to a place outside {source}: put the file itself there")
+        if not path.is_file():  # a link to a folder of the same tree, whose files are met anyway
+            continue
+        budget.count_file(name)
+        is_text = name.lower().endswith(suffix)
+        budget.count_bytes(name, path.stat().st_size if is_text else 0)
+        yield Member(name, path.read_bytes() if is_text else None)
+
+
+def _check_entry(source: Path, name: str, info: zipfile.ZipInfo) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
+        raise UserError(f"{source} holds {name!r}, a name that leads out of it: do not use this archive")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise UserError(f"{source} holds a link, {name}: make the archive again from files alone")
+    if info.flag_bits & 1:
+        raise UserError(f"{source}: {name} is encrypted; make the archive again without a password")
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a file is what systems leave behind (``__MACOSX/``, ``._x``, ``.DS_Store``)."""
+    return any(part.startswith(".") or part == SYSTEM_FOLDER for part in PurePosixPath(name).parts)
+
+
+@dataclass
+class _Budget:
+    """What was read so far, and the limits."""
+
+    source: Path
+    limits: Limits
+    files: int = 0
+    total: int = 0
+
+    def count_file(self, name: str) -> None:
+        self.files += 1
+        if self.files > self.limits.files:
+            raise UserError(f"{self.source} holds more than {self.limits.files} files ({name} is one too many)")
+
+    def count_bytes(self, name: str, size: int) -> None:
+        self.total += size
+        if size > self.limits.file_bytes:
+            raise UserError(f"{self.source}: {name} is larger than {self.limits.file_bytes} bytes, too much for a text")
+        if self.total > self.limits.total_bytes:
+            raise UserError(f"{self.source} holds more than {self.limits.total_bytes} bytes of text")

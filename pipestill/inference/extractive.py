@@ -1,0 +1,96 @@
+"""Summaries without a model: sentences of the text itself, the first ones or the most central ones."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipestill.errors import UserError
+from pipestill.metrics import rouge_l
+from pipestill.metrics.tokens import unicode_tokens
+from pipestill.records import Record, of_split
+from pipestill.sentences import split_sentences
+
+DAMPING = 0.85
+MOST = 10  # sentences that a summary may have
+
+Ranking = Callable[[Sequence[str]], list[int]]  # sentences to their indices, the best first
+
+
+def lead(sentences: Sequence[str]) -> list[int]:
+    """Sentences as they come."""
+    return list(range(len(sentences)))
+
+
+def text_rank(sentences: Sequence[str]) -> list[int]:
+    """Sentences by their PageRank in the graph of common words (Mihalcea and Tarau, "TextRank", 2004).
+
+    Two sentences are as similar as their common words, divided by the logarithms of their lengths; equal ranks go by
+    position.
+    """
+    words = [set(unicode_tokens(sentence)) for sentence in sentences]
+    similarity = np.zeros((len(words), len(words)))
+    for i, one in enumerate(words):
+        for j, other in enumerate(words[:i]):
+            scale = math.log(len(one) or 1) + math.log(len(other) or 1)
+            if scale > 0:
+                similarity[i, j] = similarity[j, i] = len(one & other) / scale
+    ranks = page_rank(similarity)
+    return sorted(range(len(sentences)), key=lambda index: (-round(ranks[index], 12), index))
+
+
+def page_rank(weights: np.ndarray) -> np.ndarray:
+    """Stationary probabilities of a walk over a graph with symmetric ``weights`` ``[nodes, nodes]`` that jumps anywhere
+    with probability 1 - ``DAMPING``; a node without edges jumps always."""
+    nodes = len(weights)
+    totals = weights.sum(axis=1, keepdims=True)
+    moves = np.divide(weights, totals, out=np.full_like(weights, 1 / max(nodes, 1)), where=totals > 0)
+    step = DAMPING * moves.T + (1 - DAMPING) / max(nodes, 1)
+    return np.linalg.solve(np.eye(nodes) - step + 1 / max(nodes, 1), np.full(nodes, 1 / max(nodes, 1)))
+
+
+RANKINGS: dict[str, Ranking] = {"lead": lead, "textrank": text_rank}
+
+
+def extract(text: str, language: str, ranking: Ranking, count: int) -> str:
+    """The ``count`` best sentences of ``text``, in their order."""
+    sentences = split_sentences(text, language)
+    return " ".join(sentences[index] for index in sorted(ranking(sentences)[:count]))
+
+
+def choose_count(records: Sequence[Record], ranking: Ranking) -> int:
+    """How many sentences give the highest mean ROUGE-L on validation records; the fewest of equals.
+
+    Raises:
+        UserError: there is no validation record.
+    """
+    held_out = of_split(records, "validation")
+    if not held_out:
+        raise UserError("there are no validation rows to choose the number of sentences on; set `splits.val_frac`")
+
+    def score(count: int) -> float:
+        return sum(
+            rouge_l(extract(record["text"], record["test_set"], ranking, count), record["references"])
+            for record in held_out
+        )
+
+    return max(range(1, MOST + 1), key=score)
+
+
+def extract_rows(records: Sequence[Record], name: str) -> tuple[list[dict[str, Any]], int]:
+    """Predictions of one of ``RANKINGS`` for the test records, and the number of sentences that they have."""
+    ranking = RANKINGS[name]
+    count = choose_count(records, ranking)
+    rows = [
+        {
+            "id": record["id"],
+            "split": "test",
+            "test_set": record["test_set"],
+            "sampling_seed": None,
+            "prediction": extract(record["text"], record["test_set"], ranking, count),
+            "references": record["references"],
+        }
+        for record in of_split(records, "test")
+    ]
+    return rows, count

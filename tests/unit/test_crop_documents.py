@@ -1,0 +1,93 @@
+"""Cropping by characters and tokens: what is left is a prefix within the limit, and test references stay whole."""
+
+from pathlib import Path
+
+import pytest
+
+from pipestill.config import CropConfig
+from pipestill.data.crop_documents import character_ends, crop_document, crop_documents, token_ends
+from pipestill.errors import UserError
+from pipestill.tasks import TASKS
+
+TOKENIZER = Path(__file__).parents[2] / "resources/models/tokenizer/tokenizer.json"
+TASK = TASKS["multiclinsum"]
+TEXT = "El Dr. Pérez vio al niño. Tenía fiebre de 38,5 grados y tos seca.\nSe trató con antibióticos. Mejoró."
+
+
+def test_texts_end_where_the_boundary_says():
+    def crop(limit, boundary):
+        return crop_document(TEXT, limit, "es", boundary, character_ends)
+
+    assert crop(None, "sentence") == crop(len(TEXT), "none") == TEXT
+    assert crop(45, "none") == TEXT[:45] == "El Dr. Pérez vio al niño. Tenía fiebre de 38,"
+    assert crop(45, "word") == "El Dr. Pérez vio al niño. Tenía fiebre de"
+    assert crop(45, "sentence") == crop(25, "sentence") == "El Dr. Pérez vio al niño."
+    assert crop(24, "sentence") == "El Dr. Pérez vio al"  # not even one sentence fits
+    assert crop(95, "sentence").endswith("Se trató con antibióticos.")
+    assert "\n" in crop(95, "sentence")
+
+
+@pytest.mark.parametrize("boundary", ["none", "word", "sentence"])
+def test_no_more_tokens_are_left_than_allowed(boundary):
+    ends = token_ends(TOKENIZER)
+    for row in TASK.synthetic(40, 5)[0]:
+        for limit in (1, 7, 33, 60):
+            text = crop_document(row["input"], limit, row["language"], boundary, ends)
+            assert row["input"].startswith(text)
+            assert len(ends(text)) <= limit
+    assert len(ends(crop_document("año " * 50, 20, "es", boundary, ends))) > 10  # and no fewer than needed
+
+
+def test_a_missing_tokenizer_is_named(tmp_path):
+    with pytest.raises(UserError, match="crop by characters, or name a model with a tokenizer"):
+        token_ends(tmp_path / "tokenizer.json")
+
+
+def record(split, **changes):
+    target = "Short summary. It ends here."
+    fields = {"id": f"{split} 1", "split": split, "text": f"Report of {split}. " * 9, "target": target}
+    return {**fields, "references": [target], "test_set": "en", "findings": "Key. Point.", **changes}
+
+
+def test_test_references_are_never_cropped():
+    config = CropConfig(text=60, target=20, rationale=5)
+    records = [record(split) for split in ("teacher", "train", "validation", "test")]
+    cropped, counts = crop_documents(records, TASK, config)
+    for before, after in zip(records, cropped, strict=True):
+        assert after["references"] == before["references"]
+        assert len(after["text"]) <= 60
+        assert after["prompt"] == TASK.prompt(after["text"])
+        whole = after["split"] == "test"
+        assert (after["target"] == before["target"], after["findings"] == before["findings"]) == (whole, whole)
+    assert cropped[0]["target"] == "Short summary."
+    assert counts == {"text": 4, "target": 3, "findings": 3}
+
+
+def test_inputs_of_tests_can_be_left_whole():
+    config = CropConfig(text=60, test_texts=False)
+    (train, test), _ = crop_documents([record("train"), record("test")], TASK, config)
+    assert len(train["text"]) <= 60 < len(test["text"]) == len(record("test")["text"])
+
+
+def test_the_published_cropping_cuts_characters():
+    config = CropConfig(boundary="none", text=2560, target=512, rationale=512)
+    (row, held_out), _ = crop_documents(
+        [record(split, text=f"{split} " * 999, target="y" * 700, findings="z" * 700) for split in ("train", "test")],
+        TASK,
+        config,
+    )
+    assert [len(row[field]) for field in ("text", "target", "findings")] == [2560, 512, 512]
+    assert (len(held_out["text"]), len(held_out["target"])) == (2560, 700)
+
+
+def test_two_splits_may_not_come_to_share_a_text():
+    records = [record("train", text="Same beginning, one end."), record("test", text="Same beginning, other end.")]
+    with pytest.raises(UserError, match=r"have the same text after cropping to 15 chars; raise `crop\.text`"):
+        crop_documents(records, TASK, CropConfig(text=15))
+
+
+def test_tokens_need_a_tokenizer():
+    with pytest.raises(ValueError, match="`unit: tokens` needs `tokenizer`"):
+        CropConfig(unit="tokens", text=3)
+    with pytest.raises(ValueError, match="`unit: chars` has no use for it"):
+        CropConfig(tokenizer="demo-student")

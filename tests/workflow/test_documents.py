@@ -1,0 +1,34 @@
+"""Tasks of documents in the workflow: what is planned for cropping, BERTScore and a submission."""
+
+import yaml
+from test_dag import jobs, plan
+
+STUDY = {"task": "multiclinsum", "student": "demo-student", "methods": ["base"]}
+
+
+def overlay(tmp_path, crop=None, **study):
+    task = {"rows": 200, "splits": {"test_frac": 0.19, "val_frac": 0.05}, "crop": crop or {}}
+    path = tmp_path / "documents.yaml"
+    path.write_text(yaml.safe_dump({"tasks": {"multiclinsum": task}, "studies": {"multiclinsum": {**STUDY, **study}}}))
+    return [path]
+
+
+EXPERIMENT = {"base_model": 1, "crop": 1, "download": 1, "evaluate": 1, "predict": 1, "records": 1}
+
+
+def test_an_experiment_and_a_submission_of_its_test_documents(tmp_path):
+    targets = ["results/multiclinsum_base/eval.json", "results/multiclinsum_base/submission"]
+    assert jobs(plan(tmp_path, *targets, extra=overlay(tmp_path))) == {**EXPERIMENT, "submission": 1}
+
+
+def test_tokens_are_counted_by_one_model_and_bertscore_is_computed_by_another(tmp_path):
+    crop = {"unit": "tokens", "tokenizer": "demo-teacher", "text": 100}
+    named = overlay(tmp_path, crop, bertscore={"encoder": "demo-teacher", "layer": 2})
+    counts = jobs(plan(tmp_path, "results/multiclinsum_base/eval.json", extra=named))
+    assert counts == {**EXPERIMENT, "base_model": 2, "bertscore": 1}
+
+
+def test_a_submission_to_a_challenge_needs_no_documents_of_the_task(tmp_path):
+    official = overlay(tmp_path, submission={"documents": {"en": {"url": "https://example.org/test_en.zip"}}})
+    counts = jobs(plan(tmp_path, "results/multiclinsum_base/submission", extra=official))
+    assert counts == {"base_model": 1, "challenge": 1, "predict_challenge": 1, "submission": 1}

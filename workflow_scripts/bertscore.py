@@ -1,0 +1,35 @@
+"""Compute BERTScore of the answers of an experiment's runs."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.files import write_json
+from pipestill.script import run
+
+
+def main() -> None:
+    """Parse the command line and compute."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--predictions", type=Path, required=True, help="directory of the predictions of all runs")
+    parser.add_argument("--test-sets", nargs="+", required=True, help="names of the test sets")
+    parser.add_argument("--encoder", type=Path, required=True, help="directory of the encoder")
+    parser.add_argument("--layer", type=int, required=True, help="layer whose vectors are compared")
+    parser.add_argument("--baseline", help="rescale: `corpus`, or a model whose baselines bert-score ships")
+    parser.add_argument("--device", default="cpu", help="torch device")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    args = parser.parse_args()
+    import torch
+
+    from pipestill.evaluation.bertscore import bertscore_record
+    from pipestill.metrics.bertscore import Encoder
+
+    torch.set_num_threads(args.threads)
+    encoder = Encoder(args.encoder, args.layer, args.device)
+    record = bertscore_record(args.predictions, args.test_sets, encoder, args.baseline)
+    write_json(args.output, record)
+    print(f"{record['empty']} empty and {record['truncated']} cut texts")
+
+
+if __name__ == "__main__":
+    run(main)
