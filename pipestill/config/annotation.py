@@ -147,6 +147,8 @@ class AnnotationConfig(Section):
             self.price = PriceConfig(input=0, output=0)
         if self.max_cost is not None and self.price is None:
             raise ValueError("`max_cost` needs `price`: without it nobody knows what the next request may cost")
+        if self.provider == "local" and (len(self.steps) > 1 or self.steps[0].system is not None):
+            raise ValueError("a `local` model is trained to answer one question: give one step, without `system`")
         names = [step.out for step in self.steps]
         if len(set(names)) < len(names):
             raise ValueError("two `steps` have the same `out`")

@@ -38,6 +38,10 @@ def test_good_settings(change):
         ({"steps": [{"prompt": "{text}", "out": "summary"}]}, "must have `out: rationale`"),
         ({"steps": GOOD["steps"] * 2}, "the same `out`"),
         ({"steps": [{"prompt": "{text}", "out": "rationale", "pattern": "("}]}, "not a regular expression"),
+        (
+            {"provider": "local", "steps": [{"prompt": "{text}", "out": "rationale", "system": "Be brief."}]},
+            "trained to answer one question",
+        ),
         ({"splits": ["test"]}, "'train' or 'validation'"),
         ({"extra_body": {"note": "sk-or-v1-0123456789abcdef"}}, "looks like a secret key"),
     ],
