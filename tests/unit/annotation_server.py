@@ -111,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(server.delay)
         try:
             if reply == "slow":
-                time.sleep(1)
+                time.sleep(3)
             elif reply == "dropped":
                 self.close_connection = True
             else:
@@ -148,7 +148,7 @@ def settings(url, directory, **changes):
     """Settings for the server at ``url``, with the ledger in ``directory`` and waits that suit a test."""
     steps = [{"prompt": ASK, "out": "rationale", "max_tokens": 50}]
     values = {"provider": "endpoint", "base_url": url, "model": "some/model", "steps": steps}
-    values |= {"first_wait_s": 0.01, "timeout_s": 0.5, "ledger": str(directory / "ledger"), "splits": ["train"]}
+    values |= {"first_wait_s": 0.01, "timeout_s": 20, "ledger": str(directory / "ledger"), "splits": ["train"]}
     return AnnotationConfig.model_validate(values | changes)
 
 
