@@ -79,7 +79,7 @@ class Server(ThreadingHTTPServer):
         self.faults = defaultdict(list, {text: list(names) for text, names in (faults or {}).items()})
         self.delay, self.answer = delay, answer or (lambda message: f"findings of {message.split()[-1]}")
         self.bodies, self.times, self.headers, self.answered = [], [], [], Counter()
-        self.running = self.most_running = 0
+        self.running, self.at_a_time = 0, []  # requests under way: now, and as each one came
         self.lock = threading.Lock()
 
     @property
@@ -104,7 +104,7 @@ class Handler(BaseHTTPRequestHandler):
             server.times.append(time.monotonic())
             server.headers.append(self.headers)
             server.running += 1
-            server.most_running = max(server.most_running, server.running)
+            server.at_a_time.append(server.running)
             names = server.faults[message.split()[-1]]
             reply = FAULTS[names.pop(0)] if names else completion(server.answer(message))
             server.answered[message] += reply[0] == 200

@@ -35,7 +35,7 @@ def test_many_threads_do_not_overshoot(tmp_path, concurrency):
         assert len(server.bodies) == sent, "the limit is on the ledger, not on a run"
         run(server, tmp_path, texts, price=price, max_cost=0.07, concurrency=concurrency)
     assert len(server.bodies) == 60
-    assert server.most_running <= concurrency
+    assert max(server.at_a_time) <= concurrency
 
 
 def test_requests_are_limited_with_their_repetitions(tmp_path):

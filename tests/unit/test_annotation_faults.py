@@ -119,6 +119,14 @@ def test_all_threads_wait_as_long_as_the_provider_asks(tmp_path):
     assert max(gaps) > 0.25
 
 
+def test_fewer_are_sent_at_a_time_when_the_rate_is_refused(tmp_path):
+    texts = [str(number) for number in range(16)]
+    with serve({text: ["rate_limit"] for text in texts[:8]}, delay=0.1) as server:
+        run(server, tmp_path, texts, concurrency=8)
+    assert max(server.at_a_time[:8]) > 4
+    assert max(server.at_a_time[8:12]) <= 4
+
+
 def test_a_pause_that_is_too_long_ends_the_run(tmp_path):
     with serve({"0": ["wait_long"]}) as server, pytest.raises(Refused, match=r"90000 s.*run again later"):
         run(server, tmp_path, ["0"])

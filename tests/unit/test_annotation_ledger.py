@@ -207,6 +207,14 @@ def test_usage_says_who_answered_and_what_it_took(tmp_path):
     }
 
 
+def test_usage_is_that_of_the_rationales_at_hand(tmp_path):
+    with serve() as server:
+        run(server, tmp_path, WORDS[:4])
+        _, usage = run(server, tmp_path, WORDS[:1], seed=7)
+    assert usage["calls"]["total"] == 1
+    assert usage["cost"]["dollars"] == 0.001
+
+
 def test_a_process_that_ends_early_says_so_by_its_exit_code(tmp_path):
     with serve() as server:
         process = start(server, tmp_path, max_requests=3)
