@@ -53,6 +53,9 @@ class Config(Section):
         for name in self.tasks:
             _known(name, TASKS, f"tasks.{name}", "the tasks of this version")
             check_data(f"tasks.{name}", self.tasks[name], TASKS[name])
+            annotation = self.tasks[name].annotation
+            if annotation is not None and annotation.provider == "local":
+                _known(annotation.model, self.models, f"tasks.{name}.annotation.model", "models")
         _unique(self.seeds, "seeds")
         for name, study in self.studies.items():
             self._check_study(f"studies.{name}", study)

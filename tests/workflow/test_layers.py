@@ -8,7 +8,7 @@ LAYERS = (
     *("errors", "versions", "files", "digests", "records", "progress", "lock", "imports", "cost", "script"),
     *("divergence_kinds", "methods", "metrics", "tasks", "config", "experiments", "preflight", "config_reference"),
     *("data", "objectives"),
-    *("models", "inference", "teacher", "training", "evaluation", "reporting", "cli"),
+    *("models", "inference", "annotation", "teacher", "training", "evaluation", "reporting", "cli"),
 )
 
 
