@@ -57,8 +57,12 @@ def _sections(path: str, section: type[Section]) -> list[tuple[str, type[Section
     for name, field in section.model_fields.items():
         below = f"{path}.{name}".lstrip(".")
         kind = _bare(field.annotation)
+        if get_origin(kind) in (Union, UnionType):
+            kind = get_args(kind)[0]
         if get_origin(kind) is dict:
             kind, below = _bare(get_args(kind)[1]), f"{below}.<name>"
+        elif get_origin(kind) is list:
+            kind, below = _bare(get_args(kind)[0]), f"{below}[]"
         if isinstance(kind, type) and issubclass(kind, Section):
             found += _sections(below, kind)
     return found

@@ -3,3 +3,5 @@
 
 class UserError(Exception):
     """Bad input, configuration or environment: one sentence that says what is wrong, where, and what to do."""
+
+    exit_code = 1

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipestill.config import Config, StudyConfig, TrainingConfig, resolve_hardware, resolve_training
+from pipestill.config import Config, StudyConfig, TrainingConfig, resolve_annotator, resolve_hardware, resolve_training
 from pipestill.digests import json_digest
 from pipestill.divergence_kinds import ALL_OPTIONS, options_of
 from pipestill.methods import PRETRAINED_TEACHER, Method, method_of
@@ -193,7 +193,7 @@ def settings_of(config: Config, study: str, method: str) -> dict[str, Any]:
     settings, entry = config.studies[study], entry_of(config, study, method)
     ranks_labels = TASKS[settings.task].ranks_labels
     depends: dict[str, Any] = {
-        "task": config.tasks[settings.task].model_dump(),
+        "task": config.tasks[settings.task].model_dump(exclude={"annotation"}),
         "base_model": config.models[base_model(config, study, method)].model_dump(),
         "hardware": hardware(config, study),
         "statistics": config.statistics.model_dump(),
@@ -241,4 +241,33 @@ def experiment(config: Config, study: str, method: str) -> dict[str, Any]:
         "test_sets": config.tasks[settings.task].test_sets_of(task),
         "settings": depends,
         "config_sha256": json_digest(depends),
+    }
+
+
+def annotated(config: Config) -> list[str]:
+    """Tasks that have annotation."""
+    return [name for name, task in config.tasks.items() if task.annotation is not None]
+
+
+def annotation_keys(config: Config) -> list[str]:
+    """Environment variables of the keys that annotation of the tasks of this run needs."""
+    tasks = (config.tasks[study.task] for study in studies(config).values())
+    return sorted({key for task in tasks if task.annotation and (key := task.annotation.key_name())})
+
+
+def annotation_settings(config: Config, task: str) -> dict[str, Any]:
+    """What an annotation job is told."""
+    return config.tasks[task].annotation.model_dump(exclude={"training"})
+
+
+def annotator_settings(config: Config, task: str) -> dict[str, Any]:
+    """What the training job of a local annotator is told."""
+    settings = resolve_annotator(config, task)
+    unused = {"dpo", "divergence", "selection_rows", "keep_best"} | (
+        {"lora"} if settings.adaptation == "full" else set()
+    )
+    return {
+        "objective": "cross_entropy",
+        "training": settings.model_dump(exclude=unused),
+        "hardware": config.hardware.model_dump(),
     }

@@ -25,10 +25,10 @@ def json_option(section: type[BaseModel]) -> Callable[[str], Any]:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run ``main``; a :class:`UserError` becomes one line on stderr and exit code 1."""
+    """Run ``main``; a :class:`UserError` becomes one line on stderr and its exit code."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.exit_code)

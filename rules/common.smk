@@ -37,6 +37,8 @@ else:
     # `python` is the one that runs Snakemake, whether its environment is activated or not.
     shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 EXPERIMENTS = experiments.experiments(CONFIG)
+ANNOTATED = "|".join(experiments.annotated(CONFIG)) or "-"
+ANNOTATION_KEYS = experiments.annotation_keys(CONFIG)
 CHECKPOINTS = sorted({name for study in CONFIG.studies.values() for name in study.checkpoints})
 HELD = []  # locks of this process
 GPU = int(CONFIG.hardware.device in ("cuda", "xpu"))  # GPUs that a job which runs a model asks for
@@ -396,3 +398,43 @@ def evaluated_data(wildcards):
 def experiment(wildcards):
     """JSON that says what an experiment is."""
     return canonical_json(experiments.experiment(CONFIG, wildcards.study, wildcards.method))
+
+
+def annotation_settings(wildcards):
+    """JSON of the settings of an annotation job."""
+    return canonical_json(experiments.annotation_settings(CONFIG, wildcards.task))
+
+
+def annotator_prompt(wildcards):
+    """JSON of what decides the training rows of a local annotator."""
+    return CONFIG.tasks[wildcards.task].annotation.model_dump_json(include={"provider", "model", "steps"})
+
+
+def annotator_base(wildcards):
+    """Base model of a task's local annotator."""
+    return f"<results>/models/{CONFIG.tasks[wildcards.task].annotation.model}"
+
+
+def annotator_settings(wildcards):
+    """JSON of the settings of the training job of a local annotator."""
+    return canonical_json(experiments.annotator_settings(CONFIG, wildcards.task))
+
+
+def annotator(wildcards):
+    """Model and base model of a task's local annotator; nothing for other providers."""
+    if CONFIG.tasks[wildcards.task].annotation.provider != "local":
+        return []
+    return [f"<results>/annotators/{wildcards.task}/model", annotator_base(wildcards)]
+
+
+def annotator_options(wildcards, input):
+    """Options that name the local annotator."""
+    if not input.local:
+        return ""
+    model, base = input.local
+    return f"--model {model} --base {base} --device {CONFIG.hardware.device}"
+
+
+def annotator_gpu(wildcards):
+    """GPUs of an annotation job: those that serve a local annotator."""
+    return GPU if CONFIG.tasks[wildcards.task].annotation.provider == "local" else 0

@@ -21,7 +21,7 @@ rule resolved_config:
         runtime="5m",
     params:
         script=script("resolved_config"),
-        config=CONFIG.model_dump_json(),
+        config=lambda wildcards: CONFIG.model_dump_json(),  # a function, since its braces are no wildcards
         code=code_digest("resolved_config"),
     shell:
         "python {params.script} --config {params.config:q} --output {output} > {log} 2>&1"

@@ -1,16 +1,18 @@
 """The configuration: the one source of defaults, checks, the JSON Schema and the table in ``docs/config.md``."""
 
+from pipestill.config.annotation import AnnotationConfig
 from pipestill.config.check import check
 from pipestill.config.data import CropConfig, FileConfig, SourceConfig, SplitsConfig, TaskConfig
 from pipestill.config.jobs import PredictionSettings, ScoringSettings
 from pipestill.config.models import BaseModelConfig, HardwareConfig
-from pipestill.config.resolve import resolve_hardware, resolve_training
+from pipestill.config.resolve import resolve_annotator, resolve_hardware, resolve_training
 from pipestill.config.root import Config, StatisticsConfig
 from pipestill.config.section import Section
 from pipestill.config.study import CheckpointConfig, DistributionsConfig, GenerationConfig, StudyConfig
 from pipestill.config.training import DivergenceConfig, DpoConfig, LoraConfig, TrainingConfig
 
 __all__ = [
+    "AnnotationConfig",
     "BaseModelConfig",
     "CheckpointConfig",
     "Config",
@@ -32,6 +34,7 @@ __all__ = [
     "TaskConfig",
     "TrainingConfig",
     "check",
+    "resolve_annotator",
     "resolve_hardware",
     "resolve_training",
 ]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from pipestill.config.annotation import AnnotationConfig
 from pipestill.config.datasets import published_datasets
 from pipestill.config.section import Count, Name, Part, Section, Seed, Share
 from pipestill.tasks import Task
@@ -183,3 +184,5 @@ class TaskConfig(SourceConfig):
     """Content-free inputs for `multi_null` calibration; the task's own when absent."""
     splits: SplitsConfig
     """The division into teacher, train, validation and test rows."""
+    annotation: AnnotationConfig | None = None
+    """Who writes rationales, for methods that learn from them."""

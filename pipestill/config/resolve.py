@@ -22,6 +22,12 @@ def resolve_training(config: "Config", study: StudyConfig, method: str) -> Train
     return TrainingConfig.model_validate(settings)
 
 
+def resolve_annotator(config: "Config", task: str) -> TrainingConfig:
+    """Training of the local annotator of ``task``: the common settings, and the annotation's over them."""
+    settings = config.training.model_dump() | {"init": "base"}
+    return TrainingConfig.model_validate(_merge(settings, config.tasks[task].annotation.training.model_dump()))
+
+
 def resolve_hardware(config: "Config", study: StudyConfig) -> HardwareConfig:
     """Hardware of the jobs of ``study``: the common settings, and the study's over them."""
     return HardwareConfig.model_validate(_merge(config.hardware.model_dump(), study.hardware.model_dump()))

@@ -55,6 +55,9 @@ class Config(Section):
             check_data(f"tasks.{name}", self.tasks[name], TASKS[name])
             if (tokenizer := self.tasks[name].crop.tokenizer) is not None:
                 _known(tokenizer, self.models, f"tasks.{name}.crop.tokenizer", "models")
+            annotation = self.tasks[name].annotation
+            if annotation is not None and annotation.provider == "local":
+                _known(annotation.model, self.models, f"tasks.{name}.annotation.model", "models")
         _unique(self.seeds, "seeds")
         for name, study in self.studies.items():
             self._check_study(f"studies.{name}", study)

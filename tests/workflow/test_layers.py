@@ -18,7 +18,7 @@ LAYERS = (
         "config_reference",
     ),
     *("data", "objectives"),
-    *("models", "inference", "teacher", "training", "evaluation", "reporting", "cli"),
+    *("models", "inference", "annotation", "teacher", "training", "evaluation", "reporting", "cli"),
 )
 
 

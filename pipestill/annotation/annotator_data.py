@@ -1,0 +1,39 @@
+"""What a local annotator learns from: documents of the teacher split, and the rationales that come with them."""
+
+from pathlib import Path
+
+from pipestill.annotation.prompts import fill
+from pipestill.config.annotation import RATIONALE, AnnotationConfig
+from pipestill.errors import UserError
+from pipestill.records import Record, iterate_jsonl, of_split, write_jsonl
+
+HELD_OUT = 10  # every tenth row is for validation
+
+
+def write_annotator_data(settings: AnnotationConfig, records: Path, train: Path, validation: Path) -> None:
+    """Write rows ``{"id", "input", "output"}``: the very prompt of the annotation, and the record's own rationale.
+
+    Both files are made of the teacher split alone; rationales of other splits are never read.
+
+    Raises:
+        UserError: the teacher split is too small, or a record of it has no rationale.
+    """
+    rows = [_row(settings, record) for record in of_split(iterate_jsonl(records), "teacher")]
+    if len(rows) < HELD_OUT:
+        raise UserError(
+            f"{records} has {len(rows)} records of the teacher split, and a local annotator needs {HELD_OUT} at least: "
+            "raise `splits.teacher_share`, or use another `annotation.provider`"
+        )
+    write_jsonl(train, (row for number, row in enumerate(rows) if number % HELD_OUT))
+    write_jsonl(validation, rows[::HELD_OUT])
+    print(f"{len(rows)} rows of the teacher split, each tenth for validation")
+
+
+def _row(settings: AnnotationConfig, record: Record) -> Record:
+    rationale = record.get(RATIONALE)
+    if not isinstance(rationale, str) or not rationale.strip():
+        raise UserError(
+            f"record {record['id']} of the teacher split has no `{RATIONALE}`, which a local annotator learns to "
+            "write: use another `annotation.provider`"
+        )
+    return {"id": record["id"], "input": fill(settings.steps[0].prompt, record), "output": rationale}

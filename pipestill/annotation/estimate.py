@@ -1,0 +1,41 @@
+"""What a run would take, before anything is sent."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipestill.annotation.checks import is_usable
+from pipestill.annotation.pricing import price_of
+from pipestill.annotation.request import CHARS_PER_TOKEN, make_request
+from pipestill.config.annotation import AnnotationConfig
+from pipestill.records import Record
+
+
+def estimate(
+    settings: AnnotationConfig,
+    shared: Mapping[str, Any],
+    records: Iterable[Record],
+    answers: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Requests, tokens and dollars that ``records`` would take.
+
+    Tokens of prompts are counted as a quarter of their characters. Answers, also those that later prompts repeat, are
+    taken to be as long as they may be, so tokens and dollars are more than what will come; retries are not counted.
+    """
+    waiting, kept, count = {}, set(), 0
+    for record in records:
+        values, count = dict(record), count + 1
+        for step in settings.steps:
+            request = make_request(step, values, shared)
+            row = answers.get(request.key)
+            if is_usable(row, step, settings.on_truncation == "accept"):
+                values[step.out] = row["text"]
+                kept.add(request.key)
+            else:
+                values[step.out] = " " * (CHARS_PER_TOKEN * step.max_tokens)
+                waiting[request.key] = request
+    tokens = {
+        "input_tokens": sum(request.estimated_tokens for request in waiting.values()),
+        "output_tokens": sum(request.max_tokens for request in waiting.values()),
+    }
+    dollars = price_of(settings.price, **tokens)
+    return {"records": count, "in_ledger": len(kept), "requests": len(waiting), **tokens, "dollars": dollars}

@@ -1,0 +1,36 @@
+"""What a call costs, and who says so."""
+
+from typing import Any
+
+from pipestill.annotation.endpoint import Answer
+from pipestill.config.annotation import PriceConfig
+
+
+def price_of(price: PriceConfig | None, input_tokens: int, output_tokens: int) -> float | None:
+    """Dollars for so many tokens, if there is a price."""
+    return (input_tokens * price.input + output_tokens * price.output) / 1e6 if price else None
+
+
+def cost_of(answer: Answer | None, charged: bool, most: float, price: PriceConfig | None) -> dict[str, Any]:
+    """What a call cost: ``cost`` in dollars, ``cost_source``, and the tokens where the server counts them.
+
+    Sources, best first: ``free`` (refused before any work), ``reported`` by the provider, ``estimated`` from tokens and
+    price, ``reserved`` (the most that it can have cost), ``unknown`` (there is no price).
+
+    Args:
+        answer: what came back, if anything did.
+        charged: whether the call may have cost something.
+        most: dollars that were set aside for it.
+        price: of the model.
+    """
+    if not charged:
+        return {"cost": 0.0, "cost_source": "free"}
+    tokens = answer.tokens if answer else {}
+    estimate = price_of(price, **tokens) if len(tokens) == 2 else None
+    if answer is not None and answer.cost is not None:
+        cost, source = answer.cost, "reported"
+    elif estimate is not None:
+        cost, source = estimate, "estimated"
+    else:
+        cost, source = most, "reserved" if price else "unknown"
+    return {"cost": cost, "cost_source": source, **tokens}

@@ -1,0 +1,60 @@
+"""What is asked, and the digest that its answer is kept under."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pipestill.annotation.prompts import fill
+from pipestill.config.annotation import AnnotationConfig, StepConfig
+from pipestill.digests import json_digest
+
+CHARS_PER_TOKEN = 4  # of English text, for estimates
+TURN_TOKENS = 64  # that a chat template adds to a message, at most
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to a model.
+
+    Attributes:
+        messages: chat messages, each with ``role`` and ``content``.
+        max_tokens: where the answer is cut.
+        parameters: everything else that an answer depends on: the model, sampling, routing. Keys, addresses, limits
+            and prices are no part of it, so that an answer is found again when they change.
+    """
+
+    messages: list[dict[str, str]]
+    max_tokens: int
+    parameters: Mapping[str, Any] = field(repr=False)
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of all that the answer depends on."""
+        return json_digest({"messages": self.messages, "max_tokens": self.max_tokens, **self.parameters})
+
+    @property
+    def estimated_tokens(self) -> int:
+        """About how many tokens the messages have."""
+        return sum(-(-len(message["content"]) // CHARS_PER_TOKEN) for message in self.messages)
+
+    @property
+    def most_tokens(self) -> int:
+        """How many tokens the messages have at most: each token of text is a byte or longer."""
+        return sum(len(message["content"].encode()) + TURN_TOKENS for message in self.messages)
+
+
+def parameters(settings: AnnotationConfig, model: str) -> dict[str, Any]:
+    """The parameters that all requests of a job share; ``model`` names the weights, also when they move."""
+    shared = {"model": model, "extra_body": settings.extra_body}
+    if settings.provider == "openrouter":
+        shared["routing"] = settings.routing.model_dump(exclude_none=True)
+    optional = {"temperature": settings.temperature, "top_p": settings.top_p, "seed": settings.seed}
+    return shared | {name: value for name, value in optional.items() if value is not None}
+
+
+def make_request(step: StepConfig, values: Mapping[str, object], shared: Mapping[str, Any]) -> Request:
+    """The request of ``step`` for a record: ``values`` are its fields and the answers of the steps before."""
+    turns = (("system", step.system), ("user", step.prompt))
+    messages = [{"role": role, "content": fill(text, values)} for role, text in turns if text is not None]
+    return Request(messages, step.max_tokens, shared)

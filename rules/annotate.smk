@@ -1,0 +1,138 @@
+"""Annotation.
+
+Comes in: cropped records; for a local annotator also its base model.
+Goes out: results/data/<task>/rationales.jsonl and usage.json; results/annotators/<task>/model, the local annotator.
+Steps: annotator_data and train_annotator (on the teacher split, for `provider: local`), annotate. What is answered is
+kept in <ledger>/<task>/, outside of the results. annotation_estimate says what a run would take.
+"""
+
+
+envvars:
+    *ANNOTATION_KEYS,
+
+
+rule annotator_data:
+    """Write prompts and rationales of the teacher split, which no student sees."""
+    input:
+        "<results>/data/{task}/cropped.jsonl",
+    output:
+        train="<results>/annotators/{task}/train.jsonl",
+        validation="<results>/annotators/{task}/validation.jsonl",
+    log:
+        "<logs>/annotator_data/{task}.log",
+    benchmark:
+        "<logs>/benchmarks/annotator_data/{task}.jsonl"
+    wildcard_constraints:
+        task=ANNOTATED,
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        script=script("annotator_data"),
+        settings=annotator_prompt,
+        code=code_digest("annotator_data"),
+    shell:
+        "python {params.script} --settings {params.settings:q} --records {input} --train {output.train} "
+        "--validation {output.validation} > {log} 2>&1"
+
+
+rule train_annotator:
+    """Fine-tune the local annotator; resumable, see docs/training.md."""
+    input:
+        data="<results>/annotators/{task}/train.jsonl",
+        validation="<results>/annotators/{task}/validation.jsonl",
+        base=annotator_base,
+    output:
+        model=directory("<results>/annotators/{task}/model"),
+        cost="<results>/annotators/{task}/cost.json",
+    log:
+        "<logs>/train_annotator/{task}.log",
+    benchmark:
+        "<logs>/benchmarks/train_annotator/{task}.jsonl"
+    wildcard_constraints:
+        task=ANNOTATED,
+    priority: 1  # rationales wait for it, and students for them
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime="8h",
+        gpu=GPU,
+    params:
+        script=script("train"),
+        settings=annotator_settings,
+        seed=min(CONFIG.seeds),
+        state=lambda wildcards, output: f"{output.model}.state",
+        code=code_digest("train"),
+    shell:
+        "python {params.script} --settings {params.settings:q} --data {input.data} "
+        "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "
+        "--state {params.state} --output {output.model} --cost {output.cost} > {log} 2>&1"
+
+
+rule annotate:
+    """Ask for rationales; a local annotator is served for as long as this job runs, see docs/annotation.md."""
+    input:
+        records="<results>/data/{task}/cropped.jsonl",
+        local=annotator,
+    output:
+        rationales="<results>/data/{task}/rationales.jsonl",
+        usage="<results>/data/{task}/usage.json",
+    log:
+        job="<logs>/annotate/{task}.log",
+        server="<logs>/annotate/{task}.server.log",
+    benchmark:
+        "<logs>/benchmarks/annotate/{task}.jsonl"
+    wildcard_constraints:
+        task=ANNOTATED,
+    priority: 1  # students wait for it
+    retries: 0  # the job itself repeats what may be repeated
+    conda:
+        "../envs/annotate.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime="24h",
+        gpu=annotator_gpu,
+    params:
+        script=script("annotate"),
+        settings=annotation_settings,
+        local=annotator_options,
+        code=code_digest("annotate"),
+    shell:
+        "python {params.script} --task {wildcards.task} --settings {params.settings:q} --records {input.records} "
+        "{params.local} --threads {threads} --server-log {log.server} --output {output.rationales} "
+        "--usage {output.usage} > {log.job} 2>&1"
+
+
+rule annotation_estimate:
+    """Count what the annotation would send, and what that may cost; sends nothing. No part of `all`."""
+    input:
+        records="<results>/data/{task}/cropped.jsonl",
+        local=annotator,
+    output:
+        "<results>/data/{task}/annotation_estimate.json",
+    log:
+        "<logs>/annotation_estimate/{task}.log",
+    benchmark:
+        "<logs>/benchmarks/annotation_estimate/{task}.jsonl"
+    wildcard_constraints:
+        task=ANNOTATED,
+    conda:
+        "../envs/annotate.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        script=script("annotate"),
+        settings=annotation_settings,
+        local=annotator_options,
+        code=code_digest("annotate"),
+    shell:
+        "python {params.script} --task {wildcards.task} --settings {params.settings:q} --records {input.records} "
+        "{params.local} --estimate {output} > {log} 2>&1"

@@ -1,0 +1,46 @@
+"""What a local annotator is trained on."""
+
+import json
+
+import pytest
+from annotation_server import ASK
+
+from pipestill.annotation.annotator_data import write_annotator_data
+from pipestill.config.annotation import AnnotationConfig
+from pipestill.errors import UserError
+from pipestill.records import read_jsonl
+
+SETTINGS = AnnotationConfig(provider="local", model="demo-teacher", steps=[{"prompt": ASK, "out": "rationale"}])
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def record(number, split="teacher", **more):
+    return {"id": f"{split}{number}", "split": split, "text": f"text {number}", "rationale": f"truth {number}", **more}
+
+
+def test_only_the_teacher_split_is_learned_from(tmp_path):
+    rows = [record(number, split) for number in range(20) for split in ("teacher", "train", "validation", "test")]
+    train, validation = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
+    write_annotator_data(SETTINGS, write(tmp_path / "records.jsonl", rows), train, validation)
+    assert [row["id"] for row in read_jsonl(validation)] == ["teacher0", "teacher10"]
+    assert [row["id"] for row in read_jsonl(train)] == [f"teacher{n}" for n in range(20) if n % 10]
+    assert read_jsonl(train)[0] == {"id": "teacher1", "input": ASK.format(text="text 1"), "output": "truth 1"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([record(number) for number in range(9)], "has 9 records of the teacher split"),
+        ([record(number, "train") for number in range(50)], "has 0 records of the teacher split"),
+        ([record(0, rationale=None)], "record teacher0 of the teacher split has no `rationale`"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_an_error_of_the_user(tmp_path, rows, sentence):
+    records = write(tmp_path / "records.jsonl", rows)
+    with pytest.raises(UserError, match=sentence):
+        write_annotator_data(SETTINGS, records, tmp_path / "train.jsonl", tmp_path / "validation.jsonl")
+    assert not (tmp_path / "train.jsonl").exists()

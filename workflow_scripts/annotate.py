@@ -1,0 +1,37 @@
+"""Let a language model write rationales for records; a killed job goes on where it was, and pays nothing twice."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.config.annotation import AnnotationConfig
+from pipestill.script import json_option, run
+
+
+def main() -> None:
+    """Parse the command line and annotate, or estimate what that would take."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", required=True, help="name of the task")
+    parser.add_argument("--settings", type=json_option(AnnotationConfig), required=True, help="JSON object")
+    parser.add_argument("--records", type=Path, required=True, help="cropped records")
+    parser.add_argument("--model", type=Path, help="directory of the model to serve, for `provider: local`")
+    parser.add_argument("--base", type=Path, help="directory of its base model")
+    parser.add_argument("--device", default="auto", help="device of the served model")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the served model")
+    parser.add_argument("--server-log", type=Path, help="file for what the server of the model prints")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--output", type=Path, help="JSON Lines file to write")
+    what.add_argument("--estimate", type=Path, help="JSON file for an estimate, to send nothing")
+    parser.add_argument("--usage", type=Path, help="JSON file for what the output took")
+    args = parser.parse_args()
+    from pipestill.annotation.annotate import annotate, write_estimate
+    from pipestill.annotation.local_server import LocalModel
+
+    local = LocalModel(args.model, args.base, args.device, args.threads, args.server_log) if args.model else None
+    if args.estimate:
+        write_estimate(args.settings, args.task, args.records, local, args.estimate)
+    else:
+        annotate(args.settings, args.task, args.records, local, args.output, args.usage)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,23 @@
+"""Write what a local annotator is trained on: documents of the teacher split and their rationales."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.annotation.annotator_data import write_annotator_data
+from pipestill.config.annotation import AnnotationConfig
+from pipestill.script import json_option, run
+
+
+def main() -> None:
+    """Parse the command line and write the training and validation rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", type=json_option(AnnotationConfig), required=True, help="JSON object")
+    parser.add_argument("--records", type=Path, required=True, help="cropped records")
+    parser.add_argument("--train", type=Path, required=True, help="JSON Lines file to write")
+    parser.add_argument("--validation", type=Path, required=True, help="JSON Lines file to write")
+    args = parser.parse_args()
+    write_annotator_data(args.settings, args.records, args.train, args.validation)
+
+
+if __name__ == "__main__":
+    run(main)
