@@ -70,7 +70,7 @@ class Case:
 LINEAR = {  # cases and kinds
     "152k": (Case(151_936, 896, 256), ("todi", "jsd")),
     "152k, 35 % labelled": (Case(151_936, 896, 512, labelled=0.35), ("todi", "jsd")),
-    "152k, bfloat16": (Case(151_936, 896, 256, dtype="bfloat16"), ("todi", "jsd")),
+    "152k, bfloat16": (Case(151_936, 896, 512, dtype="bfloat16"), ("todi", "jsd")),
     "152k, frozen head": (Case(151_936, 896, 256, frozen=True), ("todi",)),
     "50k": (Case(50_257, 768, 512), tuple(KINDS)),
     "50k, 2048 tokens": (Case(50_257, 768, 2048), ("todi",)),
