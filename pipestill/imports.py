@@ -29,6 +29,9 @@ def uncollected() -> Iterator[None]:
     For imports and the loading of models, whose objects stay: to look through those of torch and transformers takes
     0.4 s each time, and Python does it again and again while there are more and more of them.
     """
+    if not gc.isenabled():  # inside another one
+        yield
+        return
     gc.disable()
     try:
         yield
