@@ -70,7 +70,7 @@ class Case:
 LINEAR = {  # cases and kinds
     "152k": (Case(151_936, 896, 256), ("todi", "jsd")),
     "152k, 35 % labelled": (Case(151_936, 896, 512, labelled=0.35), ("todi", "jsd")),
-    "152k, bfloat16": (Case(151_936, 896, 256, dtype="bfloat16"), ("todi", "jsd")),
+    "152k, bfloat16": (Case(151_936, 896, 512, dtype="bfloat16"), ("todi", "jsd")),
     "152k, frozen head": (Case(151_936, 896, 256, frozen=True), ("todi",)),
     "50k": (Case(50_257, 768, 512), tuple(KINDS)),
     "50k, 2048 tokens": (Case(50_257, 768, 2048), ("todi",)),
@@ -432,9 +432,12 @@ def main() -> None:
         for kind, row in errors.items():
             print(f"{kind:>10}  " + "  ".join(f"{way} {error:.1e}" for way, error in row.items()))
     if "memory" in parts and Path("/proc/self/clear_refs").exists():
-        frozen = {"frozen head": ("linear", replace(MEMORY, frozen=True))}
-        logits = {"152k": ("logits", LOGITS["152k"])}
-        cases = {"152k": ("linear", MEMORY), "152k, 2048 tokens": ("linear", LONG)} | frozen | logits
+        cases = {
+            "152k": ("linear", MEMORY),
+            "152k, 2048 tokens": ("linear", LONG),
+            "152k, frozen head": ("linear", replace(MEMORY, frozen=True)),
+            "152k, given": ("logits", LOGITS["152k"]),
+        }
         memory |= report_memory({"quick": ("linear", QUICK)} if args.quick else cases)
     machine = {"processor": processor(), "threads": 1, "torch": torch.__version__}
     print(

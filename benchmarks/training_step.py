@@ -61,8 +61,8 @@ def trainers(model, rows, directory: Path) -> dict:
 
     from transformers import Trainer, TrainingArguments
 
-    from pipestill.training.cross_entropy import CrossEntropyTrainer
     from pipestill.models.rows import collate
+    from pipestill.training.cross_entropy import CrossEntropyTrainer
 
     arguments = TrainingArguments(
         output_dir=str(directory),

@@ -62,6 +62,7 @@ def training_settings(config: Config, study: str, method: str) -> dict[str, Any]
     """What a training job is told: exactly the settings that its objective uses."""
     settings, entry = training(config, study, method), method_of(method)
     by_metric = settings.select == "metric"
+    beside = entry.objective == "divergence" and settings.divergence.teacher == "online"
     unused: dict[str, Any] = {
         "dpo": entry.objective != "dpo",
         "divergence": _unused_options(entry.divergence) if entry.divergence else True,
@@ -76,6 +77,7 @@ def training_settings(config: Config, study: str, method: str) -> dict[str, Any]
         "hardware": hardware(config, study),
         "task": config.studies[study].task if by_metric else None,
         "generation": config.studies[study].generation.model_dump() if by_metric else None,
+        "teacher_adaptation": training(config, study, "teacher").adaptation if beside else None,
     }
 
 

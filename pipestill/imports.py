@@ -1,5 +1,6 @@
-"""Imports that libraries make on the chance that something is installed, and that a job can do without."""
+"""Quicker imports: without what libraries import on the chance that it is installed, and without collecting garbage."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,3 +22,21 @@ def without(*names: str) -> Iterator[None]:
         for name in hidden:
             if sys.modules.get(name, ...) is None:
                 del sys.modules[name]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Inside, nothing is looked through for garbage, and what is there at the end never will be.
+
+    For imports and the loading of models, whose objects stay: to look through those of torch and transformers takes
+    0.4 s each time, and Python does it again and again while there are more and more of them.
+    """
+    if not gc.isenabled():  # inside another one
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipestill.imports import uncollected
 from pipestill.script import json_option, run
 from pipestill.teacher.distributions.settings import FidelitySettings
 
@@ -19,7 +20,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    from pipestill.teacher.distributions.fidelity import measure_fidelity
+    with uncollected():
+        from pipestill.teacher.distributions.fidelity import measure_fidelity
 
     measure_fidelity(
         args.settings,

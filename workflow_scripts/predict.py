@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipestill.config import PredictionSettings
+from pipestill.imports import uncollected
 from pipestill.script import json_option, run
 
 
@@ -21,7 +22,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="directory to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    from pipestill.inference.experiment import predict_experiment
+    with uncollected():
+        from pipestill.inference.experiment import predict_experiment
 
     measure = None
     if args.distributions:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipestill.imports import uncollected
 from pipestill.script import json_option, run
 from pipestill.teacher.distributions.settings import CaptureSettings
 
@@ -23,7 +24,8 @@ def main() -> None:
     parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    from pipestill.teacher.distributions.capture import capture_shard
+    with uncollected():
+        from pipestill.teacher.distributions.capture import capture_shard
 
     capture_shard(
         args.settings,

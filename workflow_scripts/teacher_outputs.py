@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipestill.config import ScoringSettings
+from pipestill.imports import uncollected
 from pipestill.script import json_option, run
 
 
@@ -19,7 +20,8 @@ def main() -> None:
     parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    from pipestill.teacher.outputs import write_teacher_outputs
+    with uncollected():
+        from pipestill.teacher.outputs import write_teacher_outputs
 
     write_teacher_outputs(
         args.settings, args.prompts, args.base, args.teacher, args.state, args.output, args.cost, args.threads

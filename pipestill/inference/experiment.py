@@ -1,5 +1,6 @@
 """The prediction job of an experiment: all of its runs in one process, since starting one costs seconds."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,8 @@ def predict_experiment(
                 answer_run(model, tokenizer, settings, records, RowLog(kept / "answers.jsonl"), cost, results, label)
             if measure and (measured := measure(model, tokenizer)):
                 write_json(results / "agreement.json", measured)
+            del model, tokenizer
+            gc.collect()  # a model refers to itself; free its memory before the next is loaded
         write_json(directory / "job.json", describe_job(settings, output, base, runs))
         write_json(directory / "hardware.json", plan.to_json())
         write_json(directory / "versions.json", versions())

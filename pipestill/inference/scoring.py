@@ -7,6 +7,7 @@ from typing import Any
 from pipestill.config import ScoringSettings
 from pipestill.cost import CostMeter
 from pipestill.files import SHA256SUMS, sha256
+from pipestill.imports import uncollected
 from pipestill.inference.ranking import score_labels
 from pipestill.inference.row_log import RowLog
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
@@ -43,7 +44,8 @@ def fingerprint(settings: ScoringSettings, plan: HardwarePlan, data: Path, model
 
 def load_run(base: Path, model: Path | None, plan: HardwarePlan) -> tuple[Any, Any]:
     """Model and tokenizer of a trained run, or of the base model when ``model`` is none."""
-    silence_libraries()
+    with uncollected():
+        silence_libraries()
     loaded = load_base_model(base, plan) if model is None else load_trained_model(model, base, plan)
     return loaded.eval(), load_tokenizer(base if model is None else model)
 

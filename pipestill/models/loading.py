@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipestill.errors import UserError
+from pipestill.imports import uncollected
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.lineage import resolve, verify
 
@@ -148,6 +149,7 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
     if plan.offload_folder:
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
     try:
+        _import_architecture(directory)
         model = AutoModelForCausalLM.from_pretrained(
             directory,
             attn_implementation=attn_implementation,
@@ -176,6 +178,14 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
             setattr(config, key, value)
     model.config.use_cache = not training
     return model
+
+
+def _import_architecture(directory: Path) -> None:
+    """Import the code of a model, which loading would do too, but then with looks through for garbage in between."""
+    with uncollected():
+        from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+        MODEL_FOR_CAUSAL_LM_MAPPING.get(type(AutoConfig.from_pretrained(directory, local_files_only=True)), None)
 
 
 def _need_directory(directory: Path) -> None:

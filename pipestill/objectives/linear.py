@@ -110,9 +110,10 @@ class _LinearDivergence(torch.autograd.Function):
     def forward(ctx, hidden, weight, bias, rows, vocab_size, chunk, losses):
         keep_heap()
         dtype, wide = product_type(weight), accumulation_type(weight)
+        summed = wide if len(rows) > chunk else weight.dtype  # one chunk's product is no sum
         to_hidden, to_weight, to_bias = ctx.needs_input_grad[:3]
         by_hidden = torch.zeros_like(hidden) if to_hidden else None
-        by_weight = torch.zeros_like(weight, dtype=wide) if to_weight else None
+        by_weight = torch.zeros_like(weight, dtype=summed) if to_weight else None
         by_bias = torch.zeros_like(bias, dtype=wide) if to_bias else None
         with torch.autocast(weight.device.type, enabled=False):
             head, offset = weight[:vocab_size].to(dtype), None if bias is None else bias[:vocab_size].to(dtype)

@@ -11,7 +11,7 @@ from pipestill.cost import CostMeter
 from pipestill.digests import code_digest
 from pipestill.errors import UserError
 from pipestill.files import read_json, write_json
-from pipestill.imports import without
+from pipestill.imports import uncollected, without
 from pipestill.lock import exclusive
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.libraries import silence_libraries, unneeded_libraries
@@ -61,13 +61,13 @@ def train(
     if not 0 <= seed < 2**32:
         raise UserError(f"the seed is {seed}, but must be between 0 and 2^32 - 1")
     check_selection(settings)
-    plan = plan_here(settings.hardware, settings.training.adaptation, threads)
+    with uncollected():
+        plan = plan_here(settings.hardware, settings.training.adaptation, threads)
     work = fingerprint(settings, plan, inputs, seed)
     with exclusive(state_dir):
         state = TrainingState(state_dir, work)
         cost = CostMeter(state.directory / "cost.json")
         if not state.is_finished():
-            apply(plan)
             with without(*_unneeded_libraries(settings, plan, inputs)):
                 _train(settings, plan, inputs, seed, state, cost, output)
             cost.save()
@@ -103,15 +103,16 @@ def _train(
     cost: CostMeter,
     output: Path,
 ) -> None:
-    from pipestill.training.callbacks import KeepCandidates, Report, Schedule, Termination
-
-    silence_libraries()
     training = settings.training
-    tokenizer = load_tokenizer(inputs.base)
-    read = read_pairs if settings.objective == "dpo" else read_answers
-    rows, held_out = (read(path, tokenizer, training.max_length) for path in (inputs.data, inputs.validation))
     teacher = None
-    with _enough_memory(settings):
+    with uncollected(), _enough_memory(settings):
+        from pipestill.training.callbacks import KeepCandidates, Report, Schedule, Termination
+
+        apply(plan)
+        silence_libraries()
+        tokenizer = load_tokenizer(inputs.base)
+        read = read_pairs if settings.objective == "dpo" else read_answers
+        rows, held_out = (read(path, tokenizer, training.max_length) for path in (inputs.data, inputs.validation))
         if settings.objective == "divergence":
             from pipestill.training.make_teacher import make_teacher
 

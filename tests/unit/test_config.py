@@ -199,6 +199,14 @@ def test_a_divergence_is_told_its_own_options_alone(default):
     assert (kinds["jsd"], kinds["fkl"]) == ({"tail": "auto", "beta": 0.5}, {"tail": "auto"})
 
 
+def test_a_teacher_beside_the_student_is_held_as_it_was_trained(default):
+    default["studies"]["dolly"]["overrides"]["teacher"]["adaptation"] = "lora"
+    default["studies"]["dolly"]["overrides"]["rkl"] = {"divergence": {"teacher": "online"}}
+    config = check(default)
+    told = {m: experiments.training_settings(config, "dolly", m)["teacher_adaptation"] for m in ("sft", "fkl", "rkl")}
+    assert told == {"sft": None, "fkl": None, "rkl": "lora"}
+
+
 def test_a_study_chooses_its_own_hardware(default):
     default["studies"]["dolly"]["hardware"] = {"quantization": "none"}
     default["hardware"]["quantization"] = "nf4"

@@ -11,7 +11,6 @@ from scipy.special import log_softmax, softmax
 from pipestill.divergence_kinds import KINDS, complete_options
 from pipestill.errors import UserError
 from pipestill.objectives.divergences import DIVERGENCES, token_divergence, value_and_gradient
-from pipestill.objectives.vocabulary import shared_vocabulary
 
 VARIANTS = [(kind, {}) for kind in KINDS] + [
     ("symmetric", {"lam": 0.9}),
@@ -406,13 +405,3 @@ def test_wrong_shapes_and_temperatures_are_refused():
     for temperature in (0.0, -1.0, math.inf):
         with pytest.raises(UserError, match="temperature"):
             token_divergence("fkl", torch.zeros(2, 5), torch.zeros(2, 5), temperature=temperature)
-
-
-def test_shared_vocabulary():
-    own = {"a": 0, "b": 1, "c": 3}  # an id without a token is no difference
-    assert shared_vocabulary(own, dict(own)) == 4
-    assert shared_vocabulary(own, own | {"<tool>": 4}) == 4
-    assert shared_vocabulary(own | {"<tool>": 4, "<pad>": 7}, own) == 4
-    for other in ({"a": 0, "b": 1, "d": 3}, {"a": 1, "b": 0, "c": 3}, {"a": 0, "b": 1, "x": 2, "c": 3}):
-        with pytest.raises(UserError, match=r"different tokenizers .* sequence-level distillation"):
-            shared_vocabulary(own, other)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from pipestill.imports import without
+from pipestill.imports import uncollected, without
 
 
 def test_packages_look_absent_inside_and_are_there_again_after():
@@ -25,3 +25,15 @@ def test_they_come_back_after_an_error_too():
     with pytest.raises(ZeroDivisionError), without("wave"):
         _ = 1 / 0
     assert importlib.util.find_spec("wave") is not None
+
+
+def test_garbage_is_left_alone_inside_and_collected_again_after():
+    import gc
+
+    with pytest.raises(ZeroDivisionError), uncollected():
+        assert not gc.isenabled()
+        kept = [[] for _ in range(1000)]
+        raise ZeroDivisionError
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > len(kept)
+    gc.unfreeze()  # for the tests after this one

@@ -47,5 +47,5 @@ def test_a_killed_job_goes_on_and_gives_the_same_bytes(tmp_path, tiny_model_dir,
     for end in (".safetensors", ".json"):
         assert Path(f"{base}{end}").read_bytes() == (tmp_path / "whole" / f"shard_0{end}").read_bytes()
     killed, whole = (json.loads((tmp_path / name / "shard_0_cost.json").read_text()) for name in ("killed", "whole"))
-    assert killed["tokens"] > 0.9 * whole["tokens"]  # both attempts are counted, but for a last part that was lost
+    assert killed["tokens"] > 0.8 * whole["tokens"]  # both attempts are counted, but for the part that was lost
     assert not parts()
