@@ -12,9 +12,9 @@ class Method:
         title: what tables and figures call it.
         summary: one sentence for the report and the documentation.
         training_file: which of ``results/data/<study>/*.jsonl`` it trains on; none for the untrained student.
-        objective: the loss; ``cross_entropy`` on the answer's tokens, ``dpo`` on preference pairs, ``divergence`` from the
-            teacher's distributions, mixed with cross-entropy, or ``stepwise``: cross-entropies on the tokens of answers
-            and of rationales.
+        objective: the loss; ``cross_entropy`` on the answer's tokens, ``dpo`` on preference pairs, ``divergence`` from
+            the teacher's distributions, mixed with cross-entropy, or ``stepwise``: cross-entropies on the tokens of
+            answers and of rationales.
         divergence: which, for the objective ``divergence``: a kind of :mod:`pipestill.divergence_kinds`, or ``uld``.
         teacher: whether the method uses the study's teacher. Without one, an ``optional`` method
             falls back to gold outputs, and every table says so.
