@@ -27,9 +27,8 @@ def main() -> None:
     args = parser.parse_args()
     explained = {}
     if args.rationales:
-        crop = rationale_crop(
-            args.crop or CropConfig(), token_ends(args.tokenizer) if args.tokenizer else character_ends
-        )
+        ends = token_ends(args.tokenizer) if args.tokenizer else character_ends
+        crop = rationale_crop(args.crop or CropConfig(), ends)
         explained = {"rationales": args.rationales, "allow_missing": args.allow_missing, "crop": crop}
     make_training_files(
         args.task,

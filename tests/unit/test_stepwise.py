@@ -79,7 +79,7 @@ def parts(model, rows):
 @pytest.mark.parametrize("one_pass", [True, False])
 def test_training_equals_a_plain_loop(tmp_path, tokenizer, file, batch_size, accumulation, one_pass):
     """Each part is the mean over its own tokens of the whole step, also where the last step is smaller."""
-    rows = [row for row in read_explained(file, tokenizer, 128)]
+    rows = read_explained(file, tokenizer, 128)
     size = {"batch_size": batch_size, "accumulation_steps": accumulation, "evaluations": 1}
     trainer = trained(tmp_path, tokenizer, rows, one_pass=one_pass, **size)
     expected, losses = make_model(len(tokenizer), seed=3), []
