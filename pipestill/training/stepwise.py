@@ -78,9 +78,13 @@ class StepwiseTrainer(CrossEntropyTrainer):
 
     def hardest_batch(self) -> Batch:
         """Of the longest rows the most that goes through the model at a time, and that the loss depends on."""
+
+        def counts(part: Batch) -> bool:
+            items = self.count_items(part)
+            return bool(self.mean(items, items) > 0)
+
         parts = self.parts(super().hardest_batch())
-        learned = [part for part in parts if self.mean(torch.ones(2), self.count_items(part)) > 0]
-        return max(learned or parts, key=lambda part: part["input_ids"].numel())
+        return max(filter(counts, parts), default=parts[0], key=lambda part: part["input_ids"].numel())
 
     def evaluation_sums(self, batch: Batch) -> dict[str, float]:
         """The parts of the loss."""
