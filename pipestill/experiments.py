@@ -8,6 +8,10 @@ from pipestill.divergence_kinds import ALL_OPTIONS, options_of
 from pipestill.methods import PRETRAINED_TEACHER, Method, method_of
 from pipestill.tasks import TASKS
 
+RATIONALES_DEPEND_ON = {
+    *("provider", "model", "steps", "splits", "temperature", "top_p", "seed", "extra_body", "routing"),
+    *("on_truncation", "allow_missing"),
+}
 BASE_SEED = 0  # an untrained model has one run
 
 
@@ -65,6 +69,7 @@ def training_settings(config: Config, study: str, method: str) -> dict[str, Any]
     beside = entry.objective == "divergence" and settings.divergence.teacher == "online"
     unused: dict[str, Any] = {
         "dpo": entry.objective != "dpo",
+        "stepwise": entry.objective != "stepwise",
         "divergence": _unused_options(entry.divergence) if entry.divergence else True,
         "lora": settings.adaptation == "full",
         "selection_rows": not by_metric,
@@ -216,6 +221,8 @@ def settings_of(config: Config, study: str, method: str) -> dict[str, Any]:
             depends["sft"] = settings_of(config, study, "sft")
         if entry.objective == "divergence" or asks_teacher(config, study, entry.training_file):
             depends["teacher"] = settings_of(config, study, "teacher")
+        if entry.objective == "stepwise":
+            depends["annotation"] = annotation_identity(config, settings.task)
         if method in divergences(config, study, "cached"):
             depends["distributions"] = settings.distributions.model_dump(exclude={"shards"})
     return depends
@@ -262,10 +269,20 @@ def annotation_settings(config: Config, task: str) -> dict[str, Any]:
     return config.tasks[task].annotation.model_dump(exclude={"training"})
 
 
+def annotation_identity(config: Config, task: str) -> dict[str, Any]:
+    """Settings that the rationales of a task depend on: not keys, addresses, limits, prices or pace."""
+    annotation = config.tasks[task].annotation
+    identity = annotation.model_dump(include=RATIONALES_DEPEND_ON)
+    if annotation.provider != "local":
+        return identity
+    model = config.models[annotation.model].model_dump()
+    return identity | {"local_model": model, "local_training": annotator_settings(config, task)}
+
+
 def annotator_settings(config: Config, task: str) -> dict[str, Any]:
     """What the training job of a local annotator is told."""
     settings = resolve_annotator(config, task)
-    unused = {"dpo", "divergence", "selection_rows", "keep_best"} | (
+    unused = {"dpo", "divergence", "stepwise", "selection_rows", "keep_best"} | (
         {"lora"} if settings.adaptation == "full" else set()
     )
     return {

@@ -12,8 +12,9 @@ class Method:
         title: what tables and figures call it.
         summary: one sentence for the report and the documentation.
         training_file: which of ``results/data/<study>/*.jsonl`` it trains on; none for the untrained student.
-        objective: the loss; ``cross_entropy`` on the answer's tokens, ``dpo`` on preference pairs, or ``divergence``
-            from the teacher's distributions, mixed with cross-entropy.
+        objective: the loss; ``cross_entropy`` on the answer's tokens, ``dpo`` on preference pairs, ``divergence`` from
+            the teacher's distributions, mixed with cross-entropy, or ``stepwise``: cross-entropies on the tokens of
+            answers and of rationales.
         divergence: which, for the objective ``divergence``: a kind of :mod:`pipestill.divergence_kinds`, or ``uld``.
         teacher: whether the method uses the study's teacher. Without one, an ``optional`` method
             falls back to gold outputs, and every table says so.
@@ -22,7 +23,7 @@ class Method:
     title: str
     summary: str
     training_file: str | None = None
-    objective: Literal["cross_entropy", "dpo", "divergence"] | None = None
+    objective: Literal["cross_entropy", "dpo", "divergence", "stepwise"] | None = None
     divergence: str | None = None
     teacher: Literal["unused", "optional", "required"] = "unused"
 
@@ -51,6 +52,12 @@ METHODS: dict[str, Method] = {
         "Direct preference optimisation: the gold output is preferred to a wrong one.",
         training_file="dpo",
         objective="dpo",
+    ),
+    "stepwise": Method(
+        "Step-by-step",
+        "Distilling step-by-step: gold outputs and a larger model's rationales are learnt as two tasks.",
+        training_file="stepwise",
+        objective="stepwise",
     ),
     "fkl": _divergence("fkl", "FKL", "Forward Kullback-Leibler divergence: cover all that the teacher finds likely."),
     "rkl": _divergence("rkl", "RKL", "Reverse Kullback-Leibler divergence: avoid all that the teacher finds unlikely."),

@@ -241,6 +241,30 @@ def teacher_outputs(wildcards):
     )
 
 
+def rationales(wildcards):
+    """What the annotation answered, for the training files that are made of it."""
+    return f"<results>/data/{task_of(wildcards)}/rationales.jsonl" if asks_rationales(wildcards) else []
+
+
+def rationale_tokenizer(wildcards):
+    """Base model whose tokens are counted where rationales are cropped."""
+    return crop_tokenizer(wildcards) if asks_rationales(wildcards) else []
+
+
+def asks_rationales(wildcards):
+    """Whether a training file is made of rationales."""
+    return wildcards.file == "stepwise" and CONFIG.tasks[task_of(wildcards)].annotation is not None
+
+
+def rationale_options(wildcards, input):
+    """Options that say where rationales are, how many may be missing, and how long they may be."""
+    if not input.rationales:
+        return ""
+    task = CONFIG.tasks[task_of(wildcards)]
+    names = f"--rationales {input.rationales} --allow-missing {task.annotation.allow_missing}"
+    return f"{names} {crop_documents_options(task, input)}"
+
+
 def rows(wildcards):
     """Option that caps the rows of a training file, of each class in tasks that have classes."""
     cap = experiments.training_rows(CONFIG, wildcards.study, wildcards.file)

@@ -1,7 +1,7 @@
 """Data.
 
 Comes in: a task's raw files, from a generator, local files or addresses.
-Goes out: results/data/<task>/cropped.jsonl (all splits) and results/data/<study>/{teacher,sft,kd,dpo}.jsonl.
+Goes out: results/data/<task>/cropped.jsonl (all splits) and results/data/<study>/{teacher,sft,kd,dpo,stepwise}.jsonl.
 Steps: download, records (bad rows out, splits), crop, balance (training files in the schema of a method).
 """
 
@@ -88,6 +88,8 @@ rule balance:
     input:
         records=lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
         outputs=teacher_outputs,
+        rationales=rationales,
+        tokenizer=rationale_tokenizer,
     output:
         train="<results>/data/{study}/{file}.jsonl",
         validation="<results>/data/{study}/validation/{file}.jsonl",
@@ -105,10 +107,11 @@ rule balance:
         script=script("balance"),
         task=task_of,
         outputs=lambda wildcards, input: f"--outputs {input.outputs}" if input.outputs else "",
+        rationales=rationale_options,
         rows=rows,
         seed=lambda wildcards: CONFIG.tasks[task_of(wildcards)].splits.seed,
         code=lambda wildcards: code_digest("balance", f"pipestill.tasks.{task_of(wildcards)}"),
     shell:
         "python {params.script} --task {params.task} --format {wildcards.file} --records {input.records} "
-        "{params.outputs} {params.rows} --seed {params.seed} --train {output.train} "
+        "{params.outputs} {params.rationales} {params.rows} --seed {params.seed} --train {output.train} "
         "--validation {output.validation} > {log} 2>&1"

@@ -9,7 +9,7 @@ from pipestill.config.resolve import resolve_annotator, resolve_hardware, resolv
 from pipestill.config.root import Config, StatisticsConfig
 from pipestill.config.section import Section
 from pipestill.config.study import CheckpointConfig, DistributionsConfig, GenerationConfig, StudyConfig
-from pipestill.config.training import DivergenceConfig, DpoConfig, LoraConfig, TrainingConfig
+from pipestill.config.training import DivergenceConfig, DpoConfig, LoraConfig, StepwiseConfig, TrainingConfig
 
 __all__ = [
     "AnnotationConfig",
@@ -30,6 +30,7 @@ __all__ = [
     "SourceConfig",
     "SplitsConfig",
     "StatisticsConfig",
+    "StepwiseConfig",
     "StudyConfig",
     "TaskConfig",
     "TrainingConfig",

@@ -29,6 +29,22 @@ def check_task(config: "Config", path: str, study: StudyConfig) -> None:
             raise ValueError(f"{path}.{key}: `{study.task}` is no task of documents; remove the key")
     if "dpo" in study.methods and not task.ranks_labels:
         raise ValueError(f"{path}.methods: `dpo` needs wrong labels to reject, and `{study.task}` has no classes")
+    if "stepwise" in study.methods:
+        _check_rationales(config, path, study)
+
+
+def _check_rationales(config: "Config", path: str, study: StudyConfig) -> None:
+    if TASKS[study.task].rationale_prompt is None:
+        raise ValueError(f"{path}.methods: `stepwise` learns from rationales, and `{study.task}` has none")
+    annotation = config.tasks[study.task].annotation
+    if annotation is None:
+        raise ValueError(
+            f"{path}.methods: `stepwise` learns from rationales; say in `tasks.{study.task}.annotation` who writes them"
+        )
+    if set(annotation.splits) != {"train", "validation"}:
+        raise ValueError(
+            f"tasks.{study.task}.annotation.splits: `stepwise` needs rationales of both `train` and `validation`"
+        )
 
 
 def check_training(config: "Config", path: str, study: StudyConfig) -> None:

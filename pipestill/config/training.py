@@ -61,6 +61,16 @@ class DivergenceConfig(Section):
     """Whether todi holds its weights constant (the default)."""
 
 
+class StepwiseConfig(Section):
+    """Distilling step-by-step."""
+
+    alpha: Share = 0.5
+    """The loss is alpha (mean over the tokens of answers) + (1 - alpha) (mean over the tokens of rationales)."""
+    one_pass: bool = True
+    """Answers and rationales of a batch go through the model together; otherwise one after the other, which takes
+    longer and about half of the memory."""
+
+
 class TrainingConfig(Section):
     """How one model is trained."""
 
@@ -107,6 +117,8 @@ class TrainingConfig(Section):
     """Options of `dpo`."""
     divergence: DivergenceConfig = DivergenceConfig()
     """Options of the token-wise divergences."""
+    stepwise: StepwiseConfig = StepwiseConfig()
+    """Options of `stepwise`."""
 
 
 TrainingOverride = partial(TrainingConfig)

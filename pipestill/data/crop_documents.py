@@ -64,6 +64,11 @@ def crop_document(text: str, limit: int | None, language: str, boundary: str, en
     return crop_text(text, cut)
 
 
+def rationale_crop(config: CropConfig, ends: Ends = character_ends) -> Callable[[str, Record], str]:
+    """A function that crops a rationale of a record as ``config`` says."""
+    return lambda text, record: crop_document(text, config.rationale, record["test_set"], config.boundary, ends)
+
+
 def crop_documents(
     records: list[Record], task: Task, config: CropConfig, ends: Ends = character_ends
 ) -> tuple[list[Record], Counter]:

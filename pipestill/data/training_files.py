@@ -1,14 +1,15 @@
 """The training files of a study, balanced over classes where there are some, in the published schemas (plus ``id``)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
+from pipestill.config.annotation import RATIONALE
 from pipestill.errors import UserError
 from pipestill.records import Record, of_split, read_jsonl, write_jsonl
 from pipestill.tasks import TASKS
 
-FORMATS = ("teacher", "sft", "kd", "dpo")
+FORMATS = ("teacher", "sft", "kd", "dpo", "stepwise")
 
 
 def balance(records: list[Record], labels: tuple[str, ...], per_class: int | None, seed: int) -> list[Record]:
@@ -87,10 +88,38 @@ def dpo_row(record: Record, labels: tuple[str, ...], outputs: Mapping[str, Recor
     return {"id": record["id"], "prompt": record["prompt"], "chosen": record["target"], "rejected": rejected}
 
 
+def stepwise_row(record: Record, rationale_prompt: Callable[[str], str], rationales: Mapping[str, str]) -> Record:
+    """``{"id", "input", "output", "rationale_prompt", "rationale"}``: gold output and rationale of one document, each
+    with its prompt; the last two are missing where there is no rationale."""
+    row = sft_row(record)
+    if record["id"] in rationales:
+        row |= {"rationale_prompt": rationale_prompt(record["text"]), "rationale": rationales[record["id"]]}
+    return row
+
+
 def _of_teacher(outputs: Mapping[str, Record], record: Record) -> Record:
     if record["id"] not in outputs:
         raise UserError(f"the teacher's outputs hold nothing for record {record['id']}; make them again")
     return outputs[record["id"]]
+
+
+def read_rationales(
+    path: Path, records: list[Record], allow_missing: float, crop: Callable[[str, Record], str]
+) -> dict[str, str]:
+    """Rationales by id of ``records``, from a file of rows ``{"id", "rationale"}``.
+
+    Raises:
+        UserError: more than a share ``allow_missing`` of the records have none.
+    """
+    rows = {row["id"]: row.get(RATIONALE) for row in read_jsonl(path)}
+    found = {record["id"]: crop(rows[record["id"]], record) for record in records if rows.get(record["id"])}
+    missing = [record["id"] for record in records if record["id"] not in found]
+    if len(missing) > allow_missing * len(records):
+        raise UserError(
+            f"{path} has no rationale for {len(missing)} of {len(records)} records, the first is {missing[0]}: run the "
+            "annotation again, or raise `annotation.allow_missing`"
+        )
+    return found
 
 
 def training_rows(
@@ -99,8 +128,12 @@ def training_rows(
     labels: tuple[str, ...],
     outputs: Mapping[str, Record] | None,
     seed: int,
+    rationale_prompt: Callable[[str], str] | None = None,
+    rationales: Mapping[str, str] | None = None,
 ) -> list[Record]:
-    """Rows of ``training_file`` (one of ``FORMATS``) for ``records``."""
+    """Rows of ``training_file`` (one of ``FORMATS``) for ``records``; ``stepwise`` has rationales by record."""
+    if training_file == "stepwise":
+        return [stepwise_row(record, rationale_prompt, rationales) for record in records]
     if training_file == "kd":
         return [kd_row(record, outputs) for record in records]
     if training_file == "dpo":
@@ -117,12 +150,25 @@ def make_training_files(
     seed: int,
     train: Path,
     validation: Path,
+    rationales: Path | None = None,
+    allow_missing: float = 0.0,
+    crop: Callable[[str, Record], str] = lambda rationale, record: rationale,
 ) -> None:
-    """Write the rows that a method trains on, and validation rows with gold outputs in the same schema."""
+    """Write the rows that a method trains on, and validation rows with gold outputs in the same schema.
+
+    Args:
+        rationales: of the annotation, for ``stepwise``.
+        allow_missing: share of the training and validation records that may have none.
+        crop: shortens the rationale of a record.
+    """
     task, all_records = TASKS[name], read_jsonl(records)
     by_id = {row["id"]: row for row in read_jsonl(outputs)} if outputs else None
     chosen = select(all_records, training_file, task.labels, rows, seed)
     held_out = of_split(all_records, "validation")
-    write_jsonl(train, training_rows(chosen, training_file, task.labels, by_id, seed))
-    write_jsonl(validation, training_rows(held_out, training_file, task.labels, None, seed))
+    explained = {}
+    if training_file == "stepwise":
+        explained = read_rationales(rationales, of_split(all_records, "train") + held_out, allow_missing, crop)
+    more = task.rationale_prompt, explained
+    write_jsonl(train, training_rows(chosen, training_file, task.labels, by_id, seed, *more))
+    write_jsonl(validation, training_rows(held_out, training_file, task.labels, None, seed, *more))
     print(f"{len(chosen)} training rows, {len(held_out)} validation rows")

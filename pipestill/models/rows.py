@@ -28,9 +28,26 @@ def read_answers(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: i
     """
 
     def encode(row: Record) -> Row:
-        answer = encode_answer(tokenizer, _text(row, "output" if "output" in row else "teacher_output"))
-        prompt = _fit_prompt(tokenizer, _text(row, "input"), [answer], max_length)
-        return {"id": row.get("id"), "input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+        output = _text(row, "output" if "output" in row else "teacher_output")
+        return {"id": row.get("id"), **_answered(tokenizer, _text(row, "input"), output, max_length)}
+
+    return _encode_file(path, encode)
+
+
+def read_explained(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Row]:
+    """Rows ``{"input", "output", "rationale_prompt", "rationale"}`` as those of :func:`read_answers`, each with a
+    second one, ``rationale``, in which the rationale is the answer; ``None`` where a row has no rationale.
+
+    Raises:
+        UserError: as in :func:`read_answers`.
+    """
+
+    def encode(row: Record) -> Row:
+        prediction = _answered(tokenizer, _text(row, "input"), _text(row, "output"), max_length)
+        rationale = None
+        if row.get("rationale") is not None:
+            rationale = _answered(tokenizer, _text(row, "rationale_prompt"), _text(row, "rationale"), max_length)
+        return {"id": row.get("id"), **prediction, "rationale": rationale}
 
     return _encode_file(path, encode)
 
@@ -76,6 +93,12 @@ def _text(row: Record, key: str) -> str:
     return value
 
 
+def _answered(tokenizer: "PreTrainedTokenizerBase", prompt: str, output: str, max_length: int) -> Row:
+    answer = encode_answer(tokenizer, output)
+    prompt_ids = _fit_prompt(tokenizer, prompt, [answer], max_length)
+    return {"input_ids": prompt_ids + answer, "labels": [IGNORED] * len(prompt_ids) + answer}
+
+
 def _fit_prompt(
     tokenizer: "PreTrainedTokenizerBase", prompt: str, answers: list[list[int]], max_length: int
 ) -> list[int]:
@@ -108,3 +131,16 @@ def collate(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
         batch["attention_mask"][index, :end] = 1
         batch["labels"][index, :end] = torch.tensor(row["labels"])
     return batch
+
+
+def collate_explained(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
+    """Pad rows of :func:`read_explained`: their predictions, and below them the rationales that they have.
+
+    Returns:
+        What :func:`collate` does, and ``explains`` [batch] of bool: which sequences are rationales.
+    """
+    import torch
+
+    rationales = [row["rationale"] for row in rows if row["rationale"]]
+    explains = torch.arange(len(rows) + len(rationales)) >= len(rows)
+    return collate(rows + rationales, pad_token_id) | {"explains": explains}

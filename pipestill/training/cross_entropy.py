@@ -8,7 +8,7 @@ from pipestill.models.rows import IGNORED, Row
 from pipestill.training.resumable import Batch, ResumableTrainer
 
 
-def answer_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+def answer_loss(model: torch.nn.Module, batch: Batch, reduction: str = "sum") -> torch.Tensor:
     """Sum of the cross-entropies, in nats, of all labels that are not :data:`IGNORED`.
 
     The head is evaluated only where the next token has a label: [supervised, vocab] logits, not [batch, seq, vocab].
@@ -16,6 +16,7 @@ def answer_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     Args:
         model: causal language model whose ``logits_to_keep`` takes a mask.
         batch: ``input_ids``, ``attention_mask``, ``labels``, each [batch, seq]; the first position has no label.
+        reduction: ``none`` gives those of the labels instead, [supervised], row by row.
     """
     logits = model(
         input_ids=batch["input_ids"],
@@ -23,7 +24,7 @@ def answer_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         logits_to_keep=predicting(batch["labels"]),
         use_cache=False,
     ).logits
-    return cross_entropy(logits.float(), predicted(batch["labels"]), reduction="sum")
+    return cross_entropy(logits.float(), predicted(batch["labels"]), reduction=reduction)
 
 
 class CrossEntropyTrainer(ResumableTrainer):

@@ -7,6 +7,8 @@ SHOWN = {  # how parts of the loss and measurements are written
     "loss": "loss {:.4f}",
     "cross_entropy": "cross-entropy {:.4f}",
     "divergence": "divergence {:.4f}",
+    "prediction_loss": "of predictions {:.4f}",
+    "rationale_loss": "of rationales {:.4f}",
     "kl": "KL to the teacher {:.4f}",
     "agreement": "agreement with the teacher {:.1%}",
     "learning_rate": "learning rate {:.3g}",

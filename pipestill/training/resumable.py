@@ -19,7 +19,8 @@ from pipestill.training.state import TrainingState
 from pipestill.training.weights import WEIGHTS, put_weights, trainable
 
 EVALUATION_FACTOR = 4  # rows of an evaluation batch per row of a training batch: without gradients there is room
-PARTS = ("loss", "cross_entropy", "divergence")  # of the loss; the last two where a teacher takes part
+# The loss and its parts: with a teacher, and step by step.
+PARTS = ("loss", "cross_entropy", "divergence", "prediction_loss", "rationale_loss")
 LOGGED = (*PARTS, "learning_rate", "grad_norm", *(f"eval_{name}" for name in (*PARTS, "kl", "agreement")))
 
 Batch = dict[str, torch.Tensor]
@@ -52,6 +53,10 @@ class ResumableTrainer(Trainer):
         """Tokens that a row takes in a batch."""
         raise NotImplementedError
 
+    def longest_sequence(self, row: Row) -> int:
+        """Tokens of the longest sequence that a row is made of."""
+        return self.row_length(row)
+
     def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Loss of a batch, summed over its items, in fp32."""
         raise NotImplementedError
@@ -60,9 +65,13 @@ class ResumableTrainer(Trainer):
         """Items of a batch that have a loss."""
         raise NotImplementedError
 
+    def mean(self, sums: torch.Tensor, items: int) -> torch.Tensor:
+        """What ``sums`` of losses contribute to a mean over ``items``."""
+        return sums / items
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The batch's share of the mean over all items of this optimizer step."""
-        return self.loss_sum(model, inputs) / num_items_in_batch
+        return self.mean(self.loss_sum(model, inputs), num_items_in_batch)
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
         self.cost.tokens += sum(int(batch["attention_mask"].sum()) for batch in batch_samples)
@@ -76,13 +85,18 @@ class ResumableTrainer(Trainer):
         """What is measured on a validation batch, summed over its items: the loss, and what a subclass adds."""
         return {"loss": float(self.loss_sum(self.model, batch))}
 
+    def evaluation_means(self, sums: dict[str, float], items: int) -> dict[str, float]:
+        """What :meth:`evaluation_sums` of all validation rows make, which have ``items``."""
+        return {name: total / items for name, total in sums.items()}
+
     def mean_loss(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Loss of one batch by itself."""
-        return self.loss_sum(model, batch) / self.count_items(batch)
+        return self.mean(self.loss_sum(model, batch), self.count_items(batch))
 
     def hardest_batch(self) -> Batch:
         """The batch of the longest rows, on the device: for checks before the run."""
-        longest = batches_by_length(self.batches.lengths, len(self.batches.lengths))[0][-self.batches.batch_size :]
+        lengths = [self.longest_sequence(row) for row in self.train_dataset]
+        longest = batches_by_length(lengths, len(lengths))[0][-self.batches.batch_size :]
         return self._prepare_inputs(self.data_collator([self.train_dataset[index] for index in longest]))
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
@@ -94,7 +108,7 @@ class ResumableTrainer(Trainer):
                 batch = self.data_collator([self.eval_dataset[index] for index in indices])
                 items += self.count_items(batch)
                 sums.update(self.evaluation_sums(self._prepare_inputs(batch)))
-        metrics = {f"eval_{name}": total / items for name, total in sums.items()}
+        metrics = {f"eval_{name}": value for name, value in self.evaluation_means(sums, items).items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

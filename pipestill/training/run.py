@@ -18,7 +18,7 @@ from pipestill.models.libraries import silence_libraries, unneeded_libraries
 from pipestill.models.lineage import is_adapter, make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.profile import check_gradients, profile
-from pipestill.models.rows import read_answers, read_pairs
+from pipestill.models.rows import read_answers, read_explained, read_pairs
 from pipestill.models.saving import save_model
 from pipestill.training.answer_metric import check_selection
 from pipestill.training.candidates import Candidates
@@ -31,6 +31,7 @@ from pipestill.training.trainers import make_trainer
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "tokenizers", "numpy")
 HARDWARE = ("device", "precision", "weights", "quantization", "optimizer")  # of the plan, what decides the result
+READERS = {"dpo": read_pairs, "stepwise": read_explained}  # of rows that are not prompts and answers
 TERMINATED = 143  # what a shell reports of a process that SIGTERM ended
 
 
@@ -111,7 +112,7 @@ def _train(
         apply(plan)
         silence_libraries()
         tokenizer = load_tokenizer(inputs.base)
-        read = read_pairs if settings.objective == "dpo" else read_answers
+        read = READERS.get(settings.objective, read_answers)
         rows, held_out = (read(path, tokenizer, training.max_length) for path in (inputs.data, inputs.validation))
         if settings.objective == "divergence":
             from pipestill.training.make_teacher import make_teacher

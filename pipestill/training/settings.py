@@ -8,7 +8,7 @@ from pipestill.config import GenerationConfig, HardwareConfig, Section, Training
 class TrainingSettings(Section):
     """The settings of one training job."""
 
-    objective: Literal["cross_entropy", "dpo", "divergence"]
+    objective: Literal["cross_entropy", "dpo", "divergence", "stepwise"]
     """The loss."""
     divergence: str | None = None
     """Which divergence, for the objective of that name."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pipestill.config import TrainingConfig
 from pipestill.cost import CostMeter
 from pipestill.models.hardware import HardwarePlan
-from pipestill.models.rows import Row, collate
+from pipestill.models.rows import Row, collate, collate_explained
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 
@@ -84,7 +84,11 @@ def make_trainer(
     else:
         common |= {
             "args": _one_device(TrainingArguments(**arguments)),
-            "data_collator": partial(_collate, pad_token_id=tokenizer.pad_token_id, teacher=teacher),
+            "data_collator": partial(
+                collate_explained if settings.objective == "stepwise" else _collate,
+                pad_token_id=tokenizer.pad_token_id,
+                **({"teacher": teacher} if teacher else {}),
+            ),
             "train_dataset": rows,
             "eval_dataset": validation,
         }
@@ -92,6 +96,10 @@ def make_trainer(
             from pipestill.training.divergence import DivergenceTrainer
 
             trainer = DivergenceTrainer(settings.divergence, training.divergence, teacher, **common)
+        elif settings.objective == "stepwise":
+            from pipestill.training.stepwise import StepwiseTrainer
+
+            trainer = StepwiseTrainer(training.stepwise, **common)
         else:
             from pipestill.training.cross_entropy import CrossEntropyTrainer
 
@@ -100,7 +108,7 @@ def make_trainer(
     return trainer
 
 
-def _collate(rows: list[Row], pad_token_id: int, teacher: "Teacher | None") -> dict[str, Any]:
+def _collate(rows: list[Row], pad_token_id: int, teacher: "Teacher | None" = None) -> dict[str, Any]:
     """A padded batch, with what the teacher needs to know of it."""
     return collate(rows, pad_token_id) | (teacher.columns(rows) if teacher else {})
 

@@ -32,14 +32,16 @@ CHECKPOINTS = 5
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Rows of unequal length in both schemas."""
+    """Rows of unequal length in all schemas."""
     directory, draw = tmp_path_factory.mktemp("data"), random.Random(1)
     for split, n in (("train", 45), ("validation", 7)):
-        rows = {"cross_entropy": [], "dpo": []}
+        rows = {"cross_entropy": [], "dpo": [], "stepwise": []}
         for _ in range(n):
             prompt = f"Age: {draw.randint(18, 80)}.0, Outstanding Debt: {'9' * draw.randint(1, 20)}"
             chosen, rejected = draw.sample(LABELS, 2)
             rows["cross_entropy"].append({"input": prompt, "output": chosen})
+            explained = {"rationale_prompt": f"Why? {prompt}", "rationale": f"{rejected} {chosen}"}
+            rows["stepwise"].append({"input": prompt, "output": chosen, **explained})
             rows["dpo"].append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
         for objective, lines in rows.items():
             text = "".join(f"{json.dumps(row)}\n" for row in lines)
@@ -57,7 +59,7 @@ class Job:
         settings = {"objective": objective, "training": training.model_dump(), "hardware": {}, **(more or {})}
         self.output, self.state, self.cost = directory / "model", directory / "model.state", directory / "cost.json"
         self.command = [sys.executable, SCRIPT, "--settings", json.dumps(settings), "--base", base, "--seed", "1"]
-        rows = "dpo" if objective == "dpo" else "cross_entropy"
+        rows = objective if objective in ("dpo", "stepwise") else "cross_entropy"
         self.command += ["--data", data / f"train_{rows}.jsonl", "--output", self.output, "--state", self.state]
         self.command += ["--validation", data / f"validation_{rows}.jsonl", "--cost", self.cost]
 
@@ -114,6 +116,7 @@ def uninterrupted(tmp_path_factory, tiny_model_dir, data):
         ("cross_entropy", "full", "terminate"),
         ("dpo", "lora", "kill"),
         ("dpo", "full", "tear"),
+        ("stepwise", "lora", "kill"),
     ],
 )
 def test_an_interrupted_job_gives_the_bytes_of_an_uninterrupted_one(

@@ -1,0 +1,119 @@
+"""Distilling step-by-step (Hsieh et al. 2023): answers and rationales are learnt as two tasks, told apart by prompt."""
+
+from typing import Any
+
+import torch
+
+from pipestill.config import StepwiseConfig
+from pipestill.models.rows import IGNORED, Row
+from pipestill.training.cross_entropy import CrossEntropyTrainer, answer_loss
+from pipestill.training.resumable import Batch
+
+NAMES = ("prediction_loss", "rationale_loss")  # in the order of every pair [2] below
+
+
+def part_losses(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """Cross-entropies, in nats, summed over the supervised tokens of answers and over those of rationales, [2].
+
+    Args:
+        model: causal language model whose ``logits_to_keep`` takes a mask.
+        batch: see :func:`~pipestill.models.rows.collate_explained`.
+    """
+    losses, explains = answer_loss(model, batch, reduction="none"), _explains(batch)
+    return torch.stack([losses[~explains].sum(), losses[explains].sum()])
+
+
+class StepwiseTrainer(CrossEntropyTrainer):
+    """Trains on alpha (mean over answer tokens) + (1 - alpha) (mean over rationale tokens), of an optimizer step each.
+
+    Batches are made by the lengths of answers, as for cross-entropy alone: equal rows come in equal order there.
+
+    Args:
+        settings: alpha, and how many forward passes a batch takes.
+        arguments: of :class:`~pipestill.training.resumable.ResumableTrainer`.
+    """
+
+    def __init__(self, settings: StepwiseConfig, **arguments: Any):
+        super().__init__(**arguments)
+        self.shares = torch.tensor([settings.alpha, 1 - settings.alpha])
+        self.one_pass = settings.one_pass
+        self._means = torch.zeros(2)  # of both parts, over the step so far
+
+    def longest_sequence(self, row: Row) -> int:
+        """Tokens of prompt and answer, or of prompt and rationale."""
+        return max(len(row["input_ids"]), len(row["rationale"]["input_ids"]) if row["rationale"] else 0)
+
+    def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """See :func:`part_losses`."""
+        return part_losses(model, batch)
+
+    def count_items(self, batch: Batch) -> torch.Tensor:
+        """Supervised tokens of answers and of rationales, [2]."""
+        explains = _explains(batch)
+        return torch.stack([(~explains).sum(), explains.sum()])
+
+    def mean(self, sums: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Both parts' contributions to their means, mixed; a part without tokens contributes nothing."""
+        return (self.shares.to(sums.device) * _means(sums, items)).sum()
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The batch's share of the mixed means; its parts are kept for the log."""
+        sums = self.loss_sum(model, inputs)
+        self._means = self._means + _means(sums.detach(), num_items_in_batch).cpu()
+        return self.mean(sums, num_items_in_batch)
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        """Forward and backward pass, for the parts together or one after the other."""
+        loss = 0
+        for part in self.parts(inputs):
+            loss += super().training_step(model, part, num_items_in_batch)
+        return loss
+
+    def parts(self, batch: Batch) -> list[Batch]:
+        """What goes through the model at a time."""
+        if self.one_pass:
+            return [batch]
+        chosen = (~batch["explains"], batch["explains"])
+        return [_rows(batch, rows) for rows in chosen if rows.any()]
+
+    def hardest_batch(self) -> Batch:
+        """Of the longest rows the most that goes through the model at a time, and that the loss depends on."""
+
+        def counts(part: Batch) -> bool:
+            items = self.count_items(part)
+            return bool(self.mean(items, items) > 0)
+
+        parts = self.parts(super().hardest_batch())
+        return max(filter(counts, parts), default=parts[0], key=lambda part: part["input_ids"].numel())
+
+    def evaluation_sums(self, batch: Batch) -> dict[str, float]:
+        """The parts of the loss."""
+        return dict(zip(NAMES, self.loss_sum(self.model, batch).tolist(), strict=True))
+
+    def evaluation_means(self, sums: dict[str, float], items: torch.Tensor) -> dict[str, float]:
+        """The mixed loss, and its parts."""
+        totals = torch.tensor([sums[name] for name in NAMES], dtype=torch.float64)
+        return {"loss": float(self.mean(totals, items))} | dict(zip(NAMES, _means(totals, items).tolist(), strict=True))
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the parts of the loss of a step."""
+        if "loss" in logs:
+            logs = logs | dict(zip(NAMES, self._means.tolist(), strict=True))
+            self._means = torch.zeros(2)
+        super().log(logs, start_time)
+
+
+def _explains(batch: Batch) -> torch.Tensor:
+    """Which supervised tokens are of rationales, [supervised], in the order of :func:`predicted`."""
+    learned = batch["labels"][:, 1:] != IGNORED
+    return batch["explains"][:, None].expand_as(learned)[learned]
+
+
+def _means(sums: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    return sums / items.to(sums.device).clamp(min=1)  # no tokens, no sum
+
+
+def _rows(batch: Batch, rows: torch.Tensor) -> Batch:
+    """Some rows of a batch, without columns that are padding in all of them."""
+    length = int(batch["attention_mask"][rows].sum(1).max())
+    return {name: tensor[rows] if tensor.dim() == 1 else tensor[rows, :length] for name, tensor in batch.items()}

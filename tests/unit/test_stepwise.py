@@ -1,0 +1,201 @@
+"""Distilling step-by-step against plain loops over full logits, and its training file."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny_models import make_model, make_tokenizer
+
+from pipestill.config import HardwareConfig, StepwiseConfig, TrainingConfig
+from pipestill.data.training_files import make_training_files
+from pipestill.errors import UserError
+from pipestill.models.hardware import HardwarePlan
+from pipestill.models.prompts import encode_prompt
+from pipestill.models.rows import IGNORED, read_answers, read_explained
+from pipestill.records import read_jsonl, write_jsonl
+from pipestill.tasks import TASKS
+from pipestill.training.callbacks import Schedule
+from pipestill.training.settings import TrainingSettings
+from pipestill.training.state import TrainingState
+from pipestill.training.trainers import make_trainer
+
+SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
+RATE = 0.05
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return make_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """Answers and rationales of unequal lengths, in unequal order; one row has no rationale."""
+    path = tmp_path_factory.mktemp("data") / "stepwise.jsonl"
+    rows = [
+        {"input": f"Age: {20 + i}.0 {'9' * (i % 3)}", "output": "Good " * (1 + i % 4)}
+        | ({"rationale_prompt": f"Why? {20 + i}.0", "rationale": "Bad Debt " * (7 - i)} if i != 3 else {})
+        for i in range(7)
+    ]
+    write_jsonl(path, rows)
+    return path
+
+
+def trained(tmp_path, tokenizer, rows, objective="stepwise", alpha=0.3, one_pass=True, **training):
+    """A trainer that has trained, with the history of its run."""
+    defaults = dict(learning_rate=RATE, schedule="constant", warmup=0, max_grad_norm=1e9, adaptation="full", epochs=1)
+    training = TrainingConfig(**(defaults | training), stepwise=StepwiseConfig(alpha=alpha, one_pass=one_pass))
+    settings = TrainingSettings(objective=objective, training=training, hardware=HardwareConfig())
+    state = TrainingState(tmp_path / f"state{len(list(tmp_path.iterdir()))}", {})
+    cost = SimpleNamespace(tokens=0, save=lambda: None)
+    model = make_model(len(tokenizer), seed=3)
+    trainer = make_trainer(settings, SGD, 5, model, tokenizer, rows, rows, state, cost)
+    trainer.add_callback(Schedule(training.evaluations, training.checkpoints, trainer.batches))
+    trainer.train()
+    return trainer
+
+
+def flat(model):
+    return torch.cat([tensor.detach().flatten() for tensor in model.parameters()])
+
+
+def mean_loss(model, sequences):
+    """Mean over all supervised tokens, from full logits of one sequence at a time, in float64."""
+    total, tokens = 0, 0
+    for sequence in sequences:
+        log_probs = model(input_ids=torch.tensor([sequence["input_ids"]])).logits[0].double().log_softmax(-1)
+        for place, label in enumerate(sequence["labels"]):
+            if label != IGNORED:
+                total, tokens = total - log_probs[place - 1, label], tokens + 1
+    return total / tokens
+
+
+def parts(model, rows):
+    return mean_loss(model, rows), mean_loss(model, [row["rationale"] for row in rows if row["rationale"]])
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(2, 1), (2, 3)])
+@pytest.mark.parametrize("one_pass", [True, False])
+def test_training_equals_a_plain_loop(tmp_path, tokenizer, file, batch_size, accumulation, one_pass):
+    """Each part is the mean over its own tokens of the whole step, also where the last step is smaller."""
+    rows = read_explained(file, tokenizer, 128)
+    size = {"batch_size": batch_size, "accumulation_steps": accumulation, "evaluations": 1}
+    trainer = trained(tmp_path, tokenizer, rows, one_pass=one_pass, **size)
+    expected, losses = make_model(len(tokenizer), seed=3), []
+    optimizer = torch.optim.SGD(expected.parameters(), lr=RATE)
+    trainer.batches.epoch = 0
+    batches = list(trainer.batches)
+    for start in range(0, len(batches), accumulation):
+        step = [rows[index] for batch in batches[start : start + accumulation] for index in batch]
+        explained = any(row["rationale"] for row in step)
+        prediction, rationale = parts(expected, step) if explained else (mean_loss(expected, step), 0.0)
+        loss = 0.3 * prediction + 0.7 * rationale
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append((float(loss), float(prediction), float(rationale)))
+    names = ("loss", "prediction_loss", "rationale_loss")
+    history = trainer.history()
+    logged = [tuple(row[name] for name in names) for row in history if "loss" in row]
+    assert torch.allclose(torch.tensor(logged), torch.tensor(losses), rtol=1e-5)
+    assert torch.allclose(flat(trainer.model), flat(expected), rtol=0, atol=2e-6)
+    prediction, rationale = map(float, parts(expected, rows))
+    (evaluation,) = [row for row in history if "eval_loss" in row]
+    measured = [evaluation[f"eval_{name}"] for name in names]
+    assert measured == pytest.approx([0.3 * prediction + 0.7 * rationale, prediction, rationale], rel=1e-5)
+
+
+def test_accumulation_and_passes_change_nothing(tmp_path, tokenizer, file):
+    rows = read_explained(file, tokenizer, 128)
+    weights = [
+        flat(trained(tmp_path, tokenizer, rows, one_pass=one_pass, batch_size=size, accumulation_steps=steps).model)
+        for one_pass, size, steps in ((True, 7, 1), (False, 7, 1), (True, 2, 4), (False, 1, 7))
+    ]
+    assert (weights[0] - flat(make_model(len(tokenizer), seed=3))).abs().max() > 1e-3
+    for other in weights[1:]:
+        assert torch.allclose(weights[0], other, rtol=0, atol=1e-6)
+
+
+def test_alpha_1_is_cross_entropy_and_alpha_0_learns_rationales_alone(tmp_path, tokenizer, file):
+    rows = read_explained(file, tokenizer, 128)
+    answers, size = read_answers(file, tokenizer, 128), {"batch_size": 2, "accumulation_steps": 2, "epochs": 2}
+    ours = flat(trained(tmp_path, tokenizer, rows, alpha=1, **size).model)
+    theirs = flat(trained(tmp_path, tokenizer, answers, objective="cross_entropy", **size).model)
+    assert torch.allclose(ours, theirs, rtol=0, atol=1e-6)
+    explained = [row for row in rows if row["rationale"]]
+    ours = flat(trained(tmp_path, tokenizer, explained, alpha=0, batch_size=7).model)
+    rationales = [row["rationale"] for row in explained]
+    theirs = flat(trained(tmp_path, tokenizer, rationales, objective="cross_entropy", batch_size=7).model)
+    assert torch.allclose(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_passes_apart_are_small_and_checked_where_the_loss_depends_on_them(tmp_path, tokenizer, file):
+    rows = read_explained(file, tokenizer, 128)
+    both, apart = (
+        trained(tmp_path, tokenizer, rows, one_pass=one_pass, batch_size=2, max_steps=1) for one_pass in (True, False)
+    )
+    assert len(both.hardest_batch()["input_ids"]) == 4
+    hardest = apart.hardest_batch()
+    assert hardest["explains"].tolist() == [True, True]  # the longest rationale has more tokens than any answer
+    longest = max(len(row["rationale"]["input_ids"]) for row in rows if row["rationale"])
+    assert hardest["input_ids"].shape == (2, longest)
+    no_rationales = trained(tmp_path, tokenizer, rows, alpha=1, one_pass=False, batch_size=2, max_steps=1)
+    assert not no_rationales.hardest_batch()["explains"].any()
+
+
+RECORDS = [
+    {"id": f"{split}{i}", "split": split, "test_set": "en", "text": f"Report {split} {i}.", "target": f"Sum {i}."}
+    for split in ("train", "validation", "test")
+    for i in range(4)
+]
+
+
+def make_files(tmp_path, rationales, **options):
+    records = [record | {"prompt": TASKS["multiclinsum"].message(record["text"])} for record in RECORDS]
+    write_jsonl(tmp_path / "records.jsonl", records)
+    write_jsonl(tmp_path / "rationales.jsonl", ({"id": i, "rationale": text} for i, text in rationales.items()))
+    files = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
+    options |= {"rationales": tmp_path / "rationales.jsonl"}
+    make_training_files("multiclinsum", "stepwise", tmp_path / "records.jsonl", None, 3, 42, *files, **options)
+    return [read_jsonl(file) for file in files]
+
+
+def test_the_training_file_has_the_prompt_of_inference_and_the_annotation_s_rationale(tmp_path):
+    rationales = {record["id"]: f"Key of {record['id']}" for record in RECORDS if record["split"] != "test"}
+    train, validation = make_files(tmp_path, rationales)
+    assert (len(train), len(validation)) == (3, 4)
+    by_id = {record["id"]: record for record in RECORDS}
+    for row in train + validation:
+        text = by_id[row["id"]]["text"]
+        assert row == {
+            "id": row["id"],
+            "input": f"Summarize clinical text:\n{text}",
+            "output": by_id[row["id"]]["target"],
+            "rationale_prompt": f"Extract the key information from clinical text:\n{text}",
+            "rationale": f"Key of {row['id']}",
+        }
+    cropped, _ = make_files(tmp_path, rationales, crop=lambda text, record: text[:3])
+    assert {row["rationale"] for row in cropped} == {"Key"}
+
+
+def test_a_missing_rationale_is_an_error_unless_it_was_allowed(tmp_path, tokenizer):
+    rationales = {record["id"]: "Key" for record in RECORDS if record["split"] == "train"}
+    rationales |= {"validation0": "Key", "validation1": "Key", "validation2": ""}  # 2 of 8 are missing
+    with pytest.raises(UserError, match=r"no rationale for 2 of 8 records, the first is validation2"):
+        make_files(tmp_path, rationales, allow_missing=0.2)
+    _, validation = make_files(tmp_path, rationales, allow_missing=0.25)
+    assert ["rationale" in row for row in validation] == [True, True, False, False]
+    rows = read_explained(tmp_path / "validation.jsonl", tokenizer, 128)
+    assert [row["rationale"] is not None for row in rows] == [True, True, False, False]
+
+
+def test_the_document_is_cut_and_neither_template_nor_answer(tmp_path, tokenizer):
+    row = {"input": "Age: " + "9 " * 200, "output": "Good", "rationale_prompt": "Why " * 200, "rationale": "Bad Debt"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (encoded,) = read_explained(tmp_path / "rows.jsonl", tokenizer, 60)
+    end = tokenizer.decode(encode_prompt(tokenizer, "")[-4:])
+    for sequence, answer in ((encoded, "Good"), (encoded["rationale"], "Bad Debt")):
+        text = tokenizer.decode(sequence["input_ids"])
+        assert len(sequence["input_ids"]) <= 60
+        assert text.endswith(f"{end}{answer}<|im_end|>")
