@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipestill.errors import UserError
 from pipestill.models.hardware import HardwarePlan
+from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
 from pipestill.models.lineage import resolve, verify
 
 if TYPE_CHECKING:
@@ -128,7 +129,6 @@ def special_tokens(tokenizer: "PreTrainedTokenizerBase", eos: int | list[int] | 
 
 def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_implementation: str) -> "PreTrainedModel":
     import torch
-    from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
     if not sys.stderr.isatty():
@@ -147,8 +147,9 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         arguments["device_map"] = {"": plan.device}
     if plan.offload_folder:
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
+    kind = kind_of(read_config(directory))
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model = auto_class(kind).from_pretrained(
             directory,
             attn_implementation=attn_implementation,
             local_files_only=True,
@@ -156,7 +157,8 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
             **arguments,
         )
     except (OSError, ValueError) as error:
-        raise UserError(f"{directory} cannot be loaded as a causal language model: {_first_line(error)}") from error
+        raise UserError(f"{directory} cannot be loaded as a {KINDS[kind].words}: {_first_line(error)}") from error
+    start_token(model.config, directory)
     places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
     if training and plan.offload_folder and places & {"cpu", "disk"}:
         raise UserError(

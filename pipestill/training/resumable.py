@@ -21,6 +21,7 @@ from pipestill.training.weights import WEIGHTS, put_weights, trainable
 EVALUATION_FACTOR = 4  # rows of an evaluation batch per row of a training batch: without gradients there is room
 PARTS = ("loss", "cross_entropy", "divergence")  # of the loss; the last two where a teacher takes part
 LOGGED = (*PARTS, "learning_rate", "grad_norm", *(f"eval_{name}" for name in (*PARTS, "kl", "agreement")))
+MASKS = ("attention_mask", "decoder_attention_mask")
 
 Batch = dict[str, torch.Tensor]
 
@@ -65,7 +66,8 @@ class ResumableTrainer(Trainer):
         return self.loss_sum(model, inputs) / num_items_in_batch
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
-        self.cost.tokens += sum(int(batch["attention_mask"].sum()) for batch in batch_samples)
+        masks = (batch[name] for batch in batch_samples for name in MASKS if name in batch)
+        self.cost.tokens += sum(int(mask.sum()) for mask in masks)
         return sum(map(self.count_items, batch_samples))
 
     def get_train_dataloader(self) -> DataLoader:

@@ -4,6 +4,7 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipestill.files import read_json, write_json
 from pipestill.imports import without
 from pipestill.lock import exclusive
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
+from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries, unneeded_libraries
 from pipestill.models.lineage import is_adapter, make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
@@ -108,7 +110,7 @@ def _train(
     silence_libraries()
     training = settings.training
     tokenizer = load_tokenizer(inputs.base)
-    read = read_pairs if settings.objective == "dpo" else read_answers
+    read = partial(read_answers, start=decoder_start(inputs.base)) if settings.objective != "dpo" else read_pairs
     rows, held_out = (read(path, tokenizer, training.max_length) for path in (inputs.data, inputs.validation))
     teacher = None
     with _enough_memory(settings):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 
 from pipestill.errors import UserError
-from pipestill.models.heads import hidden_states, linear_head, predicting
+from pipestill.models.heads import answer_logits, hidden_states, linear_head
 from pipestill.models.rows import IGNORED, Row, collate, read_answers
 from pipestill.models.vocabulary import vocabulary_size
 from pipestill.objectives.targets import DenseTarget, HiddenTarget, LogitsTarget, Target
@@ -72,14 +72,7 @@ class OnlineTeacher:
         """Hidden states and head; logits, where the head does more than a linear map."""
         if self.head is not None:
             return HiddenTarget(hidden_states(self.model, batch), self.head.weight, self.head.bias)
-        return LogitsTarget(
-            self.model(
-                input_ids=batch["input_ids"],
-                attention_mask=batch["attention_mask"],
-                logits_to_keep=predicting(batch["labels"]),
-                use_cache=False,
-            ).logits
-        )
+        return LogitsTarget(answer_logits(self.model, batch))
 
     def yardstick(self, batch: Batch, target: DenseTarget) -> DenseTarget:
         """What is learned from: the whole distribution."""
