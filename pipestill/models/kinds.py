@@ -72,17 +72,17 @@ def decoder_start(directory: Path) -> int | None:
     Raises:
         UserError: an encoder-decoder names none.
     """
-    return start_token(read_config(directory), directory)
+    return start_token(read_config(directory))
 
 
-def start_token(config: "PreTrainedConfig", directory: Path) -> int | None:
-    """See :func:`decoder_start`, of a config that has been read."""
+def start_token(config: "PreTrainedConfig") -> int | None:
+    """As :func:`decoder_start`, of a config that has been read."""
     if not config.is_encoder_decoder:
         return None
     start = getattr(config, "decoder_start_token_id", None)
     if start is None:
         raise UserError(
-            f"config.json of {directory} names no decoder_start_token_id, so nothing says what its answers start "
-            "after: set it (T5 and Marian use the padding token)"
+            f"config.json of the {config.model_type} model names no decoder_start_token_id, so nothing says what its "
+            "answers start after: set it (T5 and Marian use the padding token)"
         )
     return start

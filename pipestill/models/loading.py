@@ -158,7 +158,7 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         )
     except (OSError, ValueError) as error:
         raise UserError(f"{directory} cannot be loaded as a {KINDS[kind].words}: {_first_line(error)}") from error
-    start_token(model.config, directory)
+    start_token(model.config)
     places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
     if training and plan.offload_folder and places & {"cpu", "disk"}:
         raise UserError(

@@ -63,7 +63,7 @@ def _check_kind(directory: Path, config: BaseModelConfig) -> None:
             f"base model {config.path or config.repo} has `kind: {config.kind}`, but its config.json describes "
             f"the architecture {', '.join(described.architectures or ['(unnamed)'])}: set `kind: {found}`"
         )
-    start_token(described, Path(config.path or config.repo))
+    start_token(described)
 
 
 def wanted(names: Iterable[str]) -> list[str]:

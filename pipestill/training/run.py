@@ -110,7 +110,10 @@ def _train(
     silence_libraries()
     training = settings.training
     tokenizer = load_tokenizer(inputs.base)
-    read = partial(read_answers, start=decoder_start(inputs.base)) if settings.objective != "dpo" else read_pairs
+    start = decoder_start(inputs.base)
+    if settings.objective == "dpo" and start is not None:
+        raise UserError("`dpo` is for causal models, and the student is an encoder-decoder: use another method")
+    read = read_pairs if settings.objective == "dpo" else partial(read_answers, start=start)
     rows, held_out = (read(path, tokenizer, training.max_length) for path in (inputs.data, inputs.validation))
     teacher = None
     with _enough_memory(settings):
