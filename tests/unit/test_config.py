@@ -77,7 +77,10 @@ def test_every_key_has_a_description():
             "studies.creditmix.teacher: the labels of `creditmix` are ranked by `causal` models only",
         ),
         (
-            lambda c: (c["studies"].pop("creditmix"), c["models"]["demo-teacher"].update(kind="seq2seq")),
+            lambda c: (
+                c["models"].update(t5=c["models"]["demo-teacher"] | {"kind": "seq2seq"}),
+                c["studies"]["dolly"].update(teacher="t5"),
+            ),
             "studies.dolly.methods: `fkl` compares a causal student with a seq2seq teacher",
         ),
         (lambda c: c["studies"]["creditmix"].update(task="x"), "studies.creditmix.task: `x` is not defined in tasks"),
