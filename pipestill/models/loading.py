@@ -173,7 +173,7 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
     if "device_map" not in arguments:
         model.to(plan.device)
     tokenizer = load_tokenizer(directory)
-    for config in filter(None, (model.config, model.generation_config)):
+    for config in filter(None, (model.config, getattr(model, "generation_config", None))):
         for key, value in special_tokens(tokenizer, config.eos_token_id).items():
             setattr(config, key, value)
     model.config.use_cache = not training
