@@ -7,12 +7,14 @@ from pydantic import Field, model_validator
 
 from pipestill.config.section import Section, partial
 
+ModelKind = Literal["causal", "seq2seq", "masked"]
+
 
 class BaseModelConfig(Section):
     """A base model: a local directory, or a repository of the Hugging Face hub at a pinned revision."""
 
-    kind: Literal["causal"] = "causal"
-    """Architecture family."""
+    kind: ModelKind = "causal"
+    """Architecture family: `causal` (decoder only), `seq2seq` (encoder and decoder: T5, Marian) or `masked` (BERT)."""
     source: Literal["path", "hub"]
     """`path`: a local directory with a `SHA256SUMS`; `hub`: downloaded at `revision`."""
     path: str | None = None

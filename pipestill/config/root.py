@@ -9,7 +9,7 @@ from pipestill.config.data_checks import check_data
 from pipestill.config.models import BaseModelConfig, HardwareConfig
 from pipestill.config.section import Count, Name, Section, Seed
 from pipestill.config.study import StudyConfig
-from pipestill.config.study_checks import check_task, check_training
+from pipestill.config.study_checks import check_models, check_task, check_training
 from pipestill.config.training import TrainingConfig
 from pipestill.methods import METHODS
 from pipestill.tasks import TASKS
@@ -89,6 +89,7 @@ class Config(Section):
                 _known(checkpoint.base, self.models, f"{path}.checkpoints.{name}.base", "models")
         if study.bertscore.encoder is not None:
             _known(study.bertscore.encoder, self.models, f"{path}.bertscore.encoder", "models")
+        check_models(self, path, study)
         check_task(self, path, study)
         check_training(self, path, study)
 

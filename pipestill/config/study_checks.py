@@ -16,6 +16,24 @@ BY_CLASS = ("train_per_class", "teacher_per_class")
 BY_ROW = ("train_rows", "teacher_rows")
 
 
+def check_models(config: "Config", path: str, study: StudyConfig) -> None:
+    """Refuse kinds of models that cannot do what the study asks of them."""
+    kinds = {role: config.models[name].kind for role in ("student", "teacher") if (name := getattr(study, role))}
+    for role, kind in kinds.items():
+        if kind == "masked":
+            raise ValueError(f"{path}.{role}: a `masked` model writes no answers; name a `causal` or `seq2seq` one")
+        if kind == "seq2seq" and TASKS[study.task].ranks_labels:
+            raise ValueError(
+                f"{path}.{role}: the labels of `{study.task}` are ranked by `causal` models only; name such a one"
+            )
+    by_divergence = [method for method in study.methods if METHODS[method].objective == "divergence"]
+    if by_divergence and len(set(kinds.values())) > 1:
+        raise ValueError(
+            f"{path}.methods: `{by_divergence[0]}` compares a {kinds['student']} student with a {kinds['teacher']} "
+            "teacher token by token, which needs models of one kind; leave it out, or change one of them"
+        )
+
+
 def check_task(config: "Config", path: str, study: StudyConfig) -> None:
     """Refuse keys and methods that the study's kind of task has no use for."""
     task = TASKS[study.task]

@@ -8,7 +8,7 @@ from pipestill.config import GenerationConfig, PredictionSettings
 from pipestill.cost import CostMeter
 from pipestill.inference.generation import generate
 from pipestill.inference.row_log import RowLog
-from pipestill.models.prompts import encode_prompt
+from pipestill.models.prompts import encode_prompt, encode_source
 from pipestill.progress import Progress
 from pipestill.records import Record, of_split, write_jsonl
 
@@ -32,7 +32,7 @@ def answer_prompts(
     """Answer prompts into ``log``, a row ``{"text"}`` by key; what it holds already is not asked again.
 
     Args:
-        model: in eval mode.
+        model: causal or encoder-decoder, in eval mode.
         tokenizer: of the model.
         asked: prompts by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once.
         generation: how to answer.
@@ -43,7 +43,8 @@ def answer_prompts(
         label: what the progress line says.
     """
     keys = list(asked)
-    encoded = {text: encode_prompt(tokenizer, text, max_prompt_tokens) for text in set(asked.values())}
+    encode = encode_source if model.config.is_encoder_decoder else encode_prompt
+    encoded = {text: encode(tokenizer, text, max_prompt_tokens) for text in set(asked.values())}
     prompts = [encoded[asked[key]] for key in keys]
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "answers", label, done=len(done))

@@ -6,7 +6,7 @@ Imported only where a model is asked, for it imports transformers; see :func:`pi
 from typing import Any
 
 import torch
-from transformers import DynamicCache, PreTrainedConfig
+from transformers import DynamicCache, EncoderDecoderCache, PreTrainedConfig
 from transformers.cache_utils import DynamicLayer
 
 
@@ -66,3 +66,8 @@ def roomy_cache(config: PreTrainedConfig, capacity: int) -> DynamicCache:
     cache = DynamicCache(config=config)
     cache.layers = [RoomyLayer(capacity) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
+
+
+def two_part_cache(config: PreTrainedConfig, capacity: int) -> EncoderDecoderCache:
+    """A cache for an encoder-decoder that has read its prompts and writes at most ``capacity`` tokens."""
+    return EncoderDecoderCache(roomy_cache(config, capacity), DynamicCache(config=config))

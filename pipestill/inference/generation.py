@@ -59,11 +59,11 @@ def generate(
     Decoding is as ``decoding`` says: of a model's own generation config nothing counts but the ends of sequence.
 
     Args:
-        model: a transformers causal model (or peft or quantised one) in eval mode.
-        prompts: token ids of each prompt.
+        model: a causal model or an encoder-decoder of transformers (or a peft or quantised one) in eval mode.
+        prompts: token ids of each prompt; of :func:`~pipestill.models.prompts.encode_source` for an encoder.
         max_new_tokens: where an answer without an end is cut.
         decoding: greedy, or how to sample. As everywhere in transformers, ``no_repeat_ngram_size`` counts the n-grams
-            of the prompt too.
+            of the prompt too, where one model reads both.
         keys: what the random stream of each row is made from, such as its sampling seed and id; for sampling.
         token_budget: tokens per batch, padding and answers included. After an out-of-memory error of the accelerator
             the batch is halved, tried again, and later ones are no larger. Default: by device.
@@ -129,7 +129,8 @@ def _check_lengths(model, prompts: Sequence[Sequence[int]], max_new_tokens: int)
     for index, prompt in enumerate(prompts):
         if len(prompt) == 0:
             raise UserError(f"prompt {index} has no tokens: an answer needs at least one before it")
-        if limit and len(prompt) + max_new_tokens > limit:
+        together = max if model.config.is_encoder_decoder else sum  # encoder and decoder count positions apart
+        if limit and together((len(prompt), max_new_tokens)) > limit:
             raise UserError(
                 f"prompt {index} has {len(prompt)} tokens and its answer up to {max_new_tokens}, but the model reads "
                 f"at most {limit}: shorten the prompt or lower `max_new_tokens`"
@@ -163,10 +164,7 @@ class Rows:
             use_cache=True,
             logits_to_keep=1,
         )
-        logits = output.logits[:, -1].float()
-        if logits.isnan().any():
-            raise UserError("the model's output is not a number: use `precision: bf16` or `fp32`")
-        return logits
+        return numbers(output.logits[:, -1].float())
 
     def append(self, tokens: torch.Tensor) -> None:
         """Add one of ``tokens`` ``[rows]`` to each row."""
@@ -178,6 +176,63 @@ class Rows:
         index = torch.tensor(places, device=self.tokens.device)
         self.tokens, self.mask = self.tokens[index], self.mask[index]
         self.cache.batch_select_indices(index)
+
+
+class DecoderRows(Rows):
+    """Rows of an encoder-decoder, whose prompts are read once, by the encoder.
+
+    Attributes:
+        tokens: ``[rows, length]``, the decoder's start and the answers so far.
+        encoded: what the encoder made of the prompts, ``[rows, source, hidden]``.
+        mask: ``[rows, source]`` of the prompts.
+    """
+
+    def __init__(self, model, prompts: Sequence[Sequence[int]], max_new_tokens: int):
+        from transformers.modeling_outputs import BaseModelOutput
+
+        from pipestill.inference.cache import two_part_cache
+
+        longest = max(map(len, prompts))
+        padded = [list(prompt) + [-1] * (longest - len(prompt)) for prompt in prompts]
+        source = torch.tensor(padded, device=input_device(model))
+        self.model = model
+        self.mask = (source >= 0).long()
+        output = model.get_encoder()(input_ids=source.clamp(min=0), attention_mask=self.mask)
+        self.encoded = BaseModelOutput(last_hidden_state=output.last_hidden_state)
+        self.tokens = source.new_full((len(prompts), 1), model.config.decoder_start_token_id)
+        self.cache = two_part_cache(model.config, 1 + max_new_tokens)
+
+    def read(self, new: int) -> torch.Tensor:
+        """Read the last ``new`` tokens of every answer; returns the logits behind them, ``[rows, vocab]`` float32."""
+        output = self.model(
+            attention_mask=self.mask,
+            encoder_outputs=self.encoded,
+            decoder_input_ids=self.tokens[:, -new:],
+            past_key_values=self.cache,
+            use_cache=True,
+        )
+        return numbers(output.logits[:, -1].float())
+
+    def append(self, tokens: torch.Tensor) -> None:
+        """Add one of ``tokens`` ``[rows]`` to each row."""
+        self.tokens = torch.cat([self.tokens, tokens[:, None]], dim=1)
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Keep the rows at ``places``, in this order; a row may be kept several times."""
+        super().keep(places)
+        index = torch.tensor(places, device=self.tokens.device)
+        self.encoded.last_hidden_state = self.encoded.last_hidden_state[index]
+
+
+def numbers(logits: torch.Tensor) -> torch.Tensor:
+    """The same logits.
+
+    Raises:
+        UserError: one of them is not a number.
+    """
+    if logits.isnan().any():
+        raise UserError("the model's output is not a number: use `precision: bf16` or `fp32`")
+    return logits
 
 
 @torch.inference_mode()
@@ -196,7 +251,7 @@ def answer_batch(
     """
     ends = _ends(model)
     distinct = {prompt: place for place, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-    rows = Rows(model, list(distinct), max_new_tokens)
+    rows = (DecoderRows if model.config.is_encoder_decoder else Rows)(model, list(distinct), max_new_tokens)
     logits = rows.read(rows.tokens.shape[1])
     if len(distinct) < len(prompts):
         places = [distinct[tuple(prompt)] for prompt in prompts]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pipestill.config import LoraConfig
 from pipestill.errors import UserError
 from pipestill.models.hardware import HardwarePlan
+from pipestill.models.kinds import KINDS, kind_of
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -31,7 +32,7 @@ def add_adapter(model: "PreTrainedModel", lora: LoraConfig, plan: HardwarePlan) 
         lora_dropout=lora.dropout,
         bias=lora.bias,
         target_modules="all-linear" if lora.target_modules == "auto" else lora.target_modules,
-        task_type="CAUSAL_LM",
+        task_type=KINDS[kind_of(model.config)].task_type,
     )
     try:
         return peft.get_peft_model(model, config)

@@ -15,6 +15,7 @@ from pipestill.files import (
 )
 from pipestill.lock import exclusive
 from pipestill.models.convert import convert_pickles
+from pipestill.models.kinds import auto_class, kind_of, read_config
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.lineage import ADAPTER, LINEAGE, is_adapter, make_lineage, read_lineage, resolve
 from pipestill.models.loading import load_tokenizer
@@ -89,10 +90,8 @@ def _take_weights(path: Path, base: Path, temporary: Path) -> tuple[Any, dict[st
 
 def _check_weights(directory: Path, path: Path) -> None:
     """Refuse weights whose names and shapes are not those that their config asks for."""
-    from transformers import AutoModelForCausalLM
-
     try:
-        _, found = AutoModelForCausalLM.from_pretrained(
+        _, found = auto_class(kind_of(read_config(directory))).from_pretrained(
             directory,
             device_map="meta",
             local_files_only=True,
@@ -102,9 +101,7 @@ def _check_weights(directory: Path, path: Path) -> None:
         )
     except Exception as error:  # transformers raises whatever a foreign config leads to
         problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"checkpoint {path} is no causal language model that transformers can load: {problem}"
-        ) from error
+        raise UserError(f"checkpoint {path} is no language model that transformers can load: {problem}") from error
     unfit = sorted([*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])])
     if unfit:
         raise UserError(

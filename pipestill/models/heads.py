@@ -1,6 +1,6 @@
-"""A causal language model taken apart into decoder and head, for losses that never hold all logits."""
+"""A language model taken apart into decoder and head, for losses that never hold all logits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -23,13 +23,43 @@ def predicted(labels: torch.Tensor) -> torch.Tensor:
     return labels[:, 1:][predicting(labels)[:, :-1]]
 
 
-def hidden_states(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Last hidden states [supervised, hidden] where the next token has a label, row by row.
+def answer_logits(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Logits where the next token has a label, row by row; the head is evaluated nowhere else.
 
     Args:
-        model: a causal language model, with an adapter or without.
-        batch: ``input_ids``, ``attention_mask``, ``labels``, each [batch, seq].
+        model: with an adapter or without; a causal one takes a mask as ``logits_to_keep``.
+        batch: of :func:`~pipestill.models.rows.collate`.
+
+    Returns:
+        [supervised, vocab].
     """
+    positions = predicting(batch["labels"])
+    if "decoder_input_ids" in batch:
+        return _with_head_at(model, batch, lambda states: states[positions])
+    return model(
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        logits_to_keep=positions,
+        use_cache=False,
+    ).logits
+
+
+def hidden_states(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Last hidden states [supervised, hidden] where the next token has a label, row by row, as the head reads them.
+
+    Args:
+        model: a causal language model or an encoder-decoder, with an adapter or without.
+        batch: of :func:`~pipestill.models.rows.collate`.
+    """
+    if "decoder_input_ids" in batch:
+        positions, read = predicting(batch["labels"]), []
+
+        def keep(states: torch.Tensor) -> torch.Tensor:
+            read.append(states[positions])
+            return read[0][:0]  # the head has nothing to do
+
+        _with_head_at(_plain(model), batch, keep)
+        return read[0]
     decoder = _plain(model).get_decoder()
     output = decoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)
     return output.last_hidden_state[predicting(batch["labels"])]
@@ -55,6 +85,9 @@ def linear_head(model: Any) -> torch.nn.Linear | None:
         return outputs[0]
 
     tokens = {"input_ids": torch.arange(PROBE_TOKENS, device=head.weight.device)[None], "use_cache": False}
+    two_parts = plain.config.is_encoder_decoder
+    if two_parts:
+        tokens["decoder_input_ids"] = tokens["input_ids"]
     was_training = plain.training
     plain.eval()
     handle = head.register_forward_hook(exchange)
@@ -62,10 +95,32 @@ def linear_head(model: Any) -> torch.nn.Linear | None:
         logits = plain(**tokens).logits
     finally:
         handle.remove()
-    hidden = plain.get_decoder()(**tokens).last_hidden_state
+    # Of an encoder-decoder, hidden_states takes what the head reads, so T5's scale of them is in it.
+    hidden = inputs[0] if two_parts else plain.get_decoder()(**tokens).last_hidden_state
     plain.train(was_training)
     same = torch.equal(logits.float(), outputs[0].float()) and torch.equal(hidden, inputs[0])
     return head if same else None
+
+
+def _with_head_at(
+    model: Any, batch: Mapping[str, torch.Tensor], keep: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Logits of an encoder-decoder whose head reads what ``keep`` makes of the hidden states [batch, seq, hidden].
+
+    These models have no ``logits_to_keep``. Selecting right before the head keeps what stands between decoder and
+    head (T5 scales by ``d_model ** -0.5`` where the head is tied) and what comes after it (Marian's bias).
+    """
+    head = _plain(model).get_output_embeddings()
+    handle = head.register_forward_pre_hook(lambda module, arguments: (keep(arguments[0]),))
+    try:
+        return model(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            decoder_input_ids=batch["decoder_input_ids"],
+            use_cache=False,
+        ).logits
+    finally:
+        handle.remove()
 
 
 def _plain(model: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipestill.errors import UserError
 from pipestill.imports import uncollected
 from pipestill.models.hardware import HardwarePlan
+from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
 from pipestill.models.lineage import resolve, verify
 
 if TYPE_CHECKING:
@@ -129,7 +130,6 @@ def special_tokens(tokenizer: "PreTrainedTokenizerBase", eos: int | list[int] | 
 
 def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_implementation: str) -> "PreTrainedModel":
     import torch
-    from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
     if not sys.stderr.isatty():
@@ -148,9 +148,13 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         arguments["device_map"] = {"": plan.device}
     if plan.offload_folder:
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
+    with uncollected():
+        config = read_config(directory)
+        kind = kind_of(config)
+        loader = auto_class(kind)
+        loader._model_mapping.get(type(config), None)  # imports the code of the model
     try:
-        _import_architecture(directory)
-        model = AutoModelForCausalLM.from_pretrained(
+        model = loader.from_pretrained(
             directory,
             attn_implementation=attn_implementation,
             local_files_only=True,
@@ -158,7 +162,8 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
             **arguments,
         )
     except (OSError, ValueError) as error:
-        raise UserError(f"{directory} cannot be loaded as a causal language model: {_first_line(error)}") from error
+        raise UserError(f"{directory} cannot be loaded as a {KINDS[kind].words}: {_first_line(error)}") from error
+    start_token(model.config)
     places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
     if training and plan.offload_folder and places & {"cpu", "disk"}:
         raise UserError(
@@ -173,19 +178,11 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
     if "device_map" not in arguments:
         model.to(plan.device)
     tokenizer = load_tokenizer(directory)
-    for config in filter(None, (model.config, model.generation_config)):
+    for config in filter(None, (model.config, getattr(model, "generation_config", None))):
         for key, value in special_tokens(tokenizer, config.eos_token_id).items():
             setattr(config, key, value)
     model.config.use_cache = not training
     return model
-
-
-def _import_architecture(directory: Path) -> None:
-    """Import the code of a model, which loading would do too, but then with looks through for garbage in between."""
-    with uncollected():
-        from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
-
-        MODEL_FOR_CAUSAL_LM_MAPPING.get(type(AutoConfig.from_pretrained(directory, local_files_only=True)), None)
 
 
 def _need_directory(directory: Path) -> None:

@@ -40,6 +40,17 @@ def encode_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens:
     return tokens
 
 
+def encode_source(tokenizer: "PreTrainedTokenizerBase", text: str, max_tokens: int | None = None) -> list[int]:
+    """Tokens of ``text`` for an encoder: those that the tokenizer puts before it, its own, and the end of sequence.
+
+    What is longer than ``max_tokens`` loses the end of its text.
+    """
+    around = tokenizer.encode("")
+    begin = around[:-1] if around[-1:] == [tokenizer.eos_token_id] else around
+    tokens = [*begin, *tokenizer.encode(text, add_special_tokens=False)]
+    return [*tokens[: None if max_tokens is None else max_tokens - 1], tokenizer.eos_token_id]
+
+
 def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     """Tokens of an answer, with the end-of-sequence token that stops generation."""
     return [*encode_label(tokenizer, text), tokenizer.eos_token_id]

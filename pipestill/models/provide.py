@@ -13,6 +13,7 @@ from pipestill.errors import UserError
 from pipestill.files import SHA256SUMS, fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
 from pipestill.lock import exclusive
 from pipestill.models.convert import INDEX, PICKLE_INDEX, convert_pickles
+from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
 from pipestill.models.loading import check_weights, load_tokenizer, special_tokens
 from pipestill.models.profile import profile
 
@@ -36,7 +37,7 @@ def provide_base_model(config: BaseModelConfig, directory: Path) -> None:
     still at work on ``directory`` is waited for.
 
     Raises:
-        UserError: the source is missing, incomplete or damaged, or the hub cannot be reached.
+        UserError: the source is missing, incomplete, damaged or of another kind, or the hub cannot be reached.
     """
     with exclusive(directory), fresh_directory(directory) as temporary:
         if config.source == "path":
@@ -47,10 +48,22 @@ def provide_base_model(config: BaseModelConfig, directory: Path) -> None:
             place(source / name, temporary / name, link=config.source == "hub")
         converted = convert_pickles(temporary)
         check_complete(temporary, f"base model {config.path or config.repo}")
+        _check_kind(temporary, config)
         align_special_tokens(temporary)
         write_json(temporary / "provenance.json", {"kind": config.kind, **origin, "converted": converted})
         write_json(temporary / "profile.json", profile(architecture(temporary).requires_grad_(False)))
         write_sha256sums(temporary)
+
+
+def _check_kind(directory: Path, config: BaseModelConfig) -> None:
+    described = read_config(directory)
+    found = kind_of(described)
+    if found != config.kind:
+        raise UserError(
+            f"base model {config.path or config.repo} has `kind: {config.kind}`, but its config.json describes "
+            f"the architecture {', '.join(described.architectures or ['(unnamed)'])}: set `kind: {found}`"
+        )
+    start_token(described)
 
 
 def wanted(names: Iterable[str]) -> list[str]:
@@ -162,16 +175,14 @@ def architecture(directory: Path) -> "PreTrainedModel":
     """The model that ``config.json`` describes, in its stored number format, on no device.
 
     Raises:
-        UserError: it describes no causal language model.
+        UserError: it describes no language model.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
 
+    config = read_config(directory)
+    kind = kind_of(config)
     try:
-        config = AutoConfig.from_pretrained(directory, local_files_only=True)
         with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(config, dtype=config.dtype or torch.float32)
+            return auto_class(kind).from_config(config, dtype=config.dtype or torch.float32)
     except (ValueError, KeyError) as error:
-        raise UserError(
-            f"config.json does not describe a causal language model: {str(error).splitlines()[0]}"
-        ) from error
+        raise UserError(f"config.json does not describe a {KINDS[kind].words}: {str(error).splitlines()[0]}") from error

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
-from pipestill.models.prompts import encode_answer, encode_prompt
+from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
 from pipestill.records import Record, read_jsonl
 
 if TYPE_CHECKING:
@@ -17,11 +17,17 @@ IGNORED = -100  # label of a position that is not learned
 Row = dict[str, Any]
 
 
-def read_answers(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Row]:
+def read_answers(
+    path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, start: int | None = None
+) -> list[Row]:
     """Rows ``{"input", "output" | "teacher_output"}`` as ``{"id", "input_ids", "labels"}``.
 
     The tokens are the prompt's, the answer's and the end of sequence; labels are those of the last two, the prompt has
     :data:`IGNORED`. A prompt that does not fit into ``max_length`` loses its end.
+
+    With ``start``, the token that the decoder of an encoder-decoder starts with, ``input_ids`` are the prompt's and
+    ``decoder_input_ids`` and ``labels`` are those of start, answer and end. The decoder so reads the last token for
+    nothing, but each label stands where the token itself does, and is predicted one position before, in every kind.
 
     Raises:
         UserError: the file is missing, empty or broken, or an answer does not fit; names file and line.
@@ -29,12 +35,14 @@ def read_answers(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: i
 
     def encode(row: Record) -> Row:
         output = _text(row, "output" if "output" in row else "teacher_output")
-        return {"id": row.get("id"), **_answered(tokenizer, _text(row, "input"), output, max_length)}
+        return {"id": row.get("id"), **_answered(tokenizer, _text(row, "input"), output, max_length, start)}
 
     return _encode_file(path, encode)
 
 
-def read_explained(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Row]:
+def read_explained(
+    path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, start: int | None = None
+) -> list[Row]:
     """Rows ``{"input", "output", "rationale_prompt", "rationale"}`` as those of :func:`read_answers`, each with a
     second one, ``rationale``, in which the rationale is the answer; ``None`` where a row has no rationale.
 
@@ -42,12 +50,13 @@ def read_explained(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length:
         UserError: as in :func:`read_answers`.
     """
 
+    def answered(row: Record, prompt: str, output: str) -> Row:
+        return _answered(tokenizer, _text(row, prompt), _text(row, output), max_length, start)
+
     def encode(row: Record) -> Row:
-        prediction = _answered(tokenizer, _text(row, "input"), _text(row, "output"), max_length)
-        rationale = None
-        if row.get("rationale") is not None:
-            rationale = _answered(tokenizer, _text(row, "rationale_prompt"), _text(row, "rationale"), max_length)
-        return {"id": row.get("id"), **prediction, "rationale": rationale}
+        explained = row.get("rationale") is not None
+        rationale = answered(row, "rationale_prompt", "rationale") if explained else None
+        return {"id": row.get("id"), **answered(row, "input", "output"), "rationale": rationale}
 
     return _encode_file(path, encode)
 
@@ -93,14 +102,22 @@ def _text(row: Record, key: str) -> str:
     return value
 
 
-def _answered(tokenizer: "PreTrainedTokenizerBase", prompt: str, output: str, max_length: int) -> Row:
+def _answered(
+    tokenizer: "PreTrainedTokenizerBase", prompt: str, output: str, max_length: int, start: int | None
+) -> Row:
     answer = encode_answer(tokenizer, output)
-    prompt_ids = _fit_prompt(tokenizer, prompt, [answer], max_length)
+    prompt_ids = _fit_prompt(tokenizer, prompt, [answer], max_length, start is not None)
+    if start is not None:
+        return {"input_ids": prompt_ids, "decoder_input_ids": [start, *answer], "labels": [IGNORED, *answer]}
     return {"input_ids": prompt_ids + answer, "labels": [IGNORED] * len(prompt_ids) + answer}
 
 
 def _fit_prompt(
-    tokenizer: "PreTrainedTokenizerBase", prompt: str, answers: list[list[int]], max_length: int
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: str,
+    answers: list[list[int]],
+    max_length: int,
+    for_encoder: bool = False,
 ) -> list[int]:
     longest = max(map(len, answers))
     if longest >= max_length:
@@ -108,29 +125,37 @@ def _fit_prompt(
             f"the answer takes {longest} tokens and leaves no room for a prompt in `max_length` {max_length}: "
             "raise training.max_length or shorten the answer"
         )
-    return encode_prompt(tokenizer, prompt, max_length - longest)
+    return (encode_source if for_encoder else encode_prompt)(tokenizer, prompt, max_length - longest)
 
 
 def collate(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
     """Pad rows on the right.
 
     Returns:
-        ``input_ids``, ``attention_mask`` and ``labels``, each [batch, seq] of int64.
+        ``input_ids``, ``attention_mask`` and ``labels``, each [batch, seq] of int64. Of an encoder-decoder, the first
+        two are [batch, source], and there are ``decoder_input_ids`` and ``decoder_attention_mask`` of [batch, seq].
     """
+    batch = {"input_ids": _pad(rows, "input_ids", pad_token_id), "attention_mask": _mask(rows, "input_ids")}
+    if "decoder_input_ids" in rows[0]:
+        batch["decoder_input_ids"] = _pad(rows, "decoder_input_ids", pad_token_id)
+        batch["decoder_attention_mask"] = _mask(rows, "decoder_input_ids")
+    return batch | {"labels": _pad(rows, "labels", IGNORED)}
+
+
+def _pad(rows: list[Row], name: str, value: int) -> "torch.Tensor":
     import torch
 
-    length = max(len(row["input_ids"]) for row in rows)
-    batch = {
-        "input_ids": torch.full((len(rows), length), pad_token_id),
-        "attention_mask": torch.zeros((len(rows), length), dtype=torch.int64),
-        "labels": torch.full((len(rows), length), IGNORED),
-    }
+    padded = torch.full((len(rows), max(len(row[name]) for row in rows)), value)
     for index, row in enumerate(rows):
-        end = len(row["input_ids"])
-        batch["input_ids"][index, :end] = torch.tensor(row["input_ids"])
-        batch["attention_mask"][index, :end] = 1
-        batch["labels"][index, :end] = torch.tensor(row["labels"])
-    return batch
+        padded[index, : len(row[name])] = torch.tensor(row[name])
+    return padded
+
+
+def _mask(rows: list[Row], name: str) -> "torch.Tensor":
+    import torch
+
+    lengths = torch.tensor([len(row[name]) for row in rows])
+    return (torch.arange(int(lengths.max())) < lengths[:, None]).long()
 
 
 def collate_explained(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from pipestill.errors import UserError
 from pipestill.inference.devices import input_device
+from pipestill.models.kinds import start_token
 from pipestill.models.rows import read_answers
 from pipestill.progress import Progress
 from pipestill.teacher.distributions.forward import AnswerLogits, batches
@@ -52,7 +53,7 @@ class Agreement:
             UserError: the tokenizer or the tokens of an answer are not those of the distributions.
         """
         self.store.check(tokenizer=tokenizer)
-        rows = read_answers(self.answers, tokenizer, self.store.max_length)
+        rows = read_answers(self.answers, tokenizer, self.store.max_length, start_token(model.config))
         sums = dict.fromkeys(("kl", "agreement", "teacher_nll", "student_nll"), 0.0)
         tokens, forward = 0, AnswerLogits(model, tokenizer.pad_token_id, self.store.vocab_size)
         progress = Progress(len(rows), "answers", "agreement with the teacher")

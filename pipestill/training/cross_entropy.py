@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import cross_entropy
 
-from pipestill.models.heads import predicted, predicting
+from pipestill.models.heads import answer_logits, predicted
 from pipestill.models.rows import IGNORED, Row
 from pipestill.training.resumable import Batch, ResumableTrainer
 
@@ -14,16 +14,11 @@ def answer_loss(model: torch.nn.Module, batch: Batch, reduction: str = "sum") ->
     The head is evaluated only where the next token has a label: [supervised, vocab] logits, not [batch, seq, vocab].
 
     Args:
-        model: causal language model whose ``logits_to_keep`` takes a mask.
-        batch: ``input_ids``, ``attention_mask``, ``labels``, each [batch, seq]; the first position has no label.
+        model: a causal language model whose ``logits_to_keep`` takes a mask, or an encoder-decoder.
+        batch: of :func:`~pipestill.models.rows.collate`; the first position has no label.
         reduction: ``none`` gives those of the labels instead, [supervised], row by row.
     """
-    logits = model(
-        input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
-        logits_to_keep=predicting(batch["labels"]),
-        use_cache=False,
-    ).logits
+    logits = answer_logits(model, batch)
     return cross_entropy(logits.float(), predicted(batch["labels"]), reduction=reduction)
 
 
@@ -33,7 +28,7 @@ class CrossEntropyTrainer(ResumableTrainer):
     @staticmethod
     def row_length(row: Row) -> int:
         """Tokens of prompt and answer."""
-        return len(row["input_ids"])
+        return len(row["input_ids"]) + len(row.get("decoder_input_ids", ()))
 
     def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """See :func:`answer_loss`."""

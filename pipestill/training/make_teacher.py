@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
 from pipestill.models.hardware import HardwarePlan, plan_here
+from pipestill.models.kinds import decoder_start
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.vocabulary import shared_vocabulary, vocabulary_size
 from pipestill.teacher.distributions.store import DistributionStore
@@ -31,6 +32,9 @@ def make_teacher(
         return _stored_teacher(settings, inputs, tokenizer)
     if inputs.teacher_base is None:
         raise UserError(f"`{settings.divergence}` learns from a teacher that runs beside the student: name it")
+    start = decoder_start(inputs.teacher_base)
+    if (start is None) != (decoder_start(inputs.base) is None):
+        raise UserError("student and teacher are not both causal models or both encoder-decoders: use `kd`")
     theirs = load_tokenizer(inputs.teacher or inputs.teacher_base)
     foreign = settings.divergence == "uld"
     vocabulary = vocabulary_size(tokenizer) if foreign else shared_vocabulary(tokenizer, theirs)
@@ -40,7 +44,7 @@ def make_teacher(
     else:
         model = load_trained_model(inputs.teacher, inputs.teacher_base, plan)
     if foreign:
-        return ForeignTeacher(model, theirs, settings.training.max_length, vocabulary)
+        return ForeignTeacher(model, theirs, settings.training.max_length, vocabulary, start)
     return OnlineTeacher(model, vocabulary)
 
 

@@ -22,6 +22,7 @@ EVALUATION_FACTOR = 4  # rows of an evaluation batch per row of a training batch
 # The loss and its parts: with a teacher, and step by step.
 PARTS = ("loss", "cross_entropy", "divergence", "prediction_loss", "rationale_loss")
 LOGGED = (*PARTS, "learning_rate", "grad_norm", *(f"eval_{name}" for name in (*PARTS, "kl", "agreement")))
+MASKS = ("attention_mask", "decoder_attention_mask")
 
 Batch = dict[str, torch.Tensor]
 
@@ -74,7 +75,8 @@ class ResumableTrainer(Trainer):
         return self.mean(self.loss_sum(model, inputs), num_items_in_batch)
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
-        self.cost.tokens += sum(int(batch["attention_mask"].sum()) for batch in batch_samples)
+        masks = (batch[name] for batch in batch_samples for name in MASKS if name in batch)
+        self.cost.tokens += sum(int(mask.sum()) for mask in masks)
         return sum(map(self.count_items, batch_samples))
 
     def get_train_dataloader(self) -> DataLoader:

@@ -4,6 +4,7 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipestill.files import read_json, write_json
 from pipestill.imports import uncollected, without
 from pipestill.lock import exclusive
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
+from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries, unneeded_libraries
 from pipestill.models.lineage import is_adapter, make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
@@ -31,7 +33,6 @@ from pipestill.training.trainers import make_trainer
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "tokenizers", "numpy")
 HARDWARE = ("device", "precision", "weights", "quantization", "optimizer")  # of the plan, what decides the result
-READERS = {"dpo": read_pairs, "stepwise": read_explained}  # of rows that are not prompts and answers
 TERMINATED = 143  # what a shell reports of a process that SIGTERM ended
 
 
@@ -112,7 +113,11 @@ def _train(
         apply(plan)
         silence_libraries()
         tokenizer = load_tokenizer(inputs.base)
-        read = READERS.get(settings.objective, read_answers)
+        start = decoder_start(inputs.base)
+        if settings.objective == "dpo" and start is not None:
+            raise UserError("`dpo` is for causal models, and the student is an encoder-decoder: use another method")
+        answers = partial(read_explained if settings.objective == "stepwise" else read_answers, start=start)
+        read = read_pairs if settings.objective == "dpo" else answers
         rows, held_out = (read(path, tokenizer, training.max_length) for path in (inputs.data, inputs.validation))
         if settings.objective == "divergence":
             from pipestill.training.make_teacher import make_teacher

@@ -16,7 +16,7 @@ def part_losses(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """Cross-entropies, in nats, summed over the supervised tokens of answers and over those of rationales, [2].
 
     Args:
-        model: causal language model whose ``logits_to_keep`` takes a mask.
+        model: see :func:`~pipestill.training.cross_entropy.answer_loss`.
         batch: see :func:`~pipestill.models.rows.collate_explained`.
     """
     losses, explains = answer_loss(model, batch, reduction="none"), _explains(batch)
@@ -41,7 +41,7 @@ class StepwiseTrainer(CrossEntropyTrainer):
 
     def longest_sequence(self, row: Row) -> int:
         """Tokens of prompt and answer, or of prompt and rationale."""
-        return max(len(row["input_ids"]), len(row["rationale"]["input_ids"]) if row["rationale"] else 0)
+        return max(self.row_length(part) for part in (row, row["rationale"]) if part)
 
     def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """See :func:`part_losses`."""
@@ -115,5 +115,10 @@ def _means(sums: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
 
 def _rows(batch: Batch, rows: torch.Tensor) -> Batch:
     """Some rows of a batch, without columns that are padding in all of them."""
-    length = int(batch["attention_mask"][rows].sum(1).max())
-    return {name: tensor[rows] if tensor.dim() == 1 else tensor[rows, :length] for name, tensor in batch.items()}
+    chosen = {name: tensor[rows] for name, tensor in batch.items()}
+    source = int(chosen["attention_mask"].sum(1).max())
+    answers = int(chosen.get("decoder_attention_mask", chosen["attention_mask"]).sum(1).max())
+    ends = {"input_ids": source, "attention_mask": source}
+    return {
+        name: tensor if tensor.dim() == 1 else tensor[:, : ends.get(name, answers)] for name, tensor in chosen.items()
+    }

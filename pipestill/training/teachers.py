@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 
 from pipestill.errors import UserError
-from pipestill.models.heads import hidden_states, linear_head, predicting
+from pipestill.models.heads import answer_logits, hidden_states, linear_head
 from pipestill.models.rows import IGNORED, Row, collate, read_answers
 from pipestill.models.vocabulary import vocabulary_size
 from pipestill.objectives.targets import DenseTarget, HiddenTarget, LogitsTarget, Target
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CHUNK = 128  # tokens whose logits are held at a time
+OWN = "teacher_"  # begins the names of a foreign teacher's tensors in a batch
 
 
 class Teacher(Protocol):
@@ -50,7 +51,7 @@ class OnlineTeacher:
     """A model that runs beside the student, without gradients and without dropout.
 
     Args:
-        model: a causal language model.
+        model: a causal language model or an encoder-decoder.
         vocabulary: how many ids the tokenizer has.
     """
 
@@ -72,14 +73,7 @@ class OnlineTeacher:
         """Hidden states and head; logits, where the head does more than a linear map."""
         if self.head is not None:
             return HiddenTarget(hidden_states(self.model, batch), self.head.weight, self.head.bias)
-        return LogitsTarget(
-            self.model(
-                input_ids=batch["input_ids"],
-                attention_mask=batch["attention_mask"],
-                logits_to_keep=predicting(batch["labels"]),
-                use_cache=False,
-            ).logits
-        )
+        return LogitsTarget(answer_logits(self.model, batch))
 
     def yardstick(self, batch: Batch, target: DenseTarget) -> DenseTarget:
         """What is learned from: the whole distribution."""
@@ -131,16 +125,25 @@ class ForeignTeacher:
     """A model with other tokens, which reads the same text beside the student.
 
     Args:
-        model: a causal language model.
+        model: a causal language model or an encoder-decoder.
         tokenizer: of the teacher.
         max_length: tokens of prompt and answer.
         vocabulary: how many ids the student's tokenizer has.
+        start: token that the teacher's decoder starts with; none for a causal model.
 
     Raises:
         UserError: the teacher's logits are more than a linear map of its hidden states.
     """
 
-    def __init__(self, model: Any, tokenizer: "PreTrainedTokenizerBase", max_length: int, vocabulary: int):
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: "PreTrainedTokenizerBase",
+        max_length: int,
+        vocabulary: int,
+        start: int | None = None,
+    ):
+        self.start = start
         self.model = model.eval().requires_grad_(False)
         self.tokenizer, self.max_length, self.vocabulary = tokenizer, max_length, vocabulary
         self.own_vocabulary = vocabulary_size(tokenizer)
@@ -153,7 +156,7 @@ class ForeignTeacher:
 
     def prepare(self, rows: list[Row], path: Path) -> list[Row]:
         """Rows with the teacher's tokens of the same texts."""
-        theirs = read_answers(path, self.tokenizer, self.max_length)
+        theirs = read_answers(path, self.tokenizer, self.max_length, self.start)
         return [row | {"teacher": other} for row, other in zip(rows, theirs, strict=True)]
 
     def columns(self, rows: list[Row]) -> dict[str, Any]:
@@ -161,12 +164,12 @@ class ForeignTeacher:
         theirs = [row["teacher"] for row in rows]
         batch = collate(theirs, self.tokenizer.pad_token_id)
         pairs = pair_positions(*([_supervised(row) for row in each] for each in (rows, theirs)))
-        return {f"teacher_{name}": tensor for name, tensor in batch.items()} | {"pairs": pairs}
+        return {f"{OWN}{name}": tensor for name, tensor in batch.items()} | {"pairs": pairs}
 
     @torch.no_grad()
     def target(self, batch: Batch) -> UniversalTarget:
         """Hidden states of the teacher's own tokens."""
-        own = {name: batch[f"teacher_{name}"] for name in ("input_ids", "attention_mask", "labels")}
+        own = {name.removeprefix(OWN): batch[name] for name in batch if name.startswith(OWN)}
         hidden = hidden_states(self.model, own)
         return UniversalTarget(hidden, self.head.weight, batch["pairs"], self.head.bias, self.own_vocabulary)
 

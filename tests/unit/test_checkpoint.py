@@ -153,7 +153,7 @@ def test_weights_of_another_model(tmp_path, base):
     )
     for wrong in ({"model_type": "no-such-model"}, config | {"num_hidden_layers": 3}):
         (tmp_path / "wide/config.json").write_text(json.dumps(wrong))
-        refused(tmp_path / "wide", base, tmp_path, "is no causal language model that transformers can load")
+        refused(tmp_path / "wide", base, tmp_path, "is no language model that transformers can load")
 
 
 def test_an_adapter_of_another_base_model(tmp_path, base):

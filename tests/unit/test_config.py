@@ -68,6 +68,21 @@ def test_every_key_has_a_description():
         (lambda c: c.pop("run"), "`run` is missing"),
         (lambda c: c["studies"]["creditmix"].update(student="gpt"), "studies.creditmix.student: `gpt` is not defined"),
         (lambda c: c["studies"]["creditmix"].update(teacher="gpt"), "studies.creditmix.teacher: `gpt` is not defined"),
+        (
+            lambda c: c["models"]["demo-student"].update(kind="masked"),
+            "studies.creditmix.student: a `masked` model writes no answers",
+        ),
+        (
+            lambda c: c["models"]["demo-teacher"].update(kind="seq2seq"),
+            "studies.creditmix.teacher: the labels of `creditmix` are ranked by `causal` models only",
+        ),
+        (
+            lambda c: (
+                c["models"].update(t5=c["models"]["demo-teacher"] | {"kind": "seq2seq"}),
+                c["studies"]["dolly"].update(teacher="t5"),
+            ),
+            "studies.dolly.methods: `fkl` compares a causal student with a seq2seq teacher",
+        ),
         (lambda c: c["studies"]["creditmix"].update(task="x"), "studies.creditmix.task: `x` is not defined in tasks"),
         (lambda c: c["studies"]["creditmix"].update(methods=["sft", "sft"]), "methods: `sft` is listed twice"),
         (lambda c: c["studies"]["creditmix"].update(methods=["magic"]), "`magic` is not defined in the methods"),

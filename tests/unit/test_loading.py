@@ -145,7 +145,7 @@ def test_other_architecture_is_refused(tmp_path, base):
     shutil.copytree(base, other)
     (other / "config.json").write_text('{"model_type": "no_such_model"}')
     write_sha256sums(other)
-    with pytest.raises(UserError, match="cannot be loaded as a causal language model"):
+    with pytest.raises(UserError, match="does not describe a language model"):
         load_base_model(other, CPU)
 
 

@@ -148,7 +148,7 @@ def test_bad_paths(tmp_path, base):
     with pytest.raises(UserError, match=r"config.json does not match"):
         provide_base_model(path_config(copy), tmp_path / "out")
     write_sha256sums(copy)
-    with pytest.raises(UserError, match="does not describe a causal language model"):
+    with pytest.raises(UserError, match="does not describe a language model"):
         provide_base_model(path_config(copy), tmp_path / "out")
     shutil.copy(base / "config.json", copy)
     content = (base / "model.safetensors").read_bytes()

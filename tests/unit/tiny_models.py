@@ -72,3 +72,52 @@ def make_batch(tokenizer, texts=("Age: 23.0", "Outstanding Debt: 809.98"), answe
         labels.append([-100] * len(prompt) + target + [-100] * gap)
         mask.append([1] * (length - gap) + [0] * gap)
     return {"input_ids": torch.tensor(rows), "labels": torch.tensor(labels), "attention_mask": torch.tensor(mask)}
+
+
+def make_t5(vocabulary: int, seed: int = 0, **config):
+    """A random T5 whose decoder starts with token 0, the padding."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(seed)
+    shape = dict(d_model=64, d_kv=16, d_ff=96, num_layers=2, num_decoder_layers=2, num_heads=4, dropout_rate=0.0)
+    return T5ForConditionalGeneration(
+        T5Config(vocab_size=vocabulary, pad_token_id=0, eos_token_id=2, decoder_start_token_id=0, **(shape | config))
+    )
+
+
+def make_marian(vocabulary: int, seed: int = 0, **config):
+    """A random Marian with a bias on its logits, as trained ones have."""
+    import torch
+    from transformers import MarianConfig, MarianMTModel
+
+    torch.manual_seed(seed)
+    shape = dict(d_model=64, encoder_layers=2, decoder_layers=2, encoder_ffn_dim=96, decoder_ffn_dim=96)
+    shape |= dict(encoder_attention_heads=4, decoder_attention_heads=4, max_position_embeddings=128, dropout=0.0)
+    shape |= dict(pad_token_id=0, eos_token_id=2, forced_eos_token_id=None, decoder_start_token_id=0, init_std=0.3)
+    model = MarianMTModel(MarianConfig(vocab_size=vocabulary, **(shape | config)))
+    model.final_logits_bias.copy_(torch.randn(1, vocabulary))
+    return model
+
+
+def make_bert(vocabulary: int, seed: int = 0, **config):
+    """A random BERT with the head of masked tokens."""
+    import torch
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(seed)
+    shape = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4)
+    return BertForMaskedLM(BertConfig(vocab_size=vocabulary, pad_token_id=0, **(shape | config)))
+
+
+MAKERS = {"causal": make_model, "t5": make_t5, "marian": make_marian, "bert": make_bert}
+
+
+def make_directory_of(kind: str, directory: Path, seed: int = 0, **config) -> Path:
+    """As :func:`make_directory`, of any architecture in ``MAKERS``."""
+    directory.mkdir(parents=True)
+    tokenizer = make_tokenizer()
+    tokenizer.save_pretrained(directory)
+    MAKERS[kind](len(tokenizer), seed, **config).save_pretrained(directory)
+    write_sha256sums(directory)
+    return directory

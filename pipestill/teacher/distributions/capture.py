@@ -14,6 +14,7 @@ from pipestill.inference.row_log import state_of
 from pipestill.inference.scoring import load_run
 from pipestill.lock import exclusive
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
+from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.prompts import encode_label
@@ -121,9 +122,15 @@ class _Work:
         if settings.codec == "labels":
             description["ids"] = [encode_label(tokenizer, label)[0] for label in settings.labels]
         fingerprint = teacher_fingerprint(base, teacher, plan)
+        start = decoder_start(base)
+        if start != decoder_start(student):
+            raise UserError(
+                f"{base} and {student} are not both causal models, or encoder-decoders that start alike: what one "
+                "says cannot be stored for the other"
+            )
         rows = {}
         for path in data:
-            for row in read_answers(path, tokenizer, settings.max_length):
+            for row in read_answers(path, tokenizer, settings.max_length, start):
                 key = row_key(row["input_ids"], row["labels"], fingerprint)
                 rows[key] = row | {"key": key}
         codec = make_codec(description, vocab_size)

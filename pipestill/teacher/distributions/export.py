@@ -6,6 +6,7 @@ from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.files import atomic_path
+from pipestill.models.kinds import decoder_start
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import read_answers
 from pipestill.teacher.distributions.keys import supervised
@@ -57,9 +58,10 @@ def _names(store: DistributionStore, data: Sequence[Path], student: Path) -> Map
     """Id and tokens of the answer of each row, by key; equal rows have the id of the last."""
     tokenizer = load_tokenizer(student)
     store.check(tokenizer=tokenizer)
+    start = decoder_start(student)
     found = {}
     for path in data:
-        for row in read_answers(path, tokenizer, store.max_length):
+        for row in read_answers(path, tokenizer, store.max_length, start):
             gold = [row["labels"][position] for position in supervised(row["labels"])]
             found[store.key(row)] = {"id": row["id"], "gold_tokens": tokenizer.convert_ids_to_tokens(gold)}
     return found

@@ -15,6 +15,7 @@ from pipestill.inference.devices import input_device
 from pipestill.inference.scoring import load_run
 from pipestill.models.hardware import apply, plan_here
 from pipestill.models.heads import hidden_states
+from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.rows import Row, collate, read_answers
 from pipestill.objectives.targets import LogitsTarget, Target
@@ -60,7 +61,8 @@ def measure_fidelity(
     formats = {name: store.manifest["teacher"][name] for name in ("precision", "quantization")}
     fingerprint = teacher_fingerprint(base, teacher, replace(plan, **formats))
     store.check(tokenizer=tokenizer, teacher_fingerprint=fingerprint)
-    rows = _choose(read_answers(validation, tokenizer, store.max_length), store, settings.tokens)
+    rows = read_answers(validation, tokenizer, store.max_length, decoder_start(student))
+    rows = _choose(rows, store, settings.tokens)
     hidden, logits = (torch.cat(parts) for parts in zip(*_read(model, tokenizer, store, rows), strict=True))
     model = load_run(base, teacher, plan)[0]
     exact = torch.cat([teacher_logits for _, teacher_logits in _read(model, tokenizer, store, rows)])

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipestill.errors import UserError
 from pipestill.inference.devices import input_device
-from pipestill.models.heads import hidden_states, linear_head, predicting
+from pipestill.models.heads import answer_logits, hidden_states, linear_head
 from pipestill.models.rows import Row, collate
 from pipestill.teacher.distributions.keys import supervised
 
@@ -44,8 +44,7 @@ class AnswerLogits:
         if self.head is not None:
             states, head = hidden_states(self.model, batch), self.head
         else:  # logits that are more than a linear map can be had from the whole model only
-            keep = predicting(batch.pop("labels"))
-            states, head = self.model(**batch, logits_to_keep=keep, use_cache=False).logits, torch.nn.Identity()
+            states, head = answer_logits(self.model, batch), torch.nn.Identity()
             states = states.reshape(-1, states.shape[-1])
         end = 0
         for index, row in enumerate(rows):

@@ -1,0 +1,88 @@
+"""Kinds of models: how each is loaded, adapted and started, all read from its ``config.json``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipestill.config.models import ModelKind
+from pipestill.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the libraries call a kind of model.
+
+    Attributes:
+        auto_class: the class of transformers that finds the architecture.
+        task_type: of an adapter of peft; it knows none for masked language models, and needs none.
+        words: what messages call it.
+    """
+
+    auto_class: str
+    task_type: str | None
+    words: str
+
+
+KINDS: dict[ModelKind, Kind] = {
+    "causal": Kind("AutoModelForCausalLM", "CAUSAL_LM", "causal language model"),
+    "seq2seq": Kind("AutoModelForSeq2SeqLM", "SEQ_2_SEQ_LM", "encoder-decoder"),
+    "masked": Kind("AutoModelForMaskedLM", None, "masked language model"),
+}
+MASKED = ("ForMaskedLM", "ForPreTraining")  # how the names of such architectures end
+
+
+def kind_of(config: "PreTrainedConfig") -> ModelKind:
+    """The kind of model that a config describes."""
+    if config.is_encoder_decoder:
+        return "seq2seq"
+    return "masked" if any(name.endswith(MASKED) for name in config.architectures or ()) else "causal"
+
+
+def read_config(directory: Path) -> "PreTrainedConfig":
+    """The ``config.json`` of a model directory.
+
+    Raises:
+        UserError: it describes no model that transformers knows.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(directory, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"config.json of {directory} does not describe a language model: {problem}") from error
+
+
+def auto_class(kind: ModelKind) -> Any:
+    """The class of transformers that loads models of this kind."""
+    import transformers
+
+    return getattr(transformers, KINDS[kind].auto_class)
+
+
+def decoder_start(directory: Path) -> int | None:
+    """The token that a model's answers start after in its decoder; none for a model without an encoder.
+
+    Args:
+        directory: of full weights, such as a base model.
+
+    Raises:
+        UserError: an encoder-decoder names none.
+    """
+    return start_token(read_config(directory))
+
+
+def start_token(config: "PreTrainedConfig") -> int | None:
+    """As :func:`decoder_start`, of a config that has been read."""
+    if not config.is_encoder_decoder:
+        return None
+    start = getattr(config, "decoder_start_token_id", None)
+    if start is None:
+        raise UserError(
+            f"config.json of the {config.model_type} model names no decoder_start_token_id, so nothing says what its "
+            "answers start after: set it (T5 and Marian use the padding token)"
+        )
+    return start

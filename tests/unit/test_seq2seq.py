@@ -1,0 +1,222 @@
+"""Encoder-decoders and masked models against whole logits of transformers, one row at a time and without padding."""
+
+import json
+import random
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny_models import CPU, MAKERS, make_directory_of, make_t5, make_tokenizer
+
+from pipestill.config import (
+    BaseModelConfig,
+    DivergenceConfig,
+    GenerationConfig,
+    HardwareConfig,
+    LoraConfig,
+    TrainingConfig,
+)
+from pipestill.cost import CostMeter
+from pipestill.errors import UserError
+from pipestill.files import read_json, write_sha256sums
+from pipestill.inference.answers import answer_prompts
+from pipestill.inference.generation import generate
+from pipestill.inference.row_log import RowLog
+from pipestill.models.adapters import add_adapter
+from pipestill.models.hardware import HardwarePlan
+from pipestill.models.heads import answer_logits, hidden_states, linear_head
+from pipestill.models.loading import load_base_model, load_trained_model
+from pipestill.models.profile import check_gradients
+from pipestill.models.provide import provide_base_model
+from pipestill.models.rows import collate, read_answers
+from pipestill.training.cross_entropy import answer_loss
+from pipestill.training.inputs import Inputs
+from pipestill.training.run import train
+from pipestill.training.settings import TrainingSettings
+from pipestill.training.state import TrainingState
+from pipestill.training.teachers import OnlineTeacher
+from pipestill.training.trainers import make_trainer
+
+TOKENIZER = make_tokenizer()
+PAD, EOS, VOCABULARY = TOKENIZER.pad_token_id, TOKENIZER.eos_token_id, len(TOKENIZER)
+TEXTS = {
+    "Age: 23.0": "Good",
+    "Outstanding Debt: 809.98, Age: 44.0": "Standard deviation of the debt",
+    "Occupation: Scientist": "Bad Bad Bad",
+}
+SGD = HardwarePlan("cpu", optimizer="sgd")
+KD_RATE, TEMPERATURE = 0.4, 2.0
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"input": text, "output": TEXTS[text]}) + "\n" for text in TEXTS))
+    return path
+
+
+@pytest.fixture
+def rows(file):
+    return read_answers(file, TOKENIZER, 64, start=PAD)
+
+
+def whole(model, row):
+    """Logits [answer, vocab] of one row as transformers computes them from labels, and the answer's tokens."""
+    answer = torch.tensor(row["labels"][1:])
+    return model(input_ids=torch.tensor([row["input_ids"]]), labels=answer[None]).logits[0], answer
+
+
+def test_the_encoder_reads_the_prompt_and_the_decoder_start_answer_and_end(file, rows):
+    for row, (text, answer) in zip(rows, TEXTS.items(), strict=True):
+        assert row["input_ids"] == [*TOKENIZER.encode(text), EOS]
+        assert row["decoder_input_ids"] == [PAD, *TOKENIZER.encode(answer), EOS]
+        assert row["labels"] == [-100, *TOKENIZER.encode(answer), EOS]
+    (_, short, _) = read_answers(file, TOKENIZER, 30, start=PAD)
+    room = 30 - (len(short["labels"]) - 1)
+    assert short["input_ids"] == [*rows[1]["input_ids"][: room - 1], EOS]
+
+
+def test_a_batch_is_padded_on_both_sides_of_the_model(rows):
+    batch = collate(rows, PAD)
+    for name, ids in (("attention_mask", "input_ids"), ("decoder_attention_mask", "decoder_input_ids")):
+        assert batch[name].sum(dim=1).tolist() == [len(row[ids]) for row in rows]
+        assert [ids[mask.bool()].tolist() for ids, mask in zip(batch[ids], batch[name], strict=True)] == [
+            row[ids] for row in rows
+        ]
+
+
+@pytest.mark.parametrize("name", ["t5", "t5 without scale", "marian"])
+def test_logits_of_labels_are_those_of_the_whole_model(name, rows):
+    model = MAKERS[name.split()[0]](VOCABULARY, **({"tie_word_embeddings": False} if "scale" in name else {})).eval()
+    expected, answers = zip(*(whole(model, row) for row in rows), strict=True)
+    batch = collate(rows, PAD)
+    torch.testing.assert_close(answer_logits(model, batch), torch.cat(expected), rtol=1e-5, atol=1e-5)
+    loss = torch.nn.functional.cross_entropy(torch.cat(expected), torch.cat(answers), reduction="sum")
+    assert answer_loss(model, batch).item() == pytest.approx(loss.item(), rel=1e-6)
+    head = linear_head(model)
+    assert (head is None) == (name == "marian")  # which adds a bias that is none of the head's
+    if head is not None:
+        logits = head(hidden_states(model, batch))
+        torch.testing.assert_close(logits, torch.cat(expected), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["t5", "marian"])
+@pytest.mark.parametrize("size", [0, 2])
+def test_greedy_answers_are_those_of_transformers(name, size):
+    model = MAKERS[name](VOCABULARY).double().eval()
+    with torch.no_grad():
+        for key, tensor in model.named_parameters():
+            if tensor.dim() == 2 and ("block" in key or "layers" in key):
+                tensor.mul_(4)  # layers outweigh the token that was read, so that answers vary
+    model.generation_config.eos_token_id = list(range(2, VOCABULARY, 7))  # so that they end at different lengths
+    draw = random.Random(5)
+    prompts = [[draw.randrange(3, VOCABULARY) for _ in range(length)] for length in (3, 11, 7, 1, 11, 20, 2, 14)]
+    prompts.append(prompts[1])
+    decoding = GenerationConfig(no_repeat_ngram_size=size)
+    found = {}
+    for batch in generate(model, TOKENIZER, prompts, max_new_tokens=12, decoding=decoding):
+        found |= dict(batch)
+    for index, prompt in enumerate(prompts):
+        ids = torch.tensor([prompt])
+        options = dict(max_new_tokens=12, do_sample=False, num_beams=1, no_repeat_ngram_size=size or None)
+        theirs = model.generate(ids, attention_mask=torch.ones_like(ids), bad_words_ids=None, **options)[0, 1:]
+        assert found[index].tokens == len(theirs)
+        assert found[index].text == TOKENIZER.decode(theirs, skip_special_tokens=True).strip()
+    assert len({answer.tokens for answer in found.values()}) > 1
+
+
+def test_a_sampled_answer_depends_on_its_key_alone():
+    model = make_t5(VOCABULARY).double().eval()
+    prompts, keys = [[*TOKENIZER.encode(text), EOS] for text in TEXTS], list(TEXTS)
+    options = dict(max_new_tokens=8, decoding=GenerationConfig(sampling=True))
+    (together,) = generate(model, TOKENIZER, prompts, keys=keys, **options)
+    for index, answer in together:
+        ((alone,),) = generate(model, TOKENIZER, [prompts[index]], keys=[keys[index]], **options)
+        assert alone[1] == answer
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "task"),
+    [("t5", "seq2seq", "SEQ_2_SEQ_LM"), ("marian", "seq2seq", "SEQ_2_SEQ_LM"), ("bert", "masked", None)],
+)
+def test_every_kind_is_provided_adapted_and_loaded_again(tmp_path, name, kind, task, rows):
+    source, base = make_directory_of(name, tmp_path / "source"), tmp_path / "base"
+    with pytest.raises(UserError, match=f"set `kind: {kind}`"):
+        provide_base_model(BaseModelConfig(source="path", path=str(source)), base)
+    provide_base_model(BaseModelConfig(source="path", path=str(source), kind=kind), base)
+    made = MAKERS[name](VOCABULARY)
+    assert read_json(base / "provenance.json")["kind"] == kind
+    assert read_json(base / "profile.json")["total_parameters"] == sum(p.numel() for p in made.parameters())
+    model = load_base_model(base, CPU, training=True)
+    assert type(model) is type(made)
+    for key, tensor in made.state_dict().items():
+        assert torch.equal(model.state_dict()[key], tensor), key
+    adapted = add_adapter(model, LoraConfig(), CPU)
+    assert adapted.peft_config["default"].task_type == task
+    if kind == "masked":
+        ids = torch.tensor([rows[0]["input_ids"]])
+        found = check_gradients(adapted, {"input_ids": ids, "labels": ids})
+    else:
+        found = check_gradients(adapted, collate(rows, PAD), answer_loss)
+    assert found["nonzero_gradients"] >= found["trainable_tensors"] // 2  # all of lora_B, none of lora_A
+
+
+def test_an_encoder_decoder_without_a_start_is_refused(tmp_path):
+    source = make_directory_of("t5", tmp_path / "source")
+    config = read_json(source / "config.json")
+    (source / "config.json").write_text(json.dumps(config | {"decoder_start_token_id": None}))
+    write_sha256sums(source)
+    with pytest.raises(UserError, match="decoder_start_token_id"):
+        load_base_model(source, CPU)
+
+
+def trainer_for(tmp_path, model, rows, teacher=None):
+    training = TrainingConfig(
+        **dict(learning_rate=0.05, schedule="constant", warmup=0, max_grad_norm=1e9, adaptation="full", max_steps=1),
+        batch_size=len(rows),
+        divergence=DivergenceConfig(kd_rate=KD_RATE, temperature=TEMPERATURE, t_squared=False, chunk=5),
+    )
+    job = {"objective": "divergence", "divergence": "fkl"} if teacher else {"objective": "cross_entropy"}
+    settings = TrainingSettings(**job, training=training, hardware=HardwareConfig())
+    cost = SimpleNamespace(tokens=0, save=lambda: None)
+    state = TrainingState(tmp_path / "state", {})
+    return make_trainer(settings, SGD, 5, model, TOKENIZER, rows, rows, state, cost, teacher)
+
+
+@pytest.mark.parametrize("divergence", [False, True])
+def test_a_step_descends_the_loss_of_whole_logits(tmp_path, rows, divergence):
+    student, oracle, teacher = make_t5(VOCABULARY, 1), make_t5(VOCABULARY, 1), make_t5(VOCABULARY, 2).eval()
+    trainer = trainer_for(tmp_path, student, rows, OnlineTeacher(teacher, VOCABULARY) if divergence else None)
+    trainer.train()
+    loss, tokens = 0, 0
+    for row in rows:
+        logits, answer = whole(oracle, row)
+        own = torch.nn.functional.cross_entropy(logits, answer, reduction="sum")
+        if divergence:
+            log_q = (logits / TEMPERATURE).log_softmax(-1)
+            log_p = (whole(teacher, row)[0].detach() / TEMPERATURE).log_softmax(-1)
+            own = (1 - KD_RATE) * own + KD_RATE * (log_p.exp() * (log_p - log_q)).sum()
+        loss, tokens = loss + own, tokens + len(answer)
+    (loss / tokens).backward()
+    assert trainer.history()[0]["loss"] == pytest.approx(float(loss.detach() / tokens), rel=1e-5)
+    assert trainer.cost.tokens == sum(len(row["input_ids"]) + len(row["decoder_input_ids"]) for row in rows)
+    for (name, found), before in zip(student.named_parameters(), oracle.parameters(), strict=True):
+        torch.testing.assert_close(found, before - 0.05 * before.grad, rtol=0, atol=2e-6, msg=name)
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_a_job_learns_its_rows_and_the_model_answers_from_disk(tmp_path, file, quantization):
+    base = make_directory_of("t5", tmp_path / "base")
+    adaptation = "full" if quantization == "none" else "lora"
+    training = TrainingConfig(learning_rate=3e-3, max_steps=40 if adaptation == "full" else 2, adaptation=adaptation)
+    hardware = HardwareConfig(device="cpu", quantization=quantization)
+    settings = TrainingSettings(objective="cross_entropy", training=training, hardware=hardware)
+    places = tmp_path / "state", tmp_path / "model", tmp_path / "cost.json"
+    train(settings, Inputs(data=file, validation=file, base=base), 5, 1, *places)
+    plan = HardwarePlan("cpu", quantization=quantization)
+    model = load_trained_model(tmp_path / "model", base, plan)
+    assert (read_json(tmp_path / "model/profile.json")["quantised_layers"] > 0) == (quantization == "nf4")
+    log, cost = RowLog(tmp_path / "answers.jsonl"), CostMeter(tmp_path / "answers.json")
+    answer_prompts(model, TOKENIZER, {text: text for text in TEXTS}, GenerationConfig(), 64, 30, log, cost, "test")
+    if adaptation == "full":
+        assert {text: row["text"] for text, row in log.rows.items()} == TEXTS
