@@ -63,7 +63,7 @@ def collection_records(
     split_off_teacher(found, config)
     for record in found:
         if record["split"] not in ("teacher", "validation"):
-            record.pop("findings", None)  # gold key findings are for the teacher; students learn from annotations
+            record.pop("rationale", None)  # gold ones are for the annotator; students learn from what it says
     return found, {"files": readings, "cases": len({case_of(record, config) for record in found})}
 
 

@@ -72,14 +72,14 @@ def rationale_crop(config: CropConfig, ends: Ends = character_ends) -> Callable[
 def crop_documents(
     records: list[Record], task: Task, config: CropConfig, ends: Ends = character_ends
 ) -> tuple[list[Record], Counter]:
-    """Records with cropped texts, targets and findings, their prompts, and how many of each field were cropped.
+    """Records with cropped texts, targets and rationales, their prompts, and how many of each field were cropped.
 
     Of a test record the text alone is cropped, and only if ``config.test_texts`` says so. References are never cropped.
 
     Raises:
         UserError: two splits share a text after cropping.
     """
-    limits = {"text": config.text, "target": config.target, "findings": config.rationale, "rationale": config.rationale}
+    limits = {"text": config.text, "target": config.target, "rationale": config.rationale}
     cropped, counts, first = [], Counter(), {}
     for record in records:
         of_test = record["split"] == "test"

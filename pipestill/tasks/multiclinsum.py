@@ -10,6 +10,7 @@ from pipestill.tasks.multiclinsum_synthetic import generate
 SUMMARIZE = "Summarize clinical text"
 EXTRACT = "Extract the key information from clinical text"
 INPUTS, OUTPUTS = ("input", "text", "fulltext"), ("output", "summary")  # names that a pair's columns may have
+RATIONALES = ("rationale", "findings")
 
 
 def prompt(report: str) -> str:
@@ -23,10 +24,10 @@ def rationale_prompt(report: str) -> str:
 
 
 def parse(row: Mapping[str, Any]) -> Example:
-    """Read ``{"input", "output"}`` with ``language``, ``case``, ``file``, ``findings`` and ``rationale`` where given.
+    """Read ``{"input", "output"}`` with ``language``, ``case``, ``file`` and ``rationale`` where given.
 
-    ``text`` and ``fulltext`` mean ``input``, ``summary`` means ``output``. A row without a language is English; one
-    without a case is a case of its own.
+    ``text`` and ``fulltext`` mean ``input``, ``summary`` means ``output``, ``findings`` means ``rationale``. A row
+    without a language is English; one without a case is a case of its own.
     """
     report, summary = _text(row, INPUTS), _text(row, OUTPUTS)
     if not report:
@@ -44,7 +45,7 @@ def parse(row: Mapping[str, Any]) -> Example:
         references=(summary,),
         test_set=language,
         group=_text(row, ("case",)) or None,
-        extra={name: text for name in ("findings", "rationale") if (text := _text(row, (name,)))},
+        extra={"rationale": text} if (text := _text(row, RATIONALES)) else {},
         meta={"language": language, **({"file": name} if (name := _text(row, ("file",))) else {})},
     )
 

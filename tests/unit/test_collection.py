@@ -246,7 +246,7 @@ def test_synthetic_data_take_the_same_way(tmp_path):
     }
     assert manifest["raw"]["cases"] == manifest["cases"] == 150
     for record in records:  # students learn from annotations, never from the generator's truth
-        assert ("findings" in record) == (record["split"] in ("teacher", "validation"))
+        assert ("rationale" in record) == (record["split"] in ("teacher", "validation"))
         assert record["references"] == [record["target"]]
 
 

@@ -46,7 +46,7 @@ def test_a_missing_tokenizer_is_named(tmp_path):
 def record(split, **changes):
     target = "Short summary. It ends here."
     fields = {"id": f"{split} 1", "split": split, "text": f"Report of {split}. " * 9, "target": target}
-    return {**fields, "references": [target], "test_set": "en", "findings": "Key. Point.", **changes}
+    return {**fields, "references": [target], "test_set": "en", "rationale": "Key. Point.", **changes}
 
 
 def test_test_references_are_never_cropped():
@@ -58,9 +58,9 @@ def test_test_references_are_never_cropped():
         assert len(after["text"]) <= 60
         assert after["prompt"] == TASK.prompt(after["text"])
         whole = after["split"] == "test"
-        assert (after["target"] == before["target"], after["findings"] == before["findings"]) == (whole, whole)
+        assert (after["target"] == before["target"], after["rationale"] == before["rationale"]) == (whole, whole)
     assert cropped[0]["target"] == "Short summary."
-    assert counts == {"text": 4, "target": 3, "findings": 3}
+    assert counts == {"text": 4, "target": 3, "rationale": 3}
 
 
 def test_inputs_of_tests_can_be_left_whole():
@@ -76,7 +76,7 @@ def test_the_published_cropping_cuts_characters():
         TASK,
         config,
     )
-    assert [len(row[field]) for field in ("text", "target", "findings")] == [2560, 512, 512]
+    assert [len(row[field]) for field in ("text", "target", "rationale")] == [2560, 512, 512]
     assert (len(held_out["text"]), len(held_out["target"])) == (2560, 700)
 
 

@@ -77,7 +77,7 @@ def test_cases_come_in_both_languages_and_rows_can_be_used(rows):
     assert len({row["case"] for row in rows}) == 600
     assert len({row["input"] for row in rows}) == 1200
     for row in rows:
-        assert TASK.parse(row).extra == {"findings": row["findings"]}
+        assert TASK.parse(row).extra == {"rationale": row["findings"]}
 
 
 def named(text, language, words):
