@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipestill.config import CropConfig
-from pipestill.data.crop_documents import character_ends, rationale_crop, token_ends
+from pipestill.data.text_crop import character_ends, rationale_crop, token_ends
 from pipestill.data.training_files import FORMATS, make_training_files
 from pipestill.script import json_option, run
 

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from pipestill.config import CropConfig, FileConfig
 from pipestill.data.challenge import challenge_records
-from pipestill.data.crop_documents import character_ends, token_ends
+from pipestill.data.text_crop import character_ends, token_ends
 from pipestill.records import write_jsonl
 from pipestill.script import json_option, run
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipestill.config import CropConfig
 from pipestill.data.crop import crop_records
-from pipestill.data.crop_documents import character_ends, crop_documents, token_ends
+from pipestill.data.crop_documents import crop_documents
+from pipestill.data.text_crop import character_ends, token_ends
 from pipestill.records import read_jsonl, write_jsonl
 from pipestill.script import json_option, run
 from pipestill.tasks import TASKS

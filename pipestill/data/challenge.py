@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pipestill.config import CropConfig, FileConfig
 from pipestill.data.collection import unanswered_records
-from pipestill.data.crop_documents import Ends, crop_documents
+from pipestill.data.crop_documents import crop_documents
 from pipestill.data.source import take_documents
+from pipestill.data.text_crop import Ends
 from pipestill.errors import UserError
 from pipestill.files import fresh_directory
 from pipestill.lock import exclusive

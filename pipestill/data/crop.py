@@ -1,18 +1,10 @@
 """Cropping of inputs, and the prompts that are made of them; targets, references and labels are never touched."""
 
 from pipestill.data.reading import question_of
+from pipestill.data.text_crop import crop_text
 from pipestill.errors import UserError
 from pipestill.records import Record
 from pipestill.tasks import Task
-
-
-def crop_text(text: str, max_chars: int) -> str:
-    """At most ``max_chars`` characters of ``text``, ending at a word boundary where there is one."""
-    if len(text) <= max_chars:
-        return text
-    head = text[:max_chars]
-    cut = head.rfind(" ") if not text[max_chars].isspace() else len(head)
-    return head[: cut if cut > 0 else max_chars].rstrip()
 
 
 def crop_question(text: str, instruction: str, max_chars: int) -> dict[str, str]:

@@ -64,7 +64,7 @@ def test_every_key_has_a_description():
         (lambda c: c.update(seeds=[1, 2, 1]), "seeds: `1` is listed twice"),
         (lambda c: c.update(seeds=[]), "`seeds` is []"),
         (lambda c: c.update(seeds=[-1]), "`seeds.0` is -1"),
-        (lambda c: c.update(run=["nothing"]), "run: `nothing` is not defined in studies (creditmix, dolly)"),
+        (lambda c: c.update(run=["nothing"]), "run: `nothing` is not defined in studies (creditmix, dolly, multiclinsum)"),
         (lambda c: c.pop("run"), "`run` is missing"),
         (lambda c: c["studies"]["creditmix"].update(student="gpt"), "studies.creditmix.student: `gpt` is not defined"),
         (lambda c: c["studies"]["creditmix"].update(teacher="gpt"), "studies.creditmix.teacher: `gpt` is not defined"),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipestill.config import CropConfig
-from pipestill.data.crop_documents import character_ends, crop_document, crop_documents, token_ends
+from pipestill.data.crop_documents import crop_documents
+from pipestill.data.text_crop import character_ends, crop_document, token_ends
 from pipestill.errors import UserError
 from pipestill.tasks import TASKS
 
@@ -72,7 +73,7 @@ def test_inputs_of_tests_can_be_left_whole():
 def test_the_published_cropping_cuts_characters():
     config = CropConfig(boundary="none", text=2560, target=512, rationale=512)
     (row, held_out), _ = crop_documents(
-        [record(split, text=f"{split} " * 999, target="y" * 700, findings="z" * 700) for split in ("train", "test")],
+        [record(split, text=f"{split} " * 999, target="y" * 700, rationale="z" * 700) for split in ("train", "test")],
         TASK,
         config,
     )

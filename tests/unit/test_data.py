@@ -8,11 +8,12 @@ import pytest
 
 from pipestill.config import SourceConfig, SplitsConfig
 from pipestill.data import training_files
-from pipestill.data.crop import crop_records, crop_text
+from pipestill.data.crop import crop_records
 from pipestill.data.make_records import make_records
 from pipestill.data.null_prompts import null_prompts
 from pipestill.data.raw import read_rows
 from pipestill.data.source import provide_raw
+from pipestill.data.text_crop import crop_text
 from pipestill.data.training_files import make_training_files
 from pipestill.errors import UserError
 from pipestill.files import read_json

@@ -7,7 +7,7 @@ import pytest
 
 from pipestill.config import CropConfig, FileConfig
 from pipestill.data.challenge import challenge_records
-from pipestill.data.crop_documents import character_ends
+from pipestill.data.text_crop import character_ends
 from pipestill.errors import UserError
 from pipestill.evaluation.submission import submission, write_submissions
 from pipestill.records import write_jsonl
