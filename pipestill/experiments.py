@@ -48,7 +48,7 @@ def base_model(config: Config, study: str, method: str) -> str:
     """Name of the base model that an experiment starts from."""
     settings = config.studies[study]
     if method in settings.checkpoints:
-        return settings.checkpoints[method].base or settings.student
+        return settings.checkpoints[method].model or settings.checkpoints[method].base or settings.student
     return settings.teacher if method == "teacher" else settings.student
 
 
@@ -210,7 +210,7 @@ def settings_of(config: Config, study: str, method: str) -> dict[str, Any]:
         encoder = config.models[settings.bertscore.encoder]
         depends["bertscore"] = {**settings.bertscore.model_dump(), "model": encoder.model_dump()}
     if method in settings.checkpoints:
-        depends["checkpoint"] = settings.checkpoints[method].model_dump()
+        depends["checkpoint"] = settings.checkpoints[method].model_dump(exclude_none=True)
     if entry.trains:
         file = "teacher" if method == "teacher" else "train"
         depends |= {

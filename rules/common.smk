@@ -379,10 +379,12 @@ def seeds(wildcards):
 
 
 def run_models(wildcards):
-    """Model directories of the runs of an experiment; none for the untrained student."""
+    """Model directories of the runs of an experiment; none for one of `models` as it is."""
     if wildcards.method == "teacher":
         return [model] if (model := teacher_model(wildcards)) else []
     if wildcards.method in CHECKPOINTS:
+        if CONFIG.studies[wildcards.study].checkpoints[wildcards.method].model:
+            return []
         return [f"<results>/{wildcards.study}_{wildcards.method}/model"]
     if not method_of(wildcards.method).trains:
         return []

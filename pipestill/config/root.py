@@ -85,8 +85,9 @@ class Config(Section):
         for name, checkpoint in study.checkpoints.items():
             if name in METHODS or name == "teacher":
                 raise ValueError(f"{path}.checkpoints: `{name}` is the name of a method; choose another one")
-            if checkpoint.base is not None:
-                _known(checkpoint.base, self.models, f"{path}.checkpoints.{name}.base", "models")
+            for key in ("base", "model"):
+                if (model := getattr(checkpoint, key)) is not None:
+                    _known(model, self.models, f"{path}.checkpoints.{name}.{key}", "models")
         if study.bertscore.encoder is not None:
             _known(study.bertscore.encoder, self.models, f"{path}.bertscore.encoder", "models")
         check_models(self, path, study)

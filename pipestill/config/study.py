@@ -44,12 +44,22 @@ class DistributionsConfig(Section):
 
 
 class CheckpointConfig(Section):
-    """A model on disk that is evaluated beside a study's students, and not trained here."""
+    """A model that is evaluated beside a study's students, and not trained here."""
 
-    path: str
-    """Directory of full weights, of a PEFT adapter, or of a model that was trained here."""
+    path: str | None = None
+    """Directory of full weights, of a PEFT adapter, or of a model that was trained here; or give `model`."""
     base: Name | None = None
     """The key of `models` that an adapter belongs to; the study's student when absent."""
+    model: Name | None = None
+    """A key of `models`, such as a published model of the hub."""
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        if (self.path is None) == (self.model is None):
+            raise ValueError("give either `path` or `model`")
+        if self.model is not None and self.base is not None:
+            raise ValueError("`base` is for an adapter at `path`; remove it")
+        return self
 
 
 class BertScoreConfig(Section):

@@ -64,7 +64,10 @@ def test_every_key_has_a_description():
         (lambda c: c.update(seeds=[1, 2, 1]), "seeds: `1` is listed twice"),
         (lambda c: c.update(seeds=[]), "`seeds` is []"),
         (lambda c: c.update(seeds=[-1]), "`seeds.0` is -1"),
-        (lambda c: c.update(run=["nothing"]), "run: `nothing` is not defined in studies (creditmix, dolly, multiclinsum)"),
+        (
+            lambda c: c.update(run=["nothing"]),
+            "run: `nothing` is not defined in studies (creditmix, dolly, multiclinsum)",
+        ),
         (lambda c: c.pop("run"), "`run` is missing"),
         (lambda c: c["studies"]["creditmix"].update(student="gpt"), "studies.creditmix.student: `gpt` is not defined"),
         (lambda c: c["studies"]["creditmix"].update(teacher="gpt"), "studies.creditmix.teacher: `gpt` is not defined"),
@@ -273,6 +276,23 @@ def test_the_published_recipe_of_the_divergences(default):
     assert (generation.sampling_seeds, generation.no_repeat_ngram_size) == ([10, 20, 30, 40, 50], 6)
     assert (generation.temperature, generation.top_p, generation.top_k) == (1.0, 1.0, 0)
     assert config.tasks["dolly"].splits.val_rows == 1000
+
+
+def test_the_published_recipe_of_clinical_summaries(default):
+    config = preset(default, "paper")
+    task, study = config.tasks["multiclinsum"], config.studies["multiclinsum"]
+    assert (task.crop.text, task.crop.target, task.crop.rationale) == (2560, 512, 512)
+    assert (task.crop.unit, task.crop.boundary) == ("chars", "none")
+    assert (task.splits.seed, task.splits.val_frac, task.splits.test_frac, task.splits.unit) == (42, 0.01, 0.19, "row")
+    assert (task.annotation.provider, task.annotation.model) == ("openrouter", "qwen/qwen-2.5-72b-instruct")
+    assert config.models[study.student].repo == "Qwen/Qwen2.5-0.5B-Instruct"
+    for method, batch_size in (("sft", 2), ("stepwise", 1)):
+        training = experiments.training(config, "multiclinsum", method)
+        assert (training.adaptation, training.learning_rate, training.epochs) == ("full", 1e-5, 3)
+        assert (training.schedule, training.warmup, training.weight_decay) == ("cosine", 0.03, 0.01)
+        assert (training.max_steps, training.batch_size, training.accumulation_steps) == (None, batch_size, 1)
+        assert (training.max_length, study.generation.max_new_tokens) == (3078 + 762, 762)
+    assert training.stepwise.alpha == 0.8
 
 
 @pytest.mark.parametrize("name", ["paper", "gpu-8gb"])

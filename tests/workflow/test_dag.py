@@ -77,10 +77,11 @@ def test_one_experiment_plans_exactly_what_it_needs(tmp_path):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_presets_plan_without_a_network(tmp_path, preset):
+def test_presets_plan_without_a_network(tmp_path, preset, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", "no key")
     counts = jobs(plan(tmp_path, "all", extra=[ROOT / "resources" / "presets" / f"{preset}.yaml"]))
     assert counts["report"] == 1
-    assert counts["train"] == {"smoke": 6 + 5, "gpu-8gb": 9, "paper": 9 + 27 + 27}[preset]
+    assert counts["train"] == {"smoke": 6 + 5 + 2, "gpu-8gb": 9, "paper": 9 + 27 + 27 + 6}[preset]
 
 
 def test_a_study_without_a_teacher_trains_none(tmp_path):
@@ -133,6 +134,15 @@ def test_a_checkpoint_on_disk_is_a_row_of_the_study(tmp_path):
     counts = jobs(plan(tmp_path, "results/dolly_mine/eval.json", extra=[overlay]))
     assert (counts["checkpoint"], counts["predict"]) == (1, 1)
     assert "train" not in counts
+
+
+def test_a_model_of_the_configuration_can_be_a_row_of_a_study(tmp_path):
+    overlay = tmp_path / "my.yaml"
+    overlay.write_text("studies: {dolly: {checkpoints: {large: {model: demo-teacher}}}}\n")
+    process = plan(tmp_path, "results/dolly_large/predictions", extra=[overlay])
+    assert jobs(process)["predict"] == 1
+    assert "results/models/demo-teacher" in process.stdout + process.stderr
+    assert not {"train", "checkpoint"} & set(jobs(process))
 
 
 def test_starting_from_the_sft_student_trains_it_first(tmp_path):
