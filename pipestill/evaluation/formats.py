@@ -28,9 +28,11 @@ METRIC_TITLES = {
     "bertscore_precision": "BERTScore precision",
     "bertscore_recall": "BERTScore recall",
     "exact_match": "exact match",
+    "token_accuracy": "token accuracy",
+    "perplexity": "perplexity",
 }
 PERCENT = ("rouge", "bleu", "chrf", "bertscore")  # how metrics begin that run from 0 to 100
-LOWER_IS_BETTER = {"nll", "brier", "ece"}
+LOWER_IS_BETTER = {"nll", "brier", "ece", "perplexity"}
 MISSING = "–"
 
 

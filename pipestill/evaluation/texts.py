@@ -95,7 +95,9 @@ def _metric(name: str, values: np.ndarray, weights: np.ndarray, members: np.ndar
     """A metric over weighted examples: of what they contribute, ``[examples, k]``, or a mean of ``[examples]``."""
     if name in CORPUS_METRICS:
         score, n = CORPUS_METRICS[name], len(values)
-        return Metric(values * (weights > 0)[:, None], lambda means: score(means * n), 100.0, strata=members)
+        return Metric(
+            values * (weights > 0)[:, None], lambda means: score(means * n), HIGHEST.get(name, 100.0), strata=members
+        )
     lowest = -np.inf if name.startswith("bertscore") else 0.0  # rescaled, it is negative for worse than unrelated texts
     weighted = values * weights * (len(weights) / weights.sum())
     return Metric.mean_of(weighted, HIGHEST.get(name, 100.0), members, lowest)
@@ -150,6 +152,8 @@ def load_text_runs(
         path = run / "predictions.jsonl"
         rows = read_answers(path, test_sets)
         scores, signatures = SCORERS[metrics](rows)
+        if (likelihoods := run / "likelihood.jsonl").is_file():
+            scores |= _of_likelihoods(likelihoods, rows)
         if add:
             more, signature = add(rows, seed)
             scores, signatures = {**scores, **more}, {**signatures, **signature}
@@ -160,6 +164,22 @@ def load_text_runs(
         runs[seed] = _run(path, scored, test_sets, list(scores), signatures)
     check_same_examples(list(runs.values()))
     return runs
+
+
+def _of_likelihoods(path: Path, rows: Sequence[Record]) -> dict[str, list[tuple[float, int]]]:
+    """What each row contributes to ``perplexity`` and ``token_accuracy``.
+
+    Raises:
+        UserError: the file lacks a row: it is of other predictions.
+    """
+    found = {row["id"]: row for row in iterate_jsonl(path)}
+    if missing := [row["id"] for row in rows if row["id"] not in found]:
+        raise UserError(f"{path} has no row for {missing[0]!r}: predict again")
+    own = [found[row["id"]] for row in rows]
+    return {
+        "perplexity": [(row["nll"], row["tokens"]) for row in own],
+        "token_accuracy": [(row["correct"], row["tokens"]) for row in own],
+    }
 
 
 def load_scores(path: Path) -> dict[int, TextRun]:

@@ -11,12 +11,14 @@ from pipestill.cost import CostMeter
 from pipestill.files import fresh_directory, write_json
 from pipestill.imports import without
 from pipestill.inference.answers import answer_run
+from pipestill.inference.likelihood import write_likelihoods
 from pipestill.inference.predict import predict_run
 from pipestill.inference.row_log import RowLog, state_of
 from pipestill.inference.scoring import fingerprint, load_run, prepare_hardware
 from pipestill.lock import exclusive
 from pipestill.models.libraries import unneeded_libraries
 from pipestill.records import read_jsonl
+from pipestill.tasks import TASKS
 from pipestill.versions import versions
 
 
@@ -48,8 +50,9 @@ def predict_experiment(
         base: directory of the base model.
         runs: model directory by seed; none stands for the untrained base model.
         state: directory that keeps finished scores and answers from one attempt to the next.
-        output: directory to write: ``seed_<n>/predictions.jsonl``, with ``calibration.json`` of ranked labels,
-            ``job.json``, ``hardware.json``, ``versions.json``, ``cost.json``.
+        output: directory to write: ``seed_<n>/predictions.jsonl``, with ``calibration.json`` of ranked labels and
+            ``likelihood.jsonl`` of summaries' references; ``job.json``, ``hardware.json``, ``versions.json``,
+            ``cost.json``.
         threads: torch threads.
         measure: maps a run's model and tokenizer to what becomes ``seed_<n>/agreement.json``, or to none.
     """
@@ -69,6 +72,9 @@ def predict_experiment(
                 predict_run(model, tokenizer, settings, records, RowLog(kept / "scores.jsonl"), cost, results, label)
             else:
                 answer_run(model, tokenizer, settings, records, RowLog(kept / "answers.jsonl"), cost, results, label)
+            if TASKS[settings.task].metrics == "summaries":
+                path = results / "likelihood.jsonl"
+                write_likelihoods(model, tokenizer, records, settings.max_prompt_tokens, path, label)
             if measure and (measured := measure(model, tokenizer)):
                 write_json(results / "agreement.json", measured)
             del model, tokenizer

@@ -7,7 +7,7 @@ from pipestill.metrics.exact_match import exact_match
 from pipestill.metrics.rouge import rouge_l
 
 ANSWER_METRICS = {"rouge_l": rouge_l, "exact_match": exact_match}
-HIGHEST = {"rouge_l": 100.0, "exact_match": 1.0}  # the lowest value is 0
+HIGHEST = {"rouge_l": 100.0, "exact_match": 1.0, "token_accuracy": 1.0, "perplexity": float("inf")}  # the lowest is 0
 
 
 def score_answers(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, list[float]]:

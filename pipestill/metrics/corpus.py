@@ -126,4 +126,6 @@ CORPUS_METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "bleu": lambda sums: bleu(sums, "halving"),
     "bleu_nltk": lambda sums: bleu(sums, "floor"),
     "chrf": chrf,
+    "perplexity": lambda sums: np.exp(sums[..., 0] / sums[..., 1]),  # of nats and tokens
+    "token_accuracy": lambda sums: sums[..., 0] / sums[..., 1],  # of right tokens and tokens
 }

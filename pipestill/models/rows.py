@@ -1,6 +1,6 @@
 """Training files to tokens, and tokens to padded batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ def read_answers(
 
     def encode(row: Record) -> Row:
         output = _text(row, "output" if "output" in row else "teacher_output")
-        return {"id": row.get("id"), **_answered(tokenizer, _text(row, "input"), output, max_length, start)}
+        return {"id": row.get("id"), **encode_row(tokenizer, _text(row, "input"), output, max_length, start)}
 
     return _encode_file(path, encode)
 
@@ -51,7 +51,7 @@ def read_explained(
     """
 
     def answered(row: Record, prompt: str, output: str) -> Row:
-        return _answered(tokenizer, _text(row, prompt), _text(row, output), max_length, start)
+        return encode_row(tokenizer, _text(row, prompt), _text(row, output), max_length, start)
 
     def encode(row: Record) -> Row:
         explained = row.get("rationale") is not None
@@ -102,9 +102,14 @@ def _text(row: Record, key: str) -> str:
     return value
 
 
-def _answered(
+def encode_row(
     tokenizer: "PreTrainedTokenizerBase", prompt: str, output: str, max_length: int, start: int | None
 ) -> Row:
+    """Tokens and labels of one prompt and its answer, as in :func:`read_answers`.
+
+    Raises:
+        UserError: the answer does not fit.
+    """
     answer = encode_answer(tokenizer, output)
     prompt_ids = _fit_prompt(tokenizer, prompt, [answer], max_length, start is not None)
     if start is not None:
@@ -126,6 +131,11 @@ def _fit_prompt(
             "raise training.max_length or shorten the answer"
         )
     return (encode_source if for_encoder else encode_prompt)(tokenizer, prompt, max_length - longest)
+
+
+def supervised(labels: Sequence[int]) -> list[int]:
+    """Positions of the tokens that have a label; that of position t is predicted at t - 1."""
+    return [position for position, label in enumerate(labels) if label != IGNORED and position > 0]
 
 
 def collate(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:

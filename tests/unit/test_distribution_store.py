@@ -12,11 +12,12 @@ from tiny_models import make_directory, make_model, make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.files import write_sha256sums
+from pipestill.inference import answer_logits
+from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengths
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import IGNORED
 from pipestill.objectives.linear import HiddenTarget, linear_divergence
-from pipestill.teacher.distributions import forward, parts, tails
-from pipestill.teacher.distributions.forward import AnswerLogits, batches, check_lengths
+from pipestill.teacher.distributions import parts, tails
 from pipestill.teacher.distributions.keys import row_key
 from pipestill.teacher.distributions.manifest import write_manifest
 from pipestill.teacher.distributions.store import DistributionStore
@@ -330,7 +331,7 @@ def test_parts_on_the_disk_change_no_byte(place, data, tmp_path, monkeypatch):
 
 
 def test_chunks_of_the_head_change_nothing_but_the_draws(place, data, full, monkeypatch, tmp_path):
-    monkeypatch.setattr(forward, "CHUNK", 3)
+    monkeypatch.setattr(answer_logits, "CHUNK", 3)
     store = DistributionStore(capture(tmp_path, data, place / "teacher", place / "student", codec="full", k=None))
     for name, values in full.read(full.keys()).items():
         assert np.allclose(values, store.read(full.keys())[name], atol=2e-6)

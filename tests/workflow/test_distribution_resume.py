@@ -11,7 +11,7 @@ from pathlib import Path
 from distribution_fixture import capture_one, settings, write_rows
 from safetensors.numpy import load_file
 
-from pipestill.teacher.distributions.forward import AnswerLogits
+from pipestill.inference.answer_logits import AnswerLogits
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "teacher_distributions_shard.py"
 

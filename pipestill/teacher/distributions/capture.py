@@ -10,6 +10,7 @@ import numpy as np
 from pipestill.cost import CostMeter
 from pipestill.errors import UserError
 from pipestill.files import read_json, sha256, write_json
+from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengths
 from pipestill.inference.row_log import state_of
 from pipestill.inference.scoring import load_run
 from pipestill.lock import exclusive
@@ -18,12 +19,11 @@ from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.prompts import encode_label
-from pipestill.models.rows import Row, read_answers
+from pipestill.models.rows import Row, read_answers, supervised
 from pipestill.models.vocabulary import shared_vocabulary
 from pipestill.progress import Progress
 from pipestill.teacher.distributions.codecs import Codec, make_codec
-from pipestill.teacher.distributions.forward import AnswerLogits, batches, check_lengths
-from pipestill.teacher.distributions.keys import row_key, shard_of, supervised, teacher_fingerprint, vocabulary_digest
+from pipestill.teacher.distributions.keys import row_key, shard_of, teacher_fingerprint, vocabulary_digest
 from pipestill.teacher.distributions.manifest import FORMAT
 from pipestill.teacher.distributions.parts import Parts
 from pipestill.teacher.distributions.settings import OPTIONS, CaptureSettings

@@ -8,8 +8,7 @@ from pipestill.errors import UserError
 from pipestill.files import atomic_path
 from pipestill.models.kinds import decoder_start
 from pipestill.models.loading import load_tokenizer
-from pipestill.models.rows import read_answers
-from pipestill.teacher.distributions.keys import supervised
+from pipestill.models.rows import read_answers, supervised
 from pipestill.teacher.distributions.store import DistributionStore
 
 GROUP_ROWS = 1000  # of a Parquet row group

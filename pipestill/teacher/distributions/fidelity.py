@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from pipestill.files import write_json
+from pipestill.inference.answer_logits import AnswerLogits
 from pipestill.inference.devices import input_device
 from pipestill.inference.scoring import load_run
 from pipestill.models.hardware import apply, plan_here
 from pipestill.models.heads import hidden_states
 from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries
-from pipestill.models.rows import Row, collate, read_answers
+from pipestill.models.rows import Row, collate, read_answers, supervised
 from pipestill.objectives.targets import LogitsTarget, Target
-from pipestill.teacher.distributions.forward import AnswerLogits
-from pipestill.teacher.distributions.keys import supervised, teacher_fingerprint
+from pipestill.teacher.distributions.keys import teacher_fingerprint
 from pipestill.teacher.distributions.settings import FidelitySettings, tail_of
 from pipestill.teacher.distributions.store import DistributionStore
 

@@ -10,7 +10,6 @@ import numpy as np
 from pipestill.digests import json_digest
 from pipestill.files import SHA256SUMS, sha256
 from pipestill.models.hardware import HardwarePlan
-from pipestill.models.rows import IGNORED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,8 +56,3 @@ def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
 def shard_of(key: str, shards: int) -> int:
     """Which of ``shards`` files holds a row: by its key, so that the others stay as they are when data grow."""
     return int(key[:16], 16) % shards
-
-
-def supervised(labels: Sequence[int]) -> list[int]:
-    """Positions of the tokens whose distributions are stored; that of position t is predicted at t - 1."""
-    return [position for position, label in enumerate(labels) if label != IGNORED and position > 0]

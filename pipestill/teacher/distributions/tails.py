@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pipestill.digests import json_digest
-from pipestill.models.rows import Row
+from pipestill.models.rows import Row, supervised
 from pipestill.teacher.distributions.arrays import create_arrays, open_arrays
-from pipestill.teacher.distributions.keys import supervised
 
 MEASURED_TOKENS = 8192  # supervised tokens that the shape is measured on
 NAME = "tail_sums"

@@ -1,0 +1,67 @@
+"""Likelihood of references against full logits of one row at a time, and the metrics that are made of it."""
+
+import math
+
+import pytest
+import torch
+from tiny_models import make_model, make_t5, make_tokenizer
+
+from pipestill.evaluation.texts import load_text_runs
+from pipestill.inference.likelihood import write_likelihoods
+from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
+from pipestill.records import read_jsonl, write_jsonl
+
+RECORDS = [
+    {"id": f"r{i}", "split": split, "prompt": f"Age: {20 + i}.0 " * 30, "target": "Good " * (1 + i), "test_set": "en"}
+    for i, split in enumerate(("test", "train", "test", "test"))
+]
+LIMIT = 40  # tokens of a prompt: all are longer
+
+
+def by_hand(model, tokenizer, record, seq2seq):
+    """Sum of negative log-likelihoods and tokens that the model finds likeliest, in float64."""
+    answer = encode_answer(tokenizer, record["target"])
+    if seq2seq:
+        source = encode_source(tokenizer, record["prompt"], LIMIT)
+        start = model.config.decoder_start_token_id
+        inputs = {"input_ids": torch.tensor([source]), "decoder_input_ids": torch.tensor([[start, *answer[:-1]]])}
+        logits = model(**inputs).logits[0]
+    else:
+        prompt = encode_prompt(tokenizer, record["prompt"], LIMIT)
+        logits = model(input_ids=torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
+    log_probs = logits.double()[:, : len(tokenizer)].log_softmax(-1)
+    gold = torch.tensor(answer)
+    return -float(log_probs[range(len(answer)), gold].sum()), int((log_probs.argmax(-1) == gold).sum()), len(answer)
+
+
+@pytest.mark.parametrize("seq2seq", [False, True])
+@torch.no_grad()
+def test_likelihoods_are_those_of_full_logits(tmp_path, seq2seq):
+    tokenizer = make_tokenizer()
+    model = (make_t5 if seq2seq else make_model)(len(tokenizer), seed=3).eval()
+    path = tmp_path / "likelihood.jsonl"
+    write_likelihoods(model, tokenizer, RECORDS, LIMIT, path, "run")
+    rows = read_jsonl(path)
+    assert [row["id"] for row in rows] == ["r0", "r2", "r3"]  # of the test split alone
+    for row in rows:
+        nll, correct, tokens = by_hand(model, tokenizer, RECORDS[int(row["id"][1])], seq2seq)
+        assert (row["correct"], row["tokens"]) == (correct, tokens)
+        assert row["nll"] == pytest.approx(nll, rel=1e-5)
+
+
+def test_perplexity_and_token_accuracy_are_of_all_tokens(tmp_path):
+    run = tmp_path / "seed_1"
+    run.mkdir()
+    fields = {"split": "test", "sampling_seed": None, "prediction": "a b", "references": ["a b"]}
+    answers = [
+        {"id": name, "test_set": language, **fields} for name, language in (("a", "en"), ("b", "en"), ("c", "es"))
+    ]
+    write_jsonl(run / "predictions.jsonl", answers)
+    facts = {"a": (2.0, 3, 4), "b": (12.0, 1, 6), "c": (30.0, 0, 10)}
+    rows = [dict(zip(("id", "nll", "correct", "tokens"), (name, *fact), strict=True)) for name, fact in facts.items()]
+    write_jsonl(run / "likelihood.jsonl", rows)
+    metrics = load_text_runs(tmp_path, ["en", "es"], "summaries")[1].metrics
+    assert metrics["perplexity"].estimate() == pytest.approx(math.exp(44 / 20))
+    assert metrics["perplexity/en"].estimate() == pytest.approx(math.exp(14 / 10))
+    assert metrics["token_accuracy"].estimate() == pytest.approx(4 / 20)
+    assert metrics["token_accuracy/es"].estimate() == 0
