@@ -10,7 +10,7 @@ from pipestill.inference.generation import generate
 from pipestill.inference.row_log import RowLog
 from pipestill.models.prompts import encode_prompt, encode_source
 from pipestill.progress import Progress
-from pipestill.records import Record, of_split, write_jsonl
+from pipestill.records import Record, of_split, read_jsonl, write_jsonl
 
 
 def sampling_seeds(generation: GenerationConfig) -> list[int | None]:
@@ -117,6 +117,12 @@ def answer_run(
         for record in wanted
     )
     write_jsonl(directory / "predictions.jsonl", rows)
+
+
+def rationales(predictions: Path) -> dict[str, str]:
+    """By id, the rationale before each answer of ``predictions.jsonl`` that has one; of several seeds, the first."""
+    rows = reversed(read_jsonl(predictions))
+    return {row["id"]: row["rationale"] for row in rows if row.get("rationale") is not None}
 
 
 def _key(record: Record, seed: int | None) -> str:

@@ -74,7 +74,7 @@ def read_joined(
     def encode(row: Record) -> Row:
         rationale = _text(row, "rationale") if row.get("rationale") is not None else None
         output = join(rationale, _text(row, "output"))
-        return {"id": row.get("id"), **_answered(tokenizer, _text(row, "input"), output, max_length, start)}
+        return {"id": row.get("id"), **encode_row(tokenizer, _text(row, "input"), output, max_length, start)}
 
     return _encode_file(path, encode)
 
