@@ -26,12 +26,11 @@ class CostMeter:
     def total(self) -> dict[str, Any]:
         """Cost so far: seconds, MB (10^6 bytes) and tokens; ``gpu_memory_mb`` is null where no GPU was used."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-        gpu = _gpu_peak_mb()
+        gpu = gpu_peak_mb()
         return {
             "wall_s": round(self.earlier.get("wall_s", 0) + time.monotonic() - self.start, 2),
             "cpu_s": round(self.earlier.get("cpu_s", 0) + usage.ru_utime + usage.ru_stime, 2),
-            "peak_memory_mb": round(max(self.earlier.get("peak_memory_mb", 0), usage.ru_maxrss * unit / 1e6), 1),
+            "peak_memory_mb": max(self.earlier.get("peak_memory_mb", 0), peak_memory_mb()),
             "gpu_memory_mb": max(gpu, self.earlier.get("gpu_memory_mb") or 0) if gpu is not None else None,
             "tokens": self.earlier.get("tokens", 0) + self.tokens,
         }
@@ -41,7 +40,14 @@ class CostMeter:
         write_json(self.ledger, self.total())
 
 
-def _gpu_peak_mb() -> float | None:
+def peak_memory_mb() -> float:
+    """The most main memory that this process has held, in MB (10^6 bytes)."""
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+
+
+def gpu_peak_mb() -> float | None:
+    """The most memory of GPUs that this process's tensors have held, in MB; none where it used no GPU."""
     torch = sys.modules.get("torch")  # a job that did not import it used no GPU
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return None

@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from pipestill.config import Config, StudyConfig, TrainingConfig, resolve_annotator, resolve_hardware, resolve_training
+from pipestill.config import (
+    MULTI_TASK_OPTIONS,
+    Config,
+    StudyConfig,
+    TrainingConfig,
+    resolve_annotator,
+    resolve_hardware,
+    resolve_new_tokens,
+    resolve_rationale_tokens,
+    resolve_training,
+)
 from pipestill.digests import json_digest
 from pipestill.divergence_kinds import ALL_OPTIONS, options_of
 from pipestill.methods import PRETRAINED_TEACHER, Method, method_of
@@ -69,7 +79,7 @@ def training_settings(config: Config, study: str, method: str) -> dict[str, Any]
     beside = entry.objective == "divergence" and settings.divergence.teacher == "online"
     unused: dict[str, Any] = {
         "dpo": entry.objective != "dpo",
-        "stepwise": entry.objective != "stepwise",
+        "stepwise": _unused_stepwise(settings) if entry.objective == "stepwise" else True,
         "divergence": _unused_options(entry.divergence) if entry.divergence else True,
         "lora": settings.adaptation == "full",
         "selection_rows": not by_metric,
@@ -82,6 +92,7 @@ def training_settings(config: Config, study: str, method: str) -> dict[str, Any]
         "hardware": hardware(config, study),
         "task": config.studies[study].task if by_metric else None,
         "generation": config.studies[study].generation.model_dump() if by_metric else None,
+        "rationale_tokens": resolve_rationale_tokens(config, config.studies[study], method),
         "teacher_adaptation": training(config, study, "teacher").adaptation if beside else None,
     }
 
@@ -89,6 +100,10 @@ def training_settings(config: Config, study: str, method: str) -> dict[str, Any]
 def _unused_options(kind: str) -> set[str]:
     """Options of divergences that ``kind`` does not have."""
     return ALL_OPTIONS - set(options_of(kind))
+
+
+def _unused_stepwise(settings: TrainingConfig) -> set[str]:
+    return MULTI_TASK_OPTIONS if settings.stepwise.mode == "single_task" else set()
 
 
 def divergences(config: Config, study: str, teacher: str) -> list[str]:
@@ -152,7 +167,7 @@ def scoring_settings(config: Config, study: str, method: str, code: str) -> dict
     """What a job that asks a model is told; ``code`` is the digest of the job's code."""
     trained = training(config, study, method)
     settings = config.studies[study]
-    new_tokens = settings.generation.max_new_tokens or TASKS[settings.task].max_new_tokens
+    new_tokens = resolve_new_tokens(config, settings, method)
     return {
         "task": settings.task,
         "max_prompt_tokens": trained.max_length - new_tokens,
@@ -172,6 +187,7 @@ def prediction_settings(config: Config, study: str, method: str, code: str) -> d
         "calibration": settings.calibration,
         "max_chars": config.tasks[settings.task].max_chars,
         "template": config.tasks[settings.task].template,
+        "rationale_tokens": resolve_rationale_tokens(config, settings, method),
         "generation": None if TASKS[settings.task].ranks_labels else settings.generation.model_dump(),
     }
 
@@ -192,6 +208,8 @@ def notes(config: Config, study: str, method: str) -> list[str]:
         return ["The teacher was trained on the students' training rows."]
     if entry.teacher == "optional" and settings.teacher is None:
         return [f"{entry.title} was trained on gold outputs, since the study has no teacher."]
+    if resolve_rationale_tokens(config, settings, method):
+        return [f"{entry.title} was trained in its single-task variant: it writes a rationale before each answer."]
     return []
 
 

@@ -48,6 +48,7 @@ rule train_annotator:
     output:
         model=directory("<results>/annotators/{task}/model"),
         cost="<results>/annotators/{task}/cost.json",
+        memory="<results>/annotators/{task}/memory.jsonl",
     log:
         "<logs>/train_annotator/{task}.log",
     benchmark:
@@ -71,7 +72,8 @@ rule train_annotator:
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "
-        "--state {params.state} --output {output.model} --cost {output.cost} > {log} 2>&1"
+        "--state {params.state} --output {output.model} --cost {output.cost} "
+        "--memory {output.memory} > {log} 2>&1"
 
 
 rule annotate:

@@ -15,6 +15,7 @@ rule train_teacher:
     output:
         model=directory("<results>/teachers/{study}/model"),
         cost="<results>/teachers/{study}/cost.json",
+        memory="<results>/teachers/{study}/memory.jsonl",
     log:
         "<logs>/train_teacher/{study}.log",
     benchmark:
@@ -36,7 +37,8 @@ rule train_teacher:
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "
-        "--state {params.state} --output {output.model} --cost {output.cost} > {log} 2>&1"
+        "--state {params.state} --output {output.model} --cost {output.cost} "
+        "--memory {output.memory} > {log} 2>&1"
 
 
 rule teacher_outputs:

@@ -1,7 +1,8 @@
 """Students.
 
 Comes in: the student's base model, and the training file of a method.
-Goes out: results/<study>_<method>/seed_<n>/model/ (adapter or weights, history, profile) and cost.json.
+Goes out: results/<study>_<method>/seed_<n>/model/ (adapter or weights, history, profile), cost.json and
+memory.jsonl.
 """
 
 
@@ -17,6 +18,7 @@ rule train:
     output:
         model=directory("<results>/{study}_{method}/seed_{seed}/model"),
         cost="<results>/{study}_{method}/seed_{seed}/cost.json",
+        memory="<results>/{study}_{method}/seed_{seed}/memory.jsonl",
     log:
         "<logs>/train/{study}_{method}_{seed}.log",
     benchmark:
@@ -40,4 +42,5 @@ rule train:
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} {params.init} {params.teacher} --seed {wildcards.seed} "
-        "--threads {threads} --state {params.state} --output {output.model} --cost {output.cost} > {log} 2>&1"
+        "--threads {threads} --state {params.state} --output {output.model} --cost {output.cost} "
+        "--memory {output.memory} > {log} 2>&1"

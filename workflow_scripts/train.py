@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps the state of a killed job")
     parser.add_argument("--output", type=Path, required=True, help="model directory to make")
     parser.add_argument("--cost", type=Path, required=True, help="JSON file for what the training cost")
+    parser.add_argument("--memory", type=Path, required=True, help="JSON Lines file for the memory at each step")
     args = parser.parse_args()
     from pipestill.training.inputs import Inputs
     from pipestill.training.run import train
@@ -30,7 +31,7 @@ def main() -> None:
     inputs = Inputs(
         args.data, args.validation, args.base, args.init, args.teacher_base, args.teacher, args.distributions
     )
-    train(args.settings, inputs, args.seed, args.threads, args.state, args.output, args.cost)
+    train(args.settings, inputs, args.seed, args.threads, args.state, args.output, args.cost, args.memory)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What jobs that ask a model are told by their rules."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from pipestill.config.models import HardwareConfig
 from pipestill.config.section import Count, Section
@@ -35,5 +37,7 @@ class PredictionSettings(ScoringSettings):
     """Longer inputs that come later, by hand, are cropped as the records were."""
     template: Literal["plain", "alpaca"]
     """How the instruction and the input of such a request become one message."""
+    rationale_tokens: Annotated[int, Field(ge=0)] = 0
+    """Those of `max_new_tokens` that are for a rationale and a marker before each answer; 0: answers come alone."""
     generation: GenerationConfig | None
     """How answers are generated; none for a task that ranks labels."""

@@ -2,9 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from pipestill.config.annotation import RATIONALE
 from pipestill.config.models import HardwareConfig
 from pipestill.config.study import StudyConfig
 from pipestill.config.training import TrainingConfig
+from pipestill.methods import method_of
+from pipestill.single_task import MARKER_TOKENS
+from pipestill.tasks import TASKS
 
 if TYPE_CHECKING:
     from pipestill.config.root import Config
@@ -20,6 +24,26 @@ def resolve_training(config: "Config", study: StudyConfig, method: str) -> Train
     if method in study.overrides:
         settings = _merge(settings, study.overrides[method].model_dump())
     return TrainingConfig.model_validate(settings)
+
+
+def resolve_rationale_tokens(config: "Config", study: StudyConfig, method: str) -> int:
+    """Tokens that the rationale before each answer may take, its marker included; 0 where answers come alone.
+
+    A rationale is as long as the annotation may make it, or as `crop` leaves it, where characters stand for tokens.
+    """
+    is_stepwise = method_of(method).objective == "stepwise"
+    if not is_stepwise or resolve_training(config, study, method).stepwise.mode == "multi_task":
+        return 0
+    task = config.tasks[study.task]
+    (asked,) = (step.max_tokens for step in task.annotation.steps if step.out == RATIONALE)
+    written = 2 * asked if task.annotation.on_truncation == "retry" else asked
+    return min(written, task.crop.rationale or written) + MARKER_TOKENS
+
+
+def resolve_new_tokens(config: "Config", study: StudyConfig, method: str) -> int:
+    """Tokens after which the answers of a method are cut, rationales before them included."""
+    new_tokens = study.generation.max_new_tokens or TASKS[study.task].max_new_tokens
+    return new_tokens + resolve_rationale_tokens(config, study, method)
 
 
 def resolve_annotator(config: "Config", task: str) -> TrainingConfig:

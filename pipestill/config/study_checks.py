@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from pipestill.config.resolve import resolve_training
+from pipestill.config.resolve import resolve_new_tokens, resolve_training
 from pipestill.config.study import StudyConfig
-from pipestill.config.training import TrainingConfig
+from pipestill.config.training import MULTI_TASK_OPTIONS, TrainingConfig
 from pipestill.divergence_kinds import ALL_OPTIONS, options_of
 from pipestill.methods import METHODS
 from pipestill.tasks import TASKS
@@ -78,6 +78,8 @@ def check_training(config: "Config", path: str, study: StudyConfig) -> None:
             raise ValueError(
                 f"{path}: method `{method}` has `select: metric`, which is for generated answers; use `loss`"
             )
+        if METHODS[method].objective == "stepwise" and training.stepwise.mode == "single_task":
+            _check_single_task(config, path, study, method, training)
         if METHODS[method].objective == "divergence":
             _check_divergence(path, study, method, training)
             if training.divergence.teacher == "cached":
@@ -87,6 +89,18 @@ def check_training(config: "Config", path: str, study: StudyConfig) -> None:
         raise ValueError(f"{path}.overrides.teacher: a pretrained teacher is not trained; remove it")
     if study.teacher is not None and resolve_training(config, study, "teacher").init == "sft":
         raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
+
+
+def _check_single_task(config: "Config", path: str, study: StudyConfig, method: str, training: TrainingConfig) -> None:
+    own = study.overrides[method].model_dump().get("stepwise") if method in study.overrides else None
+    for option in sorted((own or {}).keys() & MULTI_TASK_OPTIONS):
+        raise ValueError(f"{path}.overrides.{method}.stepwise: `single_task` has no use for `{option}`; remove it")
+    new_tokens = resolve_new_tokens(config, study, method)
+    if new_tokens >= training.max_length:
+        raise ValueError(
+            f"{path}: rationale and answer of `{method}` may take {new_tokens} tokens, which leaves no room for a "
+            f"prompt in `max_length` {training.max_length}; raise it, or lower `crop.rationale`"
+        )
 
 
 def _check_divergence(path: str, study: StudyConfig, method: str, training: TrainingConfig) -> None:

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from pipestill.config.section import Count, Section, Share, partial
 
+MULTI_TASK_OPTIONS = {"alpha", "one_pass"}  # of `stepwise`, without use in its single-task variant
+
 
 class LoraConfig(Section):
     """Low-rank adapters."""
@@ -64,11 +66,15 @@ class DivergenceConfig(Section):
 class StepwiseConfig(Section):
     """Distilling step-by-step."""
 
+    mode: Literal["multi_task", "single_task"] = "multi_task"
+    """`multi_task`: answers and rationales are two tasks, told apart by their prompts; `single_task`: the rationale, a
+    marker and the answer are one text, of which only what follows the marker is scored."""
     alpha: Share = 0.5
-    """The loss is alpha (mean over the tokens of answers) + (1 - alpha) (mean over the tokens of rationales)."""
+    """The loss is alpha (mean over the tokens of answers) + (1 - alpha) (mean over the tokens of rationales), for
+    `multi_task`."""
     one_pass: bool = True
     """Answers and rationales of a batch go through the model together; otherwise one after the other, which takes
-    longer and about half of the memory."""
+    longer and about half of the memory. For `multi_task`."""
 
 
 class TrainingConfig(Section):

@@ -29,11 +29,14 @@ class TextRun(Run):
         by_sampling_seed: each answer's metrics by sampling seed; greedy answers have seed none. ``[examples]`` for
             means over answers, ``[examples, k]`` for what answers contribute to ``CORPUS_METRICS``.
         signatures: how groups of metrics were computed, where they can be in several ways.
+        unmarked: answers that no marker told from their rationales, so that both are scored; none where answers come
+            alone.
     """
 
     test_sets: list[str]
     by_sampling_seed: dict[int | None, dict[str, np.ndarray]]
     signatures: dict[str, Any]
+    unmarked: int | None = None
 
     @property
     def sampled(self) -> bool:
@@ -49,7 +52,7 @@ class TextRun(Run):
         return [metrics_of(scores, self.test_sets)[name].estimate() for scores in self.by_sampling_seed.values()]
 
     def entry(self) -> dict[str, Any]:
-        """Metrics, and those of each sampling seed."""
+        """Metrics, those of each sampling seed, and how many answers had no marker where they should have one."""
         return {
             "n_test": len(self.ids),
             "metrics": {name: metric.estimate() for name, metric in self.metrics.items()},
@@ -58,6 +61,7 @@ class TextRun(Run):
                 for seed, scores in self.by_sampling_seed.items()
                 if seed is not None
             },
+            **({} if self.unmarked is None else {"unmarked": self.unmarked}),
         }
 
     def scores(self) -> Iterator[dict[str, Any]]:
@@ -251,4 +255,6 @@ def _run(
     }
     test_sets = [first[example]["test_set"] for example in ids]
     means = {name: np.mean([each[name] for each in scores.values()], axis=0) for name in metrics}
-    return TextRun(path, ids, metrics_of(means, test_sets), test_sets, scores, signatures)
+    rationales = [row["rationale"] for row in rows if "rationale" in row]
+    unmarked = rationales.count(None) if rationales else None
+    return TextRun(path, ids, metrics_of(means, test_sets), test_sets, scores, signatures, unmarked)

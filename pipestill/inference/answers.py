@@ -10,12 +10,18 @@ from pipestill.inference.generation import generate
 from pipestill.inference.row_log import RowLog
 from pipestill.models.prompts import encode_prompt, encode_source
 from pipestill.progress import Progress
-from pipestill.records import Record, of_split, write_jsonl
+from pipestill.records import Record, of_split, read_jsonl, write_jsonl
 
 
 def sampling_seeds(generation: GenerationConfig) -> list[int | None]:
     """Seeds that every prompt is answered with; greedy answers have none."""
     return list(generation.sampling_seeds) if generation.sampling else [None]
+
+
+def encode_for(model: Any, tokenizer: Any, prompt: str, max_tokens: int) -> list[int]:
+    """Tokens of a prompt for a causal model or the encoder of an encoder-decoder, ``max_tokens`` at most."""
+    encode = encode_source if model.config.is_encoder_decoder else encode_prompt
+    return encode(tokenizer, prompt, max_tokens)
 
 
 def answer_prompts(
@@ -28,6 +34,7 @@ def answer_prompts(
     log: RowLog,
     cost: CostMeter,
     label: str,
+    after_rationale: bool = False,
 ) -> None:
     """Answer prompts into ``log``, a row ``{"text"}`` by key; what it holds already is not asked again.
 
@@ -41,17 +48,28 @@ def answer_prompts(
         log: keeps the answers; a killed job goes on where it was.
         cost: what the job costs so far.
         label: what the progress line says.
+        after_rationale: each answer comes after a rationale and a marker; the row has the ``rationale`` too, none where
+            the marker is missing.
     """
     keys = list(asked)
-    encode = encode_source if model.config.is_encoder_decoder else encode_prompt
-    encoded = {text: encode(tokenizer, text, max_prompt_tokens) for text in set(asked.values())}
+    encoded = {text: encode_for(model, tokenizer, text, max_prompt_tokens) for text in set(asked.values())}
     prompts = [encoded[asked[key]] for key in keys]
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "answers", label, done=len(done))
     for batch in generate(
-        model, tokenizer, prompts, max_new_tokens=max_new_tokens, decoding=generation, keys=keys, done=done
+        model,
+        tokenizer,
+        prompts,
+        max_new_tokens=max_new_tokens,
+        decoding=generation,
+        keys=keys,
+        done=done,
+        after_rationale=after_rationale,
     ):
-        log.append((keys[index], {"text": answer.text}) for index, answer in batch)
+        log.append(
+            (keys[index], {"text": answer.text} | ({"rationale": answer.rationale} if after_rationale else {}))
+            for index, answer in batch
+        )
         cost.tokens += sum(len(prompts[index]) + answer.tokens for index, answer in batch)
         cost.save()
         progress.update(len(batch))
@@ -69,6 +87,8 @@ def answer_run(
 ) -> None:
     """Write ``predictions.jsonl`` of one run to ``directory``: a row per test record and sampling seed.
 
+    Answers that come after a rationale have it beside them, none where no marker tells it from the answer.
+
     Args:
         model: in eval mode.
         tokenizer: of the model.
@@ -81,7 +101,8 @@ def answer_run(
     wanted, seeds = of_split(records, "test"), sampling_seeds(settings.generation)
     asked = {_key(record, seed): record["prompt"] for record in wanted for seed in seeds}  # equal ones side by side
     limits = settings.max_prompt_tokens, settings.max_new_tokens
-    answer_prompts(model, tokenizer, asked, settings.generation, *limits, log, cost, label)
+    explained = settings.rationale_tokens > 0
+    answer_prompts(model, tokenizer, asked, settings.generation, *limits, log, cost, label, explained)
     rows = (
         {
             "id": record["id"],
@@ -90,11 +111,18 @@ def answer_run(
             "sampling_seed": seed,
             "prediction": log.rows[_key(record, seed)]["text"],
             "references": record["references"],
+            **({"rationale": log.rows[_key(record, seed)]["rationale"]} if explained else {}),
         }
         for seed in seeds
         for record in wanted
     )
     write_jsonl(directory / "predictions.jsonl", rows)
+
+
+def rationales(predictions: Path) -> dict[str, str]:
+    """By id, the rationale before each answer of ``predictions.jsonl`` that has one; of several seeds, the first."""
+    rows = reversed(read_jsonl(predictions))
+    return {row["id"]: row["rationale"] for row in rows if row.get("rationale") is not None}
 
 
 def _key(record: Record, seed: int | None) -> str:

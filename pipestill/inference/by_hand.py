@@ -7,7 +7,7 @@ import numpy as np
 from pipestill.data.crop import crop_question
 from pipestill.errors import UserError
 from pipestill.imports import without
-from pipestill.inference.answers import sampling_seeds
+from pipestill.inference.answers import encode_for, sampling_seeds
 from pipestill.inference.calibration import calibrate, mean_score
 from pipestill.inference.generation import generate
 from pipestill.inference.ranking import score_all_labels
@@ -29,7 +29,8 @@ def predict_text(target: Target, text: str, instruction: str, threads: int) -> d
 
     Returns:
         ``model_name``, ``seed``, ``prediction``, ``cropped``; of ranked labels the other fields of the published
-        service's response too, of text the ``sampling_seed`` that it was drawn with, if it was.
+        service's response too, of text the ``sampling_seed`` that it was drawn with, if it was, and the
+        ``rationale`` that was written before it, if the model writes some.
 
     Raises:
         UserError: there is nothing to ask, or the task has an instruction of its own.
@@ -58,12 +59,14 @@ def _answer(target: Target, task: Task, model: Any, tokenizer: Any, prompt: str)
     [[(_, answer)]] = generate(
         model,
         tokenizer,
-        [encode_prompt(tokenizer, prompt, settings.max_prompt_tokens)],
+        [encode_for(model, tokenizer, prompt, settings.max_prompt_tokens)],
         max_new_tokens=settings.max_new_tokens,
         decoding=settings.generation,
         keys=[f"{seed}/{prompt}"],
+        after_rationale=settings.rationale_tokens > 0,
     )
-    return {"prediction": answer.text, "sampling_seed": seed}
+    rationale = {"rationale": answer.rationale} if settings.rationale_tokens else {}
+    return {"prediction": answer.text, **rationale, "sampling_seed": seed}
 
 
 def _rank(target: Target, task: Task, model: Any, tokenizer: Any, prompt: str) -> dict[str, Any]:

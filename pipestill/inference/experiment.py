@@ -10,7 +10,7 @@ from pipestill.config import PredictionSettings
 from pipestill.cost import CostMeter
 from pipestill.files import fresh_directory, write_json
 from pipestill.imports import without
-from pipestill.inference.answers import answer_run
+from pipestill.inference.answers import answer_run, rationales
 from pipestill.inference.likelihood import write_likelihoods
 from pipestill.inference.predict import predict_run
 from pipestill.inference.row_log import RowLog, state_of
@@ -74,7 +74,8 @@ def predict_experiment(
                 answer_run(model, tokenizer, settings, records, RowLog(kept / "answers.jsonl"), cost, results, label)
             if TASKS[settings.task].metrics == "summaries":
                 path = results / "likelihood.jsonl"
-                write_likelihoods(model, tokenizer, records, settings.max_prompt_tokens, path, label)
+                written = rationales(results / "predictions.jsonl")
+                write_likelihoods(model, tokenizer, records, settings.max_prompt_tokens, path, label, written)
             if measure and (measured := measure(model, tokenizer)):
                 write_json(results / "agreement.json", measured)
             del model, tokenizer

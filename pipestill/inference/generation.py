@@ -10,6 +10,7 @@ from pipestill.config import GenerationConfig
 from pipestill.errors import UserError
 from pipestill.inference.decoding import Choose, chooser
 from pipestill.inference.devices import input_device
+from pipestill.single_task import split
 
 CPU_TOKENS, ACCELERATOR_TOKENS = 8192, 16384  # budget per batch
 GREEDY = GenerationConfig()
@@ -22,10 +23,12 @@ class Answer:
     Attributes:
         text: without special tokens and surrounding spaces.
         tokens: how many were generated, the end included.
+        rationale: what was written before it and the marker, where that was asked for; none without a marker.
     """
 
     text: str
     tokens: int
+    rationale: str | None = None
 
 
 def length_sorted_batches(lengths: Sequence[int], new_tokens: int, token_budget: int) -> list[list[int]]:
@@ -51,6 +54,7 @@ def generate(
     keys: Sequence[str] = (),
     token_budget: int | None = None,
     done: Container[int] = (),
+    after_rationale: bool = False,
 ) -> Iterator[list[tuple[int, Answer]]]:
     """Answer ``prompts``, batch by batch, longest prompts first.
 
@@ -69,6 +73,7 @@ def generate(
             the batch is halved, tried again, and later ones are no larger. Default: by device.
         done: indices of prompts that an earlier process has finished. Batches are composed as if nothing were, so
             that a resumed run gives the same answers as one that was not stopped.
+        after_rationale: what is generated is a rationale, a marker and the answer; see :mod:`pipestill.single_task`.
 
     Returns:
         Iterator over batches of (index of the prompt, its answer).
@@ -81,7 +86,15 @@ def generate(
     if decoding.sampling and len(keys) != len(prompts):
         raise ValueError(f"{len(keys)} keys for {len(prompts)} prompts")
     default = CPU_TOKENS if input_device(model).type == "cpu" else ACCELERATOR_TOKENS
-    return _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, token_budget or default, done)
+    batches = _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, token_budget or default, done)
+    if not after_rationale:
+        return batches
+    return ([(index, _without_rationale(answer)) for index, answer in batch] for batch in batches)
+
+
+def _without_rationale(answer: Answer) -> Answer:
+    rationale, text = split(answer.text)
+    return Answer(text, answer.tokens, rationale)
 
 
 def _generate(

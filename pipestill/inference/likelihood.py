@@ -1,6 +1,8 @@
 """How likely a model finds the references of a test set, read word by word; for perplexity and token accuracy."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -9,14 +11,21 @@ from torch.nn.functional import cross_entropy
 from pipestill.inference.answer_logits import AnswerLogits, batches
 from pipestill.inference.devices import input_device
 from pipestill.models.kinds import start_token
-from pipestill.models.prompts import encode_answer
-from pipestill.models.rows import Row, encode_row, supervised
+from pipestill.models.prompts import encode_answer, encode_label
+from pipestill.models.rows import IGNORED, Row, encode_row, supervised
 from pipestill.progress import Progress
 from pipestill.records import Record, of_split, write_jsonl
+from pipestill.single_task import join
 
 
 def write_likelihoods(
-    model: Any, tokenizer: Any, records: list[Record], max_prompt_tokens: int, path: Path, label: str
+    model: Any,
+    tokenizer: Any,
+    records: list[Record],
+    max_prompt_tokens: int,
+    path: Path,
+    label: str,
+    rationales: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write a row ``{"id", "nll", "correct", "tokens"}`` for each test record: of its gold output and the end, the sum
     of the negative log-likelihoods in nats, how many tokens the model finds likeliest, and how many there are.
@@ -30,12 +39,16 @@ def write_likelihoods(
         max_prompt_tokens: longer prompts lose the end of their text.
         path: JSON Lines file to write.
         label: what the progress line says.
+        rationales: by id, what the model itself wrote before its answer; the gold output is read after it.
     """
     start = start_token(model.config)
 
     def encode(record: Record) -> Row:
         length = max_prompt_tokens + len(encode_answer(tokenizer, record["target"]))
-        return {"id": record["id"], **encode_row(tokenizer, record["prompt"], record["target"], length, start)}
+        row = encode_row(tokenizer, record["prompt"], record["target"], length, start)
+        if record["id"] in rationales:
+            _insert(row, encode_label(tokenizer, join(rationales[record["id"]], "")))
+        return {"id": record["id"], **row}
 
     rows = [encode(record) for record in of_split(records, "test")]
     found = {row["id"]: {"id": row["id"], "nll": 0.0, "correct": 0, "tokens": 0} for row in rows}
@@ -51,3 +64,10 @@ def write_likelihoods(
             entry["tokens"] += len(gold)
         progress.update(len(batch))
     write_jsonl(path, found.values())
+
+
+def _insert(row: Row, tokens: list[int]) -> None:
+    """Put ``tokens`` before the answer of ``row``: they are read, and not scored."""
+    place = supervised(row["labels"])[0]
+    row["decoder_input_ids" if "decoder_input_ids" in row else "input_ids"][place:place] = tokens
+    row["labels"][place:place] = [IGNORED] * len(tokens)

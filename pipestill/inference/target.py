@@ -107,14 +107,15 @@ def _directory(name: str, directory: Path, results: Path, task: str, calibration
         raise UserError(
             f"calibration `{calibration}` was fitted in no experiment of `{name}`; there are: {', '.join(MEASURED)}"
         )
-    training, hardware, base, model = TrainingConfig(), HardwareConfig(), directory, None
+    training, hardware, base, model, rationale_tokens = TrainingConfig(), HardwareConfig(), directory, None, 0
     if (directory / LINEAGE).is_file():
         if (directory / "training.json").is_file():  # a checkpoint from elsewhere has none
             settings = read_json(directory / "training.json")
             training = TrainingConfig.model_validate(settings["training"])
             hardware = HardwareConfig.model_validate(settings["hardware"])
+            rationale_tokens = settings.get("rationale_tokens", 0)
         base, model = _base_of(directory, read_lineage(directory)["base_model"]["sha256sums"], results), directory
-    ranks_labels, new_tokens = TASKS[task].ranks_labels, TASKS[task].max_new_tokens
+    ranks_labels, new_tokens = TASKS[task].ranks_labels, TASKS[task].max_new_tokens + rationale_tokens
     if calibration is not None and not ranks_labels:
         raise UserError(f"task `{task}` generates text, so there is nothing to calibrate: leave --calibration out")
     settings = PredictionSettings(
@@ -123,6 +124,7 @@ def _directory(name: str, directory: Path, results: Path, task: str, calibration
         null_inputs=None,
         max_prompt_tokens=training.max_length - new_tokens,
         max_new_tokens=new_tokens,
+        rationale_tokens=rationale_tokens,
         adaptation=training.adaptation,
         hardware=hardware,
         code="by hand",

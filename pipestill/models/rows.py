@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pipestill.errors import UserError
 from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
 from pipestill.records import Record, read_jsonl
+from pipestill.single_task import join
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,23 @@ def read_explained(
         explained = row.get("rationale") is not None
         rationale = answered(row, "rationale_prompt", "rationale") if explained else None
         return {"id": row.get("id"), **answered(row, "input", "output"), "rationale": rationale}
+
+    return _encode_file(path, encode)
+
+
+def read_joined(
+    path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, start: int | None = None
+) -> list[Row]:
+    """Rows of the files of :func:`read_explained` as those of :func:`read_answers`: rationale and answer are one text.
+
+    Raises:
+        UserError: as in :func:`read_answers`, or an answer could not be told from its rationale.
+    """
+
+    def encode(row: Record) -> Row:
+        rationale = _text(row, "rationale") if row.get("rationale") is not None else None
+        output = join(rationale, _text(row, "output"))
+        return {"id": row.get("id"), **encode_row(tokenizer, _text(row, "input"), output, max_length, start)}
 
     return _encode_file(path, encode)
 

@@ -70,6 +70,11 @@ def _of_experiment(experiment: Experiment) -> list[str]:
                 f"{title}, seed {run['seed']}, has collapsed: {run['collapsed']['share']:.0%} of its predictions are "
                 f"“{run['collapsed']['label']}”."
             )
+        if run.get("unmarked"):
+            found.append(
+                f"{title}, seed {run['seed']}: {run['unmarked']} answers have no marker that tells them from their "
+                "rationales, and are scored whole."
+            )
     mass = evaluation["metrics"].get("label_mass")
     if mass and mass["mean"] < LOW_LABEL_MASS and experiment.method != "base":
         found.append(

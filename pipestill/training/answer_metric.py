@@ -68,6 +68,7 @@ class AnswerMetric:
 
         generation, model = self.settings.generation, self.trainer.model.eval()
         new_tokens = generation.max_new_tokens or TASKS[self.settings.task].max_new_tokens
+        new_tokens += self.settings.rationale_tokens
         state = self.trainer.job_state.directory / "answers" / f"{step:08}"
         log = RowLog(state_of(state, sha256(self.candidates.path(step) / SHA256SUMS)) / "answers.jsonl")
         rows = {
@@ -86,6 +87,7 @@ class AnswerMetric:
                 log,
                 self.trainer.cost,
                 f"candidate of step {step}",
+                self.settings.rationale_tokens > 0,
             )
         metric = ANSWER_METRICS[self.name]
         return fmean(metric(log.rows[key]["text"], row["references"]) for key, row in rows.items())

@@ -11,6 +11,7 @@ from pipestill.cost import CostMeter
 from pipestill.progress import Progress
 from pipestill.training.candidates import Candidates
 from pipestill.training.history import describe
+from pipestill.training.memory import MemoryLog
 from pipestill.training.sampler import LengthGroupedBatches
 from pipestill.training.weights import trainable
 
@@ -57,6 +58,17 @@ class KeepCandidates(TrainerCallback):
     def on_evaluate(self, args, state, control, metrics=None, model=None, **kwargs):
         """Keep them if their validation loss is low enough."""
         self.candidates.offer(state.global_step, metrics["eval_loss"], trainable(model))
+
+
+class KeepMemory(TrainerCallback):
+    """Measures the memory of every step, after its evaluation where it has one."""
+
+    def __init__(self, log: MemoryLog):
+        self.memory = log
+
+    def on_log(self, args, state, control, **kwargs):
+        """Keep what is held now."""
+        self.memory.measure(state.global_step)
 
 
 class Termination(TrainerCallback):

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,14 @@ from pipestill.models.libraries import silence_libraries, unneeded_libraries
 from pipestill.models.lineage import is_adapter, make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.profile import check_gradients, profile
-from pipestill.models.rows import read_answers, read_explained, read_pairs
+from pipestill.models.rows import Row, read_answers, read_explained, read_joined, read_pairs
 from pipestill.models.saving import save_model
+from pipestill.records import write_jsonl
 from pipestill.training.answer_metric import check_selection
 from pipestill.training.candidates import Candidates
 from pipestill.training.history import selection_log, train_log
 from pipestill.training.inputs import Inputs
+from pipestill.training.memory import MemoryLog
 from pipestill.training.selection import choose
 from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
@@ -44,6 +46,7 @@ def train(
     state_dir: Path,
     output: Path,
     cost_file: Path,
+    memory_file: Path,
 ) -> None:
     """Train one model.
 
@@ -55,6 +58,7 @@ def train(
         state_dir: keeps the state of a killed job; beside ``output``, not inside.
         output: model directory to make, in one step at the end.
         cost_file: JSON file for the cost of all attempts.
+        memory_file: JSON Lines file for the memory at each step.
 
     Raises:
         UserError: bad data, a model or teacher that does not fit, or a loss that is not finite.
@@ -75,6 +79,7 @@ def train(
             cost.save()
         state.publish(output)
         write_json(cost_file, read_json(cost.ledger))
+        write_jsonl(memory_file, MemoryLog(state.directory).rows())
 
 
 def _unneeded_libraries(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs) -> list[str]:
@@ -108,7 +113,7 @@ def _train(
     training = settings.training
     teacher = None
     with uncollected(), _enough_memory(settings):
-        from pipestill.training.callbacks import KeepCandidates, Report, Schedule, Termination
+        from pipestill.training.callbacks import KeepCandidates, KeepMemory, Report, Schedule, Termination
 
         apply(plan)
         silence_libraries()
@@ -116,8 +121,7 @@ def _train(
         start = decoder_start(inputs.base)
         if settings.objective == "dpo" and start is not None:
             raise UserError("`dpo` is for causal models, and the student is an encoder-decoder: use another method")
-        answers = partial(read_explained if settings.objective == "stepwise" else read_answers, start=start)
-        read = read_pairs if settings.objective == "dpo" else answers
+        read = _reader(settings, start)
         rows, held_out = (read(path, tokenizer, training.max_length) for path in (inputs.data, inputs.validation))
         if settings.objective == "divergence":
             from pipestill.training.make_teacher import make_teacher
@@ -136,6 +140,7 @@ def _train(
             Schedule(training.evaluations, training.checkpoints, trainer.batches),
             *([KeepCandidates(candidates)] if training.select != "last" else []),
             termination,
+            KeepMemory(MemoryLog(state.directory)),
             Report("training", cost),
         ):
             trainer.add_callback(callback)
@@ -157,6 +162,15 @@ def _train(
     with Termination():  # so near to the end it is quicker to finish
         lineage = make_lineage(output, inputs.base, inputs.init)
         save_model(trainer.model, tokenizer, state.finished, lineage=lineage, extras=extras)
+
+
+def _reader(settings: TrainingSettings, start: int | None) -> Callable[..., list[Row]]:
+    """The function that reads rows of the objective, for a decoder that starts with the token ``start``, if any."""
+    if settings.objective == "dpo":
+        return read_pairs
+    if settings.objective == "stepwise":
+        return partial(read_explained if settings.has_two_tasks else read_joined, start=start)
+    return partial(read_answers, start=start)
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """What a training job is told by its rule."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from pipestill.config import GenerationConfig, HardwareConfig, Section, TrainingConfig
 
@@ -22,3 +24,10 @@ class TrainingSettings(Section):
     """Name of the task, for `select: metric`."""
     generation: GenerationConfig | None = None
     """How answers are generated, for `select: metric`."""
+    rationale_tokens: Annotated[int, Field(ge=0)] = 0
+    """Tokens that a rationale and a marker may take before each generated answer; 0: answers come alone."""
+
+    @property
+    def has_two_tasks(self) -> bool:
+        """Whether rationales are learnt as a task of their own."""
+        return self.objective == "stepwise" and self.training.stepwise.mode == "multi_task"

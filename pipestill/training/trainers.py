@@ -85,7 +85,7 @@ def make_trainer(
         common |= {
             "args": _one_device(TrainingArguments(**arguments)),
             "data_collator": partial(
-                collate_explained if settings.objective == "stepwise" else _collate,
+                collate_explained if settings.has_two_tasks else _collate,
                 pad_token_id=tokenizer.pad_token_id,
                 **({"teacher": teacher} if teacher else {}),
             ),
@@ -96,7 +96,7 @@ def make_trainer(
             from pipestill.training.divergence import DivergenceTrainer
 
             trainer = DivergenceTrainer(settings.divergence, training.divergence, teacher, **common)
-        elif settings.objective == "stepwise":
+        elif settings.has_two_tasks:
             from pipestill.training.stepwise import StepwiseTrainer
 
             trainer = StepwiseTrainer(training.stepwise, **common)

@@ -18,16 +18,17 @@ RECORDS = [
 LIMIT = 40  # tokens of a prompt: all are longer
 
 
-def by_hand(model, tokenizer, record, seq2seq):
-    """Sum of negative log-likelihoods and tokens that the model finds likeliest, in float64."""
+def by_hand(model, tokenizer, record, seq2seq, before=""):
+    """Sum of negative log-likelihoods and tokens that the model finds likeliest, in float64; ``before`` is read too."""
     answer = encode_answer(tokenizer, record["target"])
+    read = tokenizer.encode(before, add_special_tokens=False)
     if seq2seq:
         source = encode_source(tokenizer, record["prompt"], LIMIT)
         start = model.config.decoder_start_token_id
-        inputs = {"input_ids": torch.tensor([source]), "decoder_input_ids": torch.tensor([[start, *answer[:-1]]])}
-        logits = model(**inputs).logits[0]
+        target = torch.tensor([[start, *read, *answer[:-1]]])
+        logits = model(input_ids=torch.tensor([source]), decoder_input_ids=target).logits[0, len(read) :]
     else:
-        prompt = encode_prompt(tokenizer, record["prompt"], LIMIT)
+        prompt = encode_prompt(tokenizer, record["prompt"], LIMIT) + read
         logits = model(input_ids=torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
     log_probs = logits.double()[:, : len(tokenizer)].log_softmax(-1)
     gold = torch.tensor(answer)
@@ -40,11 +41,12 @@ def test_likelihoods_are_those_of_full_logits(tmp_path, seq2seq):
     tokenizer = make_tokenizer()
     model = (make_t5 if seq2seq else make_model)(len(tokenizer), seed=3).eval()
     path = tmp_path / "likelihood.jsonl"
-    write_likelihoods(model, tokenizer, RECORDS, LIMIT, path, "run")
+    write_likelihoods(model, tokenizer, RECORDS, LIMIT, path, "run", {"r2": "Age"})
     rows = read_jsonl(path)
     assert [row["id"] for row in rows] == ["r0", "r2", "r3"]  # of the test split alone
     for row in rows:
-        nll, correct, tokens = by_hand(model, tokenizer, RECORDS[int(row["id"][1])], seq2seq)
+        before = "Age\n### Answer\n" if row["id"] == "r2" else ""
+        nll, correct, tokens = by_hand(model, tokenizer, RECORDS[int(row["id"][1])], seq2seq, before)
         assert (row["correct"], row["tokens"]) == (correct, tokens)
         assert row["nll"] == pytest.approx(nll, rel=1e-5)
 

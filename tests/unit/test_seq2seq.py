@@ -1,7 +1,9 @@
 """Encoder-decoders and masked models against whole logits of transformers, one row at a time and without padding."""
 
+import hashlib
 import json
 import random
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -29,6 +31,7 @@ from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients
 from pipestill.models.provide import provide_base_model
 from pipestill.models.rows import collate, read_answers
+from pipestill.records import read_jsonl
 from pipestill.training.cross_entropy import answer_loss
 from pipestill.training.inputs import Inputs
 from pipestill.training.run import train
@@ -211,7 +214,7 @@ def test_a_job_learns_its_rows_and_the_model_answers_from_disk(tmp_path, file, q
     training = TrainingConfig(learning_rate=3e-3, max_steps=40 if adaptation == "full" else 2, adaptation=adaptation)
     hardware = HardwareConfig(device="cpu", quantization=quantization)
     settings = TrainingSettings(objective="cross_entropy", training=training, hardware=hardware)
-    places = tmp_path / "state", tmp_path / "model", tmp_path / "cost.json"
+    places = [tmp_path / name for name in ("state", "model", "cost.json", "memory.jsonl")]
     train(settings, Inputs(data=file, validation=file, base=base), 5, 1, *places)
     plan = HardwarePlan("cpu", quantization=quantization)
     model = load_trained_model(tmp_path / "model", base, plan)
@@ -220,3 +223,45 @@ def test_a_job_learns_its_rows_and_the_model_answers_from_disk(tmp_path, file, q
     answer_prompts(model, TOKENIZER, {text: text for text in TEXTS}, GenerationConfig(), 64, 30, log, cost, "test")
     if adaptation == "full":
         assert {text: row["text"] for text, row in log.rows.items()} == TEXTS
+
+
+@pytest.mark.parametrize("adaptation", ["full", "lora"])
+def test_a_job_leaves_checksums_sizes_the_gradient_check_and_its_memory(tmp_path, file, adaptation):
+    base = make_directory_of("t5", tmp_path / "base")
+    training = TrainingConfig(learning_rate=1e-3, max_steps=2, evaluations=1, adaptation=adaptation, batch_size=3)
+    settings = TrainingSettings(
+        objective="cross_entropy", training=training, hardware=HardwareConfig(device="cpu", quantization="none")
+    )
+    places = [tmp_path / name for name in ("state", "model", "cost.json", "memory.jsonl")]
+    train(settings, Inputs(data=file, validation=file, base=base), 5, 1, *places)
+    written = tmp_path / "model"
+    listed = [line.split(maxsplit=1) for line in (written / "SHA256SUMS").read_text().splitlines()]
+    others = {path.relative_to(written).as_posix(): path for path in written.rglob("*") if path.name != "SHA256SUMS"}
+    assert {name.lstrip("*"): digest for digest, name in listed} == {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in others.items()
+    }
+    assert ("adapter_model.safetensors" if adaptation == "lora" else "model.safetensors") in others
+
+    made = make_t5(VOCABULARY)
+    weights = dict(made.named_parameters())  # tied ones once
+    total = sum(tensor.numel() for tensor in weights.values())
+    # an adapter of rank 16 for each linear layer but the head: two matrices, of which one is zero at the start
+    linear = [m for name, m in made.named_modules() if isinstance(m, torch.nn.Linear) and name != "lm_head"]
+    added = sum(16 * (layer.in_features + layer.out_features) for layer in linear)
+    trainable, tensors, nonzero = total, len(weights), len(weights)
+    if adaptation == "lora":
+        total, trainable, tensors, nonzero = total + added, added, 2 * len(linear), len(linear)
+    found = read_json(written / "profile.json")
+    assert (found["total_parameters"], found["trainable_parameters"]) == (total, trainable)
+    assert found["parameter_bytes"] == {"float32": 4 * total} and found["quantised_layers"] == 0
+    assert found["estimated_optimizer_bytes"]["adamw_torch"] == 8 * trainable
+    check, labelled = found["gradient_check"], read_answers(file, TOKENIZER, training.max_length, start=PAD)
+    losses = [torch.nn.functional.cross_entropy(*whole(made, row), reduction="none") for row in labelled]
+    assert check["loss"] == pytest.approx(torch.cat(losses).mean().item(), rel=1e-5)
+    assert check["supervised_tokens"] == sum(len(row["labels"]) - 1 for row in labelled)
+    assert (check["trainable_tensors"], check["nonzero_gradients"]) == (tensors, nonzero)
+
+    rows, cost = read_jsonl(tmp_path / "memory.jsonl"), read_json(tmp_path / "cost.json")
+    assert [row["step"] for row in rows] == [1, 2]
+    peaks = [row["peak_memory_mb"] for row in (*rows, cost)]
+    assert peaks[0] > 50 and all(later > earlier - 1 for earlier, later in pairwise(peaks))

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import make_model, make_tokenizer
+from tiny_models import MAKERS, make_model, make_tokenizer
 
 from pipestill.config import HardwareConfig, StepwiseConfig, TrainingConfig
 from pipestill.data.training_files import make_training_files
@@ -22,6 +22,7 @@ from pipestill.training.trainers import make_trainer
 
 SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
 RATE = 0.05
+KINDS = pytest.mark.parametrize(("kind", "start"), [("causal", None), ("t5", 0)])  # models, and their decoders' start
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +43,14 @@ def file(tmp_path_factory):
     return path
 
 
-def trained(tmp_path, tokenizer, rows, objective="stepwise", alpha=0.3, one_pass=True, **training):
+def trained(tmp_path, tokenizer, rows, objective="stepwise", alpha=0.3, one_pass=True, kind="causal", **training):
     """A trainer that has trained, with the history of its run."""
     defaults = dict(learning_rate=RATE, schedule="constant", warmup=0, max_grad_norm=1e9, adaptation="full", epochs=1)
     training = TrainingConfig(**(defaults | training), stepwise=StepwiseConfig(alpha=alpha, one_pass=one_pass))
     settings = TrainingSettings(objective=objective, training=training, hardware=HardwareConfig())
     state = TrainingState(tmp_path / f"state{len(list(tmp_path.iterdir()))}", {})
     cost = SimpleNamespace(tokens=0, save=lambda: None)
-    model = make_model(len(tokenizer), seed=3)
+    model = MAKERS[kind](len(tokenizer), seed=3)
     trainer = make_trainer(settings, SGD, 5, model, tokenizer, rows, rows, state, cost)
     trainer.add_callback(Schedule(training.evaluations, training.checkpoints, trainer.batches))
     trainer.train()
@@ -94,39 +95,42 @@ def test_training_equals_a_plain_loop(tmp_path, tokenizer, file, batch_size, acc
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append((float(loss), float(prediction), float(rationale)))
+        losses.append([float(torch.as_tensor(part).detach()) for part in (loss, prediction, rationale)])
     names = ("loss", "prediction_loss", "rationale_loss")
     history = trainer.history()
     logged = [tuple(row[name] for name in names) for row in history if "loss" in row]
     assert torch.allclose(torch.tensor(logged), torch.tensor(losses), rtol=1e-5)
     assert torch.allclose(flat(trainer.model), flat(expected), rtol=0, atol=2e-6)
-    prediction, rationale = map(float, parts(expected, rows))
+    with torch.no_grad():
+        prediction, rationale = map(float, parts(expected, rows))
     (evaluation,) = [row for row in history if "eval_loss" in row]
     measured = [evaluation[f"eval_{name}"] for name in names]
     assert measured == pytest.approx([0.3 * prediction + 0.7 * rationale, prediction, rationale], rel=1e-5)
 
 
-def test_accumulation_and_passes_change_nothing(tmp_path, tokenizer, file):
-    rows = read_explained(file, tokenizer, 128)
-    weights = [
-        flat(trained(tmp_path, tokenizer, rows, one_pass=one_pass, batch_size=size, accumulation_steps=steps).model)
-        for one_pass, size, steps in ((True, 7, 1), (False, 7, 1), (True, 2, 4), (False, 1, 7))
-    ]
-    assert (weights[0] - flat(make_model(len(tokenizer), seed=3))).abs().max() > 1e-3
+@KINDS
+def test_accumulation_and_passes_change_nothing(tmp_path, tokenizer, file, kind, start):
+    rows, weights = read_explained(file, tokenizer, 128, start), []
+    for one_pass, size, steps in ((True, 7, 1), (False, 7, 1), (True, 2, 4), (False, 1, 7)):
+        options = {"kind": kind, "one_pass": one_pass, "batch_size": size, "accumulation_steps": steps}
+        weights.append(flat(trained(tmp_path, tokenizer, rows, **options).model))
+    assert (weights[0] - flat(MAKERS[kind](len(tokenizer), seed=3))).abs().max() > 1e-3
     for other in weights[1:]:
         assert torch.allclose(weights[0], other, rtol=0, atol=1e-6)
 
 
-def test_alpha_1_is_cross_entropy_and_alpha_0_learns_rationales_alone(tmp_path, tokenizer, file):
-    rows = read_explained(file, tokenizer, 128)
-    answers, size = read_answers(file, tokenizer, 128), {"batch_size": 2, "accumulation_steps": 2, "epochs": 2}
+@KINDS
+def test_alpha_1_is_cross_entropy_and_alpha_0_learns_rationales_alone(tmp_path, tokenizer, file, kind, start):
+    rows, answers = (read(file, tokenizer, 128, start) for read in (read_explained, read_answers))
+    size = {"batch_size": 2, "accumulation_steps": 2, "epochs": 2, "kind": kind}
     ours = flat(trained(tmp_path, tokenizer, rows, alpha=1, **size).model)
     theirs = flat(trained(tmp_path, tokenizer, answers, objective="cross_entropy", **size).model)
     assert torch.allclose(ours, theirs, rtol=0, atol=1e-6)
     explained = [row for row in rows if row["rationale"]]
-    ours = flat(trained(tmp_path, tokenizer, explained, alpha=0, batch_size=7).model)
+    ours = flat(trained(tmp_path, tokenizer, explained, alpha=0, batch_size=7, kind=kind).model)
     rationales = [row["rationale"] for row in explained]
-    theirs = flat(trained(tmp_path, tokenizer, rationales, objective="cross_entropy", batch_size=7).model)
+    size = {"batch_size": 7, "kind": kind}
+    theirs = flat(trained(tmp_path, tokenizer, rationales, objective="cross_entropy", **size).model)
     assert torch.allclose(ours, theirs, rtol=0, atol=1e-6)
 
 

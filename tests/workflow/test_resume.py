@@ -62,6 +62,8 @@ class Job:
         rows = objective if objective in ("dpo", "stepwise") else "cross_entropy"
         self.command += ["--data", data / f"train_{rows}.jsonl", "--output", self.output, "--state", self.state]
         self.command += ["--validation", data / f"validation_{rows}.jsonl", "--cost", self.cost]
+        self.memory = directory / "memory.jsonl"
+        self.command += ["--memory", self.memory]
 
     def start(self):
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
@@ -143,6 +145,8 @@ def test_an_interrupted_job_gives_the_bytes_of_an_uninterrupted_one(
     weights = "adapter_model.safetensors" if adaptation == "lora" else "model.safetensors"
     assert {weights, "history.jsonl"} <= {path.name for path in broken.output.iterdir()}
 
+    memory = list(map(json.loads, broken.memory.read_text().splitlines()))
+    assert [row["step"] for row in memory] == list(range(1, 19))  # of all attempts, each once
     earlier, now = (json.loads(job.cost.read_text()) for job in (whole, broken))
     assert now["cpu_s"] > (1 + 0.6 * kills) * earlier["cpu_s"]  # all attempts are counted
     assert now["tokens"] >= earlier["tokens"]

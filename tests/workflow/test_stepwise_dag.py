@@ -73,3 +73,58 @@ def test_numbers_of_stepwise_alone_depend_on_the_annotation():
     assert digest(before, "stepwise") != digest(other, "stepwise")
     assert digest(before, "stepwise") == digest(faster, "stepwise")
     assert digest(before, "sft") == digest(other, "sft")
+
+
+def single(study=None, task=None, annotation=None, stepwise=None):
+    """A study that trains the single-task variant."""
+    change = overlay(ANNOTATION | (annotation or {}))
+    change["tasks"]["multiclinsum"] |= task or {}
+    override = {"stepwise": {"stepwise": {"mode": "single_task", **(stepwise or {})}}}
+    change["studies"]["clinical"] |= {"training": {"max_length": 2048}, "overrides": override, **(study or {})}
+    return change
+
+
+def test_the_single_task_variant_is_told_what_it_uses_and_answers_get_room_for_rationales():
+    config = checked(single())
+    told = experiments.training_settings(config, "clinical", "stepwise")
+    assert told["training"]["stepwise"] == {"mode": "single_task"}
+    # "\n### Answer\n" has 12 bytes, so 12 tokens at most
+    room = min(2 * 512, 512) + 12  # of an answer that was asked for again with twice its 512 tokens; of `crop`
+    asked = experiments.prediction_settings(config, "clinical", "stepwise", "code")
+    plain = experiments.prediction_settings(config, "clinical", "sft", "code")
+    assert (told["rationale_tokens"], asked["rationale_tokens"], plain["rationale_tokens"]) == (room, room, 0)
+    assert asked["max_new_tokens"] == plain["max_new_tokens"] + room == 96 + room
+    assert asked["max_prompt_tokens"] == 2048 - 96 - room
+    assert any("single-task" in note for note in experiments.notes(config, "clinical", "stepwise"))
+    both = checked(overlay())
+    told = experiments.training_settings(both, "clinical", "stepwise")
+    assert told["training"]["stepwise"] == {"mode": "multi_task", "alpha": 0.5, "one_pass": True}
+    assert told["rationale_tokens"] == 0 and not experiments.notes(both, "clinical", "stepwise")
+
+
+@pytest.mark.parametrize(
+    ("change", "tokens"),
+    [
+        ({"task": {"crop": {}}}, 2 * 512),
+        ({"task": {"crop": {}}, "annotation": {"on_truncation": "accept"}}, 512),
+        ({"task": {"crop": {"rationale": 70}}, "annotation": {"on_truncation": "accept"}}, 70),
+        ({"annotation": {"steps": [{**ANNOTATION["steps"][0], "max_tokens": 30}], "on_truncation": "reject"}}, 30),
+    ],
+)
+def test_a_rationale_is_as_long_as_annotation_and_cropping_let_it_be(change, tokens):
+    config = checked(single(**change))
+    assert experiments.training_settings(config, "clinical", "stepwise")["rationale_tokens"] == tokens + 12
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (single(stepwise={"alpha": 0.8}), r"overrides.stepwise.stepwise: `single_task` has no use for `alpha`"),
+        (single(stepwise={"one_pass": True}), r"`single_task` has no use for `one_pass`; remove it"),
+        (single({"training": {"max_length": 620}}), r"may take 620 tokens, which leaves no room for a prompt"),
+        (single(stepwise={"mode": "both"}), r"'multi_task' or 'single_task'"),
+    ],
+)
+def test_what_the_single_task_variant_cannot_use_is_refused(change, sentence):
+    with pytest.raises(UserError, match=sentence):
+        checked(change)
