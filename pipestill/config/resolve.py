@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pipestill.config.models import HardwareConfig
 from pipestill.config.study import StudyConfig
 from pipestill.config.training import TrainingConfig
+from pipestill.methods import method_of
 
 if TYPE_CHECKING:
     from pipestill.config.root import Config
@@ -15,7 +16,7 @@ def resolve_training(config: "Config", study: StudyConfig, method: str) -> Train
     settings = config.training.model_dump()
     if method != "teacher":
         settings = _merge(settings, study.training.model_dump())
-    if method in ("teacher", "base", "sft"):
+    if method in ("teacher", "sft") or not method_of(method).trains:
         settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
     if method in study.overrides:
         settings = _merge(settings, study.overrides[method].model_dump())

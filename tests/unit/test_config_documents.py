@@ -132,3 +132,17 @@ def test_missing_folders_are_known_before_any_work(tmp_path):
     assert [sentence for sentence in found if "does not exist" in sentence] == [
         f"tasks.multiclinsum.files.gone.path: {tmp_path}/x does not exist; put the data there, or name another file"
     ]
+
+
+def test_sentences_are_taken_from_documents_only():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    study = {"task": "multiclinsum", "student": "demo-student", "methods": ["lead", "textrank"]}
+    config["studies"]["extracts"] = {**study, "training": {"init": "sft"}}  # which is about methods that train
+    assert check(config).studies["extracts"].methods == ["lead", "textrank"]
+    config["studies"]["extracts"] = {**study, "task": "dolly"}
+    with pytest.raises(UserError) as error:
+        check(config)
+    assert str(error.value) == (
+        "config: studies.extracts.methods: `lead` takes sentences of documents, and `dolly` is no task of documents; "
+        "leave it out"
+    )
