@@ -73,3 +73,17 @@ def test_numbers_of_stepwise_alone_depend_on_the_annotation():
     assert digest(before, "stepwise") != digest(other, "stepwise")
     assert digest(before, "stepwise") == digest(faster, "stepwise")
     assert digest(before, "sft") == digest(other, "sft")
+
+
+def test_what_rationales_cost_reaches_the_evaluation(tmp_path):
+    endpoint = {key: value for key, value in ANNOTATION.items() if key != "model"}
+    endpoint |= {"provider": "endpoint", "base_url": "http://127.0.0.1:9/v1", "model": "writer"}
+    path = tmp_path / "overlay.yaml"
+    for annotation, trained in ((ANNOTATION, True), (endpoint, False)):
+        path.write_text(yaml.safe_dump(overlay(annotation)))
+        planned = plan(tmp_path, "results/clinical_stepwise/eval.json", "-p", extra=[path])
+        evaluation = planned.stdout[planned.stdout.index("workflow_scripts/evaluate.py") :]
+        assert "--usage results/data/multiclinsum/usage.json" in evaluation
+        assert ("--annotator-cost results/annotators/multiclinsum/cost.json" in evaluation) == trained
+    planned = plan(tmp_path, "results/clinical_sft/eval.json", "-p", extra=[path])
+    assert "--usage" not in planned.stdout
