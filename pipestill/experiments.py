@@ -239,11 +239,14 @@ def settings_of(config: Config, study: str, method: str) -> dict[str, Any]:
     ranks_labels = TASKS[settings.task].ranks_labels
     depends: dict[str, Any] = {
         "task": config.tasks[settings.task].model_dump(exclude={"annotation"}),
-        "base_model": config.models[base_model(config, study, method)].model_dump(),
-        "hardware": hardware(config, study),
         "statistics": config.statistics.model_dump(),
-        **({"calibration": settings.calibration} if ranks_labels else {"generation": settings.generation.model_dump()}),
     }
+    if entry.model:
+        asked = (
+            {"calibration": settings.calibration} if ranks_labels else {"generation": settings.generation.model_dump()}
+        )
+        base = config.models[base_model(config, study, method)].model_dump()
+        depends |= {"base_model": base, "hardware": hardware(config, study), **asked}
     if settings.bertscore.encoder is not None:
         encoder = config.models[settings.bertscore.encoder]
         depends["bertscore"] = {**settings.bertscore.model_dump(), "model": encoder.model_dump()}
@@ -280,8 +283,9 @@ def experiment(config: Config, study: str, method: str) -> dict[str, Any]:
         "method": method,
         "method_title": entry.title,
         "method_summary": entry.summary,
-        "student": settings.student,
+        "student": settings.student if entry.model else None,
         "teacher": settings.teacher,
+        "annotator": annotator(config, settings.task) if entry.objective == "stepwise" else None,
         "source": config.tasks[settings.task].source,
         "notes": notes(config, study, method),
         "primary_metric": task.primary_metric,
@@ -296,6 +300,11 @@ def experiment(config: Config, study: str, method: str) -> dict[str, Any]:
 def annotated(config: Config) -> list[str]:
     """Tasks that have annotation."""
     return [name for name, task in config.tasks.items() if task.annotation is not None]
+
+
+def annotator(config: Config, task: str) -> dict[str, str]:
+    """Who writes the rationales of a task."""
+    return config.tasks[task].annotation.model_dump(include={"provider", "model"})
 
 
 def annotation_keys(config: Config) -> list[str]:

@@ -18,6 +18,8 @@ class Method:
         divergence: which, for the objective ``divergence``: a kind of :mod:`pipestill.divergence_kinds`, or ``uld``.
         teacher: whether the method uses the study's teacher. Without one, an ``optional`` method
             falls back to gold outputs, and every table says so.
+        model: whether a model answers; otherwise the answers are sentences of the documents, see
+            :mod:`pipestill.inference.extractive`.
     """
 
     title: str
@@ -26,6 +28,7 @@ class Method:
     objective: Literal["cross_entropy", "dpo", "divergence", "stepwise"] | None = None
     divergence: str | None = None
     teacher: Literal["unused", "optional", "required"] = "unused"
+    model: bool = True
 
     @property
     def trains(self) -> bool:
@@ -39,6 +42,8 @@ def _divergence(kind: str, title: str, summary: str) -> Method:
 
 METHODS: dict[str, Method] = {
     "base": Method("Base", "The untrained student."),
+    "lead": Method("Lead", "The first sentences of the document, without a model.", model=False),
+    "textrank": Method("TextRank", "The most central sentences of the document, without a model.", model=False),
     "sft": Method("SFT", "Supervised fine-tuning on gold outputs.", training_file="sft", objective="cross_entropy"),
     "kd": Method(
         "KD",

@@ -104,10 +104,11 @@ rule annotate:
         script=script("annotate"),
         settings=annotation_settings,
         local=annotator_options,
+        synthetic=synthetic_option,
         code=code_digest("annotate"),
     shell:
         "python {params.script} --task {wildcards.task} --settings {params.settings:q} --records {input.records} "
-        "{params.local} --threads {threads} --server-log {log.server} --output {output.rationales} "
+        "{params.local} {params.synthetic} --threads {threads} --server-log {log.server} --output {output.rationales} "
         "--usage {output.usage} > {log.job} 2>&1"
 
 
@@ -134,7 +135,8 @@ rule annotation_estimate:
         script=script("annotate"),
         settings=annotation_settings,
         local=annotator_options,
+        synthetic=synthetic_option,
         code=code_digest("annotate"),
     shell:
         "python {params.script} --task {wildcards.task} --settings {params.settings:q} --records {input.records} "
-        "{params.local} --estimate {output} > {log} 2>&1"
+        "{params.local} {params.synthetic} --estimate {output} > {log} 2>&1"

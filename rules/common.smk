@@ -42,6 +42,7 @@ EXPERIMENTS = experiments.experiments(CONFIG)
 ANNOTATED = "|".join(experiments.annotated(CONFIG)) or "-"
 ANNOTATION_KEYS = experiments.annotation_keys(CONFIG)
 CHECKPOINTS = sorted({name for study in CONFIG.studies.values() for name in study.checkpoints})
+MODELS = [name for name in (*METHODS, *CHECKPOINTS, "teacher") if method_of(name).model]  # methods that have one
 HELD = []  # locks of this process
 GPU = int(CONFIG.hardware.device in ("cuda", "xpu"))  # GPUs that a job which runs a model asks for
 
@@ -374,6 +375,11 @@ def start(wildcards):
     return []
 
 
+def evaluated_base(wildcards):
+    """Directory of the base model of an experiment that has a model."""
+    return base_model(wildcards) if wildcards.method in MODELS else []
+
+
 def training_settings(wildcards):
     """JSON of the settings of a training job."""
     method = getattr(wildcards, "method", "teacher")
@@ -433,6 +439,18 @@ def teacher_costs(wildcards):
     ]
 
 
+def annotation_usage(wildcards):
+    """What the annotation took that an experiment learnt from, if it did."""
+    annotated = experiments.entry_of(CONFIG, wildcards.study, wildcards.method).objective == "stepwise"
+    return f"<results>/data/{task_of(wildcards)}/usage.json" if annotated else []
+
+
+def annotator_cost(wildcards):
+    """Cost of training the local annotator that an experiment learnt from, if it did."""
+    local = annotation_usage(wildcards) and CONFIG.tasks[task_of(wildcards)].annotation.provider == "local"
+    return f"<results>/annotators/{task_of(wildcards)}/cost.json" if local else []
+
+
 def evaluated_data(wildcards):
     """Data files that an experiment's numbers come from."""
     files = [f"<results>/data/{task_of(wildcards)}/cropped.jsonl"]
@@ -478,6 +496,11 @@ def annotator_options(wildcards, input):
         return ""
     model, base = input.local
     return f"--model {model} --base {base} --device {CONFIG.hardware.device}"
+
+
+def synthetic_option(wildcards):
+    """Option that says that a task's documents were generated."""
+    return "--synthetic" if CONFIG.tasks[wildcards.task].source == "synthetic" else ""
 
 
 def annotator_gpu(wildcards):

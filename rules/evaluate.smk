@@ -40,7 +40,9 @@ rule evaluate:
         models=run_models,
         costs=run_costs,
         teacher_costs=teacher_costs,
-        base=base_model,
+        usage=annotation_usage,
+        annotator_cost=annotator_cost,
+        base=evaluated_base,
         data=evaluated_data,
         bertscore=bertscore_file,
     output:
@@ -62,10 +64,13 @@ rule evaluate:
         experiment=experiment,
         models=lambda wildcards, input: f"--models {input.models} --costs {input.costs}" if input.models else "",
         teacher=lambda wildcards, input: f"--teacher-costs {input.teacher_costs}" if input.teacher_costs else "",
-        bertscore=lambda wildcards, input: f"--bertscore {input.bertscore}" if input.bertscore else "",
+        optional=lambda wildcards, input: " ".join(
+            f"--{name.replace('_', '-')} {path}"
+            for name in ("usage", "annotator_cost", "base", "bertscore")
+            if (path := input.get(name))
+        ),
         code=code_digest("evaluate"),
     shell:
         "python {params.script} --experiment {params.experiment:q} --predictions {input.predictions} "
-        "{params.models} {params.teacher} {params.bertscore} --base {input.base} --data {input.data} "
-        "--output {output.evaluation} "
+        "{params.models} {params.teacher} {params.optional} --data {input.data} --output {output.evaluation} "
         "--scores {output.scores} --card {output.card} > {log} 2>&1"

@@ -1,7 +1,7 @@
 """Predictions.
 
 Comes in: cropped records, the models of all runs of an experiment and, where there are any, the distributions of its
-teacher.
+teacher. `extract` needs no model: it takes sentences of the documents.
 Goes out: results/<study>_<method>/predictions/ with seed_<n>/predictions.jsonl (and calibration.json of ranked labels,
 agreement.json where there are distributions), job.json, hardware.json, versions.json, cost.json.
 """
@@ -21,6 +21,8 @@ rule predict:
         "<logs>/predict/{study}_{method}.log",
     benchmark:
         "<logs>/benchmarks/predict/{study}_{method}.jsonl"
+    wildcard_constraints:
+        method="|".join(MODELS),
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads
@@ -41,3 +43,30 @@ rule predict:
         "python {params.script} --settings {params.settings:q} --records {input.records} --base {input.base} "
         "--seeds {params.seeds} {params.models} {params.agreement} --state {params.state} --output {output} "
         "--threads {threads} > {log} 2>&1"
+
+
+rule extract:
+    """Take sentences of the documents as summaries; how many is chosen on validation rows."""
+    input:
+        lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
+    output:
+        directory("<results>/{study}_{method}/predictions"),
+    log:
+        "<logs>/extract/{study}_{method}.log",
+    benchmark:
+        "<logs>/benchmarks/extract/{study}_{method}.jsonl"
+    wildcard_constraints:
+        method="|".join(name for name, method in METHODS.items() if not method.model),
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="2h",
+    params:
+        script=script("extract"),
+        seed=seeds,
+        code=code_digest("extract"),
+    shell:
+        "python {params.script} --method {wildcards.method} --records {input} --seed {params.seed} "
+        "--output {output} > {log} 2>&1"

@@ -47,6 +47,8 @@ rule predict_challenge:
         "<logs>/predict_challenge/{study}_{method}.log",
     benchmark:
         "<logs>/benchmarks/predict_challenge/{study}_{method}.jsonl"
+    wildcard_constraints:
+        method="|".join(MODELS),
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads

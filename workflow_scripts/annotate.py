@@ -13,6 +13,7 @@ def main() -> None:
     parser.add_argument("--task", required=True, help="name of the task")
     parser.add_argument("--settings", type=json_option(AnnotationConfig), required=True, help="JSON object")
     parser.add_argument("--records", type=Path, required=True, help="cropped records")
+    parser.add_argument("--synthetic", action="store_true", help="say that the documents were generated")
     parser.add_argument("--model", type=Path, help="directory of the model to serve, for `provider: local`")
     parser.add_argument("--base", type=Path, help="directory of its base model")
     parser.add_argument("--device", default="auto", help="device of the served model")
@@ -23,6 +24,10 @@ def main() -> None:
     what.add_argument("--estimate", type=Path, help="JSON file for an estimate, to send nothing")
     parser.add_argument("--usage", type=Path, help="JSON file for what the output took")
     args = parser.parse_args()
+    if args.synthetic:
+        print(
+            f"The documents of {args.task} are synthetic: they were generated, and are about no real case.", flush=True
+        )
     from pipestill.annotation.annotate import annotate, write_estimate
     from pipestill.annotation.local_server import LocalModel
 

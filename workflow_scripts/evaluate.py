@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--experiment", type=json.loads, required=True, help="JSON object: what the experiment is")
     parser.add_argument("--predictions", type=Path, required=True, help="directory of the predictions of all runs")
-    parser.add_argument("--base", type=Path, required=True, help="directory of the base model")
+    parser.add_argument("--base", type=Path, help="directory of the base model, where the experiment has a model")
     parser.add_argument(
         "--models", type=Path, nargs="*", default=[], help="model directory of each run; none: the base"
     )
@@ -25,6 +25,8 @@ def main() -> None:
     parser.add_argument(
         "--teacher-costs", type=Path, nargs="*", default=[], help="cost of what the teacher did for them"
     )
+    parser.add_argument("--usage", type=Path, help="what the annotation took that they learnt from")
+    parser.add_argument("--annotator-cost", type=Path, help="cost of training the annotator, where it was trained here")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="records, then the training file if any")
     parser.add_argument("--bertscore", type=Path, help="file of BERTScores, where they were computed")
     parser.add_argument("--output", type=Path, required=True, help="eval.json")
@@ -40,6 +42,8 @@ def main() -> None:
         models=args.models,
         train_costs=args.costs,
         teacher_costs=args.teacher_costs,
+        usage=args.usage,
+        annotator_cost=args.annotator_cost,
         bertscore=args.bertscore,
     )
     write_json(args.output, evaluation)

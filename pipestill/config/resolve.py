@@ -19,7 +19,7 @@ def resolve_training(config: "Config", study: StudyConfig, method: str) -> Train
     settings = config.training.model_dump()
     if method != "teacher":
         settings = _merge(settings, study.training.model_dump())
-    if method in ("teacher", "base", "sft"):
+    if method in ("teacher", "sft") or not method_of(method).trains:
         settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
     if method in study.overrides:
         settings = _merge(settings, study.overrides[method].model_dump())

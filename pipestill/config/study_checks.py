@@ -45,6 +45,12 @@ def check_task(config: "Config", path: str, study: StudyConfig) -> None:
     for key in ("bertscore", "submission"):
         if task.collection is None and getattr(study, key) != type(study).model_fields[key].default:
             raise ValueError(f"{path}.{key}: `{study.task}` is no task of documents; remove the key")
+    extractive = [method for method in study.methods if not METHODS[method].model]
+    if extractive and task.collection is None:
+        raise ValueError(
+            f"{path}.methods: `{extractive[0]}` takes sentences of documents, and `{study.task}` is no task of "
+            "documents; leave it out"
+        )
     if "dpo" in study.methods and not task.ranks_labels:
         raise ValueError(f"{path}.methods: `dpo` needs wrong labels to reject, and `{study.task}` has no classes")
     if "stepwise" in study.methods:

@@ -8,6 +8,8 @@ from pipestill.errors import UserError
 from pipestill.files import read_json
 
 KEYS = ("wall_s", "cpu_s", "peak_memory_mb", "gpu_memory_mb", "tokens")
+PARAMETERS = ("trainable_parameters", "total_parameters")
+USAGE = {"records", "annotated", "calls", "tokens", "cost", "latency_s", "served_models", "served_providers"}
 PEAKS = ("peak_memory_mb", "gpu_memory_mb")
 
 
@@ -46,25 +48,54 @@ def cost(
     teacher_costs: Sequence[Path],
     predictions: Path,
     n_runs: int,
-    base: Path,
+    base: Path | None,
     models: Sequence[Path],
+    annotation: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The ``cost`` of ``eval.json``; nothing here is paid for, so ``money_usd`` is 0.
+    """The ``cost`` of ``eval.json``; what is paid for is annotation alone, so without it ``money_usd`` is 0.
 
     Args:
         train_costs: ``cost.json`` of the training job of each run; their mean is ``train``.
         teacher_costs: the same of what the teacher did for the students; the sum, spent once for all, is ``teacher``.
         predictions: directory of the experiment's predictions, with their ``cost.json``.
         n_runs: how many runs it holds.
-        base: directory of the base model.
+        base: directory of the base model; none without a model, so there are no parameters.
         models: directory of each trained run, none for an untrained model.
+        annotation: see :func:`annotation_cost`.
     """
-    profile = read_json(Path((models or [base])[0]) / "profile.json")
+    sized = (models or [base])[0]
+    profile = read_json(Path(sized) / "profile.json") if sized else dict.fromkeys(PARAMETERS)
     return {
         "train": combined_cost([read_cost(path) for path in train_costs], _mean),
         "teacher": combined_cost([read_cost(path) for path in teacher_costs], sum),
         "predict": predict_cost(read_cost(Path(predictions) / "cost.json"), n_runs),
-        "trainable_parameters": profile["trainable_parameters"] if models else 0,
+        "annotation": annotation,
+        "trainable_parameters": profile["trainable_parameters"] if models or not sized else 0,
         "total_parameters": profile["total_parameters"],
-        "money_usd": 0.0,
+        "money_usd": annotation["dollars"] if annotation else 0.0,
+    }
+
+
+def annotation_cost(annotator: Mapping[str, Any], usage: Path, training: Path | None) -> dict[str, Any]:
+    """Who wrote the rationales that an experiment learnt from, and what they took, once for all runs and methods.
+
+    Args:
+        annotator: ``provider`` and ``model``, as the configuration names them.
+        usage: ``usage.json`` of the annotation.
+        training: ``cost.json`` of the annotator's training, where it was trained here.
+
+    Returns:
+        The ``cost.annotation`` of ``eval.json``; ``dollars`` is ``None`` where a price is not known.
+
+    Raises:
+        UserError: a file is missing, or is not what ``annotate`` or ``train`` writes.
+    """
+    used = read_json(usage)
+    if not isinstance(used, dict) or not set(used) >= USAGE:
+        raise UserError(f"{usage} is not the usage of an annotation: run annotate again")
+    return {
+        **annotator,
+        **{key: used[key] for key in sorted(USAGE - {"cost"})},
+        "dollars": used["cost"]["dollars"],
+        "training": read_cost(training) if training else None,
     }

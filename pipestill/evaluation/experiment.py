@@ -81,7 +81,7 @@ def evaluate(
         "kind": "text" if of_text else "labels",
         "n_test": len(first.ids),
         "test_sets": sizes_of_test_sets(first) if of_text else {},
-        "generation": description["settings"]["generation"] if of_text else None,
+        "generation": description["settings"].get("generation") if of_text else None,
         "seeds": list(runs),
         "bootstrap": asdict(bootstrap),
         "primary_metric": description["primary_metric"],

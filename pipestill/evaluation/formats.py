@@ -33,13 +33,17 @@ METRIC_TITLES = {
 }
 PERCENT = ("rouge", "bleu", "chrf", "bertscore")  # how metrics begin that run from 0 to 100
 LOWER_IS_BETTER = {"nll", "brier", "ece", "perplexity"}
+LANGUAGE_CODE = 2  # letters, of ISO 639-1
 MISSING = "–"
 
 
 def metric_title(name: str) -> str:
-    """What tables and figures call a metric: ``macro F1``; ``ROUGE-L on vicuna`` for ``rouge_l/vicuna``."""
+    """What tables and figures call a metric: ``macro F1``; ``ROUGE-L on vicuna`` for ``rouge_l/vicuna``, and
+    ``ROUGE-L (es)`` where the test set is a language."""
     metric, _, test_set = name.partition("/")
     title = METRIC_TITLES.get(metric, metric)
+    if len(test_set) == LANGUAGE_CODE:
+        return f"{title[:-1]}, {test_set})" if title.endswith(")") else f"{title} ({test_set})"
     return f"{title} on {test_set}" if test_set else title
 
 
@@ -88,6 +92,13 @@ def seconds(value: float | None) -> str:
     if hours:
         return f"{hours} h {minutes_rest:02} min"
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def dollars(value: float | None) -> str:
+    """``$0.00``, ``$0.0042``, ``$1,204.50``, or a dash for what is not known."""
+    if value is None:
+        return MISSING
+    return f"${value:,.4f}" if 0 < value < 1 else f"${value:,.2f}"
 
 
 def megabytes(value: float | None) -> str:

@@ -1,5 +1,6 @@
 """The model card of an experiment: ``results/<experiment>/README.md``, from its ``eval.json`` alone."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from pipestill.evaluation.formats import (
     bracket,
     count,
     decimals,
+    dollars,
     listing,
     megabytes,
     metric_title,
@@ -15,6 +17,8 @@ from pipestill.evaluation.formats import (
     plural,
     seconds,
 )  # fmt: skip
+
+SUMMARISED = "BLEU and chrF are of all answers together, the other metrics"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -50,7 +54,26 @@ def _costs(evaluation: Mapping[str, Any]) -> str:
         if values:
             cells = [seconds(values["wall_s"]), seconds(values["cpu_s"]), megabytes(values["peak_memory_mb"])]
             rows.append([title, *cells])
-    return _table(["per seed", "wall time", "processor time", "peak memory"], rows) if rows else "Not measured."
+    annotation = evaluation["cost"]["annotation"]
+    table = _table(["per seed", "wall time", "processor time", "peak memory"], rows) if rows else "Not measured."
+    return f"{table}\n\n{_annotation(annotation)}" if annotation else table
+
+
+def _annotation(annotation: Mapping[str, Any]) -> str:
+    calls, tokens, training = annotation["calls"], annotation["tokens"], annotation["training"]
+    trained = f"; training it took {seconds(training['cpu_s'])} of processor time" if training else ""
+    return (
+        f"Rationales by `{annotation['model']}` (provider `{annotation['provider']}`), once for all seeds: "
+        f"{plural(calls['total'], 'call')}, {tokens['input']:,} tokens in and {tokens['output']:,} out, "
+        f"{dollars(annotation['dollars'])}{trained}."
+    )
+
+
+def _signatures(signatures: Mapping[str, Any]) -> list[str]:
+    if not signatures:
+        return []
+    lines = [f"- {name}: `{text if isinstance(text, str) else json.dumps(text)}`" for name, text in signatures.items()]
+    return ["Signatures:", "\n".join(lines)]
 
 
 def _provenance(evaluation: Mapping[str, Any]) -> str:
@@ -119,12 +142,15 @@ def _of_labels(evaluation: Mapping[str, Any]) -> tuple[list[list[str]], str, lis
 def _of_text(evaluation: Mapping[str, Any]) -> tuple[list[list[str]], str, list[str]]:
     """As :func:`_of_labels`, for a task that generates text."""
     sets = ", ".join(f"{name} ({n})" for name, n in evaluation["test_sets"].items())
-    rows = [["answers", _decoding(evaluation["generation"])], ["test sets", sets]]
+    n = evaluation["sentences"]
+    how = f"{plural(n, 'sentence')} of the document" if n else _decoding(evaluation["generation"])
+    rows = [["answers", how], ["test sets", sets]]
     results = [
-        f"{plural(evaluation['n_test'], 'test example')}, {plural(len(evaluation['seeds']), 'seed')}. ROUGE-L and "
-        "exact match are unweighted means over the test sets. Intervals come from resampling the examples of each test "
-        "set and the seeds.",
+        f"{plural(evaluation['n_test'], 'test example')}, {plural(len(evaluation['seeds']), 'seed')}. "
+        f"{SUMMARISED if evaluation['signatures'] else 'ROUGE-L and exact match'} are unweighted means over the test "
+        "sets. Intervals come from resampling the examples of each test set and the seeds.",
         _metrics(evaluation),
+        *_signatures(evaluation["signatures"]),
     ]
     agreement = evaluation["agreement"]
     return (
@@ -137,6 +163,7 @@ def _of_text(evaluation: Mapping[str, Any]) -> tuple[list[list[str]], str, list[
 def model_card(evaluation: Mapping[str, Any]) -> str:
     """The card's Markdown from the content of ``eval.json``."""
     rows, option, results = (_of_text if evaluation["kind"] == "text" else _of_labels)(evaluation)
+    use = f'```\npipestill predict {evaluation["experiment"]} {option} "..." --seed {evaluation["seeds"][0]}\n```'
     parts = [
         f"# {evaluation['experiment']}",
         f"{evaluation['method_title']}: {evaluation['method_summary']} Task `{evaluation['task']}`, "
@@ -144,7 +171,7 @@ def model_card(evaluation: Mapping[str, Any]) -> str:
         _table(
             ["", "value"],
             [
-                ["base model", f"`{evaluation['student']}`"],
+                ["base model", f"`{evaluation['student']}`" if evaluation["student"] else MISSING],
                 ["teacher", f"`{evaluation['teacher']}`" if evaluation["teacher"] else MISSING],
                 ["data", evaluation["source"]],
                 ["training examples", count(evaluation["n_train"])],
@@ -153,8 +180,7 @@ def model_card(evaluation: Mapping[str, Any]) -> str:
                 *rows,
             ],
         ),
-        "## Use",
-        f'```\npipestill predict {evaluation["experiment"]} {option} "..." --seed {evaluation["seeds"][0]}\n```',
+        *([] if evaluation["sentences"] else ["## Use", use]),
         "## Test results",
         *results,
         "## Cost",

@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipestill.cost import CostMeter
 from pipestill.errors import UserError
+from pipestill.files import fresh_directory, write_json
 from pipestill.metrics import rouge_l
 from pipestill.metrics.tokens import unicode_tokens
-from pipestill.records import Record, of_split
+from pipestill.records import Record, of_split, read_jsonl, write_jsonl
 from pipestill.sentences import split_sentences
+from pipestill.versions import versions
 
 DAMPING = 0.85
 MOST = 10  # sentences that a summary may have
@@ -94,3 +98,27 @@ def extract_rows(records: Sequence[Record], name: str) -> tuple[list[dict[str, A
         for record in of_split(records, "test")
     ]
     return rows, count
+
+
+def extract_experiment(records: Path, name: str, seed: int, output: Path) -> None:
+    """Write the predictions of one of ``RANKINGS`` in the layout of a model's: one run.
+
+    Args:
+        records: cropped records, so that it reads what models read.
+        name: key of ``RANKINGS``.
+        seed: what the run is called by; nothing here is random.
+        output: directory to write: ``seed_<n>/predictions.jsonl``, ``job.json`` with the number of ``sentences``,
+            ``hardware.json``, ``versions.json``, ``cost.json``.
+
+    Raises:
+        UserError: there is no validation record to choose the number of sentences on.
+    """
+    with fresh_directory(output) as directory:
+        cost = CostMeter(directory / "cost.json")
+        rows, count = extract_rows(read_jsonl(records), name)
+        write_jsonl(directory / f"seed_{seed}" / "predictions.jsonl", rows)
+        write_json(directory / "job.json", {"method": name, "sentences": count})
+        write_json(directory / "hardware.json", {"device": "cpu", "threads": 1})
+        write_json(directory / "versions.json", versions())
+        cost.save()
+    print(f"{name}: {count} of the sentences, the best number on validation rows")

@@ -81,6 +81,8 @@ def find_target(
 
 def _experiment(name: str, predictions: Path, seed: int | None, calibration: str | None) -> Target:
     job = read_json(predictions / "job.json")
+    if "sentences" in job:
+        raise UserError(f"`{name}` has no model, its answers are sentences of the documents: name another experiment")
     runs = {int(run): model for run, model in job["runs"].items()}
     seed = min(runs) if seed is None else seed
     if seed not in runs:

@@ -14,6 +14,7 @@ from pipestill.evaluation.formats import (
 )  # fmt: skip
 from pipestill.reporting.comparisons import Comparison, find
 from pipestill.reporting.gap import GapClosed, gap_closed
+from pipestill.reporting.rationales import rationale_conclusion
 from pipestill.reporting.study import Experiment, Study
 
 VERDICTS = ("better", "worse", "open")
@@ -44,7 +45,8 @@ def _ranking(study: Study, comparisons: Sequence[Comparison]) -> str:
     beaten = [other for other in others if find(comparisons, best, other).significant]
     tied = [other for other in others if other not in beaten]
     behind = f"significantly better than {listing([other.title for other in beaten])}" if beaten else ""
-    opening = "No trained method is ahead of the untrained student. " if best.method == "base" else ""
+    reference = "the untrained student" if best.method == "base" else f"{best.title}, which needs no model"
+    opening = f"No trained method is ahead of {reference}. " if best.is_reference else ""
     if not tied:
         return f"{opening}{best.title} is best on {title}: {where}, {behind}."
     names = listing([each.title for each in study.ranked if each not in beaten])
@@ -112,7 +114,9 @@ def _costs(study: Study) -> str | None:
 
 def conclusion(study: Study, comparisons: Sequence[Comparison]) -> str:
     """One paragraph: which method is best, whether significantly so, and what it costs beside the others."""
-    return " ".join(filter(None, [_ranking(study, comparisons), _gap(study), _costs(study)]))
+    return " ".join(
+        filter(None, [_ranking(study, comparisons), _gap(study), _costs(study), rationale_conclusion(study)])
+    )
 
 
 def over_sft(comparison: Comparison) -> str:

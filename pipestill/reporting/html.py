@@ -33,6 +33,8 @@ def render(findings: Sequence[Findings], config: Path) -> str:
         views=[study_view(each) for each in findings],
         synthetic=[study.name for study in studies if study.synthetic],
         any_text=any(study.of_text for study in studies),
+        any_bertscore=any("bertscore" in name for study in studies for name in study.columns),
+        any_documents=any(study.of_documents for study in studies),
         any_labels=any(not study.of_text for study in studies),
         calibration_metrics=CALIBRATION_METRICS,
         config_name=Path(config).name,

@@ -43,7 +43,7 @@ def _root_mean_square(values: Sequence[float | None]) -> float | None:
 
 
 def _why_not(study: Study) -> list[str]:
-    generation = study.experiments[0].evaluation["generation"]
+    generation = next(each.evaluation["generation"] for each in study.trained)
     if not generation["sampling"]:
         return ["Answers are the likeliest ones and were not drawn, so sampling has no part in it."]
     if len(generation["sampling_seeds"]) == 1:

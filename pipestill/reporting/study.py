@@ -11,6 +11,8 @@ from pipestill.evaluation.formats import LOWER_IS_BETTER
 from pipestill.evaluation.runs import Run
 from pipestill.evaluation.statistics import Bootstrap, replicates
 from pipestill.methods import METHODS, method_of
+from pipestill.reporting.tables import SUMMARIES, MetricTable
+from pipestill.tasks import TASKS
 
 
 def place(method: str) -> int:
@@ -43,8 +45,8 @@ class Experiment:
 
     @property
     def is_reference(self) -> bool:
-        """Whether it is what students are measured against: the untrained student, or the teacher."""
-        return self.method in ("base", "teacher")
+        """Whether it is what students are measured against: the untrained student, the teacher, or no model at all."""
+        return self.method in ("base", "teacher") or not method_of(self.method).model
 
     @property
     def learns_from_teacher(self) -> bool:
@@ -67,7 +69,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Study:
-    """The experiments of one study, the untrained student first and the teacher last."""
+    """The experiments of one study: the untrained student and what needs no model first, the teacher last."""
 
     name: str
     experiments: list[Experiment]
@@ -94,9 +96,26 @@ class Study:
 
     @property
     def metric_names(self) -> list[str]:
-        """Its metrics, the primary one first, then that on each test set."""
+        """All of its metrics, the primary one first, then that on each test set."""
         names = [self.primary, *self.test_set_metrics, *self.experiments[0].evaluation["metrics"]]
         return list(dict.fromkeys(names))
+
+    @property
+    def of_documents(self) -> bool:
+        """Whether its task asks for summaries of documents."""
+        return TASKS[self.experiments[0].evaluation["task"]].metrics == "summaries"
+
+    @property
+    def tables(self) -> list[MetricTable]:
+        """Its metrics as tables show them, the main table first."""
+        if not self.of_documents:
+            return [MetricTable(tuple(self.metric_names))]
+        return [table.of(self.metric_names) for table in SUMMARIES]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Metrics of its main table."""
+        return self.tables[0].names
 
     @property
     def bootstrap(self) -> Bootstrap:

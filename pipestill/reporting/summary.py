@@ -12,7 +12,8 @@ from pipestill.reporting.study import Experiment, Study
 
 COSTS = {"wall_s": 1, "cpu_s": 1, "peak_memory_mb": 0, "gpu_memory_mb": 0, "tokens": 0}  # decimals of each
 SPREADS = ("sd", "training_sd", "sampling_sd")
-OPTIONAL = ("_training_sd", "_sampling_sd", "money_usd")  # columns
+ANNOTATION = ("calls", "input_tokens", "output_tokens", "train_cpu_s")
+OPTIONAL = ("_training_sd", "_sampling_sd", "money_usd", *(f"annotation_{key}" for key in ANNOTATION))  # columns
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": r"$-$", "–": "--",
@@ -31,6 +32,14 @@ def _metric_cells(metric: Mapping[str, Any], name: str) -> dict[str, str]:
     return {column: "" if value is None else f"{value:.6f}" for column, value in values.items()}
 
 
+def _annotation_cells(annotation: Mapping[str, Any] | None) -> dict[str, Any]:
+    if annotation is None:
+        return {f"annotation_{key}": "" for key in ANNOTATION}
+    tokens, training = annotation["tokens"], annotation["training"] or {}
+    values = (annotation["calls"]["total"], tokens["input"], tokens["output"], training.get("cpu_s"))
+    return {f"annotation_{key}": value for key, value in zip(ANNOTATION, values, strict=True)}
+
+
 def summary_row(experiment: Experiment, names: Sequence[str]) -> dict[str, Any]:
     """The row of ``summary.csv``; what was not measured is empty."""
     evaluation = experiment.evaluation
@@ -44,13 +53,14 @@ def summary_row(experiment: Experiment, names: Sequence[str]) -> dict[str, Any]:
         values = evaluation["cost"][stage] or {}
         for key, places in COSTS.items():
             row[f"{stage}_{key}"] = "" if values.get(key) is None else f"{values[key]:.{places}f}"
+    row |= _annotation_cells(evaluation["cost"]["annotation"])
     row |= {key: evaluation["cost"][key] for key in ("trainable_parameters", "total_parameters", "money_usd")}
     row["notes"] = " ".join(experiment.notes)
     return row
 
 
 def write_csv(path: Path, studies: Sequence[Study]) -> None:
-    """One row an experiment; money, and what spread comes from, have columns where there is something to say."""
+    """One row an experiment; money, annotation, and what spread comes from, have columns where there is any."""
     names = metric_names(studies)
     rows = [summary_row(experiment, names) for study in studies for experiment in study.experiments]
     columns = [name for name in rows[0] if not name.endswith(OPTIONAL) or any(row[name] for row in rows)]
@@ -63,7 +73,7 @@ def write_csv(path: Path, studies: Sequence[Study]) -> None:
 def _cells(study: Study, experiment: Experiment, escape: Callable[[str], str], bold: Callable[[str], str]) -> list[str]:
     """Method, seeds, metrics with intervals, processor time, memory and parameters trained, as text."""
     cells = [experiment.title, str(len(experiment.runs))]
-    for name in study.metric_names:
+    for name in study.columns:
         metric, places = experiment.metric(name), decimals(name)
         mean = escape(number(metric["mean"], places))
         mean = bold(mean) if study.best(name) is experiment else mean
@@ -92,7 +102,7 @@ def markdown(studies: Sequence[Study]) -> str:
     """One table a study, its notes below it."""
     parts = []
     for study in studies:
-        names = study.metric_names
+        names = study.columns
         rows = [_head(names), ["---"] + ["---:"] * (len(names) + 4)]
         rows += [
             _cells(study, each, lambda cell: cell.replace("|", "\\|"), "**{}**".format) for each in study.experiments
@@ -115,7 +125,7 @@ def latex(studies: Sequence[Study]) -> str:
     """
     parts = ["% Needs \\usepackage{booktabs} and \\usepackage{graphicx}."]
     for study in studies:
-        names = study.metric_names
+        names = study.columns
         columns = "ll" + "c" * len(names) + "rrr"
         lines = [
             r"\begin{table}", r"\centering", rf"\caption{{{latex_escape(caption(study))}}}",

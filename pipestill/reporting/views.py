@@ -11,8 +11,10 @@ from pipestill.reporting.figures import FIGURES
 from pipestill.reporting.findings import Findings
 from pipestill.reporting.gap import gap_closed
 from pipestill.reporting.labels import calibration_rows, per_class_rows
+from pipestill.reporting.rationales import rationale_rows, rationale_sentences
 from pipestill.reporting.spread import spread_rows, spread_sentence
 from pipestill.reporting.study import Study
+from pipestill.reporting.summaries import bertscore_counts, extract_sentence, signatures
 from pipestill.reporting.warnings import warnings
 
 TURNED = {"better": "worse", "worse": "better", "open": "open"}
@@ -72,18 +74,23 @@ def over_sft_rows(findings: Findings) -> list[dict[str, Any]]:
 
 def study_view(findings: Findings) -> dict[str, Any]:
     """Everything that the templates say about one study."""
-    study, names = findings.study, findings.study.metric_names
+    study = findings.study
     labelled = [] if study.of_text else study.experiments
     return {
         "study": study,
         "id": anchor(study.name),
         "first": study.experiments[0].evaluation,
+        "student_model": next((e.evaluation["student"] for e in study.experiments if e.evaluation["student"]), None),
         "teacher_model": next((e.evaluation["teacher"] for e in study.experiments if e.evaluation["teacher"]), None),
         "conclusion": conclusion(study, findings.pairs),
         "warnings": warnings(study, findings.pairs, findings.fidelity),
-        "names": names,
+        "tables": study.tables,
+        "signatures": signatures(study),
+        "counts": list(filter(None, [extract_sentence(study), bertscore_counts(study)])),
+        "rationales": rationale_rows(study),
+        "rationale_sentences": rationale_sentences(study),
         "on_gpu": any((e.evaluation["cost"]["train"] or {}).get("gpu_memory_mb") for e in study.experiments),
-        "best": {name: study.best(name) for name in names},
+        "best": {name: study.best(name) for table in study.tables for name in table.names},
         "comparisons": findings.pairs,
         "matrix": difference_matrix(study, findings.pairs),
         "over_sft": over_sft_rows(findings),

@@ -7,6 +7,7 @@ from pipestill.evaluation.formats import decimals, listing, metric_title, number
 from pipestill.reporting.closeness import fidelity_warning
 from pipestill.reporting.comparisons import ALPHA, Comparison, find
 from pipestill.reporting.study import Experiment, Study
+from pipestill.reporting.summaries import signature_warnings
 
 LOW_LABEL_MASS = 0.5
 
@@ -93,6 +94,6 @@ def warnings(study: Study, comparisons: Sequence[Comparison], fidelity: dict[str
     """
     found = [sentence for experiment in study.experiments for sentence in _of_experiment(experiment)]
     found += filter(None, [_single_seed(study), _few_resamples(study, comparisons)])
-    found += _teacher(study, comparisons)
+    found += _teacher(study, comparisons) + signature_warnings(study)
     found += filter(None, [fidelity and fidelity_warning(fidelity)])
     return list(dict.fromkeys(found))

@@ -17,6 +17,7 @@ SHARES = {"test_frac": 0.19, "val_frac": 0.01}
 def configured(**task):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["tasks"]["multiclinsum"] = {"splits": SHARES, **task}
+    config["studies"]["multiclinsum"]["methods"] = ["base", "sft"]  # which need no annotation
     return check(config)
 
 
@@ -132,3 +133,17 @@ def test_missing_folders_are_known_before_any_work(tmp_path):
     assert [sentence for sentence in found if "does not exist" in sentence] == [
         f"tasks.multiclinsum.files.gone.path: {tmp_path}/x does not exist; put the data there, or name another file"
     ]
+
+
+def test_sentences_are_taken_from_documents_only():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    study = {"task": "multiclinsum", "student": "demo-student", "methods": ["lead", "textrank"]}
+    config["studies"]["extracts"] = {**study, "training": {"init": "sft"}}  # which is about methods that train
+    assert check(config).studies["extracts"].methods == ["lead", "textrank"]
+    config["studies"]["extracts"] = {**study, "task": "dolly"}
+    with pytest.raises(UserError) as error:
+        check(config)
+    assert str(error.value) == (
+        "config: studies.extracts.methods: `lead` takes sentences of documents, and `dolly` is no task of documents; "
+        "leave it out"
+    )

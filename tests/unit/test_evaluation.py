@@ -12,7 +12,7 @@ from report_fixture import LABELS, evaluate_arguments, script, write_tree
 from sklearn.metrics import f1_score, log_loss
 
 from pipestill.errors import UserError
-from pipestill.evaluation.cost import combined_cost, cost, predict_cost
+from pipestill.evaluation.cost import annotation_cost, combined_cost, cost, predict_cost
 from pipestill.evaluation.labels import load_label_runs
 from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.provenance import git_commit, provenance
@@ -134,6 +134,12 @@ def test_cost_of_a_job_that_did_not_write_it(tree, tmp_path):
     write_json(tmp_path / "cost.json", {"wall_s": 1})
     with pytest.raises(UserError, match="is not the cost of a job"):
         cost([], [], tmp_path, 1, tree / "models/demo-student", [])
+
+
+def test_usage_of_an_annotation_that_annotate_did_not_write(tmp_path):
+    write_json(tmp_path / "usage.json", {"records": 1})
+    with pytest.raises(UserError, match=r"usage\.json is not the usage of an annotation: run annotate again"):
+        annotation_cost({"provider": "local", "model": "x"}, tmp_path / "usage.json", None)
 
 
 def test_provenance(tree, tmp_path):

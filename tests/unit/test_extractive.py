@@ -1,11 +1,21 @@
 """Baselines without a model."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import networkx
 import numpy as np
 import pytest
 
 from pipestill.errors import UserError
+from pipestill.evaluation.cost import read_cost
+from pipestill.evaluation.texts import read_answers
+from pipestill.files import read_json
 from pipestill.inference.extractive import RANKINGS, choose_count, extract, extract_rows, lead, page_rank, text_rank
+from pipestill.inference.target import find_target
+from pipestill.methods import METHODS
+from pipestill.records import write_jsonl
 
 TEXT = "El Dr. Pérez vio al niño con fiebre. Llovía. El niño con fiebre y tos mejoró. Tos y fiebre del niño cedieron."
 
@@ -58,3 +68,32 @@ def test_the_number_of_sentences_is_chosen_on_validation_rows():
     with pytest.raises(UserError, match="no validation rows"):
         extract_rows(records[1:], "textrank")
     assert set(RANKINGS) == {"lead", "textrank"}
+
+
+def test_predictions_are_laid_out_as_those_of_models_and_need_no_torch(tmp_path):
+    (tmp_path / "torch.py").write_text("raise RuntimeError('extracts import torch')")
+    records = [record("validation", 0, "The boy had fever."), record("test", 0, "He improved."), record("train", 0, "")]
+    write_jsonl(tmp_path / "cropped.jsonl", records)
+    script = Path(__file__).parents[2] / "workflow_scripts" / "extract.py"
+    options = ["--method", "lead", "--records", "cropped.jsonl", "--seed", "0", "--output", "lead/predictions"]
+    process = subprocess.run(
+        [sys.executable, str(script), *options],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{tmp_path}:{script.parents[1]}"},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == "lead: 1 of the sentences, the best number on validation rows\n"
+    predictions = tmp_path / "lead/predictions"
+    [row] = read_answers(predictions / "seed_0/predictions.jsonl", ["en"])
+    assert row["prediction"] == "The boy had fever."
+    assert read_json(predictions / "job.json") == {"method": "lead", "sentences": 1}
+    assert "python" in read_json(predictions / "versions.json")
+    assert read_cost(predictions / "cost.json")["gpu_memory_mb"] is None
+    with pytest.raises(UserError, match="`lead` has no model, its answers are sentences of the documents"):
+        find_target("lead", tmp_path, None, "multiclinsum", None, None)
+
+
+def test_every_method_without_a_model_has_a_ranking():
+    assert {name for name, method in METHODS.items() if not method.model} == set(RANKINGS)

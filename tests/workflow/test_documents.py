@@ -32,3 +32,26 @@ def test_a_submission_to_a_challenge_needs_no_documents_of_the_task(tmp_path):
     official = overlay(tmp_path, submission={"documents": {"en": {"url": "https://example.org/test_en.zip"}}})
     counts = jobs(plan(tmp_path, "results/multiclinsum_base/submission", extra=official))
     assert counts == {"base_model": 1, "challenge": 1, "predict_challenge": 1, "submission": 1}
+
+
+def test_extracts_need_no_model(tmp_path):
+    by_chars = {"unit": "chars", "tokenizer": None}  # a tokenizer would be that of a model
+    extra = overlay(tmp_path, by_chars, methods=["base", "lead", "textrank"])
+    counts = jobs(plan(tmp_path, "results/multiclinsum_textrank/eval.json", extra=extra))
+    assert counts == {"crop": 1, "download": 1, "evaluate": 1, "extract": 1, "records": 1}
+    process = plan(tmp_path, "results/multiclinsum_lead/seed_0/model", extra=extra)
+    assert "MissingRuleException" in process.stdout + process.stderr
+
+
+def test_the_job_that_annotates_says_that_documents_are_synthetic(tmp_path):
+    steps = [{"prompt": "Extract: {text}", "out": "rationale"}]
+    endpoint = {"provider": "endpoint", "base_url": "http://127.0.0.1:9/v1", "model": "writer", "steps": steps}
+    for source, said in (
+        ({"source": "synthetic"}, True),
+        ({"source": "files", "files": {"a": {"path": "a.csv"}}}, False),
+    ):
+        task = {"splits": {"test_frac": 0.19, "val_frac": 0.05}, "annotation": endpoint, **source}
+        path = tmp_path / "annotated.yaml"
+        path.write_text(yaml.safe_dump({"tasks": {"multiclinsum": task}}))
+        process = plan(tmp_path, "results/data/multiclinsum/rationales.jsonl", "-p", extra=[path])
+        assert ("--synthetic" in process.stdout + process.stderr) == said, process.stderr

@@ -128,3 +128,17 @@ def test_a_rationale_is_as_long_as_annotation_and_cropping_let_it_be(change, tok
 def test_what_the_single_task_variant_cannot_use_is_refused(change, sentence):
     with pytest.raises(UserError, match=sentence):
         checked(change)
+
+
+def test_what_rationales_cost_reaches_the_evaluation(tmp_path):
+    endpoint = {key: value for key, value in ANNOTATION.items() if key != "model"}
+    endpoint |= {"provider": "endpoint", "base_url": "http://127.0.0.1:9/v1", "model": "writer"}
+    path = tmp_path / "overlay.yaml"
+    for annotation, trained in ((ANNOTATION, True), (endpoint, False)):
+        path.write_text(yaml.safe_dump(overlay(annotation)))
+        planned = plan(tmp_path, "results/clinical_stepwise/eval.json", "-p", extra=[path])
+        evaluation = planned.stdout[planned.stdout.index("workflow_scripts/evaluate.py") :]
+        assert "--usage results/data/multiclinsum/usage.json" in evaluation
+        assert ("--annotator-cost results/annotators/multiclinsum/cost.json" in evaluation) == trained
+    planned = plan(tmp_path, "results/clinical_sft/eval.json", "-p", extra=[path])
+    assert "--usage" not in planned.stdout

@@ -1,0 +1,22 @@
+"""Take sentences of the documents as summaries, without a model; how many is chosen on validation rows."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.inference.extractive import RANKINGS, extract_experiment
+from pipestill.script import run
+
+
+def main() -> None:
+    """Parse the command line and extract."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--method", choices=RANKINGS, required=True, help="which sentences are taken first")
+    parser.add_argument("--records", type=Path, required=True, help="cropped records")
+    parser.add_argument("--seed", type=int, required=True, help="name of the run; nothing is random")
+    parser.add_argument("--output", type=Path, required=True, help="directory to write")
+    args = parser.parse_args()
+    extract_experiment(args.records, args.method, args.seed, args.output)
+
+
+if __name__ == "__main__":
+    run(main)
