@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipestill.config import Config, StudyConfig, TrainingConfig, resolve_annotator, resolve_hardware, resolve_training
+from pipestill.config.shares import at_share
 from pipestill.digests import json_digest
 from pipestill.divergence_kinds import ALL_OPTIONS, options_of
 from pipestill.methods import PRETRAINED_TEACHER, Method, method_of
@@ -185,14 +186,33 @@ def training_rows(config: Config, study: str, file: str) -> int | None:
     return settings.train_per_class if per_class else settings.train_rows
 
 
+def training_share(config: Config, study: str, file: str) -> float:
+    """Share of a training file's rows that are taken, of those that :func:`training_rows` lets in."""
+    return 1.0 if file == "teacher" else config.studies[study].train_share
+
+
+def learning_curve(config: Config, study: str) -> list[tuple[str, str]]:
+    """(study, method) of each point of a learning curve: the untrained student, and what is trained, at every share.
+
+    The studies at shares are those that :func:`~pipestill.config.shares.with_shares` makes.
+    """
+    settings = config.studies[study]
+    trained = [method for method in settings.methods if method_of(method).trains]
+    points = [(at_share(study, share), method) for share in settings.learning_curve for method in trained]
+    return [*([(study, "base")] if "base" in settings.methods else []), *points]
+
+
 def notes(config: Config, study: str, method: str) -> list[str]:
     """Sentences that every table shows with an experiment."""
     entry, settings = entry_of(config, study, method), config.studies[study]
     if method == "teacher" and entry.trains and config.tasks[settings.task].splits.teacher_share == 0:
         return ["The teacher was trained on the students' training rows."]
+    found = []
     if entry.teacher == "optional" and settings.teacher is None:
-        return [f"{entry.title} was trained on gold outputs, since the study has no teacher."]
-    return []
+        found.append(f"{entry.title} was trained on gold outputs, since the study has no teacher.")
+    if entry.trains and training_share(config, study, entry.training_file) < 1:
+        found.append(f"Students were trained on {100 * settings.train_share:.10g} % of the training rows.")
+    return found
 
 
 def settings_of(config: Config, study: str, method: str) -> dict[str, Any]:
@@ -217,6 +237,8 @@ def settings_of(config: Config, study: str, method: str) -> dict[str, Any]:
             "training": training_settings(config, study, method),
             "train_per_class" if ranks_labels else "train_rows": training_rows(config, study, file),
         }
+        if (share := training_share(config, study, file)) < 1:
+            depends["train_share"] = share
         if training(config, study, method).init == "sft":
             depends["sft"] = settings_of(config, study, "sft")
         if entry.objective == "divergence" or asks_teacher(config, study, entry.training_file):

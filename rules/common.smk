@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from pipestill import experiments
 from pipestill.config import check
+from pipestill.config.shares import origin, with_shares
 from pipestill.data.training_files import FORMATS
 from pipestill.digests import canonical_json, code_digest, json_digest
 from pipestill.errors import UserError
@@ -27,9 +28,10 @@ from pipestill.preflight import problems
 from pipestill.tasks import TASKS
 
 try:
-    CONFIG = check(config)
+    GIVEN = check(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+CONFIG = with_shares(GIVEN)
 
 if any(str(method) == "conda" for method in workflow.deployment_settings.deployment_method):
     shell.prefix(f"export PYTHONPATH={shlex.quote(str(ROOT))}; ")  # a rule's environment holds all but the project
@@ -232,10 +234,15 @@ def checkpoint_identity(wildcards):
     return json_digest([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files])
 
 
+def teacher_directory(wildcards):
+    """Where what belongs to a study's teacher lies; a study at a share of its rows has the teacher of the whole one."""
+    return f"<results>/teachers/{origin(wildcards.study)}"
+
+
 def teacher_outputs(wildcards):
     """The teacher's outputs, for the training files that are made of them."""
     return (
-        f"<results>/teachers/{wildcards.study}/outputs.jsonl"
+        f"{teacher_directory(wildcards)}/outputs.jsonl"
         if experiments.asks_teacher(CONFIG, wildcards.study, wildcards.file)
         else []
     )
@@ -266,9 +273,11 @@ def rationale_options(wildcards, input):
 
 
 def rows(wildcards):
-    """Option that caps the rows of a training file, of each class in tasks that have classes."""
+    """Options that limit the rows of a training file, of each class in tasks that have classes."""
     cap = experiments.training_rows(CONFIG, wildcards.study, wildcards.file)
-    return f"--rows {cap}" if cap else ""
+    share = experiments.training_share(CONFIG, wildcards.study, wildcards.file)
+    options = [*([f"--rows {cap}"] if cap else []), *([f"--share {share}"] if share < 1 else [])]
+    return " ".join(options)
 
 
 def training_data(wildcards):
@@ -284,7 +293,7 @@ def validation_data(wildcards):
 def teacher_model(wildcards):
     """Model directory of a study's teacher; none where it is taken as it is."""
     trained = experiments.entry_of(CONFIG, wildcards.study, "teacher").trains
-    return f"<results>/teachers/{wildcards.study}/model" if trained else []
+    return f"{teacher_directory(wildcards)}/model" if trained else []
 
 
 def teacher_option(wildcards, input):
@@ -317,13 +326,13 @@ def distributions(wildcards):
     """Manifest and shards of a study's teacher distributions, if any of its methods reads them."""
     if not experiments.divergences(CONFIG, wildcards.study, "cached"):
         return []
-    directory = f"<results>/teachers/{wildcards.study}/distributions"
+    directory = f"{teacher_directory(wildcards)}/distributions"
     return [f"{directory}/manifest.json", *shards(wildcards)]
 
 
 def shards(wildcards):
     """Files of the shards of a study's teacher distributions."""
-    directory = f"<results>/teachers/{wildcards.study}/distributions"
+    directory = f"{teacher_directory(wildcards)}/distributions"
     count = CONFIG.studies[wildcards.study].distributions.shards
     return [f"{directory}/shard_{shard}.safetensors" for shard in range(count)]
 
@@ -346,6 +355,16 @@ def fidelity_files():
         for study in experiments.studies(CONFIG)
         if experiments.divergences(CONFIG, study, "cached")
     ]
+
+
+def learning_curve_files(name):
+    """Function that gives one file of each experiment that a learning curve is drawn through."""
+
+    def files(wildcards):
+        points = experiments.learning_curve(CONFIG, wildcards.study)
+        return [f"<results>/{study}_{method}/{name}" for study, method in points]
+
+    return files
 
 
 def start(wildcards):
@@ -400,7 +419,7 @@ def run_costs(wildcards):
 
 def teacher_costs(wildcards):
     """Cost of the jobs in which the teacher made what the students of a method learn from."""
-    directory, method = f"<results>/teachers/{wildcards.study}", wildcards.method
+    directory, method = teacher_directory(wildcards), wildcards.method
     entry = experiments.entry_of(CONFIG, wildcards.study, method)
     outputs = entry.trains and experiments.asks_teacher(CONFIG, wildcards.study, entry.training_file)
     if not outputs and entry.objective != "divergence":

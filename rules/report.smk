@@ -2,6 +2,7 @@
 
 Comes in: eval.json, scores and predictions of every experiment; fidelity.json of studies with a cache of distributions.
 Goes out: results/report/: index.html, summary.{csv,md,tex}, comparisons.csv, figures/*.svg; results/config.yaml.
+Not a part of `all`: learning_curve, which trains every method of a study on shares of its rows as well.
 """
 
 
@@ -21,7 +22,7 @@ rule resolved_config:
         runtime="5m",
     params:
         script=script("resolved_config"),
-        config=lambda wildcards: CONFIG.model_dump_json(),  # a function, since its braces are no wildcards
+        config=lambda wildcards: GIVEN.model_dump_json(),  # a function, since its braces are no wildcards
         code=code_digest("resolved_config"),
     shell:
         "python {params.script} --config {params.config:q} --output {output} > {log} 2>&1"
@@ -79,3 +80,33 @@ rule report:
     shell:
         "python {params.script} --evals {input.evaluations} --fidelity {input.fidelity} "
         "--config {input.config} --output-dir {params.directory} > {log} 2>&1"
+
+
+rule learning_curve:
+    """Draw what each method of a study reaches with shares of its training rows; not a part of `all`."""
+    input:
+        evaluations=learning_curve_files("eval.json"),
+        scores=learning_curve_files("scores.jsonl"),
+        predictions=learning_curve_files("predictions"),
+    output:
+        figure="<results>/report/figures/learning_curve_{study}.svg",
+        table="<results>/report/learning_curve_{study}.csv",
+    log:
+        "<logs>/learning_curve/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/learning_curve/{study}.jsonl"
+    wildcard_constraints:
+        study="|".join(GIVEN.studies),
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        script=script("learning_curve"),
+        shares=lambda wildcards: CONFIG.studies[wildcards.study].learning_curve,
+        code=code_digest("learning_curve"),
+    shell:
+        "python {params.script} --study {wildcards.study} --shares {params.shares} --evals {input.evaluations} "
+        "--figure {output.figure} --table {output.table} > {log} 2>&1"

@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--crop", type=json_option(CropConfig), help="JSON object that says how long rationales may be")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted there")
     parser.add_argument("--rows", type=int, help="training rows at most, of each class where there are classes")
+    parser.add_argument("--share", type=float, default=1.0, help="share of these rows that is taken")
     parser.add_argument("--seed", type=int, required=True, help="seed of the draw")
     parser.add_argument("--train", type=Path, required=True, help="JSON Lines file to write")
     parser.add_argument("--validation", type=Path, required=True, help="JSON Lines file to write")
@@ -39,6 +40,7 @@ def main() -> None:
         args.seed,
         args.train,
         args.validation,
+        share=args.share,
         **explained,
     )
 

@@ -8,6 +8,7 @@ NAME = r"^[a-z][a-z0-9.-]*$"  # of models, tasks and studies: no underscore, so 
 Name = Annotated[str, Field(pattern=NAME)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(gt=0, lt=1)]
+NonzeroShare = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 

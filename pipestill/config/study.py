@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from pipestill.config.data import FileConfig
 from pipestill.config.models import HardwareOverride
-from pipestill.config.section import Count, Name, Section, Seed
+from pipestill.config.section import Count, Name, NonzeroShare, Section, Seed
 from pipestill.config.training import TrainingOverride
 
 
@@ -112,6 +112,11 @@ class StudyConfig(Section):
     """Training rows at most, for a task without classes."""
     teacher_rows: Count | None = None
     """The same for the teacher's training rows."""
+    train_share: NonzeroShare = 1.0
+    """Share of the students' training rows that are taken, of those within the limits above; smaller shares are subsets
+    of larger ones."""
+    learning_curve: Annotated[list[NonzeroShare], Field(min_length=1)] = [0.25, 0.5, 1.0]
+    """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     generation: GenerationConfig = GenerationConfig()
     """How test answers are generated, for a task without classes."""
     distributions: DistributionsConfig = DistributionsConfig()
@@ -130,3 +135,10 @@ class StudyConfig(Section):
     """Overrides of the common `training` for the students of this study."""
     overrides: dict[str, TrainingOverride] = {}
     """Overrides for single methods, and for `teacher`."""
+
+    @model_validator(mode="after")
+    def _shares_ascend_to_one(self):
+        shares = self.learning_curve
+        if shares != sorted(set(shares)) or shares[-1] != 1:
+            raise ValueError("shares of a `learning_curve` ascend and end with 1, as in [0.25, 0.5, 1]")
+        return self

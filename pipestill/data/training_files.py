@@ -12,10 +12,17 @@ from pipestill.tasks import TASKS
 FORMATS = ("teacher", "sft", "kd", "dpo", "stepwise")
 
 
-def balance(records: list[Record], labels: tuple[str, ...], per_class: int | None, seed: int) -> list[Record]:
+def share_of(size: int, share: float) -> int:
+    """How many of ``size`` rows a share of them is, at least one."""
+    return max(1, round(share * size))
+
+
+def balance(
+    records: list[Record], labels: tuple[str, ...], per_class: int | None, seed: int, share: float = 1.0
+) -> list[Record]:
     """As many records of each of ``labels`` as the rarest of them has, ``per_class`` at most, in a seeded order.
 
-    A smaller ``per_class`` takes a subset of what a larger one takes.
+    Of these a ``share`` is taken. A smaller ``per_class`` or ``share`` takes a subset of what a larger one takes.
 
     Raises:
         UserError: there is no record of a label.
@@ -30,7 +37,7 @@ def balance(records: list[Record], labels: tuple[str, ...], per_class: int | Non
                 "`teacher_share` under `splits`"
             )
     size = min(len(members) for members in by_label.values())
-    size = min(size, per_class) if per_class else size
+    size = share_of(min(size, per_class) if per_class else size, share)
     chosen = []
     for label, members in by_label.items():
         Random(f"balance {seed} {label}").shuffle(members)
@@ -40,7 +47,7 @@ def balance(records: list[Record], labels: tuple[str, ...], per_class: int | Non
 
 
 def select(
-    records: list[Record], training_file: str, labels: tuple[str, ...], rows: int | None, seed: int
+    records: list[Record], training_file: str, labels: tuple[str, ...], rows: int | None, seed: int, share: float = 1.0
 ) -> list[Record]:
     """The records that ``training_file`` is made of: balanced over ``labels``, or without them as they come.
 
@@ -49,13 +56,15 @@ def select(
 
     Args:
         rows: how many at most, of each label where there are labels; fewer are a subset of more.
+        share: how much of that is taken; less is a subset of more.
     """
     own = of_split(records, "teacher") if training_file == "teacher" else []
     chosen = own or of_split(records, "train")
     if labels:
-        return balance(chosen, labels, rows, seed)
+        return balance(chosen, labels, rows, seed, share)
     Random(f"order {seed}").shuffle(chosen)
-    return chosen[:rows]
+    chosen = chosen[:rows]
+    return chosen[: share_of(len(chosen), share)]
 
 
 def sft_row(record: Record) -> Record:
@@ -153,6 +162,7 @@ def make_training_files(
     rationales: Path | None = None,
     allow_missing: float = 0.0,
     crop: Callable[[str, Record], str] = lambda rationale, record: rationale,
+    share: float = 1.0,
 ) -> None:
     """Write the rows that a method trains on, and validation rows with gold outputs in the same schema.
 
@@ -160,10 +170,11 @@ def make_training_files(
         rationales: of the annotation, for ``stepwise``.
         allow_missing: share of the training and validation records that may have none.
         crop: shortens the rationale of a record.
+        share: of the training rows that are taken; validation rows are all taken.
     """
     task, all_records = TASKS[name], read_jsonl(records)
     by_id = {row["id"]: row for row in read_jsonl(outputs)} if outputs else None
-    chosen = select(all_records, training_file, task.labels, rows, seed)
+    chosen = select(all_records, training_file, task.labels, rows, seed, share)
     held_out = of_split(all_records, "validation")
     explained = {}
     if training_file == "stepwise":
