@@ -1,11 +1,16 @@
 """Cross-entropy on the tokens of answers."""
 
+from typing import Any
+
 import torch
 from torch.nn.functional import cross_entropy
 
-from pipestill.models.heads import answer_logits, predicted
+from pipestill.models.heads import answer_logits, hidden_states, linear_head, predicted
 from pipestill.models.rows import IGNORED, Row
+from pipestill.objectives.divergences import blocks
 from pipestill.training.resumable import Batch, ResumableTrainer
+
+CHUNK = 128  # answer tokens whose logits exist at a time where no gradient needs them
 
 
 def answer_loss(model: torch.nn.Module, batch: Batch, reduction: str = "sum") -> torch.Tensor:
@@ -22,8 +27,37 @@ def answer_loss(model: torch.nn.Module, batch: Batch, reduction: str = "sum") ->
     return cross_entropy(logits.float(), predicted(batch["labels"]), reduction=reduction)
 
 
+@torch.no_grad()
+def answer_losses(model: torch.nn.Module, batch: Batch, head: torch.nn.Linear | None) -> torch.Tensor:
+    """The cross-entropies that :func:`answer_loss` sums, [supervised], row by row, without gradients.
+
+    Args:
+        head: of :func:`~pipestill.models.heads.linear_head`, which reads :data:`CHUNK` tokens at a time. Without one,
+            all logits [supervised, vocab] exist at once.
+    """
+    labels = predicted(batch["labels"])
+    if head is None:
+        return cross_entropy(answer_logits(model, batch).float(), labels, reduction="none")
+    hidden = hidden_states(model, batch)
+    losses = hidden.new_empty(len(labels), dtype=torch.float32)  # first: what is kept between chunks splits the heap
+    for start in range(0, len(labels), CHUNK):
+        logits = head(hidden[start : start + CHUNK])
+        for block in blocks(logits):
+            rows = slice(start + block.start, start + block.stop)
+            losses[rows] = cross_entropy(logits[block].float(), labels[rows], reduction="none")
+    return losses
+
+
 class CrossEntropyTrainer(ResumableTrainer):
-    """Trains on the mean cross-entropy over all answer tokens of an optimizer step."""
+    """Trains on the mean cross-entropy over all answer tokens of an optimizer step.
+
+    Attributes:
+        head: of the model, if its logits are a linear map of its last hidden states.
+    """
+
+    def __init__(self, **arguments: Any):
+        super().__init__(**arguments)
+        self.head = linear_head(self.model)
 
     @staticmethod
     def row_length(row: Row) -> int:
@@ -37,3 +71,12 @@ class CrossEntropyTrainer(ResumableTrainer):
     def count_items(self, batch: Batch) -> int:
         """Supervised tokens."""
         return int((batch["labels"][:, 1:] != IGNORED).sum())
+
+    def evaluation_losses(self, batch: Batch) -> torch.Tensor:
+        """Cross-entropies of a validation batch, see :func:`answer_losses`."""
+        with self.accelerator.autocast():
+            return answer_losses(self.model, batch, self.head)
+
+    def evaluation_sums(self, batch: Batch) -> dict[str, float]:
+        """The loss."""
+        return {"loss": float(self.evaluation_losses(batch).sum())}

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, linear
 from pipestill.config import DivergenceConfig
 from pipestill.divergence_kinds import options_of
 from pipestill.errors import UserError
-from pipestill.models.heads import hidden_states, linear_head, predicted
+from pipestill.models.heads import hidden_states, predicted
 from pipestill.models.rows import IGNORED
 from pipestill.objectives.backends import choose_backend
 from pipestill.objectives.linear import LinearLoss, linear_divergence
@@ -35,7 +35,6 @@ class DivergenceTrainer(CrossEntropyTrainer):
         super().__init__(**arguments)
         self._means = 0  # of cross-entropy and divergence, over the step so far
         self.kind, self.teacher = kind, teacher
-        self.head = linear_head(self.model)
         if self.head is None:
             raise UserError(
                 "the student's logits are more than a linear map of its last hidden states (they are capped or scaled, "

@@ -177,6 +177,36 @@ def test_evaluation_is_the_mean_over_all_items(tmp_path, tokenizer, files, objec
     assert logged == pytest.approx(expected, rel=1e-5)
 
 
+def test_evaluation_never_holds_logits_of_more_tokens_than_a_chunk(tmp_path, tokenizer, files, monkeypatch):
+    monkeypatch.setattr("pipestill.training.cross_entropy.CHUNK", 3)
+    data = files.cross_entropy
+    model = make_model(len(tokenizer), seed=3)
+    trainer = trainer_for(tmp_path, tokenizer, model, "cross_entropy", data)
+    sizes = []
+    model.get_output_embeddings().register_forward_hook(lambda _, x, y: sizes.append(y.shape[:-1].numel()))
+    loss = trainer.evaluate()["eval_loss"]
+    assert max(sizes) == 3
+    assert sum(sizes) == sum(label != IGNORED for row in data for label in row["labels"])
+    assert loss == pytest.approx(float(cross_entropy_of(model, data)), rel=1e-5)
+
+
+def test_evaluation_keeps_what_a_model_does_behind_its_head(tmp_path, tokenizer, files):
+    """Logits of Gemma 2 are capped; here the cap is far below them."""
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    shape = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, head_dim=8)
+    torch.manual_seed(0)
+    config = Gemma2Config(
+        vocab_size=len(tokenizer), **shape, num_key_value_heads=2, initializer_range=1.0, final_logit_softcapping=2.0
+    )
+    model = Gemma2ForCausalLM(config).eval()
+    trainer = trainer_for(tmp_path, tokenizer, model, "cross_entropy", files.cross_entropy)
+    expected = float(cross_entropy_of(model, files.cross_entropy))
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(expected, rel=1e-5)
+    config.final_logit_softcapping = model.config.final_logit_softcapping = None
+    assert float(cross_entropy_of(model, files.cross_entropy)) > expected + 1
+
+
 def test_the_log_has_no_times_and_seven_digits(tmp_path, tokenizer, files):
     model = make_model(len(tokenizer), seed=3)
     trainer = trainer_for(tmp_path, tokenizer, model, "cross_entropy", files.cross_entropy, max_steps=3, batch_size=3)
