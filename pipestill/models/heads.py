@@ -125,4 +125,4 @@ def _with_head_at(
 
 def _plain(model: Any) -> Any:
     """The model below its adapter, whose layers it holds."""
-    return model.get_base_model() if hasattr(model, "peft_config") else model
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
