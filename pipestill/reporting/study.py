@@ -97,7 +97,8 @@ class Study:
     @property
     def metric_names(self) -> list[str]:
         """All of its metrics, the primary one first, then that on each test set."""
-        names = [self.primary, *self.test_set_metrics, *self.experiments[0].evaluation["metrics"]]
+        measured = [name for each in self.experiments for name in each.evaluation["metrics"]]
+        names = [self.primary, *self.test_set_metrics, *measured]
         return list(dict.fromkeys(names))
 
     @property

@@ -73,6 +73,9 @@ def write_documents(root, skills=METHODS, provider="openrouter"):
                 for name, text in references.items()
             ]
             write_jsonl(predictions / f"seed_{seed}/predictions.jsonl", rows)
+            if len(seeds) > 1:  # what only models have
+                likelihoods = [{"id": name, "nll": 24.0, "tokens": 12, "correct": 9} for name in references]
+                write_jsonl(predictions / f"seed_{seed}/likelihood.jsonl", likelihoods)
         write_json(predictions / "cost.json", CostMeter(root / "none").total())
         write_json(predictions / "versions.json", {"python": "3.11"})
         write_json(predictions / "hardware.json", {"device": "cpu", "threads": 1})
@@ -149,8 +152,9 @@ def test_tables_show_some_metrics_and_summary_csv_all(tree, study, text):
                 assert f"{number(metric['mean'], places)} {bracket(metric['ci95'], places)}" in where
     head = (tree / "report/summary.md").read_text().splitlines()[4]
     assert head.split(" | ")[2:11] == [metric_title(name) for name in shown]
-    row = next(csv.DictReader((tree / "report/summary.csv").open()))
-    assert set(study.experiments[0].evaluation["metrics"]) <= set(row) and len(study.metric_names) > 35
+    rows = {row["method"]: row for row in csv.DictReader((tree / "report/summary.csv").open())}
+    assert set(study.experiments[0].evaluation["metrics"]) <= set(rows["sft"]) and len(study.metric_names) > 35
+    assert float(rows["sft"]["perplexity"]) == pytest.approx(np.exp(2), abs=1e-6) and rows["lead"]["perplexity"] == ""
 
 
 def test_bertscore_has_a_column_where_it_was_computed():

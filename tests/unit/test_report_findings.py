@@ -32,9 +32,9 @@ def study_of(primary="rouge_l", resamples=1000, **scores) -> Study:
         values = np.atleast_2d(values)
         runs = {seed: {primary: Metric.mean_of(row, highest=100.0)} for seed, row in enumerate(values)}
         evaluation = {
-            "study": "made", "method": method, "kind": "text", "method_title": method_of(method).title,
+            "study": "made", "task": "dolly", "method": method, "kind": "text", "method_title": method_of(method).title,
             "primary_metric": primary, "source": "synthetic", "n_test": values.shape[1],
-            "notes": [], "agreement": None, "cost": {"train": None},
+            "notes": [], "agreement": None, "cost": {"train": None, "annotation": None},
             "bootstrap": {"resamples": resamples, "seed": 0},
             "metrics": summarise(list(runs.values()), Bootstrap(resamples, 0)),
             "runs": [{"seed": seed, "history": []} for seed in runs],
