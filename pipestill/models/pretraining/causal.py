@@ -1,6 +1,8 @@
 """Causal models (Qwen2): the next token of answers in chat documents, and of everything in plain text."""
 
+from collections.abc import Mapping
 from random import Random
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -13,6 +15,8 @@ from pipestill.models.pretraining.tokenizer import END, PAD
 
 class Causal:
     """See ``Objective``."""
+
+    emphasis: ClassVar[Mapping[str, float]] = {}
 
     def build(self, shape: Shape, vocabulary: int, seed: int) -> nn.Module:
         """A Qwen2 model with the copy circuit set."""

@@ -72,13 +72,17 @@ def initialise_qwen2(model: nn.Module, seed: int) -> None:
 
 @torch.no_grad()
 def initialise_t5(model: nn.Module, seed: int) -> None:
-    """Set the weights of a T5 model, in place: the circuit lies between the encoder and the decoder.
+    """Set the weights of a T5 model with at least two heads, in place: the circuit lies between encoder and decoder.
 
-    The encoder's first layer writes each token's predecessor into the rotated copy of the stream, by the relative
-    bias for offset -1, which all of its layers share. The decoder's first cross-attention compares the last token of
-    the answer with these, finds the place after it, and writes what stands there into the stream.
+    Half of the heads of the encoder's first layer write each token's predecessor into the rotated copy of the stream.
+    They find it by the relative bias for offset -1. All layers of the encoder share that, so the other heads stay free
+    of it: with the bias in every head, the encoder sees no further than a token per layer, copies, but learns nothing
+    of what stands where. The decoder's first cross-attention compares the last token of the answer with the
+    predecessors, finds the place after it, and writes what stands there into the stream.
     """
     config = model.config
+    heads, size = config.num_heads, config.d_kv
+    looking = heads // 2
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         if parameter.dim() == 2:
@@ -87,17 +91,19 @@ def initialise_t5(model: nn.Module, seed: int) -> None:
         stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight.zero_()
     turned = _orthogonal(config.d_model, generator)
     projection = _orthogonal(config.d_model, generator)
+    compared = projection[: looking * size]
 
     previous = model.encoder.block[0].layer[0].SelfAttention
-    previous.relative_attention_bias.weight[1] = PREVIOUS_BIAS  # offset -1
+    previous.relative_attention_bias.weight[1, :looking] = PREVIOUS_BIAS  # offset -1
     previous.q.weight.mul_(0.1)
-    previous.v.weight.copy_(projection)
-    previous.o.weight.copy_(turned @ projection.T)
+    previous.v.weight[: looking * size] = compared
+    previous.o.weight[:, : looking * size] = turned @ compared.T
 
     match = model.decoder.block[0].layer[1].EncDecAttention
-    scale = math.sqrt(SHARPNESS / math.sqrt(config.d_kv))
-    match.q.weight.copy_(projection * scale)
-    match.k.weight.copy_(projection @ turned.T * scale)
+    scale = math.sqrt(SHARPNESS / math.sqrt(size))
+    by_head = torch.cat([compared[(head % looking) * size :][:size] for head in range(heads)])
+    match.q.weight.copy_(by_head * scale)
+    match.k.weight.copy_(by_head @ turned.T * scale)
     match.v.weight.copy_(projection)
     match.o.weight.copy_(projection.T)
 

@@ -5,7 +5,9 @@ these 80 % are masked, 10 % replaced by random ones and 10 % left as they are. A
 rest, as there the model learns to compare; chosen evenly, one in seven short answers would be learnt.
 """
 
+from collections.abc import Mapping
 from random import Random
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -37,6 +39,8 @@ def hide(ids: list[int], weights: list[float], rng: Random) -> Encoded:
 
 class Masked:
     """See ``Objective``."""
+
+    emphasis: ClassVar[Mapping[str, float]] = {}
 
     def build(self, shape: BertShape, vocabulary: int, seed: int) -> nn.Module:
         """A BERT model with the copy circuit set; without dropout, as its studies are short."""

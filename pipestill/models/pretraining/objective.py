@@ -1,5 +1,6 @@
 """What differs between the kinds of base models: the architecture, and what is learnt from a document."""
 
+from collections.abc import Mapping
 from random import Random
 from typing import Any, Protocol
 
@@ -11,7 +12,13 @@ from pipestill.models.pretraining.packing import Packable
 
 
 class Objective(Protocol):
-    """An architecture and its training objective; without state, so that modules share one."""
+    """An architecture and its training objective; without state, so that modules share one.
+
+    Attributes:
+        emphasis: factors of the shares that families of documents have in the corpus, where they are not 1.
+    """
+
+    emphasis: Mapping[str, float]
 
     def build(self, shape: Any, vocabulary: int, seed: int) -> nn.Module:
         """A float32 model, initialised."""

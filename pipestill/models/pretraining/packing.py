@@ -142,7 +142,7 @@ class CorpusBatches:
         self.objective, self.tokenizer, self.seed, self.rows, self.length = objective, tokenizer, seed, rows, length
         self.strings_from = strings_from
         self.ids = range(first_plain_id(tokenizer), tokenizer.get_vocab_size())
-        self.weights = document_weights(lambda document: len(tokenizer.encode(document.text).ids))
+        self.weights = document_weights(lambda d: len(tokenizer.encode(d.text).ids), objective.emphasis)
 
     def __call__(self, step: int):
         """The batch of one step."""

@@ -95,14 +95,14 @@ RECIPES = {
     ),
     "demo-t5-student": Recipe(
         T5Shape(layers=3, hidden=128, heads=4, intermediate=256),
-        steps=700,
+        steps=620,
         lr=6e-3,
         embedding_lr=2e-2,
         strings_from=0,
     ),
     "demo-t5-teacher": Recipe(
         T5Shape(layers=4, hidden=160, heads=5, intermediate=448),
-        steps=720,
+        steps=620,
         lr=5e-3,
         embedding_lr=2e-2,
         strings_from=0,
