@@ -1,12 +1,20 @@
 """The project's own base models, pre-trained from scratch. Not part of `all`: the models are shipped in resources/models/.
 
 Comes in: nothing; the corpus is generated from seeds.
-Goes out: results/pretraining/{tokenizer,demo-student,demo-teacher}/, each with SHA256SUMS, the models with a model card.
+Goes out: results/pretraining/tokenizer/ and results/pretraining/<model>/ for six models, each with SHA256SUMS, the
+models with a model card.
 Steps: learn the tokenizer, pre-train each model on one thread (two hours of CPU time in all).
 To ship what was made, copy it: cp -r results/pretraining/{tokenizer,demo-*}/ resources/models/.
 """
 
-DEMO_MODELS = ("demo-student", "demo-teacher")
+DEMO_MODELS = (
+    "demo-student",
+    "demo-teacher",
+    "demo-t5-student",
+    "demo-t5-teacher",
+    "demo-bert-student",
+    "demo-bert-teacher",
+)
 
 
 rule pretrain_demo_models:

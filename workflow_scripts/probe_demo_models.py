@@ -17,15 +17,16 @@ def main() -> None:
     import torch
 
     from pipestill.models.pretraining.probes import DOCUMENTS, mean_accuracy, probe
+    from pipestill.models.pretraining.recipe import RECIPES
 
     torch.set_num_threads(arguments.threads)
     shipped = Path(__file__).resolve().parent.parent / "resources/models"
-    models = arguments.models or [shipped / "demo-student", shipped / "demo-teacher"]
+    models = arguments.models or [shipped / name for name in RECIPES]
     results = [probe(model, arguments.documents or DOCUMENTS) for model in models]
-    print(f"{'probe':<14}" + "".join(f"{model.name:>16}" for model in models))
+    print(f"{'probe':<14}" + "".join(f"{model.name:>18}" for model in models))
     for name in results[0]:
-        print(f"{name:<14}" + "".join(f"{result[name]['accuracy']:>16.4f}" for result in results))
-    print(f"{'mean':<14}" + "".join(f"{mean_accuracy(result):>16.4f}" for result in results))
+        print(f"{name:<14}" + "".join(f"{result[name]['accuracy']:>18.4f}" for result in results))
+    print(f"{'mean':<14}" + "".join(f"{mean_accuracy(result):>18.4f}" for result in results))
 
 
 if __name__ == "__main__":

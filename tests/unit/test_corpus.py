@@ -45,6 +45,12 @@ def test_documents_depend_on_their_seed_alone(name):
     )
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_turns_are_those_of_the_text(name):
+    for document in family_documents(name, "turns", 60):
+        assert list(document.turns) == turns(document)
+
+
 def test_no_study_prompt_in_the_corpus(sample):
     prompts = [text for task in TASKS.values() for text in (task.prompt("").strip(), task.premise) if text]
     assert prompts

@@ -6,19 +6,29 @@ import torch
 from tokenizers import Tokenizer
 
 from pipestill.errors import UserError
+from pipestill.models.kinds import auto_class, kind_of, read_config
 from pipestill.models.pretraining import pretrain as loop
 from pipestill.models.pretraining.export import export_model, fingerprint
-from pipestill.models.pretraining.induction import initialise_copy_circuit
+from pipestill.models.pretraining.masked import MASK_ID
+from pipestill.models.pretraining.objective import objective_of
 from pipestill.models.pretraining.packing import RepeatedStrings
-from pipestill.models.pretraining.recipe import RECIPES, Recipe, Shape
+from pipestill.models.pretraining.recipe import RECIPES, BertShape, Recipe, Shape, T5Shape
 from pipestill.models.pretraining.tokenizer import save_tokenizer
 
-TINY = Shape(layers=2, hidden=32, heads=2, kv_heads=1, intermediate=48)
-SHORT = Recipe(
-    TINY, steps=60, lr=3e-3, embedding_lr=6e-3, strings_from=30, rows=2, length=128, copy_rows=2, copy_steps=4
-)
+TINY = {
+    "causal": Shape(layers=2, hidden=32, heads=2, kv_heads=1, intermediate=48),
+    "seq2seq": T5Shape(layers=2, hidden=32, heads=2, intermediate=48),
+    "masked": BertShape(layers=2, hidden=32, heads=2, intermediate=48),
+}
+KINDS = list(TINY)
+RATES = {"lr": 3e-3, "embedding_lr": 6e-3}
+SHORT = Recipe(TINY["causal"], **RATES, steps=60, strings_from=30, rows=2, length=128, copy_rows=2, copy_steps=4)
 
 
+COPIERS = {
+    "causal": Shape(layers=2, hidden=64, heads=2, kv_heads=1, intermediate=64),
+    "seq2seq": T5Shape(layers=2, hidden=64, heads=2, intermediate=64),
+}
 TOKENIZER = Path(__file__).parents[2] / "resources/models/tokenizer"
 
 
@@ -29,7 +39,8 @@ def tokenizer() -> Tokenizer:
 
 def test_initialised_heads_look_at_the_previous_token_and_at_the_token_after_the_last_match():
     torch.manual_seed(0)
-    model = loop.build_model(Shape(layers=2, hidden=128, heads=4, kv_heads=2, intermediate=64), 400, seed=5)
+    shape = Shape(layers=2, hidden=128, heads=4, kv_heads=2, intermediate=64)
+    model = objective_of("causal").build(shape, 400, seed=5)
     model.set_attn_implementation("eager")
     string = torch.randperm(400)[:40]
     layers = model(string.repeat(2)[None], output_attentions=True).attentions
@@ -41,18 +52,48 @@ def test_initialised_heads_look_at_the_previous_token_and_at_the_token_after_the
     assert match[torch.arange(39), wanted].mean() > 3 * match[:-1].mean()
 
 
-def test_copying_is_learnt_in_steps_in_which_a_default_initialisation_learns_nothing():
+def test_an_encoder_looks_at_the_previous_token_and_its_decoder_at_the_token_after_the_last_match():
+    model = objective_of("seq2seq").build(T5Shape(layers=2, hidden=128, heads=4, intermediate=64), 400, seed=5)
+    model.set_attn_implementation("eager")
+    string = torch.randperm(400, generator=torch.Generator().manual_seed(0))[None, :40]
+    seen = model(input_ids=string, decoder_input_ids=string, output_attentions=True)
+    previous = seen.encoder_attentions[0][0].mean(0)  # [place, place], averaged over heads
+    assert (previous[1:].argmax(-1) == torch.arange(39)).all()
+    match = seen.cross_attentions[0][0].mean(0)  # [place in the answer, place in the text]
+    assert (match[:-1].argmax(-1) == torch.arange(39) + 1).float().mean() > 0.9
+
+
+def test_a_masked_model_looks_at_its_neighbours_and_at_the_place_with_the_same_neighbours():
+    model = objective_of("masked").build(BertShape(layers=2, hidden=128, heads=4, intermediate=64), 400, seed=5)
+    model.set_attn_implementation("eager")
+    string = torch.randperm(380, generator=torch.Generator().manual_seed(0))[:40] + 20
+    read = torch.cat([string, string])
+    hidden = torch.tensor([5, 17, 30])
+    read[hidden] = MASK_ID
+    layers = model(input_ids=read[None], output_attentions=True).attentions
+    places = torch.arange(1, 79)
+    for heads, offset in ((slice(0, 2), -1), (slice(2, 4), 1)):
+        assert (layers[0][0, heads].mean(0)[1:-1].argmax(-1) == places + offset).float().mean() > 0.9
+    match = layers[1][0].mean(0)[hidden]
+    match[torch.arange(3), hidden] = 0  # a place always has its own neighbours
+    assert match.argmax(-1).tolist() == (hidden + 40).tolist()
+
+
+@pytest.mark.parametrize(("kind", "shape"), COPIERS.items())
+def test_copying_is_learnt_in_steps_in_which_a_default_initialisation_learns_nothing(kind, shape):
+    objective = objective_of(kind)
+
     def accuracy(set_circuit: bool) -> float:
         torch.manual_seed(0)
-        model = loop.build_model(Shape(layers=2, hidden=64, heads=2, kv_heads=1, intermediate=64), 200, seed=1)
+        model = objective.build(shape, 200, seed=1)
         if not set_circuit:
             model.init_weights()
             for module in model.modules():
                 model._init_weights(module)
         optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=loop.BETAS)
-        strings = RepeatedStrings(200, 0, "test", rows=16, length=48)
+        strings = RepeatedStrings(objective, range(200), "test", rows=16, length=48)
         for step in range(60):
-            logits, targets = loop.supervised_logits(model, strings(step))
+            logits, targets = objective.supervised_logits(model, strings(step))
             torch.nn.functional.cross_entropy(logits, targets).backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -70,9 +111,11 @@ def test_schedule_warms_up_holds_and_cools_down():
     assert recipe.schedule(1000) == pytest.approx(recipe.floor)
 
 
-def test_a_killed_run_ends_like_an_unbroken_one(tokenizer, tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_run_ends_like_an_unbroken_one(kind, tokenizer, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
-    whole, whole_log, whole_counters = loop.pretrain(SHORT, tokenizer, tmp_path / "whole.pt", "f")
+    recipe = dataclasses.replace(SHORT, shape=TINY[kind])
+    whole, whole_log, whole_counters = loop.pretrain(recipe, tokenizer, tmp_path / "whole.pt", "f")
 
     class Killed(loop.Progress):
         def update(self, n: int = 1, note: str = "") -> None:
@@ -82,8 +125,8 @@ def test_a_killed_run_ends_like_an_unbroken_one(tokenizer, tmp_path, monkeypatch
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(loop, "Progress", Killed)
-        loop.pretrain(SHORT, tokenizer, tmp_path / "killed.pt", "f")
-    resumed, log, counters = loop.pretrain(SHORT, tokenizer, tmp_path / "killed.pt", "f")
+        loop.pretrain(recipe, tokenizer, tmp_path / "killed.pt", "f")
+    resumed, log, counters = loop.pretrain(recipe, tokenizer, tmp_path / "killed.pt", "f")
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     assert (counters.step, counters.tokens, counters.supervised) == (
@@ -112,13 +155,14 @@ def test_fingerprint_tells_recipes_and_tokenizers_apart(tokenizer, tmp_path):
     assert fingerprint(dataclasses.replace(SHORT, lr=1e-3), tokenizer) != fingerprint(SHORT, tokenizer)
 
 
-def test_exported_model_is_the_trained_one_in_bfloat16(tmp_path):
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+@pytest.mark.parametrize("kind", KINDS)
+def test_exported_model_is_the_trained_one_in_bfloat16(kind, tmp_path):
+    from transformers import AutoTokenizer
 
-    model = loop.build_model(TINY, 1536, seed=4)
-    initialise_copy_circuit(model, seed=4)
+    model = objective_of(kind).build(TINY[kind], 1536, seed=4)
     export_model(model, TOKENIZER, tmp_path)
-    loaded = AutoModelForCausalLM.from_pretrained(str(tmp_path))
+    assert kind_of(read_config(tmp_path)) == kind
+    loaded = auto_class(kind).from_pretrained(str(tmp_path))
     assert loaded.dtype == torch.bfloat16 and loaded.config.tie_word_embeddings
     for name, value in model.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name].float(), value.bfloat16().float(), rtol=0, atol=0)
@@ -130,5 +174,9 @@ def test_exported_model_is_the_trained_one_in_bfloat16(tmp_path):
 def test_recipes_fit_the_copy_circuit():
     for recipe in RECIPES.values():
         shape = recipe.shape
-        assert shape.layers >= 2 and shape.hidden % shape.heads == 0 and shape.heads % shape.kv_heads == 0
+        assert shape.layers >= 2 and shape.hidden % shape.heads == 0
+        if shape.kind == "causal":
+            assert shape.heads % shape.kv_heads == 0
+        if shape.kind == "masked":
+            assert shape.heads % 2 == 0
         assert recipe.strings_from < recipe.steps

@@ -11,7 +11,8 @@ from pipestill.models.pretraining.probes import mean_accuracy, probe
 from pipestill.models.pretraining.recipe import RECIPES
 
 SHIPPED = Path(__file__).parents[2] / "resources" / "models"
-MODELS = ("demo-student", "demo-teacher")
+MODELS = tuple(RECIPES)
+PAIRS = [(f"demo-{kind}student", f"demo-{kind}teacher") for kind in ("", "t5-", "bert-")]
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,9 @@ def test_log_and_card_tell_of_the_whole_run(name):
     assert f"tokens read | {corpus[-1]['tokens']:,}" in (SHIPPED / name / "README.md").read_text()
 
 
-def test_the_teacher_is_better_than_the_student(probes):
-    student, teacher = (probes[name] for name in MODELS)
+@pytest.mark.parametrize("pair", PAIRS)
+def test_the_teacher_is_better_than_the_student(probes, pair):
+    student, teacher = (probes[name] for name in pair)
     assert mean_accuracy(teacher) > mean_accuracy(student)
     better = sum(teacher[name]["loss"] < student[name]["loss"] for name in student)
     assert better >= 12  # of 15: by chance with a probability below 2 %

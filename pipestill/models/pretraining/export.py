@@ -6,6 +6,8 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from pipestill.models.pretraining.tokenizer import END, PAD
+
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 SAMPLED_STEPS = 4
 
@@ -17,8 +19,7 @@ def fingerprint(recipe, tokenizer) -> str:
     digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
     batches = corpus_batches(recipe, tokenizer)
     for step in range(SAMPLED_STEPS):
-        batch = batches(step)
-        digest.update(batch.ids.numpy().tobytes() + batch.labels.numpy().tobytes())
+        digest.update(batches(step).content())
     return digest.hexdigest()
 
 
@@ -30,7 +31,9 @@ def export_model(model, tokenizer_dir: Path, directory: Path) -> None:
     exported = type(model)(model.config)
     exported.load_state_dict(model.state_dict())
     exported = exported.to(torch.bfloat16)
-    exported.generation_config = GenerationConfig(do_sample=False, max_new_tokens=256, eos_token_id=2, pad_token_id=0)
+    exported.generation_config = GenerationConfig(
+        do_sample=False, max_new_tokens=256, eos_token_id=END, pad_token_id=PAD
+    )
     exported.save_pretrained(str(directory))
     (Path(directory) / "model.safetensors").chmod(0o644)  # written for the owner alone
     for name in TOKENIZER_FILES:

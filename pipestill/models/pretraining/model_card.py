@@ -1,7 +1,9 @@
 """The README of a pre-trained model: what it is, how it was made, what it can do, all from the run itself."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from pipestill.config.models import ModelKind
 from pipestill.models.pretraining.corpus.mixture import FAMILIES
 
 HEAD = """\
@@ -9,12 +11,12 @@ HEAD = """\
 license: apache-2.0
 language: [en, es]
 library_name: transformers
-pipeline_tag: text-generation
+pipeline_tag: {pipeline}
 ---
 
 # {name}
 
-A causal language model of the Qwen2 architecture with {parameters:.2f} M parameters, pre-trained by pipestill from
+{what} with {parameters:.2f} M parameters, pre-trained by pipestill from
 scratch on a synthetic corpus. It can copy, read numbers and keep a format. It knows nothing of any study's labels: the
 corpus holds no prompt and no text of a study. It is the base of the embedded default, not a model for real data.
 """
@@ -22,9 +24,7 @@ PROBES = """\
 ## Probes
 
 Documents of a seed that training never used, read by the model as it lies in this directory. Accuracy is the share of
-supervised tokens whose most probable token is the right one, given the right ones before it; in plain text (all of
-`credit`, some of `reports`, `invoices`, `code` and `facts`) many tokens cannot be known. `copy n` is a random string of
-n tokens said twice.
+supervised tokens whose most probable token is the right one, {probed}
 """
 FOOT = (
     "Made by `snakemake pretrain_demo_models`. `python workflow_scripts/probe_demo_models.py` runs the probes again.\n"
@@ -32,24 +32,70 @@ FOOT = (
 LAST = 100  # steps behind the final loss
 
 
+@dataclass(frozen=True)
+class Words:
+    """What a card says of a kind of model; ``pipeline`` is the hub's name of what it does."""
+
+    pipeline: str
+    what: str
+    circuit: str
+    curriculum: str
+    strings: str
+    probed: str
+
+
+WORDS: dict[ModelKind, Words] = {
+    "causal": Words(
+        pipeline="text-generation",
+        what="A causal language model of the Qwen2 architecture",
+        circuit="induction head",
+        curriculum="repeated random strings",
+        strings="said twice",
+        probed="""given the right ones before it; in plain text (all of
+`credit`, some of `reports`, `invoices`, `code` and `facts`) many tokens cannot be known. `copy n` is a random string of
+n tokens said twice.""",
+    ),
+    "seq2seq": Words(
+        pipeline="text2text-generation",
+        what="An encoder-decoder of the T5 architecture (gated feed-forward layers)",
+        circuit="relative bias, cross-attention",
+        curriculum="random strings to be copied",
+        strings="to be copied",
+        probed="""given the right ones before it: answers to
+questions, each after the whole conversation or behind the sentinels of all answers, and in plain text (all of
+`credit`, some of `reports`, `invoices`, `code` and `facts`) hidden spans, of which many cannot be known. `copy n` is a
+random string of n tokens to be said again.""",
+    ),
+    "masked": Words(
+        pipeline="fill-mask",
+        what="A masked language model of the BERT architecture",
+        circuit="heads that compare the neighbours of two places",
+        curriculum="repeated random strings with hidden tokens",
+        strings="said twice, with hidden tokens",
+        probed="""of those that were hidden (15 %, answers more
+often than the rest); many cannot be known. `copy n` is a random string of n tokens said twice, 15 % hidden.""",
+    ),
+}
+
+
 def write_model_card(
     directory: Path, name: str, recipe, counters, log: list[dict], probes: dict[str, dict[str, float]]
 ) -> None:
     """Write ``README.md`` for the model in ``directory``."""
-    from transformers import AutoModelForCausalLM
-
+    from pipestill.models.kinds import auto_class
     from pipestill.models.pretraining.probes import mean_accuracy
 
-    model = AutoModelForCausalLM.from_pretrained(str(directory))
+    words = WORDS[recipe.shape.kind]
+    model = auto_class(recipe.shape.kind).from_pretrained(str(directory))
     parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     probe_rows = [(k, f"{r['accuracy']:.4f}", f"{r['loss']:.4f}", f"{r['tokens']:,}") for k, r in probes.items()]
     mean = ("**mean**", f"**{mean_accuracy(probes):.4f}**", "", "")
     parts = [
-        HEAD.format(name=name, parameters=parameters),
+        HEAD.format(name=name, pipeline=words.pipeline, what=words.what, parameters=parameters),
         _table(("", ""), _architecture(model.config, recipe)),
         "## Training\n",
-        _table(("", ""), _training(recipe, counters, log)),
-        PROBES,
+        _table(("", ""), _training(recipe, words, counters, log)),
+        PROBES.format(probed=words.probed),
         _table(("probe", "accuracy", "loss", "tokens"), [*probe_rows, mean]),
         FOOT,
     ]
@@ -57,25 +103,28 @@ def write_model_card(
 
 
 def _architecture(config, recipe) -> list[tuple[str, str]]:
-    heads = f"{config.num_attention_heads} heads ({config.num_key_value_heads} for keys and values)"
-    shape = f"{config.num_hidden_layers} layers of width {config.hidden_size}, {heads}"
+    shape = recipe.shape
+    fewer = f" ({shape.kv_heads} for keys and values)" if shape.kind == "causal" else ""
+    layers = f"{shape.layers} + {shape.layers}" if shape.kind == "seq2seq" else f"{shape.layers}"
+    body = f"{layers} layers of width {shape.hidden}, {shape.heads} heads{fewer}"
+    positions = getattr(config, "max_position_embeddings", "relative")
     return [
-        ("architecture", f"{shape}, feed-forward {config.intermediate_size}, tied embeddings"),
+        ("architecture", f"{body}, feed-forward {shape.intermediate}, tied embeddings"),
         ("tokenizer", f"byte-level BPE, {config.vocab_size} entries, single digits; mask and sentinels reserved"),
         ("special tokens", "`<|im_end|>` ends a turn, `<|endoftext|>` pads"),
-        ("positions", f"{config.max_position_embeddings}; trained on rows of {recipe.length} and {2 * recipe.length}"),
+        ("positions", f"{positions}; trained on rows of {recipe.length} and {2 * recipe.length}"),
         ("weights", "bfloat16 safetensors, trained in float32"),
     ]
 
 
-def _training(recipe, counters, log: list[dict]) -> list[tuple[str, str]]:
+def _training(recipe, words: Words, counters, log: list[dict]) -> list[tuple[str, str]]:
     recent = [entry["loss"] for entry in log if entry["phase"] == "corpus" and entry["step"] > recipe.steps - LAST]
     rates = f"Muon {recipe.lr:g} for the layers' matrices, AdamW {recipe.embedding_lr:g} for the rest"
     return [
-        ("initialisation", "copy circuit (induction head) set by hand, the rest random"),
-        ("phases", f"{counters.copy_steps} steps of repeated random strings, {counters.step} steps of the corpus"),
+        ("initialisation", f"copy circuit ({words.circuit}) set by hand, the rest random"),
+        ("phases", f"{counters.copy_steps} steps of {words.curriculum}, {counters.step} steps of the corpus"),
         ("corpus (shares of tokens)", ", ".join(f"{family.name} {family.share:g} %" for family in FAMILIES)),
-        ("strings", f"from step {recipe.strings_from} on, one row of each batch holds random strings said twice"),
+        ("strings", f"from step {recipe.strings_from} on, one row of each batch holds random strings {words.strings}"),
         ("tokens read", f"{counters.tokens:,}, of them {counters.supervised:,} supervised"),
         ("learning rates", rates),
         ("schedule", f"{recipe.warmup} warm-up steps, the last {recipe.cooldown:.0%} linear to {recipe.floor:.0%}"),

@@ -1,19 +1,24 @@
 """Batches of packed documents, each a pure function of (seed, step): a resumed run sees what an unbroken one would.
 
-Several documents share a row. They never see each other: attention is causal *and* confined to the own document, and
-positions restart at 0, so that a packed document gets exactly the logits that it would get alone (a test compares
-them). A document that no longer fits into any row is set aside, and a batch is closed after ``PATIENCE`` of these;
-padding carries no loss.
+Several documents share a row. They never see each other: attention is confined to the own document, and positions
+restart at 0, so that a packed document gets exactly the logits that it would get alone (a test compares them). A
+document that no longer fits into any row is set aside, and a batch is closed after ``PATIENCE`` of these; padding
+carries no loss. What is learnt from a document is the objective's to say (see ``objective.py``).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
-from pipestill.models.pretraining.corpus.document import END_OF_TEXT, Document
+from pipestill.models.pretraining.corpus.document import Document
 from pipestill.models.pretraining.corpus.mixture import document_weights, documents
+
+if TYPE_CHECKING:
+    from pipestill.models.pretraining.objective import Objective
 
 IGNORE = -100
 PATIENCE = 12
@@ -21,32 +26,33 @@ LONG_EVERY = 4  # steps
 SHORTEST_STRING = 8  # tokens
 
 
+class Packable(Protocol):
+    """A document as an objective encodes it."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Tokens that it takes in each of a row's parts: one, or encoder and decoder."""
+
+
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of a document and the tokens to be learnt: equal to the ids, or ``IGNORE``."""
+    """Token ids of a document and the tokens to be learnt: the right token at each place, or ``IGNORE``."""
 
     ids: list[int]
     labels: list[int]
 
-
-def encode(document: Document, tokenizer) -> Encoded:
-    """Tokenise segment by segment; segments end where the tokenizer splits anyway."""
-    ids: list[int] = []
-    labels: list[int] = []
-    for text, supervised in document.segments:
-        part = tokenizer.encode(text, add_special_tokens=False).ids
-        ids += part
-        labels += part if supervised else [IGNORE] * len(part)
-    return Encoded(ids, labels)
+    @property
+    def sizes(self) -> tuple[int]:
+        """Its length."""
+        return (len(self.ids),)
 
 
 @dataclass(frozen=True)
 class Batch:
     """Packed rows.
 
-    ``ids``, ``labels``, ``positions`` and ``owners`` are ``[rows, length]``. ``labels`` holds at each place the *next*
-    token of the same document if that is to be learnt, else ``IGNORE``; ``owners`` numbers a row's documents, -1 is
-    padding.
+    ``ids``, ``labels``, ``positions`` and ``owners`` are ``[rows, length]``. ``labels`` holds at each place the token
+    that the model is to predict there, or ``IGNORE``; ``owners`` numbers a row's documents, -1 is padding.
     """
 
     ids: Tensor
@@ -54,14 +60,31 @@ class Batch:
     positions: Tensor
     owners: Tensor
 
+    @property
+    def tokens(self) -> int:
+        """Tokens that are not padding."""
+        return int((self.owners >= 0).sum())
+
+    def content(self) -> bytes:
+        """What the model reads and learns, for digests."""
+        return self.ids.numpy().tobytes() + self.labels.numpy().tobytes()
+
+    def sees(self, other: "Batch") -> Tensor:
+        """Boolean attention mask ``[rows, 1, length, length of other]``: a document sees its part of ``other``."""
+        return (self.owners[:, :, None] == other.owners[:, None, :])[:, None]
+
     def mask(self) -> Tensor:
         """Boolean attention mask ``[rows, 1, length, length]``: causal, within one document (padding sees padding)."""
-        same = self.owners[:, :, None] == self.owners[:, None, :]
-        return (same & torch.ones(same.shape[-2:], dtype=torch.bool).tril())[:, None]
+        same = self.sees(self)
+        return same & torch.ones(same.shape[-2:], dtype=torch.bool).tril()
 
 
-def pack(encoded: list[list[Encoded]], length: int, pad: int) -> Batch:
-    """Lay out the rows ``encoded`` (documents by row) as tensors."""
+def pack(encoded: list[list[Encoded]], length: int, pad: int, ahead: int = 1) -> Batch:
+    """Lay out the rows ``encoded`` (documents by row) as tensors.
+
+    Args:
+        ahead: how many places before its own each label is to be predicted: 1 for the next token, 0 in place.
+    """
     shape = (len(encoded), length)
     ids, labels = torch.full(shape, pad), torch.full(shape, IGNORE)
     positions, owners = torch.zeros(shape, dtype=torch.long), torch.full(shape, -1)
@@ -71,28 +94,35 @@ def pack(encoded: list[list[Encoded]], length: int, pad: int) -> Batch:
             n = len(document.ids)
             place = slice(start, start + n)
             ids[row, place] = torch.tensor(document.ids)
-            labels[row, start : start + n - 1] = torch.tensor(document.labels[1:])
+            labels[row, start : start + n - ahead] = torch.tensor(document.labels[ahead:])
             positions[row, place] = torch.arange(n)
             owners[row, place] = owner
             start += n
     return Batch(ids, labels, positions, owners)
 
 
-def first_fit(encoded, rows: int, length: int) -> list[list[Encoded]]:
+def first_fit(encoded: Iterator[Packable], rows: int, lengths: tuple[int, ...]) -> list[list[Packable]]:
     """Put each of the endless documents into the first row with room, until ``PATIENCE`` on end found none."""
-    members: list[list[Encoded]] = [[] for _ in range(rows)]
-    room = [length] * rows
+    members: list[list[Packable]] = [[] for _ in range(rows)]
+    room = [list(lengths) for _ in range(rows)]
     failures = 0
     while failures < PATIENCE:
         document = next(encoded)
-        row = next((row for row in range(rows) if room[row] >= len(document.ids)), None)
+        sizes = document.sizes
+        row = next(
+            (row for row in range(rows) if all(n <= left for n, left in zip(sizes, room[row], strict=True))), None
+        )
         if row is None:
             failures += 1
             continue
         failures = 0
         members[row].append(document)
-        room[row] -= len(document.ids)
+        room[row] = [left - size for left, size in zip(room[row], document.sizes, strict=True)]
     return members
+
+
+def _fits(sizes: tuple[int, ...], room: list[int]) -> bool:
+    return all(size <= left for size, left in zip(sizes, room, strict=True))
 
 
 class CorpusBatches:
@@ -101,55 +131,50 @@ class CorpusBatches:
     Short rows train faster (attention costs less); the few documents longer than ``length`` go into the long ones.
 
     Args:
+        objective: what is learnt from a document.
         tokenizer: a ``tokenizers.Tokenizer``.
         seed: of the documents; another seed gives other documents.
-        strings_from: from this step on, one row of each batch holds random strings said twice, without which the
+        strings_from: from this step on, one row of each batch holds random strings to be copied, without which the
             model keeps copying only what looks like its documents.
     """
 
-    def __init__(self, tokenizer, seed: str, rows: int, length: int, strings_from: int = 0):
-        self.tokenizer, self.seed, self.rows, self.length = tokenizer, seed, rows, length
+    def __init__(self, objective: "Objective", tokenizer, seed: str, rows: int, length: int, strings_from: int = 0):
+        self.objective, self.tokenizer, self.seed, self.rows, self.length = objective, tokenizer, seed, rows, length
         self.strings_from = strings_from
         self.ids = range(first_plain_id(tokenizer), tokenizer.get_vocab_size())
-        self.pad = tokenizer.token_to_id(END_OF_TEXT)
-        self.weights = document_weights(lambda document: len(encode(document, tokenizer).ids))
+        self.weights = document_weights(lambda d: len(tokenizer.encode(d.text).ids), objective.emphasis)
 
-    def __call__(self, step: int) -> Batch:
+    def __call__(self, step: int):
         """The batch of one step."""
         rng = Random(f"{self.seed} step {step}")
-        stream = (encode(document, self.tokenizer) for document in documents(rng, self.weights))
+        stream = (self.objective.encode(document, self.tokenizer, rng) for document in documents(rng, self.weights))
         long = step % LONG_EVERY == LONG_EVERY - 1
         rows, length = (self.rows // 2, self.length * 2) if long else (self.rows, self.length)
+        lengths = self.objective.lengths(length)
         if step < self.strings_from:
-            return pack(first_fit(stream, rows, length), length, self.pad)
-        return pack([*first_fit(stream, rows - 1, length), self._strings(rng, length)], length, self.pad)
+            return self.objective.pack(first_fit(stream, rows, lengths), lengths)
+        return self.objective.pack([*first_fit(stream, rows - 1, lengths), self._strings(rng, lengths)], lengths)
 
-    def _strings(self, rng: Random, length: int) -> list[Encoded]:
-        members, room = [], length
-        while room >= 2 * SHORTEST_STRING:
-            half = min(rng.randint(SHORTEST_STRING, length // 2), room // 2)
-            members.append(said_twice(rng.choices(self.ids, k=half)))
-            room -= 2 * half
+    def _strings(self, rng: Random, lengths: tuple[int, ...]) -> list[Packable]:
+        members, room = [], lengths[-1]
+        while (longest := self.objective.longest_string(room)) >= SHORTEST_STRING:
+            n = min(rng.randint(SHORTEST_STRING, lengths[0] // 2), longest)
+            members.append(self.objective.copied(rng.choices(self.ids, k=n), rng))
+            room -= members[-1].sizes[-1]
         return members
 
 
-def said_twice(string: list[int]) -> Encoded:
-    """``string`` two times, the second time to be learnt."""
-    return Encoded(string * 2, [IGNORE] * len(string) + string)
-
-
 class RepeatedStrings:
-    """Rows of a random string said twice; the second half is learnt. The curriculum that finishes the copy circuit."""
+    """Rows of one random string of ``length`` / 2 to be copied. The curriculum that finishes the copy circuit."""
 
-    def __init__(self, vocabulary: int, first_id: int, seed: str, rows: int, length: int):
-        self.vocabulary, self.first_id, self.seed, self.rows, self.length = vocabulary, first_id, seed, rows, length
+    def __init__(self, objective: "Objective", ids: range, seed: str, rows: int, length: int):
+        self.objective, self.ids, self.seed, self.rows, self.length = objective, ids, seed, rows, length
 
-    def __call__(self, step: int) -> Batch:
+    def __call__(self, step: int):
         """The batch of one step."""
         rng = Random(f"{self.seed} strings {step}")
-        ids = range(self.first_id, self.vocabulary)
-        strings = [rng.choices(ids, k=self.length // 2) for _ in range(self.rows)]
-        return pack([[said_twice(string)] for string in strings], self.length, 0)
+        strings = [rng.choices(self.ids, k=self.length // 2) for _ in range(self.rows)]
+        return batch_alone(self.objective, [self.objective.copied(string, rng) for string in strings])
 
 
 def first_plain_id(tokenizer) -> int:
@@ -157,9 +182,15 @@ def first_plain_id(tokenizer) -> int:
     return 1 + max(token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special)
 
 
-def documents_as_batches(held_out: list[Document], tokenizer, rows: int = 32) -> list[Batch]:
-    """One document a row, at most ``rows`` rows a batch, shortest first."""
-    encoded = sorted((encode(document, tokenizer) for document in held_out), key=lambda document: len(document.ids))
-    pad = tokenizer.token_to_id(END_OF_TEXT)
+def batch_alone(objective: "Objective", encoded: list[Packable]):
+    """A batch of one document a row, as long as the longest."""
+    lengths = tuple(map(max, zip(*(document.sizes for document in encoded), strict=True)))
+    return objective.pack([[document] for document in encoded], lengths)
+
+
+def documents_as_batches(objective: "Objective", held_out: list[Document], tokenizer, seed: str, rows: int = 32):
+    """One document a row, at most ``rows`` rows a batch, shortest first; ``seed`` decides what of them is hidden."""
+    rng = Random(seed)
+    encoded = sorted((objective.encode(document, tokenizer, rng) for document in held_out), key=lambda d: d.sizes)
     groups = [encoded[start : start + rows] for start in range(0, len(encoded), rows)]
-    return [pack([[document] for document in group], len(group[-1].ids), pad) for group in groups]
+    return [batch_alone(objective, group) for group in groups]

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pipestill.errors import UserError
 from pipestill.files import atomic_path
-from pipestill.models.pretraining.induction import initialise_copy_circuit
-from pipestill.models.pretraining.packing import IGNORE, Batch, CorpusBatches, RepeatedStrings, first_plain_id
-from pipestill.models.pretraining.recipe import Recipe, Shape
+from pipestill.models.pretraining.objective import objective_of
+from pipestill.models.pretraining.packing import CorpusBatches, RepeatedStrings, first_plain_id
+from pipestill.models.pretraining.recipe import Recipe
 from pipestill.progress import Progress
 
 LOG_EVERY = 20  # steps
@@ -20,40 +20,10 @@ BETAS = (0.9, 0.95)
 SAVE_EVERY = 150.0  # seconds
 
 
-def build_model(shape: Shape, vocabulary: int, seed: int) -> nn.Module:
-    """A float32 Qwen2 model with the copy circuit set."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    config = Qwen2Config(
-        vocab_size=vocabulary,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.kv_heads,
-        max_position_embeddings=1024,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=2,
-        pad_token_id=0,
-    )
-    model = Qwen2ForCausalLM(config).float()
-    initialise_copy_circuit(model, seed)
-    return model
-
-
-def supervised_logits(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Logits ``[supervised tokens, vocab]`` and their targets; the head is evaluated nowhere else."""
-    hidden = model.model(
-        input_ids=batch.ids, attention_mask=batch.mask(), position_ids=batch.positions, use_cache=False
-    ).last_hidden_state
-    wanted = batch.labels != IGNORE
-    return model.lm_head(hidden[wanted]), batch.labels[wanted]
-
-
 def corpus_batches(recipe: Recipe, tokenizer) -> CorpusBatches:
     """The corpus of ``recipe``."""
-    return CorpusBatches(tokenizer, recipe.corpus_seed, recipe.rows, recipe.length, recipe.strings_from)
+    objective = objective_of(recipe.shape.kind)
+    return CorpusBatches(objective, tokenizer, recipe.corpus_seed, recipe.rows, recipe.length, recipe.strings_from)
 
 
 @dataclass
@@ -75,11 +45,13 @@ def _copy_optimizer(model: nn.Module) -> torch.optim.Optimizer:
 
 def _corpus_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the layers; AdamW for the embeddings and the vectors."""
-    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and "embed_tokens" not in name]
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    embeddings = [p for p in model.parameters() if id(p) in tables]
+    matrices = [p for p in model.parameters() if p.dim() == 2 and id(p) not in tables]
     vectors = [p for p in model.parameters() if p.dim() < 2]
     decay = recipe.weight_decay
     adamw = [
-        {"params": [model.model.embed_tokens.weight], "weight_decay": decay},
+        {"params": embeddings, "weight_decay": decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
     return [
@@ -116,7 +88,8 @@ class _Run:
 
     def __init__(self, recipe: Recipe, tokenizer, state_path: Path, fingerprint: str):
         self.recipe, self.tokenizer, self.state_path, self.fingerprint = recipe, tokenizer, state_path, fingerprint
-        self.model = build_model(recipe.shape, tokenizer.get_vocab_size(), recipe.seed)
+        self.objective = objective_of(recipe.shape.kind)
+        self.model = self.objective.build(recipe.shape, tokenizer.get_vocab_size(), recipe.seed)
         self.optimizers = _corpus_optimizers(self.model, recipe)
         self.counters, self.log = Counters(), []
         if state_path.exists():
@@ -146,9 +119,9 @@ class _Run:
             torch.save(state, temporary)
         self.clock.saved = time.monotonic()
 
-    def _step(self, batch: Batch, optimizers: dict[torch.optim.Optimizer, float]) -> tuple[float, float]:
+    def _step(self, batch, optimizers: dict[torch.optim.Optimizer, float]) -> tuple[float, float]:
         """One update by ``{optimizer: learning rate}``; the loss and the share of supervised tokens that were right."""
-        logits, targets = supervised_logits(self.model, batch)
+        logits, targets = self.objective.supervised_logits(self.model, batch)
         loss = nn.functional.cross_entropy(logits, targets)
         if not math.isfinite(loss.item()):
             raise UserError(f"the loss became {loss.item()}: lower the learning rate and delete {self.state_path}")
@@ -159,7 +132,7 @@ class _Run:
                 group["lr"] = lr
             optimizer.step()
         self.model.zero_grad()
-        self.counters.tokens += int((batch.owners >= 0).sum())
+        self.counters.tokens += batch.tokens
         self.counters.supervised += targets.numel()
         return loss.item(), (logits.argmax(-1) == targets).float().mean().item()
 
@@ -175,8 +148,8 @@ class _Run:
         recipe, counters = self.recipe, self.counters
         if counters.step:
             return
-        size, first = self.tokenizer.get_vocab_size(), first_plain_id(self.tokenizer)
-        strings = RepeatedStrings(size, first, f"copy {recipe.seed}", recipe.copy_rows, recipe.copy_length)
+        ids = range(first_plain_id(self.tokenizer), self.tokenizer.get_vocab_size())
+        strings = RepeatedStrings(self.objective, ids, f"copy {recipe.seed}", recipe.copy_rows, recipe.copy_length)
         optimizer = _copy_optimizer(self.model)
         seen: list[tuple[float, float]] = []
         for step in range(recipe.copy_steps):

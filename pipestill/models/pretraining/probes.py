@@ -13,31 +13,33 @@ def probe(directory: Path, documents: int = DOCUMENTS) -> dict[str, dict[str, fl
     """Probe the model in ``directory``, as it was saved.
 
     Returns:
-        For each family, and for random strings said twice (``copy 32``: of 32 tokens): ``accuracy`` (share of
+        For each family, and for copies of random strings (``copy 32``: of 32 tokens): ``accuracy`` (share of
         supervised tokens whose most probable token is the right one), ``loss`` (nats per supervised token), ``tokens``.
     """
     import torch
     from tokenizers import Tokenizer
-    from transformers import AutoModelForCausalLM
 
+    from pipestill.models.kinds import auto_class, kind_of, read_config
+    from pipestill.models.pretraining.objective import objective_of
     from pipestill.models.pretraining.packing import RepeatedStrings, documents_as_batches, first_plain_id
-    from pipestill.models.pretraining.pretrain import supervised_logits
 
     tokenizer = Tokenizer.from_file(str(Path(directory) / "tokenizer.json"))
-    model = AutoModelForCausalLM.from_pretrained(str(directory), dtype=torch.float32).eval()
+    kind = kind_of(read_config(directory))
+    objective = objective_of(kind)
+    model = auto_class(kind).from_pretrained(str(directory), dtype=torch.float32).eval()
     sets = {
-        family.name: documents_as_batches(family_documents(family.name, PROBE_SEED, documents), tokenizer)
-        for family in FAMILIES
+        name: documents_as_batches(objective, family_documents(name, PROBE_SEED, documents), tokenizer, PROBE_SEED)
+        for name in (family.name for family in FAMILIES)
     }
+    ids = range(first_plain_id(tokenizer), tokenizer.get_vocab_size())
     for length in COPY_LENGTHS:
-        strings = RepeatedStrings(tokenizer.get_vocab_size(), first_plain_id(tokenizer), PROBE_SEED, 16, 2 * length)
-        sets[f"copy {length}"] = [strings(0)]
+        sets[f"copy {length}"] = [RepeatedStrings(objective, ids, PROBE_SEED, 16, 2 * length)(0)]
     results = {}
     with torch.inference_mode():
         for name, batches in sets.items():
             right = loss = tokens = 0
             for batch in batches:
-                logits, targets = supervised_logits(model, batch)
+                logits, targets = objective.supervised_logits(model, batch)
                 right += int((logits.argmax(-1) == targets).sum())
                 loss += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
                 tokens += targets.numel()

@@ -1,12 +1,16 @@
 """The recipes of the project's own models: shape, length of the run and learning rates."""
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from pipestill.config.models import ModelKind
 
 
 @dataclass(frozen=True)
 class Shape:
     """A Qwen2 architecture with tied embeddings."""
 
+    kind: ClassVar[ModelKind] = "causal"
     layers: int
     hidden: int
     heads: int
@@ -15,10 +19,32 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class T5Shape:
+    """A T5 architecture with gated feed-forward layers: as many layers in the decoder as in the encoder."""
+
+    kind: ClassVar[ModelKind] = "seq2seq"
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+
+
+@dataclass(frozen=True)
+class BertShape:
+    """A BERT architecture."""
+
+    kind: ClassVar[ModelKind] = "masked"
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a run learns; its fingerprint names the state that may be resumed."""
 
-    shape: Shape
+    shape: Shape | T5Shape | BertShape  # decides the kind of model
     steps: int
     lr: float
     embedding_lr: float  # of AdamW, which moves the embeddings and the vectors
@@ -66,5 +92,19 @@ RECIPES = {
         lr=2e-3,
         embedding_lr=4e-3,
         strings_from=220,
+    ),
+    "demo-t5-student": Recipe(
+        T5Shape(layers=3, hidden=128, heads=4, intermediate=256),
+        steps=620,
+        lr=6e-3,
+        embedding_lr=2e-2,
+        strings_from=0,
+    ),
+    "demo-t5-teacher": Recipe(
+        T5Shape(layers=4, hidden=160, heads=5, intermediate=448),
+        steps=620,
+        lr=5e-3,
+        embedding_lr=2e-2,
+        strings_from=0,
     ),
 }

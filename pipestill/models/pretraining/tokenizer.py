@@ -12,8 +12,9 @@ from pipestill.tasks import lexicon
 VOCABULARY = 1536
 START_OF_TURN = "<|im_start|>"
 MASK = "<|mask|>"
-SENTINELS = tuple(f"<extra_id_{i}>" for i in range(16))  # T5's names; for later sequence-to-sequence models
+SENTINELS = tuple(f"<extra_id_{i}>" for i in range(16))  # T5's names
 SPECIAL_TOKENS = (END_OF_TEXT, START_OF_TURN, END_OF_TURN, MASK, *SENTINELS)
+PAD, END = SPECIAL_TOKENS.index(END_OF_TEXT), SPECIAL_TOKENS.index(END_OF_TURN)  # token ids
 # Words with at most one mark before them, single digits, runs of marks, line ends, spaces: as Qwen's tokenizers split.
 SPLIT_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

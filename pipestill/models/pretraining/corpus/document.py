@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 END_OF_TURN = "<|im_end|>"
 END_OF_TEXT = "<|endoftext|>"
+QUESTION = "<|im_start|>user\n"
+ANSWER = f"{END_OF_TURN}\n<|im_start|>assistant\n"
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,15 @@ class Document:
         """The whole document as one string, special tokens included."""
         return "".join(text for text, _ in self.segments)
 
+    @property
+    def turns(self) -> tuple[tuple[str, str], ...]:
+        """Questions and answers without the chat template; none in plain text."""
+        questions, answers = self.segments[::3], self.segments[1::3]  # a line end comes between turns
+        return tuple(
+            (question.removeprefix(QUESTION).removesuffix(ANSWER), answer.removesuffix(END_OF_TURN))
+            for (question, _), (answer, _) in zip(questions, answers, strict=False)  # plain text is one segment
+        )
+
 
 def plain(family: str, text: str) -> Document:
     """Text that is learnt as a whole."""
@@ -28,7 +39,7 @@ def chat(family: str, *turns: tuple[str, str]) -> Document:
     """Questions and answers in the chat template; only the answers (with their end of turn) are learnt."""
     segments = []
     for question, answer in turns:
-        segments.append((f"<|im_start|>user\n{question}{END_OF_TURN}\n<|im_start|>assistant\n", False))
+        segments.append((f"{QUESTION}{question}{ANSWER}", False))
         segments.append((answer + END_OF_TURN, True))
         segments.append(("\n", False))
     return Document(family, tuple(segments[:-1]))

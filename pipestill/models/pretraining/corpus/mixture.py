@@ -1,8 +1,9 @@
 """The mixture of all families, by shares of tokens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 
 from pipestill.models.pretraining.corpus import (
     bands,
@@ -49,13 +50,18 @@ FAMILIES = (
 SAMPLE = 200  # documents per family behind the mean lengths
 
 
-def document_weights(count_tokens: Callable[[Document], int]) -> list[float]:
-    """How often to draw each family so that its *tokens* have its share: share / mean length in a fixed sample."""
+def document_weights(
+    count_tokens: Callable[[Document], int], emphasis: Mapping[str, float] = MappingProxyType({})
+) -> list[float]:
+    """How often to draw each family so that its *tokens* have its share: share / mean length in a fixed sample.
+
+    ``emphasis`` has factors of the shares of some families.
+    """
     weights = []
     for family in FAMILIES:
         rng = Random(f"length {family.name}")
         mean = sum(count_tokens(family.draw(rng)) for _ in range(SAMPLE)) / SAMPLE
-        weights.append(family.share / mean)
+        weights.append(family.share * emphasis.get(family.name, 1.0) / mean)
     return weights
 
 
