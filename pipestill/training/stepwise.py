@@ -19,8 +19,7 @@ def part_losses(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         model: see :func:`~pipestill.training.cross_entropy.answer_loss`.
         batch: see :func:`~pipestill.models.rows.collate_explained`.
     """
-    losses, explains = answer_loss(model, batch, reduction="none"), _explains(batch)
-    return torch.stack([losses[~explains].sum(), losses[explains].sum()])
+    return _sums(answer_loss(model, batch, reduction="none"), batch)
 
 
 class StepwiseTrainer(CrossEntropyTrainer):
@@ -88,7 +87,7 @@ class StepwiseTrainer(CrossEntropyTrainer):
 
     def evaluation_sums(self, batch: Batch) -> dict[str, float]:
         """The parts of the loss."""
-        return dict(zip(NAMES, self.loss_sum(self.model, batch).tolist(), strict=True))
+        return dict(zip(NAMES, _sums(self.evaluation_losses(batch), batch).tolist(), strict=True))
 
     def evaluation_means(self, sums: dict[str, float], items: torch.Tensor) -> dict[str, float]:
         """The mixed loss, and its parts."""
@@ -107,6 +106,12 @@ def _explains(batch: Batch) -> torch.Tensor:
     """Which supervised tokens are of rationales, [supervised], in the order of :func:`predicted`."""
     learned = batch["labels"][:, 1:] != IGNORED
     return batch["explains"][:, None].expand_as(learned)[learned]
+
+
+def _sums(losses: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Sums of the losses [supervised] of answers and of rationales, [2]."""
+    explains = _explains(batch)
+    return torch.stack([losses[~explains].sum(), losses[explains].sum()])
 
 
 def _means(sums: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
