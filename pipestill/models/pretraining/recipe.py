@@ -102,7 +102,7 @@ RECIPES = {
     ),
     "demo-t5-teacher": Recipe(
         T5Shape(layers=4, hidden=160, heads=5, intermediate=448),
-        steps=620,
+        steps=720,
         lr=5e-3,
         embedding_lr=2e-2,
         strings_from=0,
