@@ -102,9 +102,17 @@ RECIPES = {
     ),
     "demo-t5-teacher": Recipe(
         T5Shape(layers=4, hidden=160, heads=5, intermediate=448),
-        steps=620,
+        steps=720,
         lr=5e-3,
         embedding_lr=2e-2,
         strings_from=0,
+    ),
+    "demo-bert-student": Recipe(
+        BertShape(layers=4, hidden=128, heads=4, intermediate=384),
+        steps=500,
+        lr=3e-3,
+        embedding_lr=6e-3,
+        strings_from=0,
+        copy_steps=120,
     ),
 }
