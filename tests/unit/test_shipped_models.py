@@ -21,7 +21,7 @@ def probes() -> dict[str, dict[str, dict[str, float]]]:
     return {name: probe(SHIPPED / name, documents=15) for name in MODELS}
 
 
-@pytest.mark.parametrize("name", ["tokenizer", *MODELS])
+@pytest.mark.parametrize("name", ["tokenizer", *MODELS, "demo-bert-student"])
 def test_checksums_hold(name):
     verify_sha256sums(SHIPPED / name)
 
