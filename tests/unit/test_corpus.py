@@ -45,7 +45,17 @@ def test_documents_depend_on_their_seed_alone(name):
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=pytest.mark.xfail(strict=True, reason="no chat template; a guideline shifts the turns")
+        )
+        if name == "pairs"
+        else name
+        for name in NAMES
+    ],
+)
 def test_turns_are_those_of_the_text(name):
     for document in family_documents(name, "turns", 60):
         assert list(document.turns) == turns(document)

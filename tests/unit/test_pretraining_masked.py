@@ -69,9 +69,9 @@ def test_questions_and_answers_become_lines_and_answers_are_hidden_more_often(to
 
 
 def test_packed_documents_have_the_logits_that_they_have_alone():
-    model = OBJECTIVE.build(BertShape(layers=2, hidden=32, heads=2, intermediate=48), 400, seed=3).eval()
+    model = OBJECTIVE.build(BertShape(layers=2, hidden=32, heads=2, intermediate=48), 1536, seed=3).eval()
     rng = Random(1)
-    documents = [hide(rng.choices(range(20, 400), k=n), [1.0] * n, rng) for n in (9, 14, 5, 11)]
+    documents = [hide(rng.choices(range(20, 1500), k=n), [1.0] * n, rng) for n in (9, 14, 5, 11)]
     batch = OBJECTIVE.pack([documents[:3], documents[3:]], (32,))
     logits, targets = OBJECTIVE.supervised_logits(model, batch)
     alone, labels = [], []

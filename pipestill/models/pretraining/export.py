@@ -31,9 +31,11 @@ def export_model(model, tokenizer_dir: Path, directory: Path) -> None:
     exported = type(model)(model.config)
     exported.load_state_dict(model.state_dict())
     exported = exported.to(torch.bfloat16)
-    exported.generation_config = GenerationConfig(
-        do_sample=False, max_new_tokens=256, eos_token_id=END, pad_token_id=PAD
-    )
+    if exported.can_generate():
+        ends = {"eos_token_id": END, "pad_token_id": PAD}
+        if exported.config.is_encoder_decoder:
+            ends["decoder_start_token_id"] = exported.config.decoder_start_token_id
+        exported.generation_config = GenerationConfig(do_sample=False, max_new_tokens=256, **ends)
     exported.save_pretrained(str(directory))
     (Path(directory) / "model.safetensors").chmod(0o644)  # written for the owner alone
     for name in TOKENIZER_FILES:

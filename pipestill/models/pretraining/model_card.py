@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipestill.config.models import ModelKind
-from pipestill.models.pretraining.corpus.mixture import FAMILIES
+from pipestill.models.pretraining.corpus.mixture import shares
 
 HEAD = """\
 ---
@@ -118,12 +118,15 @@ def _architecture(config, recipe) -> list[tuple[str, str]]:
 
 
 def _training(recipe, words: Words, counters, log: list[dict]) -> list[tuple[str, str]]:
+    from pipestill.models.pretraining.objective import objective_of
+
     recent = [entry["loss"] for entry in log if entry["phase"] == "corpus" and entry["step"] > recipe.steps - LAST]
+    parts = shares(objective_of(recipe.shape.kind).emphasis)
     rates = f"Muon {recipe.lr:g} for the layers' matrices, AdamW {recipe.embedding_lr:g} for the rest"
     return [
         ("initialisation", f"copy circuit ({words.circuit}) set by hand, the rest random"),
         ("phases", f"{counters.copy_steps} steps of {words.curriculum}, {counters.step} steps of the corpus"),
-        ("corpus (shares of tokens)", ", ".join(f"{family.name} {family.share:g} %" for family in FAMILIES)),
+        ("corpus (shares of tokens)", ", ".join(f"{name} {share:.3g} %" for name, share in parts.items())),
         ("strings", f"from step {recipe.strings_from} on, one row of each batch holds random strings {words.strings}"),
         ("tokens read", f"{counters.tokens:,}, of them {counters.supervised:,} supervised"),
         ("learning rates", rates),

@@ -47,12 +47,11 @@ FAMILIES = (
     Family("credit", 2, credit.raw_record),
     Family("instructions", 5, instructions.instruction),
 )
+PLAIN: Mapping[str, float] = MappingProxyType({})  # no family has another share than its own
 SAMPLE = 200  # documents per family behind the mean lengths
 
 
-def document_weights(
-    count_tokens: Callable[[Document], int], emphasis: Mapping[str, float] = MappingProxyType({})
-) -> list[float]:
+def document_weights(count_tokens: Callable[[Document], int], emphasis: Mapping[str, float] = PLAIN) -> list[float]:
     """How often to draw each family so that its *tokens* have its share: share / mean length in a fixed sample.
 
     ``emphasis`` has factors of the shares of some families.
@@ -63,6 +62,12 @@ def document_weights(
         mean = sum(count_tokens(family.draw(rng)) for _ in range(SAMPLE)) / SAMPLE
         weights.append(family.share * emphasis.get(family.name, 1.0) / mean)
     return weights
+
+
+def shares(emphasis: Mapping[str, float]) -> dict[str, float]:
+    """The families' shares of the corpus' tokens in per cent, once ``emphasis`` has multiplied some."""
+    raised = {family.name: family.share * emphasis.get(family.name, 1.0) for family in FAMILIES}
+    return {name: 100 * share / sum(raised.values()) for name, share in raised.items()}
 
 
 def documents(rng: Random, weights: list[float]) -> Iterator[Document]:
