@@ -64,6 +64,31 @@ def test_splits_and_the_teachers_rows_are_kept_apart(run):
     assert all(row["teacher_output"] == said[row["id"]] for row in kd)
 
 
+def test_rationales_are_what_the_served_model_says(run):
+    data = run / "results" / "data" / "multiclinsum"
+    usage = json.loads((data / "usage.json").read_text())
+    records = [json.loads(line) for line in (data / "cropped.jsonl").read_text().splitlines()]
+    asked = {record["id"] for record in records if record["split"] in ("train", "validation")}
+    said = [json.loads(line) for line in (data / "rationales.jsonl").read_text().splitlines()]
+    assert {row["id"] for row in said} == asked
+    assert usage["calls"]["ok"] == usage["calls"]["total"] == len(asked)
+    ledger = (run / "annotations" / "multiclinsum" / "ledger.jsonl").read_text().splitlines()
+    texts = {json.loads(line)["text"] for line in ledger}
+    learned = (run / "results" / "data" / "multiclinsum" / "stepwise.jsonl").read_text().splitlines()
+    rationales = {json.loads(line)["rationale"] for line in learned}
+    gold = {record["rationale"] for record in records if "rationale" in record}
+    assert rationales <= texts and not rationales & gold
+    evaluation = json.loads((run / "results" / "multiclinsum_stepwise" / "eval.json").read_text())
+    assert evaluation["cost"]["annotation"]
+
+
+def test_encoder_decoders_learn_from_their_teacher(run):
+    for method in ("base", "sft", "kd", "fkl", "teacher"):
+        evaluation = json.loads((run / "results" / f"multiclinsum-t5_{method}" / "eval.json").read_text())
+        assert evaluation["metrics"]["rouge_l"]["ci95"]
+    assert (run / "results" / "teachers" / "multiclinsum-t5" / "distributions" / "manifest.json").is_file()
+
+
 def test_predicting_by_hand_agrees_with_the_pipeline(run):
     lines = (run / "results" / "creditmix_sft" / "predictions" / "seed_2" / "predictions.jsonl").read_text()
     expected = next(row for row in map(json.loads, lines.splitlines()) if row["split"] == "test")
