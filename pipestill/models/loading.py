@@ -177,6 +177,10 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
             module.support_avx512bf16_for_cpu = False
     if "device_map" not in arguments:
         model.to(plan.device)
+    if plan.device == "cpu":
+        from pipestill.models.products import use_faster_products
+
+        use_faster_products(model)
     tokenizer = load_tokenizer(directory)
     for config in filter(None, (model.config, getattr(model, "generation_config", None))):
         for key, value in special_tokens(tokenizer, config.eos_token_id).items():
