@@ -184,7 +184,7 @@ class Annotator:
         row = {
             "text": answer.text,
             "finish_reason": answer.finish_reason,
-            "model": answer.model,
+            "model": self.settings.model if self.settings.provider == "local" else answer.model,  # not a path
             "provider": answer.provider,
             "generation": answer.generation,
             "usage": answer.usage,
