@@ -19,7 +19,7 @@ class AnswerLogits:
     """Logits of a model where the tokens of answers are predicted.
 
     Args:
-        model: a causal language model, in eval mode.
+        model: a causal language model or an encoder-decoder, in eval mode.
         pad_token_id: fills short rows of a batch.
         vocab_size: ids of the shared tokenizer; padding of the head beyond them is cut.
     """
