@@ -22,12 +22,16 @@ class Document:
 
     @property
     def turns(self) -> tuple[tuple[str, str], ...]:
-        """Questions and answers without the chat template; none in plain text."""
-        questions, answers = self.segments[::3], self.segments[1::3]  # a line end comes between turns
-        return tuple(
-            (question.removeprefix(QUESTION).removesuffix(ANSWER), answer.removesuffix(END_OF_TURN))
-            for (question, _), (answer, _) in zip(questions, answers, strict=False)  # plain text is one segment
-        )
+        """What stands before each learnt segment and the segment, both without template and edges; none in plain text."""
+        turns, question = [], ""
+        for text, supervised in self.segments:
+            if not supervised:
+                question += text
+            elif question:
+                bare = question.lstrip("\n").removeprefix(QUESTION).removesuffix(ANSWER)
+                turns.append((bare, text.removeprefix(" ").removesuffix(END_OF_TURN)))
+                question = ""
+        return tuple(turns)
 
 
 def plain(family: str, text: str) -> Document:
