@@ -97,21 +97,21 @@ RECIPES = {
     ),
     "demo-t5-student": Recipe(
         T5Shape(layers=3, hidden=128, heads=4, intermediate=256),
-        steps=620,
+        steps=1200,
         lr=6e-3,
         embedding_lr=2e-2,
         strings_from=0,
     ),
     "demo-t5-teacher": Recipe(
         T5Shape(layers=4, hidden=160, heads=5, intermediate=448),
-        steps=720,
+        steps=1200,
         lr=5e-3,
         embedding_lr=2e-2,
         strings_from=0,
     ),
     "demo-bert-student": Recipe(
         BertShape(layers=4, hidden=128, heads=4, intermediate=384),
-        steps=500,
+        steps=1000,
         lr=3e-3,
         embedding_lr=6e-3,
         strings_from=0,
@@ -119,7 +119,7 @@ RECIPES = {
     ),
     "demo-bert-teacher": Recipe(
         BertShape(layers=6, hidden=192, heads=6, intermediate=640),
-        steps=600,
+        steps=1000,
         lr=2e-3,
         embedding_lr=4e-3,
         strings_from=0,
