@@ -1,9 +1,28 @@
 """The report.
 
 Comes in: eval.json, scores and predictions of every experiment; fidelity.json of studies with a cache of distributions.
-Goes out: results/report/: index.html, summary.{csv,md,tex}, comparisons.csv, figures/*.svg; results/config.yaml.
+Goes out: results/report/: index.html, summary.{csv,md,tex}, comparisons.csv, figures/<study>/*.svg; results/config.yaml.
 Not a part of `all`: learning_curve, which trains every method of a study on shares of its rows as well.
 """
+
+
+def fidelity_files():
+    """Facts about the caches of all studies that have one."""
+    return [
+        f"<results>/teachers/{study}/fidelity.json"
+        for study in experiments.studies(CONFIG)
+        if experiments.divergences(CONFIG, study, "cached")
+    ]
+
+
+def learning_curve_files(name):
+    """Function that gives one file of each experiment that a learning curve is drawn through."""
+
+    def files(wildcards):
+        points = experiments.learning_curve(CONFIG, wildcards.study)
+        return [f"<results>/{study}_{method}/{name}" for study, method in points]
+
+    return files
 
 
 rule resolved_config:
@@ -55,13 +74,16 @@ rule report:
             labels={"content": "paired comparisons"},
             caption="../resources/captions/comparisons.rst",
         ),
-        figures=report(
-            directory("<results>/report/figures"),
-            patterns=["{figure}.svg"],
-            category="Figures",
-            labels={"figure": "{figure}"},
-            caption="../resources/captions/figures.rst",
-        ),
+        figures=[
+            report(
+                directory(f"<results>/report/figures/{study}"),
+                patterns=["{figure}.svg"],
+                category="Figures",
+                labels={"study": study, "figure": "{figure}"},
+                caption="../resources/captions/figures.rst",
+            )
+            for study in experiments.studies(CONFIG)
+        ],
     log:
         "<logs>/report.log",
     benchmark:

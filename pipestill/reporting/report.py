@@ -13,7 +13,7 @@ from pipestill.reporting.summary import write_summary
 
 
 def write_report(evaluations: Sequence[Path], fidelity: Sequence[Path], config: Path, directory: Path) -> None:
-    """Write ``summary.{csv,md,tex}``, ``comparisons.csv``, ``figures/*.svg`` and ``index.html`` into ``directory``.
+    """Write ``summary.{csv,md,tex}``, ``comparisons.csv``, ``figures/<study>/*.svg`` and ``index.html`` into ``directory``.
 
     Args:
         evaluations: ``eval.json`` of every experiment.
@@ -29,6 +29,8 @@ def write_report(evaluations: Sequence[Path], fidelity: Sequence[Path], config: 
     write_summary(directory, [each.study for each in found])
     write_comparisons(directory / "comparisons.csv", [c for each in found for c in [*each.pairs, *each.over_sft]])
     for each in found:
+        figures = directory / "figures" / each.study.name
+        figures.mkdir(parents=True, exist_ok=True)
         for name, svg in each.figures.items():
-            write_text(directory / "figures" / f"{name}_{each.study.name}.svg", svg)
+            write_text(figures / f"{name}.svg", svg)
     write_page(directory / "index.html", found, config)

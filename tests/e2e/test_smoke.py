@@ -38,7 +38,7 @@ def test_every_stage_leaves_its_files(run):
         assert (results / name / "README.md").read_text().startswith("#")
     for name in ("index.html", "summary.csv", "summary.md", "summary.tex", "comparisons.csv"):
         assert (results / "report" / name).stat().st_size > 0
-    assert list((results / "report" / "figures").glob("*.svg"))
+    assert list((results / "report" / "figures").glob("*/*.svg"))
     assert yaml.safe_load((results / "config.yaml").read_text())["training"]["max_steps"] == 3
 
 

@@ -77,9 +77,9 @@ def test_page_of_both_kinds(tree, text):
 
 
 def test_figures_of_text(tree):
-    drawn = {path.stem.removesuffix("_dolly") for path in (tree / "report/figures").glob("*_dolly.svg")}
+    drawn = {path.stem for path in (tree / "report/figures/dolly").glob("*.svg")}
     assert drawn == {"test_sets", "gap", "cost", "kl", "training"}
-    kl = (tree / "report/figures/kl_dolly.svg").read_text()
+    kl = (tree / "report/figures/dolly/kl.svg").read_text()
     assert all(f">{name}<" in kl for name in ("FKL", "ToDi", "SFT, at its end")) and ">KD<" not in kl
 
 
@@ -196,5 +196,5 @@ def test_a_study_without_distributions_has_nothing_on_closeness(tmp_path):
     arguments = ["--evals", *map(str, evaluations), "--config", str(tmp_path / "config.yaml")]
     script("report", [*arguments, "--output-dir", str(tmp_path / "report")])
     whole = words(page_of(tmp_path / "report/index.html"))
-    assert "Closeness" not in whole and "KD" in whole and not (tmp_path / "report/figures/kl_dolly.svg").exists()
+    assert "Closeness" not in whole and "KD" in whole and not (tmp_path / "report/figures/dolly/kl.svg").exists()
     assert "ROUGE-L is the F-measure" in whole and "Macro F1" not in whole  # no study of labels to explain

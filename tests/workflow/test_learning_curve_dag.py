@@ -60,3 +60,9 @@ def test_a_curve_is_no_part_of_all_nor_of_the_written_configuration(tmp_path):
     assert "learning_curve" not in counts
     assert (counts["train"], counts["evaluate"], counts["resolved_config"]) == (3, 5, 1)
     assert "creditmix@" not in process.stdout + process.stderr
+
+
+def test_a_curve_can_be_asked_for_beside_all(tmp_path):
+    process = plan(tmp_path, "all", CURVE.format("creditmix"), extra=overlay(tmp_path, creditmix={"seeds": [1]}))
+    counts = jobs(process)
+    assert (counts["report"], counts["learning_curve"]) == (1, 1)
