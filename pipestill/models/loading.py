@@ -148,19 +148,16 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         arguments["device_map"] = {"": plan.device}
     if plan.offload_folder:
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
-    with uncollected():
-        config = read_config(directory)
-        kind = kind_of(config)
-        loader = auto_class(kind)
-        loader._model_mapping.get(type(config), None)  # imports the code of the model
+    kind = kind_of(read_config(directory))
     try:
-        model = loader.from_pretrained(
-            directory,
-            attn_implementation=attn_implementation,
-            local_files_only=True,
-            use_safetensors=True,
-            **arguments,
-        )
+        with uncollected():  # the first call imports the model's code
+            model = auto_class(kind).from_pretrained(
+                directory,
+                attn_implementation=attn_implementation,
+                local_files_only=True,
+                use_safetensors=True,
+                **arguments,
+            )
     except (OSError, ValueError) as error:
         raise UserError(f"{directory} cannot be loaded as a {KINDS[kind].words}: {_first_line(error)}") from error
     start_token(model.config)

@@ -13,7 +13,7 @@ from pipestill.reporting.summary import write_summary
 
 
 def write_report(evaluations: Sequence[Path], fidelity: Sequence[Path], config: Path, directory: Path) -> None:
-    """Write ``summary.{csv,md,tex}``, ``comparisons.csv``, ``figures/<study>/*.svg`` and ``index.html`` into ``directory``.
+    """Write summary.{csv,md,tex}, comparisons.csv, figures/<study>/*.svg and index.html into ``directory``.
 
     Args:
         evaluations: ``eval.json`` of every experiment.

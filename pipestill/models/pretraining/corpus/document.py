@@ -22,7 +22,7 @@ class Document:
 
     @property
     def turns(self) -> tuple[tuple[str, str], ...]:
-        """What stands before each learnt segment and the segment, both without template and edges; none in plain text."""
+        """Each learnt segment with what stands before it, both without the template; none in plain text."""
         turns, question = [], ""
         for text, supervised in self.segments:
             if not supervised:
