@@ -89,11 +89,12 @@ def _check_documents(path: str, config: TaskConfig, task: Task) -> None:
 def _check_shares(path: str, config: TaskConfig, uses: set[str]) -> None:
     """Every split must have a source: a share of the cases that are divided, or files of its own."""
     for split, key in (("test", "test_frac"), ("validation", "val_frac")):
-        share = getattr(config.splits, key)
-        if share is None and split not in uses:
+        if split in uses:
+            continue
+        if "divide" not in uses:
+            raise ValueError(f"{path}.files: none is for {split}, and none is divided")
+        if getattr(config.splits, key) is None:
             raise ValueError(f"{path}.splits: give `{key}`, or a file for {split}")
-        if share is not None and "divide" not in uses:
-            raise ValueError(f"{path}.splits.{key}: every file is for one split, none is divided; remove the key")
     if not uses & {"divide", "train"}:
         raise ValueError(f"{path}.files: none is for training")
     if (config.splits.test_frac or 0) + (config.splits.val_frac or 0) >= 1:

@@ -69,6 +69,11 @@ def _check_rationales(config: "Config", path: str, study: StudyConfig) -> None:
         raise ValueError(
             f"tasks.{study.task}.annotation.splits: `stepwise` needs rationales of both `train` and `validation`"
         )
+    if annotation.provider == "local" and not config.tasks[study.task].splits.teacher_share:
+        raise ValueError(
+            f"tasks.{study.task}.splits.teacher_share: the local annotator of `stepwise` learns from the teacher split; "
+            "raise it, use another `annotation.provider`, or leave `stepwise` out"
+        )
 
 
 def check_training(config: "Config", path: str, study: StudyConfig) -> None:

@@ -153,6 +153,15 @@ def test_every_key_has_a_description():
         (lambda c: c["studies"].update(creditmix=None), "`studies.creditmix` is null, but: a mapping is expected"),
         (lambda c: c["tasks"]["creditmix"]["splits"].update(test_frac=0), "`tasks.creditmix.splits.test_frac` is 0"),
         (lambda c: c["tasks"]["creditmix"]["splits"].update(test_frac=0.1), "either `test_per_class` or `test_frac`"),
+        (lambda c: c["tasks"]["multiclinsum"].update(annotation=None), "`stepwise` learns from rationales; say in"),
+        (
+            lambda c: c["tasks"]["multiclinsum"]["annotation"].update(splits=["train"]),
+            "tasks.multiclinsum.annotation.splits: `stepwise` needs rationales of both",
+        ),
+        (
+            lambda c: c["tasks"]["multiclinsum"]["splits"].update(teacher_share=0),
+            "tasks.multiclinsum.splits.teacher_share: the local annotator of `stepwise` learns from the teacher split",
+        ),
         (lambda c: c["tasks"]["creditmix"].update(source="url"), "`source: url` needs `url`"),
         (lambda c: c["tasks"].update(poker=c["tasks"]["creditmix"]), "`poker` is not defined in the tasks"),
     ],

@@ -38,6 +38,10 @@ def configured(**task):
             "files": {name: {"path": f"{name}.csv"} for name in ("train", "validation", "test")},
             "splits": {},
         },
+        {  # shares that a default brings along and nothing needs
+            "source": "files",
+            "files": {name: {"path": f"{name}.csv"} for name in ("train", "validation", "test")},
+        },
     ],
 )
 def test_what_documents_may_come_from(task):
