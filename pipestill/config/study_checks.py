@@ -71,7 +71,7 @@ def _check_rationales(config: "Config", path: str, study: StudyConfig) -> None:
         )
     if annotation.provider == "local" and not config.tasks[study.task].splits.teacher_share:
         raise ValueError(
-            f"tasks.{study.task}.splits.teacher_share: the local annotator of `stepwise` learns from the teacher split; "
+            f"tasks.{study.task}.splits.teacher_share: the local annotator of `stepwise` learns from teacher rows; "
             "raise it, use another `annotation.provider`, or leave `stepwise` out"
         )
 

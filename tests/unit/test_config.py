@@ -160,7 +160,7 @@ def test_every_key_has_a_description():
         ),
         (
             lambda c: c["tasks"]["multiclinsum"]["splits"].update(teacher_share=0),
-            "tasks.multiclinsum.splits.teacher_share: the local annotator of `stepwise` learns from the teacher split",
+            "tasks.multiclinsum.splits.teacher_share: the local annotator of `stepwise` learns from teacher rows",
         ),
         (lambda c: c["tasks"]["creditmix"].update(source="url"), "`source: url` needs `url`"),
         (lambda c: c["tasks"].update(poker=c["tasks"]["creditmix"]), "`poker` is not defined in the tasks"),
