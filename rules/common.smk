@@ -43,6 +43,7 @@ ANNOTATED = "|".join(experiments.annotated(CONFIG)) or "-"
 ANNOTATION_KEYS = experiments.annotation_keys(CONFIG)
 CHECKPOINTS = sorted({name for study in CONFIG.studies.values() for name in study.checkpoints})
 MODELS = [name for name in (*METHODS, *CHECKPOINTS, "teacher") if method_of(name).model]  # methods that have one
+EXTRACTS = [name for name, method in METHODS.items() if not method.model]
 HELD = []  # locks of this process
 GPU = int(CONFIG.hardware.device in ("cuda", "xpu"))  # GPUs that a job which runs a model asks for
 

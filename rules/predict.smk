@@ -61,7 +61,7 @@ rule extract:
     benchmark:
         "<logs>/benchmarks/extract/{study}_{method}.jsonl"
     wildcard_constraints:
-        method="|".join(name for name, method in METHODS.items() if not method.model),
+        method="|".join(EXTRACTS),
     conda:
         "../envs/light.yaml"
     threads: 1

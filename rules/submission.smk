@@ -2,7 +2,7 @@
 
 Comes in: documents whose summaries are held back (`studies.<study>.submission.documents`), the models of an experiment.
 Goes out: results/<study>_<method>/submission/<team>_multiclinsum_<language>_run_<n>/<document>_sum.txt.
-Steps: challenge (documents to records), predict_challenge, submission.
+Steps: challenge (documents to records), predict_challenge or extract_challenge, submission.
 """
 
 
@@ -91,6 +91,34 @@ rule predict_challenge:
         "python {params.script} --settings {params.settings:q} --records {input.records} --base {input.base} "
         "--seeds {params.seeds} {params.models} --state {params.state} --output {output} "
         "--threads {threads} > {log} 2>&1"
+
+
+rule extract_challenge:
+    """Take sentences of a challenge's documents as summaries; how many is chosen on the task's validation rows."""
+    input:
+        records=lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
+        documents="<results>/data/{study}/challenge.jsonl",
+    output:
+        directory("<results>/{study}_{method}/challenge"),
+    log:
+        "<logs>/extract_challenge/{study}_{method}.log",
+    benchmark:
+        "<logs>/benchmarks/extract_challenge/{study}_{method}.jsonl"
+    wildcard_constraints:
+        method="|".join(EXTRACTS),
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="2h",
+    params:
+        script=script("extract"),
+        seed=seeds,
+        code=code_digest("extract"),
+    shell:
+        "python {params.script} --method {wildcards.method} --records {input.records} --documents {input.documents} "
+        "--seed {params.seed} --output {output} > {log} 2>&1"
 
 
 rule submission:

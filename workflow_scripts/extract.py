@@ -11,11 +11,12 @@ def main() -> None:
     """Parse the command line and extract."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--method", choices=RANKINGS, required=True, help="which sentences are taken first")
-    parser.add_argument("--records", type=Path, required=True, help="cropped records")
+    parser.add_argument("--records", type=Path, required=True, help="cropped records of the task")
+    parser.add_argument("--documents", type=Path, help="records to summarise instead of the task's test records")
     parser.add_argument("--seed", type=int, required=True, help="name of the run; nothing is random")
     parser.add_argument("--output", type=Path, required=True, help="directory to write")
     args = parser.parse_args()
-    extract_experiment(args.records, args.method, args.seed, args.output)
+    extract_experiment(args.records, args.documents or args.records, args.method, args.seed, args.output)
 
 
 if __name__ == "__main__":

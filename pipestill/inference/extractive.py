@@ -82,8 +82,14 @@ def choose_count(records: Sequence[Record], ranking: Ranking) -> int:
     return max(range(1, MOST + 1), key=score)
 
 
-def extract_rows(records: Sequence[Record], name: str) -> tuple[list[dict[str, Any]], int]:
-    """Predictions of one of ``RANKINGS`` for the test records, and the number of sentences that they have."""
+def extract_rows(records: Sequence[Record], documents: Sequence[Record], name: str) -> tuple[list[dict[str, Any]], int]:
+    """Predictions of one of ``RANKINGS`` for the test records of ``documents``, and how many sentences they have.
+
+    Args:
+        records: those of the task; the validation records choose the number.
+        documents: what is summarised; the records of the task too, or those of a challenge.
+        name: key of ``RANKINGS``.
+    """
     ranking = RANKINGS[name]
     count = choose_count(records, ranking)
     rows = [
@@ -95,16 +101,17 @@ def extract_rows(records: Sequence[Record], name: str) -> tuple[list[dict[str, A
             "prediction": extract(record["text"], record["test_set"], ranking, count),
             "references": record["references"],
         }
-        for record in of_split(records, "test")
+        for record in of_split(documents, "test")
     ]
     return rows, count
 
 
-def extract_experiment(records: Path, name: str, seed: int, output: Path) -> None:
+def extract_experiment(records: Path, documents: Path, name: str, seed: int, output: Path) -> None:
     """Write the predictions of one of ``RANKINGS`` in the layout of a model's: one run.
 
     Args:
-        records: cropped records, so that it reads what models read.
+        records: cropped records of the task, so that it reads what models read.
+        documents: records to summarise; may be the same file.
         name: key of ``RANKINGS``.
         seed: what the run is called by; nothing here is random.
         output: directory to write: ``seed_<n>/predictions.jsonl``, ``job.json`` with the number of ``sentences``,
@@ -115,7 +122,7 @@ def extract_experiment(records: Path, name: str, seed: int, output: Path) -> Non
     """
     with fresh_directory(output) as directory:
         cost = CostMeter(directory / "cost.json")
-        rows, count = extract_rows(read_jsonl(records), name)
+        rows, count = extract_rows(read_jsonl(records), read_jsonl(documents), name)
         write_jsonl(directory / f"seed_{seed}" / "predictions.jsonl", rows)
         write_json(directory / "job.json", {"method": name, "sentences": count})
         write_json(directory / "hardware.json", {"device": "cpu", "threads": 1})

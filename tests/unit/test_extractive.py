@@ -53,7 +53,7 @@ def record(split, number, summary):
 def test_the_number_of_sentences_is_chosen_on_validation_rows():
     records = [record("validation", 0, "The boy had fever. The fever was high."), record("test", 0, "He improved.")]
     assert choose_count(records, lead) == 2
-    rows, count = extract_rows(records, "lead")
+    rows, count = extract_rows(records, records, "lead")
     assert count == 2
     assert rows == [
         {
@@ -66,8 +66,15 @@ def test_the_number_of_sentences_is_chosen_on_validation_rows():
         }
     ]
     with pytest.raises(UserError, match="no validation rows"):
-        extract_rows(records[1:], "textrank")
+        extract_rows(records[1:], records, "textrank")
     assert set(RANKINGS) == {"lead", "textrank"}
+
+
+def test_documents_of_a_challenge_are_summarised_by_a_number_chosen_on_the_task():
+    task = [record("validation", 0, "The boy had fever. The fever was high."), record("test", 0, "He improved.")]
+    rows, count = extract_rows(task, [record("test", 7, "")], "lead")
+    assert count == 2
+    assert [(row["id"], row["prediction"]) for row in rows] == [("test7", "The boy had fever. The fever was high.")]
 
 
 def test_predictions_are_laid_out_as_those_of_models_and_need_no_torch(tmp_path):

@@ -34,6 +34,15 @@ def test_a_submission_to_a_challenge_needs_no_documents_of_the_task(tmp_path):
     assert counts == {"base_model": 1, "challenge": 1, "predict_challenge": 1, "submission": 1}
 
 
+def test_extracts_of_a_challenge_read_the_task_as_well(tmp_path):
+    challenge = {"documents": {"en": {"url": "https://example.org/test_en.zip"}}}
+    by_chars = {"unit": "chars", "tokenizer": None}
+    official = overlay(tmp_path, by_chars, methods=["base", "lead"], submission=challenge)
+    counts = jobs(plan(tmp_path, "results/multiclinsum_lead/submission", extra=official))
+    made = ("challenge", "crop", "download", "extract_challenge", "records", "submission")
+    assert counts == dict.fromkeys(made, 1)
+
+
 def test_extracts_need_no_model(tmp_path):
     by_chars = {"unit": "chars", "tokenizer": None}  # a tokenizer would be that of a model
     extra = overlay(tmp_path, by_chars, methods=["base", "lead", "textrank"])
