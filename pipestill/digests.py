@@ -3,10 +3,9 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 # What these say reaches a rule through its parameters; following them would re-run everything for a new task.
@@ -24,6 +23,7 @@ def json_digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+@cache
 def code_digest(script: str, *modules: str) -> str:
     """Digest of ``workflow_scripts/<script>.py`` and every module of the project that it imports, at any depth.
 
@@ -33,15 +33,17 @@ def code_digest(script: str, *modules: str) -> str:
         script: name of the workflow script.
         modules: further modules to follow, such as the one of a task.
     """
+    main = _read(ROOT / "workflow_scripts" / f"{script}.py")
     seen: dict[str, str] = {}
-    queue = [*_imports(ROOT / "workflow_scripts" / f"{script}.py"), *modules]
+    queue = [*main.imports, *modules]
     while queue:
         module = queue.pop()
-        path = _module_file(module)
-        if module not in seen and path and not _is_registry(module):
-            seen[module] = _syntax(path)
-            queue += [*_imports(path), module.rpartition(".")[0]]
-    parts = [_syntax(ROOT / "workflow_scripts" / f"{script}.py"), *(f"{m}\0{seen[m]}" for m in sorted(seen))]
+        if module in seen or _is_registry(module) or not (path := _module_file(module)):
+            continue
+        code = _read(path)
+        seen[module] = code.syntax
+        queue += [*code.imports, module.rpartition(".")[0]]
+    parts = [main.syntax, *(f"{module}\0{seen[module]}" for module in sorted(seen))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
@@ -49,36 +51,27 @@ def _is_registry(module: str) -> bool:
     return module in REGISTRIES or module == CONFIGURATION or module.startswith(f"{CONFIGURATION}.")
 
 
+@cache
 def _module_file(module: str) -> Path | None:
     path = ROOT.joinpath(*module.split("."))
     candidates = (path.with_suffix(".py"), path / "__init__.py")
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+class _Code(NamedTuple):
+    imports: tuple[str, ...]  # names of the project's own modules, and of what is taken from them
+    syntax: str  # without comments, formatting and docstrings; of a package, with its templates
 
 
 @cache
-def _imports(path: Path) -> tuple[str, ...]:
-    return tuple(name for name in _imported(_tree(path)) if name.split(".")[0] == "pipestill")
-
-
-def _imported(tree: ast.Module) -> Iterator[str]:
+def _read(path: Path) -> _Code:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-@cache
-def _syntax(path: Path) -> str:
-    """The code of a file without comments, formatting and docstrings; of a package, its templates too."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [
@@ -87,4 +80,5 @@ def _syntax(path: Path) -> str:
                 if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
             ]
     templates = sorted((path.parent / "templates").glob("*")) if path.name == "__init__.py" else []
-    return "\0".join([ast.dump(tree), *(template.read_text(encoding="utf-8") for template in templates)])
+    syntax = "\0".join([ast.dump(tree), *(template.read_text(encoding="utf-8") for template in templates)])
+    return _Code(tuple(name for name in imports if name.split(".")[0] == "pipestill"), syntax)

@@ -14,9 +14,8 @@ def project(tmp_path, monkeypatch):
 
 
 def digest(*names):
-    digests._imports.cache_clear()
-    digests._syntax.cache_clear()
-    digests._tree.cache_clear()
+    for cached in (digests.code_digest, digests._module_file, digests._read):
+        cached.cache_clear()
     return digests.code_digest(*names)
 
 
