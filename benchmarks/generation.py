@@ -74,7 +74,7 @@ def make_t5(quick: bool):
         feed_forward_proj="gated-gelu",
         tie_word_embeddings=False,
         decoder_start_token_id=0,
-        initializer_factor=2.0,
+        initializer_factor=1.5,  # answers vary, and rounding does not grow into other tokens as it does with 2
     )
     return T5ForConditionalGeneration(config)
 
@@ -83,7 +83,7 @@ def load_demo(quick: bool):
     """The demo's student."""
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(DEMO)
+    return AutoModelForCausalLM.from_pretrained(DEMO, dtype=torch.float32)
 
 
 MODELS = {"causal": make_causal, "demo": load_demo, "t5": make_t5}
