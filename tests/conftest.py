@@ -1,7 +1,10 @@
 """Fixtures for every kind of test."""
 
+import os
 import sys
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: more threads wait for each other, and for other workers
 
 import pytest
 

@@ -11,9 +11,9 @@ from pipestill.models.pretraining.probes import mean_accuracy, probe
 from pipestill.models.pretraining.recipe import RECIPES
 
 SHIPPED = Path(__file__).parents[2] / "resources" / "models"
-MODELS = ("demo-student", "demo-teacher", "demo-t5-student", "demo-t5-teacher")
+MODELS = tuple(f"demo-{kind}{role}" for kind in ("", "t5-", "bert-") for role in ("student", "teacher"))
 COPIES = ("copy 32", "copy 128", "copy 256")
-KNOWN = {"causal": ("json", "repeat", "dates", *COPIES), "seq2seq": COPIES}  # right in nine of ten tokens
+KNOWN = {"causal": ("json", "repeat", "dates", *COPIES), "seq2seq": ("json", *COPIES)}  # right in nine of ten tokens
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def probes() -> dict[str, dict[str, dict[str, float]]]:
     return {name: probe(SHIPPED / name, documents=15) for name in MODELS}
 
 
-@pytest.mark.parametrize("name", ["tokenizer", *MODELS, "demo-bert-student"])
+@pytest.mark.parametrize("name", ["tokenizer", *MODELS])
 def test_checksums_hold(name):
     verify_sha256sums(SHIPPED / name)
 
@@ -29,7 +29,8 @@ def test_checksums_hold(name):
 def test_directories_are_complete_and_small():
     for name in MODELS:
         files = {path.name for path in (SHIPPED / name).iterdir()}
-        assert files >= {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"}
+        assert files >= {"config.json", "model.safetensors", "tokenizer.json"}
+        assert ("generation_config.json" in files) == (RECIPES[name].shape.kind != "masked")
         assert files >= {"tokenizer_config.json", "chat_template.jinja", "README.md", "training_log.jsonl"}
         assert (SHIPPED / name / "training_log.jsonl").stat().st_size < 100_000
     assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) < 30e6
@@ -44,7 +45,7 @@ def test_log_and_card_tell_of_the_whole_run(name):
     assert f"tokens read | {corpus[-1]['tokens']:,}" in (SHIPPED / name / "README.md").read_text()
 
 
-@pytest.mark.parametrize(("kind", "share"), [("", 0.9), ("t5-", 0.95)])
+@pytest.mark.parametrize(("kind", "share"), [("", 0.9), ("t5-", 0.95), ("bert-", 0.95)])
 def test_the_teacher_is_better_than_the_student(probes, kind, share):
     student, teacher = (probes[f"demo-{kind}{role}"] for role in ("student", "teacher"))
     assert mean_accuracy(teacher) > mean_accuracy(student)
@@ -63,4 +64,5 @@ def test_models_copy_and_answer_as_their_cards_say(probes, name):
     assert card.keys() == probes[name].keys()
     for probe_name, result in probes[name].items():
         assert result["accuracy"] == pytest.approx(card[probe_name], abs=0.1), probe_name
-    assert min(card[probe_name] for probe_name in KNOWN[RECIPES[name].shape.kind]) > 0.9
+    known = KNOWN.get(RECIPES[name].shape.kind, ())  # of masked models none: what is hidden has hidden neighbours
+    assert all(card[probe_name] > 0.9 for probe_name in known)
