@@ -8,12 +8,10 @@ what one by one answers until such an end is a part of what it answers without, 
 Promises are checked on ``causal``, a random Qwen2 of 60 M parameters, where arithmetic dominates as it does in models
 of use; ``demo`` is the shipped student of 1 M, where every way pays mostly for Python, and ``t5`` an encoder-decoder.
 
-    python benchmarks/generation.py [--quick] [--models causal demo t5] [--rounds 1]
+    python benchmarks/generation.py [--quick] [--models causal demo t5] [--faster-products] [--rounds 1]
 """
 
 import argparse
-import copy
-import functools
 import json
 import os
 import statistics
@@ -142,20 +140,12 @@ class Tokens:
         return (" ".join(map(str, answer)) for answer in answers)
 
 
-@functools.cache
-def as_loaded(model):
-    """A copy with the linear layers that every model has which a job loads; on AMD's processors they are faster."""
-    copied = copy.deepcopy(model)
-    use_faster_products(copied)
-    return copied
-
-
 def ours(model, prompts: list[list[int]]) -> list[list[int]]:
     """Batches of similar length, which rows leave as soon as they are finished."""
     from pipestill.inference.generation import generate
 
     answers = dict(
-        pair for batch in generate(as_loaded(model), Tokens(), prompts, max_new_tokens=NEW) for pair in batch
+        pair for batch in generate(model, Tokens(), prompts, max_new_tokens=NEW) for pair in batch
     )
     return [[int(token) for token in answers[index].text.split()] for index in range(len(prompts))]
 
@@ -180,6 +170,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="16 prompts and fewer layers, and promises not checked")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="default: all three")
+    parser.add_argument(
+        "--faster-products", action="store_true", help="for all ways, the linear layers of models that a job loads"
+    )
     parser.add_argument("--rounds", type=int, default=1, help="repetitions of each way, taken in turn")
     args = parser.parse_args()
     import transformers
@@ -192,10 +185,11 @@ def main() -> None:
     for name in args.models:
         torch.manual_seed(0)
         model = MODELS[name](args.quick).eval()
+        if args.faster_products:
+            use_faster_products(model)
         prompts = make_prompts(model.config.vocab_size, 16 if args.quick else PROMPTS)
         for varying in (False, True):
             set_ends(model, varying)
-            as_loaded.cache_clear()
             ways = [way for way in WAYS if not varying or way != "one by one"]
             for way in ways:
                 WAYS[way](model, [prompt[:20] for prompt in prompts[:2]])  # libraries prepare themselves first

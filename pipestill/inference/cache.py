@@ -51,6 +51,19 @@ class RoomyLayer(DynamicLayer):
         self._show(end)
         return self.keys, self.values
 
+    def put(self, read: DynamicLayer, rows: slice, count: int, end: int) -> None:
+        """Take over what some prompts have been read to; see :func:`put`."""
+        if not self.is_initialized:
+            self.lazy_initialization(read.keys, read.values)
+            _, heads, _, _ = read.keys.shape
+            self.room = [
+                new.new_zeros(count, heads, self.capacity, new.shape[-1])  # padding is masked, but must be a number
+                for new in (read.keys, read.values)
+            ]
+        for room, new in zip(self.room, (read.keys, read.values), strict=True):
+            room[rows, :, end - new.shape[-2] : end] = new
+        self._show(end)
+
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep the rows ``indices``, in this order."""
         end = self.get_seq_length()
@@ -66,6 +79,23 @@ def roomy_cache(config: PreTrainedConfig, capacity: int) -> DynamicCache:
     cache = DynamicCache(config=config)
     cache.layers = [RoomyLayer(capacity) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
+
+
+def has_room(cache: DynamicCache) -> bool:
+    """Whether rows that were read apart can be :func:`put` into ``cache``."""
+    return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+
+
+def put(read: DynamicCache, cache: DynamicCache, rows: slice, count: int, end: int) -> None:
+    """Take over what some prompts have been read to into the cache of all of them.
+
+    Args:
+        read: cache of the prompts ``rows``, padded on the left.
+        cache: of ``count`` rows, see :func:`has_room`.
+        end: tokens of the longest prompt of all; all prompts end there.
+    """
+    for layer, part in zip(cache.layers, read.layers, strict=True):
+        layer.put(part, rows, count, end)
 
 
 def two_part_cache(config: PreTrainedConfig, capacity: int) -> EncoderDecoderCache:

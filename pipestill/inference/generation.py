@@ -3,6 +3,7 @@
 import random
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -12,7 +13,8 @@ from pipestill.inference.decoding import Choose, chooser
 from pipestill.inference.devices import input_device
 from pipestill.single_task import split
 
-CPU_TOKENS, ACCELERATOR_TOKENS = 8192, 16384  # budget per batch
+BATCH_TOKENS = 16384
+CPU_PROMPT_TOKENS = 2048  # of prompts that are read at a time: more leave the processor's caches
 GREEDY = GenerationConfig()
 
 
@@ -44,6 +46,17 @@ def length_sorted_batches(lengths: Sequence[int], new_tokens: int, token_budget:
     return batches
 
 
+def prompt_groups(lengths: Sequence[int], token_budget: int) -> list[slice]:
+    """Neighbours among prompts that are read together: rows times the longest prompt stay within the budget."""
+    starts, longest = [0], 0
+    for row, length in enumerate(lengths):
+        longest = max(longest, length)
+        if row > starts[-1] and (row + 1 - starts[-1]) * longest > token_budget:
+            starts.append(row)
+            longest = length
+    return [slice(start, end) for start, end in pairwise([*starts, len(lengths)])]
+
+
 def generate(
     model,
     tokenizer,
@@ -70,7 +83,7 @@ def generate(
             of the prompt too, where one model reads both.
         keys: what the random stream of each row is made from, such as its sampling seed and id; for sampling.
         token_budget: tokens per batch, padding and answers included. After an out-of-memory error of the accelerator
-            the batch is halved, tried again, and later ones are no larger. Default: by device.
+            the batch is halved, tried again, and later ones are no larger. Default: :data:`BATCH_TOKENS`.
         done: indices of prompts that an earlier process has finished. Batches are composed as if nothing were, so
             that a resumed run gives the same answers as one that was not stopped.
         after_rationale: what is generated is a rationale, a marker and the answer; see :mod:`pipestill.single_task`.
@@ -85,8 +98,7 @@ def generate(
     _check_lengths(model, prompts, max_new_tokens)
     if decoding.sampling and len(keys) != len(prompts):
         raise ValueError(f"{len(keys)} keys for {len(prompts)} prompts")
-    default = CPU_TOKENS if input_device(model).type == "cpu" else ACCELERATOR_TOKENS
-    batches = _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, token_budget or default, done)
+    batches = _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, token_budget or BATCH_TOKENS, done)
     if not after_rationale:
         return batches
     return ([(index, _without_rationale(answer)) for index, answer in batch] for batch in batches)
@@ -160,20 +172,43 @@ class Rows:
     def __init__(self, model, prompts: Sequence[Sequence[int]], max_new_tokens: int):
         from pipestill.inference.cache import roomy_cache
 
-        longest = max(map(len, prompts))
+        self.lengths = list(map(len, prompts))
+        longest = max(self.lengths)
         padded = [[-1] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
         self.model = model
         self.tokens = torch.tensor(padded, device=input_device(model))
         self.mask = (self.tokens >= 0).long()
         self.cache = roomy_cache(model.config, longest + max_new_tokens)
 
+    def groups(self) -> list[slice]:
+        """Rows whose prompts are read together: on a CPU a few, which saves padding and fits its caches."""
+        return prompt_groups(self.lengths, CPU_PROMPT_TOKENS) if self.tokens.device.type == "cpu" else [slice(None)]
+
+    def read_prompts(self) -> torch.Tensor:
+        """Read all prompts; returns the logits behind them, ``[rows, vocab]`` float32."""
+        from pipestill.inference.cache import has_room, put, roomy_cache
+
+        groups, whole = self.groups(), self.tokens.shape[1]
+        if len(groups) == 1 or not has_room(self.cache):
+            return self.read(whole)
+        logits = []
+        for rows in groups:
+            longest = max(self.lengths[rows])
+            part = roomy_cache(self.model.config, longest)
+            logits.append(self._read(self.tokens[rows, -longest:], self.mask[rows, -longest:], longest, part))
+            put(part, self.cache, rows, len(self.lengths), whole)
+        return torch.cat(logits)
+
     def read(self, new: int) -> torch.Tensor:
         """Read the last ``new`` tokens of every row; returns the logits behind them, ``[rows, vocab]`` float32."""
+        return self._read(self.tokens, self.mask, new, self.cache)
+
+    def _read(self, tokens: torch.Tensor, mask: torch.Tensor, new: int, cache) -> torch.Tensor:
         output = self.model(
-            input_ids=self.tokens[:, -new:].clamp(min=0),
-            attention_mask=self.mask,
-            position_ids=(self.mask.cumsum(dim=1) - 1).clamp(min=0)[:, -new:],
-            past_key_values=self.cache,
+            input_ids=tokens[:, -new:].clamp(min=0),
+            attention_mask=mask,
+            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0)[:, -new:],
+            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
         )
@@ -205,15 +240,26 @@ class DecoderRows(Rows):
 
         from pipestill.inference.cache import two_part_cache
 
-        longest = max(map(len, prompts))
-        padded = [list(prompt) + [-1] * (longest - len(prompt)) for prompt in prompts]
+        self.lengths = list(map(len, prompts))
+        padded = [list(prompt) + [-1] * (max(self.lengths) - len(prompt)) for prompt in prompts]
         source = torch.tensor(padded, device=input_device(model))
         self.model = model
         self.mask = (source >= 0).long()
-        output = model.get_encoder()(input_ids=source.clamp(min=0), attention_mask=self.mask)
-        self.encoded = BaseModelOutput(last_hidden_state=output.last_hidden_state)
         self.tokens = source.new_full((len(prompts), 1), model.config.decoder_start_token_id)
+        self.encoded = BaseModelOutput(last_hidden_state=self._encode(source.clamp(min=0)))
         self.cache = two_part_cache(model.config, 1 + max_new_tokens)
+
+    def _encode(self, source: torch.Tensor) -> torch.Tensor:
+        parts = []
+        for rows in self.groups():
+            longest = max(self.lengths[rows])
+            part = self.model.get_encoder()(input_ids=source[rows, :longest], attention_mask=self.mask[rows, :longest])
+            parts.append(torch.nn.functional.pad(part.last_hidden_state, (0, 0, 0, source.shape[1] - longest)))
+        return torch.cat(parts)
+
+    def read_prompts(self) -> torch.Tensor:
+        """Read the start of every answer; returns the logits behind it, ``[rows, vocab]`` float32."""
+        return self.read(1)
 
     def read(self, new: int) -> torch.Tensor:
         """Read the last ``new`` tokens of every answer; returns the logits behind them, ``[rows, vocab]`` float32."""
@@ -265,7 +311,7 @@ def answer_batch(
     ends = _ends(model)
     distinct = {prompt: place for place, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
     rows = (DecoderRows if model.config.is_encoder_decoder else Rows)(model, list(distinct), max_new_tokens)
-    logits = rows.read(rows.tokens.shape[1])
+    logits = rows.read_prompts()
     if len(distinct) < len(prompts):
         places = [distinct[tuple(prompt)] for prompt in prompts]
         logits = logits[places]

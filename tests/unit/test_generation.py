@@ -10,7 +10,7 @@ from pipestill.config import GenerationConfig
 from pipestill.errors import UserError
 from pipestill.inference import generation
 from pipestill.inference.decoding import chooser, sample
-from pipestill.inference.generation import generate, length_sorted_batches
+from pipestill.inference.generation import generate, length_sorted_batches, prompt_groups
 
 VOCABULARY = 97
 ENDS = list(range(3, 12))  # a tenth of the vocabulary, so that answers end at different lengths
@@ -74,9 +74,18 @@ def test_batches_hold_every_prompt_once_within_the_budget():
     assert batches[0] == [6]
 
 
+def test_groups_of_prompts_are_neighbours_within_the_budget():
+    lengths = [90, 30, 30, 7, 200, 2, 2]
+    groups = prompt_groups(lengths, token_budget=100)
+    assert [lengths[rows] for rows in groups] == [[90], [30, 30, 7], [200], [2, 2]]
+    assert prompt_groups([5], 1) == [slice(0, 1)]
+
+
+@pytest.mark.parametrize("read_at_a_time", [2048, 24])
 @pytest.mark.parametrize("ngram", [0, 1])
 @pytest.mark.parametrize("architecture", CONFIGS)
-def test_greedy_equals_transformers_one_by_one(architecture, ngram):
+def test_greedy_equals_transformers_one_by_one(architecture, ngram, read_at_a_time, monkeypatch):
+    monkeypatch.setattr(generation, "CPU_PROMPT_TOKENS", read_at_a_time)
     model = make_model(architecture)
     expected = []
     for prompt in PROMPTS:
@@ -107,6 +116,14 @@ def test_equal_prompts_are_read_once_and_finished_rows_leave():
     lengths = [len(answer.split()) for answer in ours(model)]
     assert shapes[0] == (len(PROMPTS) - 1, 20)
     assert shapes[1:] == [(rows, 1) for n in range(1, max(lengths)) if (rows := sum(length > n for length in lengths))]
+
+
+def test_prompts_are_read_a_few_at_a_time_without_padding_of_longer_ones(monkeypatch):
+    monkeypatch.setattr(generation, "CPU_PROMPT_TOKENS", 24)
+    model, shapes = make_model(), []
+    model.model.embed_tokens.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape[:2])))
+    ours(model)
+    assert shapes[:6] == [(1, 20), (1, 14), (2, 11), (3, 7), (1, 1), (9, 1)]  # eleven tokens twice: equal prompts
 
 
 def test_a_sampled_answer_depends_on_its_key_alone():

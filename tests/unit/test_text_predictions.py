@@ -80,7 +80,7 @@ def test_every_run_answers_every_test_row_with_every_sampling_seed(sampled, reco
 
 
 def test_a_stopped_job_goes_on_and_gives_the_same_bytes(tmp_path, base, records, sampled, monkeypatch):
-    monkeypatch.setattr(generation, "CPU_TOKENS", 300)  # several batches
+    monkeypatch.setattr(generation, "BATCH_TOKENS", 300)  # several batches
     whole = job(tmp_path / "whole", base, records, sampling=True, sampling_seeds=[10, 20])
     asked, true_generate = [], answers.generate
 
