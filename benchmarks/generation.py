@@ -144,9 +144,7 @@ def ours(model, prompts: list[list[int]]) -> list[list[int]]:
     """Batches of similar length, which rows leave as soon as they are finished."""
     from pipestill.inference.generation import generate
 
-    answers = dict(
-        pair for batch in generate(model, Tokens(), prompts, max_new_tokens=NEW) for pair in batch
-    )
+    answers = dict(pair for batch in generate(model, Tokens(), prompts, max_new_tokens=NEW) for pair in batch)
     return [[int(token) for token in answers[index].text.split()] for index in range(len(prompts))]
 
 
