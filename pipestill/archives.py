@@ -1,5 +1,6 @@
 """The text files of a zip archive or a folder: read one by one, nothing unpacked, nothing read from elsewhere."""
 
+import lzma
 import re
 import stat
 import zipfile
@@ -84,7 +85,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: Path, limits:
     try:
         with archive.open(info) as file:
             return file.read(limits.file_bytes + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError) as error:
         raise UserError(f"{source}: {info.filename} cannot be read ({error}); download the archive again") from None
 
 

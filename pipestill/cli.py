@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--instruction", default="", metavar="TEXT", help="what is asked about it, in tasks without one of their own"
     )
+    predict.add_argument("--language", help="language of the input, in tasks of documents (default: en)")
     predict.add_argument("--seed", type=int, help="run of the experiment (default: the first)")
     predict.add_argument("--json", action="store_true", help="print JSON for machines, with all scores")
     predict.add_argument(
@@ -51,7 +52,7 @@ def _predict(args: argparse.Namespace) -> None:
     target = find_target(args.model, args.results, args.seed, args.task, args.calibration, args.revision)
     from pipestill.inference.by_hand import predict_text  # torch takes seconds: only where there is something to ask
 
-    answer = predict_text(target, args.text, args.instruction, args.threads)
+    answer = predict_text(target, args.text, args.instruction, args.threads, args.language)
     if args.json:
         print(json.dumps(answer, ensure_ascii=False))
         return
@@ -63,7 +64,7 @@ def _predict(args: argparse.Namespace) -> None:
     else:
         print(answer["prediction"])
     if answer["cropped"]:
-        print(f"note: only the first {target.settings.max_chars} characters were read", file=sys.stderr)
+        print("note: the input was too long, and its end was not read", file=sys.stderr)
 
 
 def main() -> None:

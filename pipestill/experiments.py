@@ -182,12 +182,14 @@ def scoring_settings(config: Config, study: str, method: str, code: str) -> dict
 def prediction_settings(config: Config, study: str, method: str, code: str) -> dict[str, Any]:
     """What a prediction job is told."""
     settings = config.studies[study]
+    task = config.tasks[settings.task]
     return {
         **scoring_settings(config, study, method, code),
-        "null_inputs": config.tasks[settings.task].null_inputs,
+        "null_inputs": task.null_inputs,
         "calibration": settings.calibration,
-        "max_chars": config.tasks[settings.task].max_chars,
-        "template": config.tasks[settings.task].template,
+        "max_chars": task.max_chars,
+        "crop": task.crop.model_dump() if TASKS[settings.task].collection else None,
+        "template": task.template,
         "rationale_tokens": resolve_rationale_tokens(config, settings, method),
         "generation": None if TASKS[settings.task].ranks_labels else settings.generation.model_dump(),
     }

@@ -13,6 +13,7 @@ from pipestill.config.training import TrainingOverride
 RATIONALE = "rationale"  # the answer that training files are made of
 OPENROUTER = "https://openrouter.ai/api/v1"
 OPENROUTER_KEY = "OPENROUTER_API_KEY"
+ENDS_WITH_A_FIELD = re.compile(r"\{\w+\}\s*$")
 LOOKS_LIKE_A_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")
 
 Money = Annotated[float, Field(ge=0)]
@@ -24,7 +25,8 @@ class StepConfig(Section):
 
     prompt: str
     """The user's message. `{name}` stands for a field of the record or the answer of an earlier step; `{{` and `}}` are
-    braces."""
+    braces. A `local` model's ends with a field, so that in training, too, a message that is too long loses nothing but
+    text."""
     out: Identifier
     """Name of the answer; that of one step is `rationale`."""
     system: str | None = None
@@ -149,6 +151,11 @@ class AnnotationConfig(Section):
             raise ValueError("`max_cost` needs `price`: without it nobody knows what the next request may cost")
         if self.provider == "local" and (len(self.steps) > 1 or self.steps[0].system is not None):
             raise ValueError("a `local` model is trained to answer one question: give one step, without `system`")
+        if self.provider == "local" and not ENDS_WITH_A_FIELD.search(self.steps[0].prompt):
+            raise ValueError(
+                "a `local` model is trained on prompts that lose their end where they are too long: let `prompt` end "
+                "with a field such as `{text}`, and put what it asks before that"
+            )
         names = [step.out for step in self.steps]
         if len(set(names)) < len(names):
             raise ValueError("two `steps` have the same `out`")

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipestill.config.data import CropConfig
 from pipestill.config.models import HardwareConfig
 from pipestill.config.section import Count, Section
 from pipestill.config.study import GenerationConfig
@@ -34,7 +35,9 @@ class PredictionSettings(ScoringSettings):
     calibration: str
     """Name of the calibration, or `auto`."""
     max_chars: Count
-    """Longer inputs that come later, by hand, are cropped as the records were."""
+    """Longer inputs that come later, by hand, are cropped as the records were; documents as `crop` says."""
+    crop: CropConfig | None
+    """How such documents are cropped; none for other tasks."""
     template: Literal["plain", "alpaca"]
     """How the instruction and the input of such a request become one message."""
     rationale_tokens: Annotated[int, Field(ge=0)] = 0

@@ -15,6 +15,8 @@ from pipestill.lock import exclusive
 from pipestill.records import write_jsonl
 from pipestill.tasks import TASKS, Task
 
+NO_DIGEST = "no digest is recorded"
+
 
 def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
     """Write raw data and ``manifest.json`` to ``directory``.
@@ -22,6 +24,8 @@ def provide_raw(task: str, config: SourceConfig, directory: Path) -> None:
     A task with classes has one file, ``data.json``; the manifest holds its source, sha256, bytes and facts. A task with
     test sets has a file for each role, one of documents an archive or table for each of its files; the manifest holds
     the same of each under ``files``.
+
+    What is fetched and has no digest to be checked by is said to be ``unchecked``, there and in the log.
 
     An interrupted fetch is continued by the next call; a call that is still at work is waited for.
     """
@@ -126,7 +130,13 @@ def _take(wanted: Mapping[Path, FileConfig], directory: Path) -> dict[Path, dict
             fetched[path].replace(path)
         else:
             copy(Path(file.path), path, digest=file.sha256)
-    return {path: {"origin": file.url or file.path, **_identity(path)} for path, file in wanted.items()}
+    taken = {}
+    for path, file in wanted.items():
+        taken[path] = {"origin": file.url or file.path, **_identity(path)}
+        if path in fetched and file.sha256 is None:
+            taken[path]["unchecked"] = NO_DIGEST
+            print(f"{file.url}: unchecked, {NO_DIGEST}; sha256 is {taken[path]['sha256']}")
+    return taken
 
 
 def _fetched(file: FileConfig, name: str, directory: Path) -> Path:

@@ -8,7 +8,7 @@ from pipestill.config import GenerationConfig, PredictionSettings
 from pipestill.cost import CostMeter
 from pipestill.inference.generation import generate
 from pipestill.inference.row_log import RowLog
-from pipestill.models.prompts import encode_prompt, encode_source
+from pipestill.models.prompts import PromptEncoder
 from pipestill.progress import Progress
 from pipestill.records import Record, of_split, read_jsonl, write_jsonl
 
@@ -16,12 +16,6 @@ from pipestill.records import Record, of_split, read_jsonl, write_jsonl
 def sampling_seeds(generation: GenerationConfig) -> list[int | None]:
     """Seeds that every prompt is answered with; greedy answers have none."""
     return list(generation.sampling_seeds) if generation.sampling else [None]
-
-
-def encode_for(model: Any, tokenizer: Any, prompt: str, max_tokens: int) -> list[int]:
-    """Tokens of a prompt for a causal model or the encoder of an encoder-decoder, ``max_tokens`` at most."""
-    encode = encode_source if model.config.is_encoder_decoder else encode_prompt
-    return encode(tokenizer, prompt, max_tokens)
 
 
 def answer_prompts(
@@ -52,7 +46,9 @@ def answer_prompts(
             the marker is missing.
     """
     keys = list(asked)
-    encoded = {text: encode_for(model, tokenizer, text, max_prompt_tokens) for text in set(asked.values())}
+    encoder = PromptEncoder(tokenizer, model.config.is_encoder_decoder)
+    encoded = {text: encoder(text, max_prompt_tokens) for text in set(asked.values())}
+    encoder.report(label)
     prompts = [encoded[asked[key]] for key in keys]
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "answers", label, done=len(done))

@@ -5,20 +5,24 @@ from typing import Any
 import numpy as np
 
 from pipestill.data.crop import crop_question
+from pipestill.data.crop_documents import crop_documents
+from pipestill.data.text_crop import character_ends, token_ends
 from pipestill.errors import UserError
 from pipestill.imports import without
-from pipestill.inference.answers import encode_for, sampling_seeds
+from pipestill.inference.answers import sampling_seeds
 from pipestill.inference.calibration import calibrate, mean_score
 from pipestill.inference.generation import generate
 from pipestill.inference.ranking import score_all_labels
 from pipestill.inference.scoring import load_run, prepare_hardware
 from pipestill.inference.target import Target
 from pipestill.models.libraries import unneeded_libraries
-from pipestill.models.prompts import encode_label, encode_prompt
+from pipestill.models.prompts import PromptEncoder, encode_label
 from pipestill.tasks import TASKS, Task
 
 
-def predict_text(target: Target, text: str, instruction: str, threads: int) -> dict[str, Any]:
+def predict_text(
+    target: Target, text: str, instruction: str, threads: int, language: str | None = None
+) -> dict[str, Any]:
     """Rank the labels for one input, or answer it.
 
     Args:
@@ -26,6 +30,7 @@ def predict_text(target: Target, text: str, instruction: str, threads: int) -> d
         text: the input.
         instruction: what is asked about it, for a task whose rows say so themselves.
         threads: torch threads.
+        language: of a document; the first of its task's when none.
 
     Returns:
         ``model_name``, ``seed``, ``prediction``, ``cropped``; of ranked labels the other fields of the published
@@ -33,33 +38,54 @@ def predict_text(target: Target, text: str, instruction: str, threads: int) -> d
         ``rationale`` that was written before it, if the model writes some.
 
     Raises:
-        UserError: there is nothing to ask, or the task has an instruction of its own.
+        UserError: there is nothing to ask, or the task has an instruction of its own or other languages.
     """
     task, settings = TASKS[target.settings.task], target.settings
-    text, instruction = text.strip(), instruction.strip()
-    if instruction and task.ranks_labels:
-        raise UserError(f"task `{task.name}` has an instruction of its own: leave --instruction out")
-    if not (text or instruction):
-        raise UserError("the input text is empty")
-    asked = crop_question(text, instruction, settings.max_chars)
+    prompt, cropped = ask(target, text.strip(), instruction.strip(), language)
     plan = prepare_hardware(settings, threads)
     with without(*unneeded_libraries(plan)):
         model, tokenizer = load_run(target.base, target.model, plan)
+    prompts = PromptEncoder(tokenizer, model.config.is_encoder_decoder)
     predict = _rank if task.ranks_labels else _answer
     return {
         "model_name": target.name,
         "seed": target.seed,
-        **predict(target, task, model, tokenizer, task.message(**asked, template=settings.template)),
-        "cropped": asked["text"] != text or asked.get("instruction", "") != instruction,
+        **predict(target, model, prompts, prompt),
+        "cropped": cropped or prompts.cut > 0,
     }
 
 
-def _answer(target: Target, task: Task, model: Any, tokenizer: Any, prompt: str) -> dict[str, Any]:
+def ask(target: Target, text: str, instruction: str = "", language: str | None = None) -> tuple[str, bool]:
+    """The prompt that the pipeline makes of an input, and whether it lost its end there; see :func:`predict_text`."""
+    task, settings = TASKS[target.settings.task], target.settings
+    if instruction and (task.ranks_labels or settings.crop):
+        raise UserError(f"task `{task.name}` has an instruction of its own: leave --instruction out")
+    if language is not None and not settings.crop:
+        raise UserError(f"task `{task.name}` does not ask for a language: leave --language out")
+    if not (text or instruction):
+        raise UserError("the input text is empty")
+    if settings.crop:
+        return _ask_document(target, task, text, language or task.test_sets[0])
+    asked = crop_question(text, instruction, settings.max_chars)
+    cropped = asked["text"] != text or asked.get("instruction", "") != instruction
+    return task.message(**asked, template=settings.template), cropped
+
+
+def _ask_document(target: Target, task: Task, text: str, language: str) -> tuple[str, bool]:
+    if language not in task.test_sets:
+        raise UserError(f"task `{task.name}` has no language `{language}`; it has {', '.join(task.test_sets)}")
+    ends = token_ends(target.crop_tokenizer) if target.crop_tokenizer else character_ends
+    record = {"id": "by hand", "split": "test", "text": text, "test_set": language}
+    [record], cropped = crop_documents([record], task, target.settings.crop, ends)
+    return record["prompt"], cropped["text"] > 0
+
+
+def _answer(target: Target, model: Any, prompts: PromptEncoder, prompt: str) -> dict[str, Any]:
     settings, seed = target.settings, sampling_seeds(target.settings.generation)[0]
     [[(_, answer)]] = generate(
         model,
-        tokenizer,
-        [encode_for(model, tokenizer, prompt, settings.max_prompt_tokens)],
+        prompts.tokenizer,
+        [prompts(prompt, settings.max_prompt_tokens)],
         max_new_tokens=settings.max_new_tokens,
         decoding=settings.generation,
         keys=[f"{seed}/{prompt}"],
@@ -69,10 +95,13 @@ def _answer(target: Target, task: Task, model: Any, tokenizer: Any, prompt: str)
     return {"prediction": answer.text, **rationale, "sampling_seed": seed}
 
 
-def _rank(target: Target, task: Task, model: Any, tokenizer: Any, prompt: str) -> dict[str, Any]:
-    def score(prompts: list[str]) -> np.ndarray:
-        encoded = [encode_prompt(tokenizer, text, target.settings.max_prompt_tokens) for text in prompts]
-        return score_all_labels(model, encoded, [encode_label(tokenizer, label) for label in task.labels]).mean_log_prob
+def _rank(target: Target, model: Any, prompts: PromptEncoder, prompt: str) -> dict[str, Any]:
+    task = TASKS[target.settings.task]
+    labels = [encode_label(prompts.tokenizer, label) for label in task.labels]
+
+    def score(texts: list[str]) -> np.ndarray:
+        encoded = [prompts(text, target.settings.max_prompt_tokens) for text in texts]
+        return score_all_labels(model, encoded, labels).mean_log_prob
 
     nulls = {"multi_null": [task.prompt(null) for null in task.null_inputs], "pmi": [task.premise]}
     prior = np.zeros(len(task.labels))

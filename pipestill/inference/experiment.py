@@ -17,7 +17,7 @@ from pipestill.inference.row_log import RowLog, state_of
 from pipestill.inference.scoring import fingerprint, load_run, prepare_hardware
 from pipestill.lock import exclusive
 from pipestill.models.libraries import unneeded_libraries
-from pipestill.records import read_jsonl
+from pipestill.records import of_split, read_jsonl
 from pipestill.tasks import TASKS
 from pipestill.versions import versions
 
@@ -51,12 +51,14 @@ def predict_experiment(
         runs: model directory by seed; none stands for the untrained base model.
         state: directory that keeps finished scores and answers from one attempt to the next.
         output: directory to write: ``seed_<n>/predictions.jsonl``, with ``calibration.json`` of ranked labels and
-            ``likelihood.jsonl`` of summaries' references; ``job.json``, ``hardware.json``, ``versions.json``,
-            ``cost.json``.
+            ``likelihood.jsonl`` of summaries' references, where there are any; ``job.json``, ``hardware.json``,
+            ``versions.json``, ``cost.json``.
         threads: torch threads.
         measure: maps a run's model and tokenizer to what becomes ``seed_<n>/agreement.json``, or to none.
     """
-    records = read_jsonl(records_file)
+    records, referenced = read_jsonl(records_file), []
+    if TASKS[settings.task].metrics == "summaries":
+        referenced = [record for record in of_split(records, "test") if record["references"]]
     plan = prepare_hardware(settings, threads)
     work = {
         seed: fingerprint(settings, plan, records_file, [base, *([model] if model else [])])
@@ -72,10 +74,10 @@ def predict_experiment(
                 predict_run(model, tokenizer, settings, records, RowLog(kept / "scores.jsonl"), cost, results, label)
             else:
                 answer_run(model, tokenizer, settings, records, RowLog(kept / "answers.jsonl"), cost, results, label)
-            if TASKS[settings.task].metrics == "summaries":
+            if referenced:
                 path = results / "likelihood.jsonl"
                 written = rationales(results / "predictions.jsonl")
-                write_likelihoods(model, tokenizer, records, settings.max_prompt_tokens, path, label, written)
+                write_likelihoods(model, tokenizer, referenced, settings.max_prompt_tokens, path, label, written)
             if measure and (measured := measure(model, tokenizer)):
                 write_json(results / "agreement.json", measured)
             del model, tokenizer

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from pipestill.inference.answer_logits import AnswerLogits, batches
 from pipestill.inference.devices import input_device
 from pipestill.models.kinds import start_token
-from pipestill.models.prompts import encode_answer, encode_label
+from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label
 from pipestill.models.rows import IGNORED, Row, encode_row, supervised
 from pipestill.progress import Progress
 from pipestill.records import Record, of_split, write_jsonl
@@ -42,10 +42,11 @@ def write_likelihoods(
         rationales: by id, what the model itself wrote before its answer; the gold output is read after it.
     """
     start = start_token(model.config)
+    prompts = PromptEncoder(tokenizer, start is not None)
 
     def encode(record: Record) -> Row:
         length = max_prompt_tokens + len(encode_answer(tokenizer, record["target"]))
-        row = encode_row(tokenizer, record["prompt"], record["target"], length, start)
+        row = encode_row(prompts, record["prompt"], record["target"], length, start)
         if record["id"] in rationales:
             _insert(row, encode_label(tokenizer, join(rationales[record["id"]], "")))
         return {"id": record["id"], **row}

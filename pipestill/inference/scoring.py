@@ -13,7 +13,7 @@ from pipestill.inference.row_log import RowLog
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
-from pipestill.models.prompts import encode_label, encode_prompt
+from pipestill.models.prompts import PromptEncoder, encode_label
 from pipestill.progress import Progress
 from pipestill.versions import versions
 
@@ -33,7 +33,10 @@ def fingerprint(settings: ScoringSettings, plan: HardwarePlan, data: Path, model
     """
     return {
         "settings": settings.model_dump(
-            exclude={"calibration": True, "max_chars": True, "template": True, "generation": {"sampling_seeds"}}
+            exclude={
+                **dict.fromkeys(("calibration", "max_chars", "crop", "template"), True),
+                "generation": {"sampling_seeds"},
+            }
         ),
         "hardware": [plan.device, plan.precision, plan.quantization],
         "data": sha256(data),
@@ -66,7 +69,9 @@ class Scorer:
     def score(self, prompts: dict[str, str], log: RowLog, cost: CostMeter, label: str) -> None:
         """Score ``prompts`` (key to text) into ``log``, and what it costs into ``cost``."""
         keys = list(prompts)
-        encoded = [encode_prompt(self.tokenizer, prompts[key], self.max_prompt_tokens) for key in keys]
+        encoder = PromptEncoder(self.tokenizer)
+        encoded = [encoder(prompts[key], self.max_prompt_tokens) for key in keys]
+        encoder.report(label)
         label_ids = [encode_label(self.tokenizer, name) for name in self.labels]
         done = {index for index, key in enumerate(keys) if key in log.rows}
         progress = Progress(len(keys), "prompts", label, done=len(done))

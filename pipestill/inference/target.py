@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipestill.config import (
     BaseModelConfig,
+    CropConfig,
     GenerationConfig,
     HardwareConfig,
     PredictionSettings,
@@ -44,6 +45,12 @@ class Target:
     calibration: str | None
     prior: dict[str, float] | None
     settings: PredictionSettings
+
+    @property
+    def crop_tokenizer(self) -> Path | None:
+        """The ``tokenizer.json`` whose tokens are counted where documents are cropped; it lies beside the base."""
+        crop = self.settings.crop
+        return self.base.parent / crop.tokenizer / "tokenizer.json" if crop and crop.tokenizer else None
 
 
 def find_target(
@@ -131,6 +138,7 @@ def _directory(name: str, directory: Path, results: Path, task: str, calibration
         hardware=hardware,
         code="by hand",
         max_chars=TaskConfig.model_fields["max_chars"].default,
+        crop=CropConfig() if TASKS[task].collection else None,
         template=TaskConfig.model_fields["template"].default,
         generation=None if ranks_labels else GenerationConfig(),
     )

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -190,11 +191,12 @@ def published_baseline(model: str, language: str) -> Path:
     Raises:
         UserError: it ships none.
     """
-    from importlib.resources import files as resources
-
-    path = Path(str(resources("bert_score"))) / "rescale_baseline" / language / f"{model}.tsv"
+    library = find_spec("bert_score")  # without its import, which takes seconds
+    if library is None:
+        raise UserError("bert-score is not installed here, which ships baselines: install it, or use `corpus`")
+    path = Path(library.origin).parent / "rescale_baseline" / language / f"{model}.tsv"
     if not path.is_file():
-        raise UserError(f"bert-score ships no baseline of {model} in the language `{language}`: compute one")
+        raise UserError(f"bert-score ships no baseline of {model} in the language `{language}`: use `corpus`")
     return path
 
 

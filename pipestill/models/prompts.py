@@ -1,8 +1,11 @@
 """Text to tokens, the same way for training, label ranking and generation."""
 
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
+from pipestill.tasks.templates import ending
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -12,7 +15,8 @@ def encode_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens:
     """Tokens of ``prompt`` as a user turn in the chat template, up to where the assistant's answer begins.
 
     A tokenizer without a chat template gets the prompt and a newline. When the result would be longer than
-    ``max_tokens``, the end of the user text is cut at one of its token boundaries; the template stays whole.
+    ``max_tokens``, the end of the user text is cut at one of its token boundaries; the template stays whole, and so
+    does what the prompt's own template puts behind the text.
 
     Raises:
         UserError: the template alone is longer than ``max_tokens``.
@@ -20,20 +24,19 @@ def encode_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens:
     tokens = _encode_turn(tokenizer, prompt)
     if max_tokens is None or len(tokens) <= max_tokens:
         return tokens
-    user = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+    tail = ending(prompt)
+    text = prompt.removesuffix(tail)
+    user = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ends = [end for _, end in user["offset_mapping"]]
 
     def first(kept: int) -> list[int]:
-        return _encode_turn(tokenizer, prompt[: ends[kept - 1]] if kept else "")
+        return _encode_turn(tokenizer, (text[: ends[kept - 1]] if kept else "") + tail)
 
     # One user token is about one token of the result; where cutting changes how the rest is split, step to the edge.
     kept = max(0, len(ends) - (len(tokens) - max_tokens))
     while len(tokens := first(kept)) > max_tokens:
         if kept == 0:
-            raise UserError(
-                f"the chat template alone takes {len(tokens)} tokens, but a prompt may have {max_tokens}: "
-                "raise training.max_length"
-            )
+            raise _no_room(max_tokens, tokens)
         kept = max(0, kept - (len(tokens) - max_tokens))
     while kept < len(ends) and len(longer := first(kept + 1)) <= max_tokens:
         kept, tokens = kept + 1, longer
@@ -43,12 +46,57 @@ def encode_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens:
 def encode_source(tokenizer: "PreTrainedTokenizerBase", text: str, max_tokens: int | None = None) -> list[int]:
     """Tokens of ``text`` for an encoder: those that the tokenizer puts before it, its own, and the end of sequence.
 
-    What is longer than ``max_tokens`` loses the end of its text.
+    What is longer than ``max_tokens`` loses the end of its text, not what the text's own template puts behind it.
+
+    Raises:
+        UserError: what is behind the text is longer than ``max_tokens``.
     """
     around = tokenizer.encode("")
     begin = around[:-1] if around[-1:] == [tokenizer.eos_token_id] else around
-    tokens = [*begin, *tokenizer.encode(text, add_special_tokens=False)]
-    return [*tokens[: None if max_tokens is None else max_tokens - 1], tokenizer.eos_token_id]
+    tokens = [*begin, *tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
+    if max_tokens is None or len(tokens) <= max_tokens:
+        return tokens
+    tail = [*tokenizer.encode(ending(text), add_special_tokens=False), tokenizer.eos_token_id]
+    if len(tail) > max_tokens:
+        raise _no_room(max_tokens, tail)
+    tokens = [*begin, *tokenizer.encode(text.removesuffix(ending(text)), add_special_tokens=False)]
+    return [*tokens[: max_tokens - len(tail)], *tail]
+
+
+@dataclass
+class PromptEncoder:
+    """Encodes the prompts of a job, and counts them.
+
+    Attributes:
+        tokenizer: of the model.
+        for_encoder: whether prompts are read by an encoder (:func:`encode_source`) or a decoder.
+        seen: prompts so far.
+        cut: those of them that lost the end of their text.
+    """
+
+    tokenizer: "PreTrainedTokenizerBase"
+    for_encoder: bool = False
+    seen: int = 0
+    cut: int = 0
+
+    def __call__(self, prompt: str, max_tokens: int) -> list[int]:
+        """Tokens of ``prompt``, ``max_tokens`` at most."""
+        encode = encode_source if self.for_encoder else encode_prompt
+        tokens = encode(self.tokenizer, prompt)
+        self.seen += 1
+        if len(tokens) <= max_tokens:
+            return tokens
+        self.cut += 1
+        return encode(self.tokenizer, prompt, max_tokens)
+
+    def report(self, name: str) -> None:
+        """Say in the log how many prompts of ``name`` were cut, if any."""
+        if self.cut:
+            print(
+                f"{name}: {self.cut} of {self.seen} prompts were longer than max_length allows and lost the end of "
+                "their text",
+                file=sys.stderr,
+            )
 
 
 def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
@@ -59,6 +107,13 @@ def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
 def encode_label(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     """Tokens of an answer without the end-of-sequence token: what label ranking scores."""
     return tokenizer.encode(text, add_special_tokens=False)
+
+
+def _no_room(max_tokens: int, template: list[int]) -> UserError:
+    return UserError(
+        f"the template alone takes {len(template)} tokens, but a prompt may have {max_tokens}: "
+        "raise training.max_length"
+    )
 
 
 def _encode_turn(tokenizer: "PreTrainedTokenizerBase", user: str) -> list[int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
-from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
+from pipestill.models.prompts import PromptEncoder, encode_answer
 from pipestill.records import Record, read_jsonl
 from pipestill.single_task import join
 
@@ -34,11 +34,13 @@ def read_answers(
         UserError: the file is missing, empty or broken, or an answer does not fit; names file and line.
     """
 
+    prompts = PromptEncoder(tokenizer, start is not None)
+
     def encode(row: Record) -> Row:
         output = _text(row, "output" if "output" in row else "teacher_output")
-        return {"id": row.get("id"), **encode_row(tokenizer, _text(row, "input"), output, max_length, start)}
+        return {"id": row.get("id"), **encode_row(prompts, _text(row, "input"), output, max_length, start)}
 
-    return _encode_file(path, encode)
+    return _encode_file(path, encode, prompts)
 
 
 def read_explained(
@@ -51,15 +53,17 @@ def read_explained(
         UserError: as in :func:`read_answers`.
     """
 
+    prompts = PromptEncoder(tokenizer, start is not None)
+
     def answered(row: Record, prompt: str, output: str) -> Row:
-        return encode_row(tokenizer, _text(row, prompt), _text(row, output), max_length, start)
+        return encode_row(prompts, _text(row, prompt), _text(row, output), max_length, start)
 
     def encode(row: Record) -> Row:
         explained = row.get("rationale") is not None
         rationale = answered(row, "rationale_prompt", "rationale") if explained else None
         return {"id": row.get("id"), **answered(row, "input", "output"), "rationale": rationale}
 
-    return _encode_file(path, encode)
+    return _encode_file(path, encode, prompts)
 
 
 def read_joined(
@@ -71,12 +75,14 @@ def read_joined(
         UserError: as in :func:`read_answers`, or an answer could not be told from its rationale.
     """
 
+    prompts = PromptEncoder(tokenizer, start is not None)
+
     def encode(row: Record) -> Row:
         rationale = _text(row, "rationale") if row.get("rationale") is not None else None
         output = join(rationale, _text(row, "output"))
-        return {"id": row.get("id"), **encode_row(tokenizer, _text(row, "input"), output, max_length, start)}
+        return {"id": row.get("id"), **encode_row(prompts, _text(row, "input"), output, max_length, start)}
 
-    return _encode_file(path, encode)
+    return _encode_file(path, encode, prompts)
 
 
 def read_pairs(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Row]:
@@ -89,17 +95,19 @@ def read_pairs(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int
         UserError: as in :func:`read_answers`, or an answer is rejected in favour of itself.
     """
 
+    prompts = PromptEncoder(tokenizer)
+
     def encode(row: Record) -> Row:
         chosen, rejected = (encode_answer(tokenizer, _text(row, key)) for key in ("chosen", "rejected"))
         if chosen == rejected:
             raise UserError("`chosen` and `rejected` are the same, so there is nothing to prefer")
-        prompt = _fit_prompt(tokenizer, _text(row, "prompt"), [chosen, rejected], max_length)
+        prompt = _fit_prompt(prompts, _text(row, "prompt"), [chosen, rejected], max_length)
         return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
 
-    return _encode_file(path, encode)
+    return _encode_file(path, encode, prompts)
 
 
-def _encode_file(path: Path, encode: Callable[[Record], Row]) -> list[Row]:
+def _encode_file(path: Path, encode: Callable[[Record], Row], prompts: PromptEncoder) -> list[Row]:
     rows = read_jsonl(path)
     if not rows:
         raise UserError(f"{path} is empty: there is nothing to train on")
@@ -109,6 +117,7 @@ def _encode_file(path: Path, encode: Callable[[Record], Row]) -> list[Row]:
             encoded.append(encode(row))
         except UserError as error:
             raise UserError(f"{path}, line {number}: {error}") from None
+    prompts.report(str(path))
     return encoded
 
 
@@ -120,35 +129,27 @@ def _text(row: Record, key: str) -> str:
     return value
 
 
-def encode_row(
-    tokenizer: "PreTrainedTokenizerBase", prompt: str, output: str, max_length: int, start: int | None
-) -> Row:
+def encode_row(prompts: PromptEncoder, prompt: str, output: str, max_length: int, start: int | None) -> Row:
     """Tokens and labels of one prompt and its answer, as in :func:`read_answers`.
 
     Raises:
         UserError: the answer does not fit.
     """
-    answer = encode_answer(tokenizer, output)
-    prompt_ids = _fit_prompt(tokenizer, prompt, [answer], max_length, start is not None)
+    answer = encode_answer(prompts.tokenizer, output)
+    prompt_ids = _fit_prompt(prompts, prompt, [answer], max_length)
     if start is not None:
         return {"input_ids": prompt_ids, "decoder_input_ids": [start, *answer], "labels": [IGNORED, *answer]}
     return {"input_ids": prompt_ids + answer, "labels": [IGNORED] * len(prompt_ids) + answer}
 
 
-def _fit_prompt(
-    tokenizer: "PreTrainedTokenizerBase",
-    prompt: str,
-    answers: list[list[int]],
-    max_length: int,
-    for_encoder: bool = False,
-) -> list[int]:
+def _fit_prompt(prompts: PromptEncoder, prompt: str, answers: list[list[int]], max_length: int) -> list[int]:
     longest = max(map(len, answers))
     if longest >= max_length:
         raise UserError(
             f"the answer takes {longest} tokens and leaves no room for a prompt in `max_length` {max_length}: "
             "raise training.max_length or shorten the answer"
         )
-    return (encode_source if for_encoder else encode_prompt)(tokenizer, prompt, max_length - longest)
+    return prompts(prompt, max_length - longest)
 
 
 def supervised(labels: Sequence[int]) -> list[int]:

@@ -36,4 +36,9 @@ def split_alpaca(message: str) -> tuple[str, str]:
     return message.strip(), ""
 
 
+def ending(message: str) -> str:
+    """What the template of a message puts behind its text."""
+    return _RESPONSE if message.endswith(_RESPONSE) else ""
+
+
 TEMPLATES: dict[str, Callable[[str, str], str]] = {"plain": plain, "alpaca": alpaca}

@@ -19,6 +19,8 @@ ENDPOINT = {"provider": "endpoint", "base_url": "https://api.example.org/v1"}
         ENDPOINT | {"base_url": "http://[::1]:80/v1"},
         ENDPOINT | {"base_url": "http://localhost/v1", "key_variable": "KEY"},
         {"provider": "local", "max_cost": 0},
+        {"provider": "local", "steps": [{"prompt": "List the findings:\n{text}\n", "out": "rationale"}]},
+        ENDPOINT | {"steps": [{"prompt": "Case: {text}\nList the findings.", "out": "rationale"}]},
     ],
 )
 def test_good_settings(change):
@@ -41,6 +43,10 @@ def test_good_settings(change):
         (
             {"provider": "local", "steps": [{"prompt": "{text}", "out": "rationale", "system": "Be brief."}]},
             "trained to answer one question",
+        ),
+        (
+            {"provider": "local", "steps": [{"prompt": "Case: {text}\nList the findings.", "out": "rationale"}]},
+            r"let `prompt` end with a field such as `\{text\}`",
         ),
         ({"splits": ["test"]}, "'train' or 'validation'"),
         ({"extra_body": {"note": "sk-or-v1-0123456789abcdef"}}, "looks like a secret key"),

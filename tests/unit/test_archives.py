@@ -110,6 +110,17 @@ def test_damaged_archives_are_named(tmp_path):
         read(tmp_path / "none")
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_is_named_whatever_the_compression(tmp_path, compression):
+    source = archive(tmp_path / "x.zip", [("a.txt", "a text that is compressed " * 400)], compression)
+    content = bytearray(source.read_bytes())
+    start = content.index(b"a.txt") + len("a.txt") + 20
+    content[start : start + 20] = b"\xff" * 20
+    source.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.zip: a\.txt cannot be read .*download the archive again"):
+        read(source)
+
+
 def test_a_name_that_comes_twice_and_an_encrypted_file_are_refused(tmp_path):
     with pytest.warns(UserWarning, match="Duplicate"):
         twice = archive(tmp_path / "x.zip", [("a.txt", "1"), ("a.txt", "2")])

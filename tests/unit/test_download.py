@@ -194,8 +194,17 @@ def test_the_raw_directory_of_an_address_records_where_it_came_from(server, tmp_
     provide_raw("creditmix", config, tmp_path / "raw")
     manifest = read_json(tmp_path / "raw" / "manifest.json")
     assert (manifest["source"], manifest["origin"], manifest["bytes"]) == ("url", server, len(Handler.content))
-    assert manifest["sha256"] == config.sha256
+    assert manifest["sha256"] == config.sha256 and "unchecked" not in manifest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "raw.lock"]
+
+
+def test_what_has_no_digest_is_said_to_be_unchecked(server, tmp_path, capsys):
+    Handler.content = b'[{"question": "Age: 1", "answer": "Good"}]'
+    provide_raw("creditmix", SourceConfig(source="url", url=server), tmp_path / "raw")
+    manifest = read_json(tmp_path / "raw" / "manifest.json")
+    assert manifest["unchecked"] == "no digest is recorded"
+    said = f"{server}: unchecked, no digest is recorded; sha256 is {hashlib.sha256(Handler.content).hexdigest()}"
+    assert said in capsys.readouterr().out
 
 
 def test_a_job_that_outlived_its_workflow_is_waited_for(tmp_path):

@@ -62,6 +62,32 @@ def test_missing_models_data_and_room_are_known_before_work(config, tmp_path, mo
     assert "has 0.1 GB of free disk" in problems(check(config), ROOT, [], [], [])[0]
 
 
+def test_what_bertscore_and_a_challenge_lack_is_known_before_work(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config["models"]["encoder"] = {"kind": "masked", "source": "path", "path": "resources/models/demo-bert-student"}
+    study = config["studies"]["multiclinsum"]
+    study["bertscore"] = {"encoder": "encoder", "layer": 99, "baseline": "no/such"}
+    study["submission"] = {"documents": {"en": {"path": "test_en"}, "es": {"url": "https://example.org/es.zip"}}}
+
+    def found():
+        return problems(check(config), ROOT, [], [], [], bertscores=["multiclinsum"], challenges=["multiclinsum"])
+
+    layer, baseline, documents = found()
+    assert layer == "studies.multiclinsum.bertscore.layer: `encoder` has 4 layers; give one of 0 to 4"
+    assert baseline.startswith("studies.multiclinsum.bertscore.baseline: bert-score ships no baseline of no/such")
+    assert documents == (
+        "studies.multiclinsum.submission.documents.en.path: test_en does not exist; put the documents there, or name "
+        "another file"
+    )
+    assert problems(check(config), ROOT, [], [], []) == []  # none of it is planned
+    (tmp_path / "test_en").mkdir()
+    for baseline in ("corpus", "bert-base-multilingual-cased", None):
+        study["bertscore"] |= {"layer": 4, "baseline": baseline}
+        assert found() == []
+    config["models"]["encoder"]["path"] = "elsewhere"  # a missing model is said where it is taken
+    assert found() == []
+
+
 def test_training_needs_room_for_its_state(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     directory = tmp_path / "big"

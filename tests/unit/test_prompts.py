@@ -2,7 +2,8 @@ import pytest
 from tiny_models import make_tokenizer
 
 from pipestill.errors import UserError
-from pipestill.models.prompts import encode_answer, encode_label, encode_prompt
+from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label, encode_prompt, encode_source
+from pipestill.tasks.templates import TEMPLATES
 
 TEXTS = [
     "Age: 23.0, Occupation: Scientist, Outstanding Debt: 809.98",
@@ -60,3 +61,34 @@ def test_template_that_does_not_fit(tokenizer):
     empty = encode_prompt(tokenizer, "")
     with pytest.raises(UserError, match=f"alone takes {len(empty)} tokens, but a prompt may have {len(empty) - 1}"):
         encode_prompt(tokenizer, "Age: 23.0", len(empty) - 1)
+
+
+@pytest.mark.parametrize("encode", [encode_prompt, encode_source])
+@pytest.mark.parametrize(("instruction", "text"), [("Sum it up.", "Age: 23.0 " * 40), ("Sum it up. " * 40, "")])
+def test_what_a_template_puts_behind_the_text_is_never_cut(tokenizer, encode, instruction, text):
+    prompt = TEMPLATES["alpaca"](instruction, text)
+    full, empty = encode(tokenizer, prompt), encode(tokenizer, TEMPLATES["alpaca"]("", ""))
+    for limit in range(len(empty) + 60, len(full)):
+        tokens = encode(tokenizer, prompt, limit)
+        assert len(tokens) <= limit
+        user = tokenizer.decode(tokens).removeprefix("<|im_start|>user\n").partition("<|im_end|>")[0]
+        head = user.removesuffix("\n\n### Response:")
+        assert head != user and prompt.startswith(head)
+    with pytest.raises(UserError, match="the template alone takes"):
+        encode(tokenizer, prompt, 5)
+
+
+@pytest.mark.parametrize("for_encoder", [False, True])
+def test_prompts_that_are_cut_are_counted(tokenizer, capsys, for_encoder):
+    encode = encode_source if for_encoder else encode_prompt
+    prompts = PromptEncoder(tokenizer, for_encoder)
+    full = encode(tokenizer, "Age: 23.0")
+    assert prompts("Age: 23.0", len(full)) == full
+    prompts.report("rows")
+    assert capsys.readouterr().err == ""
+    longer = "Age: 23.0 " * 9
+    assert prompts(longer, len(full)) == encode(tokenizer, longer, len(full))
+    prompts.report("rows")
+    assert capsys.readouterr().err == (
+        "rows: 1 of 2 prompts were longer than max_length allows and lost the end of their text\n"
+    )

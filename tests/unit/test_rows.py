@@ -43,13 +43,16 @@ def test_pairs_have_the_tokens_of_answers_and_of_label_ranking(tokenizer, write)
     assert pair["rejected_ids"] == [*encode_label(tokenizer, "Bad"), tokenizer.eos_token_id]
 
 
-def test_a_long_prompt_loses_its_end_and_the_answer_stays(tokenizer, write):
+def test_a_long_prompt_loses_its_end_and_the_answer_stays(tokenizer, write, capsys):
     text, limit = "Outstanding Debt: 809.98 " * 30, 40
     (row,) = read_answers(write({"input": text, "output": "Standard"}), tokenizer, limit)
     assert len(row["input_ids"]) == limit
     assert tokenizer.decode(row["input_ids"]).endswith("<|im_end|>\n<|im_start|>assistant\nStandard<|im_end|>")
     (pair,) = read_pairs(write({"prompt": text, "chosen": "Bad", "rejected": "Standard"}), tokenizer, limit)
     assert pair["prompt_ids"] + pair["rejected_ids"] == row["input_ids"]
+    read_answers(write(*({"input": part, "output": "Standard"} for part in (text, "Age", text))), tokenizer, limit)
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.endswith(".jsonl: 2 of 3 prompts were longer than max_length allows and lost the end of their text")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,7 @@ def test_a_long_prompt_loses_its_end_and_the_answer_stays(tokenizer, write):
         ({"input": "a", "output": 3}, "line 2: `output` is int, not text"),
         ({"output": "b"}, "line 2: `input` is missing; the keys are output"),
         ({"input": "a", "output": "Good " * 30}, "line 2: the answer takes .* `max_length`"),
-        ({"input": "a", "output": "Good Standard Bad 12 34 56 78"}, "line 2: the chat template alone"),
+        ({"input": "a", "output": "Good Standard Bad 12 34 56 78"}, "line 2: the template alone"),
     ],
 )
 def test_bad_rows_are_named(tokenizer, write, row, message):

@@ -5,7 +5,14 @@ from types import SimpleNamespace
 import pytest
 from tiny_models import CPU, make_directory, make_directory_of, make_tokenizer
 
-from pipestill.config import GenerationConfig, HardwareConfig, PredictionSettings, StepwiseConfig, TrainingConfig
+from pipestill.config import (
+    CropConfig,
+    GenerationConfig,
+    HardwareConfig,
+    PredictionSettings,
+    StepwiseConfig,
+    TrainingConfig,
+)
 from pipestill.cost import CostMeter
 from pipestill.errors import UserError
 from pipestill.evaluation.submission import submission
@@ -111,7 +118,8 @@ def trained(request, tmp_path_factory, file):
 def answered(trained, tmp_path, new_tokens=20 + ROOM):
     """The runs of an experiment that predicted with ``trained``, and its rows."""
     settings = PredictionSettings(
-        **dict(task="multiclinsum", code="1", null_inputs=None, calibration="none", max_chars=200, template="plain"),
+        **dict(task="multiclinsum", code="1", null_inputs=None, calibration="none", max_chars=200),
+        **dict(crop=CropConfig(), template="plain"),
         **dict(max_prompt_tokens=196, max_new_tokens=new_tokens, rationale_tokens=ROOM, adaptation="full"),
         **dict(hardware=HardwareConfig(device="cpu"), generation=GenerationConfig()),
     )

@@ -21,12 +21,12 @@ from pipestill.tasks import TASKS
 from pipestill.teacher.outputs import write_teacher_outputs
 
 SETS = ("dolly", "vicuna", "uinst")
-COMMON = {"max_prompt_tokens": 60, "max_new_tokens": 6, "adaptation": "full", "hardware": {"device": "cpu"}}
+COMMON = {"max_prompt_tokens": 400, "max_new_tokens": 6, "adaptation": "full", "hardware": {"device": "cpu"}}
 
 
 def settings(**generation) -> PredictionSettings:
     return PredictionSettings(
-        task="dolly", code="1", null_inputs=None, calibration="none", max_chars=200, template="alpaca",
+        task="dolly", code="1", null_inputs=None, calibration="none", max_chars=200, crop=None, template="alpaca",
         generation=GenerationConfig(**generation), **COMMON,
     )  # fmt: skip
 
@@ -40,7 +40,7 @@ def base(tmp_path_factory):
 def records(tmp_path_factory):
     rows = []
     for number in range(9):
-        instruction, text = f"Name {number} of {'the things ' * (number % 4)}", "Age: 23.0" if number % 2 else ""
+        instruction, text = f"Name {number}{' of the things' * (number % 4)}", "Age: 23.0" if number % 2 else ""
         row = {"id": f"r{number}", "split": "test", "test_set": SETS[number % 3], "target": "Good"}
         row |= {"prompt": TASKS["dolly"].message(text, instruction, "alpaca"), "text": text, "instruction": instruction}
         rows.append({**row, "references": ["Good", "Bad"][: 1 + number % 2], "label": None, "meta": {}})
@@ -123,6 +123,13 @@ def test_further_sampling_seeds_keep_the_answers_of_earlier_ones(tmp_path, base,
     assert read_jsonl(both / "seed_1/predictions.jsonl")[:9] == first
     job(tmp_path, base, records, (1,), sampling=True, temperature=0.5)
     assert sum(sizes) == 18  # other settings are other work
+
+
+def test_prompts_that_are_cut_are_counted_in_the_log(tmp_path, base, records, capsys):
+    short = settings().model_copy(update={"max_prompt_tokens": 60})
+    predict_experiment(short, records, base, {1: None}, tmp_path / "state", tmp_path / "predictions", 1)
+    said = "run 1/1 (seed 1): 9 of 9 prompts were longer than max_length allows and lost the end of their text"
+    assert said in capsys.readouterr().err
 
 
 def test_agreement_is_written_where_it_was_measured(tmp_path, base, records):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import transformers.trainer_utils  # noqa: F401 - before a job hides packages from it that it takes to be there
+
 from pipestill.files import write_sha256sums
 from pipestill.models.hardware import HardwarePlan
 
