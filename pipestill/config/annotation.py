@@ -26,7 +26,7 @@ class StepConfig(Section):
     """The user's message. `{name}` stands for a field of the record or the answer of an earlier step; `{{` and `}}` are
     braces."""
     out: Identifier
-    """Name of the answer; that of one step is `rationale`."""
+    """Name of the answer, other than the records' own fields; that of one step is `rationale`."""
     system: str | None = None
     """The system's message, if any."""
     max_tokens: Count = 512
@@ -100,7 +100,8 @@ class AnnotationConfig(Section):
     seed: Seed | None = None
     """Of sampling; another seed asks for other answers."""
     extra_body: dict[str, Any] = {}
-    """Further fields of the request, such as `reasoning: {enabled: false}`."""
+    """Further fields of the request, such as `reasoning: {enabled: false}`; none that has a key here, asks for several
+    answers, or adds to the prompt."""
     routing: RoutingConfig = RoutingConfig()
     """For OpenRouter."""
     on_truncation: Literal["retry", "accept", "reject"] = "retry"
