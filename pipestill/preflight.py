@@ -1,5 +1,6 @@
 """What can be known to be missing before any work starts."""
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,8 +20,9 @@ def problems(
     tasks: Iterable[str],
     trainings: Iterable[tuple[str, str]],
     checkpoints: Iterable[tuple[str, str]] = (),
+    annotations: Iterable[str] = (),
 ) -> list[str]:
-    """Sentences about what is missing: local models, local data, and room on the disk.
+    """Sentences about what is missing: local models, local data, keys, and room on the disk.
 
     Args:
         config: the checked configuration.
@@ -29,6 +31,7 @@ def problems(
         tasks: tasks whose raw data will be taken.
         trainings: (study, method) of each training job; models of the hub have unknown sizes and are not counted.
         checkpoints: (study, name) of each model on disk that will be taken.
+        annotations: tasks whose rationales will be asked for.
     """
     found, needed = [], float(SPARE)
     for name in models:
@@ -44,6 +47,10 @@ def problems(
         path = config.studies[study].checkpoints[name].path
         if not Path(path).is_dir():
             found.append(f"studies.{study}.checkpoints.{name}.path: {path} does not exist; name a model directory")
+    for name in annotations:
+        key = config.tasks[name].annotation.key_name()
+        if key and not os.environ.get(key, "").strip():
+            found.append(f"tasks.{name}.annotation: the environment variable {key} is not set; put the key there")
     for study, method in trainings:
         directory = config.models[experiments.base_model(config, study, method)].locate(root)
         size = sum(file.stat().st_size for file in directory.glob("*.safetensors")) if directory else 0

@@ -75,6 +75,7 @@ def start_run():
         checkpoints=[
             (job.wildcards.study, job.wildcards.checkpoint) for job in planned if job.rule.name == "checkpoint"
         ],
+        annotations=[job.wildcards.task for job in planned if job.rule.name == "annotate"],
     )
     local = workflow.executor_plugin is None or workflow.executor_plugin.common_settings.local_exec
     asks_cuda = CONFIG.hardware.device == "cuda" and any(job.rule.name in ("train", "train_teacher") for job in planned)
