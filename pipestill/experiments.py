@@ -310,9 +310,9 @@ def annotator(config: Config, task: str) -> dict[str, str]:
 
 
 def annotation_keys(config: Config) -> list[str]:
-    """Environment variables of the keys that annotation of the tasks of this run needs."""
-    tasks = (config.tasks[study.task] for study in studies(config).values())
-    return sorted({key for task in tasks if task.annotation and (key := task.annotation.key_name())})
+    """Environment variables of the keys that annotation needs."""
+    annotations = (config.tasks[task].annotation for task in annotated(config))
+    return sorted({key for annotation in annotations if (key := annotation.key_name())})
 
 
 def annotation_settings(config: Config, task: str) -> dict[str, Any]:

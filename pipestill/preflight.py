@@ -1,5 +1,6 @@
 """What can be known to be missing before any work starts."""
 
+import os
 import shutil
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -25,8 +26,9 @@ def problems(
     checkpoints: Iterable[tuple[str, str]] = (),
     bertscores: Iterable[str] = (),
     challenges: Iterable[str] = (),
+    annotations: Iterable[str] = (),
 ) -> list[str]:
-    """Sentences about what is missing: local models and what is asked of them, local data, and room on the disk.
+    """Sentences about what is missing: local models and what is asked of them, local data, keys, and room on the disk.
 
     Args:
         config: the checked configuration.
@@ -37,6 +39,7 @@ def problems(
         checkpoints: (study, name) of each model on disk that will be taken.
         bertscores: studies whose answers will be scored by BERTScore.
         challenges: studies for which documents of a challenge will be taken.
+        annotations: tasks whose rationales will be asked for.
     """
     found, needed = [], float(SPARE)
     for name in models:
@@ -59,6 +62,10 @@ def problems(
             if file.path is not None and not Path(file.path).exists():
                 key = f"studies.{study}.submission.documents.{name}.path"
                 found.append(f"{key}: {file.path} does not exist; put the documents there, or name another file")
+    for name in annotations:
+        key = config.tasks[name].annotation.key_name()
+        if key and not os.environ.get(key, "").strip():
+            found.append(f"tasks.{name}.annotation: the environment variable {key} is not set; put the key there")
     for study, method in trainings:
         directory = config.models[experiments.base_model(config, study, method)].locate(root)
         size = sum(file.stat().st_size for file in directory.glob("*.safetensors")) if directory else 0

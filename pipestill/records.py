@@ -1,7 +1,7 @@
 """Records, and the JSON Lines files that hold them.
 
-A record is a plain mapping: ``id``, ``split`` (one of ``SPLITS``), ``prompt``, ``target`` and, by task, ``label``,
-``candidates``, ``rationale``, ``rejected``, ``context``, ``references`` and ``meta``.
+A record is a plain mapping by ``FIELDS``: those of the first line in all tasks (``split`` is one of ``SPLITS``, and
+``prompt`` comes with cropping), those of the second by task.
 """
 
 import json
@@ -15,6 +15,10 @@ from pipestill.errors import UserError
 from pipestill.files import atomic_path, dump_compact
 
 SPLITS = ("teacher", "train", "validation", "test")
+FIELDS = (
+    *("id", "split", "text", "target", "prompt", "meta"),
+    *("label", "instruction", "references", "test_set", "group", "rationale"),
+)
 
 Record = dict[str, Any]
 

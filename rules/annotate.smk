@@ -52,8 +52,8 @@ def annotator_gpu(wildcards):
     return GPU if CONFIG.tasks[wildcards.task].annotation.provider == "local" else 0
 
 
-envvars:
-    *ANNOTATION_KEYS,
+envvars:  # for jobs on other machines; a run that asks for rationales needs them, see start_run
+    *[name for name in ANNOTATION_KEYS if os.environ.get(name)],
 
 
 rule annotator_data:

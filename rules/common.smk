@@ -77,6 +77,7 @@ def start_run():
         ],
         bertscores=sorted({job.wildcards.study for job in planned if job.rule.name == "bertscore"}),
         challenges=[job.wildcards.study for job in planned if job.rule.name == "challenge"],
+        annotations=[job.wildcards.task for job in planned if job.rule.name == "annotate"],
     )
     local = workflow.executor_plugin is None or workflow.executor_plugin.common_settings.local_exec
     asks_cuda = CONFIG.hardware.device == "cuda" and any(job.rule.name in ("train", "train_teacher") for job in planned)

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from pipestill.annotation.answer import Answer
 from pipestill.annotation.budget import Budget
 from pipestill.annotation.checks import check_answer, is_usable
-from pipestill.annotation.endpoint import Answer, Endpoint
+from pipestill.annotation.endpoint import Endpoint
 from pipestill.annotation.failures import RATE_LIMIT, CallFailed, Refused
 from pipestill.annotation.gate import Gate, Stopped
 from pipestill.annotation.pricing import cost_of, price_of

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pipestill.annotation.prompts import fill
 from pipestill.config.annotation import RATIONALE, AnnotationConfig
 from pipestill.errors import UserError
+from pipestill.gaps import fill
 from pipestill.records import Record, iterate_jsonl, of_split, write_jsonl
 
 HELD_OUT = 10  # every tenth row is for validation

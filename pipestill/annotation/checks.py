@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipestill.annotation.endpoint import Answer
+from pipestill.annotation.answer import Answer
 from pipestill.annotation.failures import CallFailed
 from pipestill.annotation.redaction import redact
 from pipestill.config.annotation import StepConfig
@@ -59,7 +59,7 @@ def problem_with(text: str, step: StepConfig) -> str | None:
 
         try:
             validate(json.loads(text), step.json_schema)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: brackets without end
             return "the answer is not JSON"
         except ValidationError as error:
             return f"the answer does not fit `json_schema` at {error.json_path}"

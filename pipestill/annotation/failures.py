@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipestill.errors import UserError
 
 if TYPE_CHECKING:
-    from pipestill.annotation.endpoint import Answer
+    from pipestill.annotation.answer import Answer
 
 REFUSED = 4  # exit code: the provider refused, or left records without an answer
 REPEATABLE = {408, 409, 425, 429}  # and all from 500: the same request may succeed later

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipestill.annotation.endpoint import Answer
+from pipestill.annotation.answer import Answer
 from pipestill.config.annotation import PriceConfig
 
 

@@ -28,7 +28,7 @@ class StepConfig(Section):
     braces. A `local` model's ends with a field, so that in training, too, a message that is too long loses nothing but
     text."""
     out: Identifier
-    """Name of the answer; that of one step is `rationale`."""
+    """Name of the answer, other than the records' own fields; that of one step is `rationale`."""
     system: str | None = None
     """The system's message, if any."""
     max_tokens: Count = 512
@@ -102,7 +102,8 @@ class AnnotationConfig(Section):
     seed: Seed | None = None
     """Of sampling; another seed asks for other answers."""
     extra_body: dict[str, Any] = {}
-    """Further fields of the request, such as `reasoning: {enabled: false}`."""
+    """Further fields of the request, such as `reasoning: {enabled: false}`; none that has a key here, asks for several
+    answers, or adds to the prompt."""
     routing: RoutingConfig = RoutingConfig()
     """For OpenRouter."""
     on_truncation: Literal["retry", "accept", "reject"] = "retry"

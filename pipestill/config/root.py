@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from pipestill.config.annotation_checks import check_annotation
 from pipestill.config.data import TaskConfig
 from pipestill.config.data_checks import check_data
 from pipestill.config.models import BaseModelConfig, HardwareConfig
@@ -55,9 +56,10 @@ class Config(Section):
             check_data(f"tasks.{name}", self.tasks[name], TASKS[name])
             if (tokenizer := self.tasks[name].crop.tokenizer) is not None:
                 _known(tokenizer, self.models, f"tasks.{name}.crop.tokenizer", "models")
-            annotation = self.tasks[name].annotation
-            if annotation is not None and annotation.provider == "local":
-                _known(annotation.model, self.models, f"tasks.{name}.annotation.model", "models")
+            if (annotation := self.tasks[name].annotation) is not None:
+                if annotation.provider == "local":
+                    _known(annotation.model, self.models, f"tasks.{name}.annotation.model", "models")
+                check_annotation(f"tasks.{name}.annotation", annotation, TASKS[name])
         _unique(self.seeds, "seeds")
         for name, study in self.studies.items():
             self._check_study(f"studies.{name}", study)

@@ -104,6 +104,12 @@ class Task:
         """Whether outputs are labels to be ranked; otherwise they are text to be generated."""
         return bool(self.labels)
 
+    @property
+    def text_fields(self) -> tuple[str, ...]:
+        """Fields of text that each of its cropped records has; what its rationales are is not among them."""
+        own = "label" if self.ranks_labels else "test_set" if self.collection else "instruction"
+        return ("id", "split", "text", "target", "prompt", own)
+
     def message(self, text: str, instruction: str = "", template: str = "plain") -> str:
         """The user's message: a row's own instruction and its input in ``template``, or the task's prompt."""
         return TEMPLATES[template](instruction, text) if instruction else self.prompt(text)

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from pipestill.config.annotation import AnnotationConfig
 
+ECHO = "<the key of the request>"  # in a fault: what the client sent in its Authorization header
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
 ASK = "Extract the key information from clinical text: {text}"
 COST = 0.001
@@ -18,7 +19,7 @@ def error(status, message="no", headers=None, **body):
     return status, {"error": {"code": status, "message": message, **body}}, headers or {}
 
 
-def completion(text, finish="stop", usage=True, **choice):
+def completion(text, finish="stop", changes=None, **choice):
     body = {
         "id": "gen-1",
         "object": "chat.completion",
@@ -26,10 +27,9 @@ def completion(text, finish="stop", usage=True, **choice):
         "model": "served/model",
         "provider": "Some Company",
         "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}, **choice}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110, "cost": COST},
     }
-    if usage:
-        body["usage"] = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110, "cost": COST}
-    return 200, body, {}
+    return 200, body | (changes or {}), {}
 
 
 FAULTS = {
@@ -43,14 +43,14 @@ FAULTS = {
     "slow_upstream": error(408),
     "credits": error(402),
     "credits_bound": error(402, headers={"Retry-After": "0.05"}),
-    "bad_key": error(401, f"no user for Bearer {KEY} or {KEY[:20]}"),
-    "forbidden": error(403, f"the key {KEY} may not"),
+    "bad_key": error(401, f"no user for Bearer {ECHO} or {KEY[:20]}"),
+    "forbidden": error(403, f"the key {ECHO} may not"),
     "moderated": error(403, metadata={"reasons": ["violence"], "flagged_input": "..."}),
-    "bad_request": error(400),
+    "bad_request": error(400, f"not for {ECHO}"),
     "unprocessable": error(422),
     "too_large": error(413),
     "no_such_model": error(404),
-    "hidden_rate_limit": (200, {"error": {"code": 429, "message": f"upstream, {KEY}"}}, {}),
+    "hidden_rate_limit": (200, {"error": {"code": 429, "message": f"upstream, {ECHO}"}}, {}),
     "hidden_key": (200, {"error": {"code": 401, "message": "no"}}, {}),
     "hidden_text": (200, {"error": "it broke"}, {}),
     "no_choices": (200, {"id": "x", "choices": []}, {}),
@@ -60,7 +60,19 @@ FAULTS = {
     "null": completion(None),
     "cut": completion("it begins", finish="length"),
     "cut_in_thought": completion("", finish="length"),
-    "no_usage": completion("fine", usage=False),
+    "parts": completion([{"type": "text", "text": "findings"}]),
+    "no_message": completion("", message="findings"),
+    "half_a_character": completion("findings \ud83d"),
+    "null_choice": (200, {"id": "x", "choices": [None]}, {}),
+    "choices_by_name": (200, {"id": "x", "choices": {"first": "findings"}}, {}),
+    "no_object": (200, ["findings"], {}),
+    "deep": (200, "[" * 100_000, {}),
+    "no_number": (200, '{"choices": [{"message": {"content": "fine"}}], "usage": {"cost": NaN}}', {}),
+    "no_usage": completion("fine", changes={"usage": None}),
+    "odd_usage": completion(
+        "fine", changes={"usage": {"prompt_tokens": "100", "completion_tokens": -10, "cost": -1.0}}
+    ),
+    "odd_names": completion("fine", finish=7, changes={"model": ["a"], "provider": {"name": "a"}, "id": 3}),
     "html": (200, "<html>busy</html>", {"Content-Type": "text/html"}),
     "bad_json": (200, '{"id": "x", "choi', {}),
     "slow": "slow",
@@ -121,7 +133,8 @@ class Handler(BaseHTTPRequestHandler):
                 server.running -= 1
 
     def reply(self, status, body, headers):
-        content = (body if isinstance(body, str) else json.dumps(body)).encode()
+        key = self.headers["Authorization"].removeprefix("Bearer ")
+        content = (body if isinstance(body, str) else json.dumps(body)).replace(ECHO, key).encode()
         self.send_response(status)
         for name, value in ({"Content-Type": "application/json"} | headers).items():
             self.send_header(name, value)

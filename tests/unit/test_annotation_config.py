@@ -1,11 +1,22 @@
 """What the section `annotation` accepts."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
-from pipestill.annotation.prompts import fill
+from pipestill.config import CropConfig, SourceConfig, SplitsConfig, check
 from pipestill.config.annotation import AnnotationConfig
+from pipestill.data.crop import crop_records
+from pipestill.data.crop_documents import crop_documents
+from pipestill.data.make_records import make_records
+from pipestill.data.source import provide_raw
 from pipestill.errors import UserError
+from pipestill.gaps import fill
+from pipestill.records import FIELDS, read_jsonl
+from pipestill.tasks import TASKS
 
+ROOT = Path(__file__).parents[2]
 GOOD = {"provider": "openrouter", "model": "m", "steps": [{"prompt": "{text}", "out": "rationale"}]}
 ENDPOINT = {"provider": "endpoint", "base_url": "https://api.example.org/v1"}
 
@@ -55,6 +66,121 @@ def test_good_settings(change):
 def test_bad_settings(change, sentence):
     with pytest.raises(ValueError, match=sentence):
         AnnotationConfig.model_validate(GOOD | change)
+
+
+def check_steps(*steps, **annotation):
+    """Check the default with other steps; a text stands for a prompt for the rationale."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    steps = [{"prompt": step, "out": "rationale"} if isinstance(step, str) else step for step in steps]
+    config["tasks"]["multiclinsum"]["annotation"] = GOOD | annotation | {"steps": steps}
+    return check(config)
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        ("max_tokens", "this comes from `max_tokens` of a step of the annotation; remove it here"),
+        ("max_completion_tokens", "this comes from `max_tokens` of a step"),
+        ("messages", "this comes from `steps`"),
+        ("model", "this comes from `model`"),
+        ("models", "this comes from `model`"),
+        ("temperature", "this comes from `temperature`"),
+        ("top_p", "this comes from `top_p`"),
+        ("seed", "this comes from `seed`"),
+        ("provider", "this comes from `routing`"),
+        ("n", "the budget sets money aside for a prompt and one answer; remove it"),
+        ("tools", "the budget sets money aside"),
+        ("stream", "answers are read whole"),
+    ],
+)
+def test_fields_of_the_request_that_bypass_other_keys_are_refused(field, sentence):
+    with pytest.raises(UserError, match=rf"tasks.multiclinsum.annotation.extra_body.{field}: {sentence}"):
+        check_steps("{text}", extra_body={"reasoning": {"enabled": False}, field: 3})
+
+
+def test_other_fields_of_the_request_are_passed_on():
+    check_steps("{text}", extra_body={"reasoning": {"max_tokens": 10}, "response_format": {"type": "json_object"}})
+    check_steps("{text}", **ENDPOINT, extra_body={"provider": {"sort": "price"}})  # of whatever stands behind it
+
+
+@pytest.mark.parametrize(
+    ("schema", "sentence"),
+    [
+        ({"type": "strange"}, r"this is no JSON Schema: 'strange' is not valid .* \(at \$.type\); mend it"),
+        ({"properties": {"age": {"pattern": "("}}}, "is not a 'regex'"),
+        ({"$schema": 5}, "5 is not of type 'string'"),
+        ({"properties": {"age": {"$ref": "#/$defs/gone"}}}, "`#/$defs/gone` leads nowhere; put into the schema what"),
+        ({"$ref": "#gone"}, "`#gone` leads nowhere"),
+        ({"$ref": "https://example.org/schema.json"}, "`https://example.org/schema.json` leads nowhere"),
+        ({"$ref": "#/own/a", "own": {"a": {"type": "strange"}}}, "this is no JSON Schema"),
+        ({"$ref": "#/own/a", "own": {"a": {"$ref": "#/own/b"}}}, "`#/own/b` leads nowhere"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_refused(schema, sentence):
+    pattern = sentence.replace("$defs", r"\$defs")
+    with pytest.raises(UserError, match=rf"annotation.steps.0.json_schema: .*{pattern}"):
+        check_steps({"prompt": "{text}", "out": "rationale", "json_schema": schema})
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"$ref": {"type": "string"}}, "required": ["$ref"]},
+        {"$defs": {"tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}, "$ref": "#/$defs/tree"},
+        {"$defs": {"tree": {"$anchor": "tree", "items": {"$ref": "#tree"}}}, "$ref": "#tree"},
+        {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 3, "exclusiveMinimum": True},
+    ],
+)
+def test_schemas_of_all_drafts_may_refer_to_themselves(schema):
+    check_steps({"prompt": "{text}", "out": "rationale", "json_schema": schema})
+
+
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [
+        ("{nothing}", r"steps.1.prompt: `{nothing}` is neither .*; there are: id, split, text, target, .*, findings$"),
+        ({"prompt": "{text}", "system": "{all}", "out": "rationale"}, r"steps.1.system: `{all}` is neither"),
+        ("{rationale}", r"steps.1.prompt: `{rationale}` is neither"),
+        ("{references}", r"steps.1.prompt: `{references}` is neither"),
+        ("{label}", r"steps.1.prompt: `{label}` is neither"),
+        ({"prompt": "{text}", "out": "id"}, r"steps.1.out: `id` is a field of the records; give the answer another"),
+        ({"prompt": "{text}", "out": "text"}, r"steps.1.out: `text` is a field"),
+        ({"prompt": "{text}", "out": "group"}, r"steps.1.out: `group` is a field"),
+    ],
+)
+def test_names_in_steps_are_checked_before_anything_runs(step, sentence):
+    findings, last = {"prompt": "{text}", "out": "findings"}, {"prompt": "{findings}", "out": "rationale"}
+    steps = [findings, step, last] if isinstance(step, dict) and step["out"] != "rationale" else [findings, step]
+    with pytest.raises(UserError, match=f"tasks.multiclinsum.annotation.{sentence}"):
+        check_steps(*steps)
+
+
+def test_a_rationale_may_be_made_shorter():
+    check_steps("{text} {{}} {target}", {"prompt": "Shorten: {rationale}", "out": "short"})
+
+
+SMALL = {
+    "creditmix": (SourceConfig(rows=200), SplitsConfig(test_per_class=5, val_per_class=5, teacher_share=0.5)),
+    "dolly": (SourceConfig(rows=60, test_rows=4), SplitsConfig(val_rows=5, teacher_share=0.5)),
+    "multiclinsum": (SourceConfig(rows=60), SplitsConfig(test_frac=0.2, val_frac=0.2, teacher_share=0.3)),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_fields_of_records_are_known(tmp_path, name):
+    """What prompts may name is a text of every record that a configuration may have annotated."""
+    task, (source, splits) = TASKS[name], SMALL[name]
+    provide_raw(name, source, tmp_path / "raw")
+    make_records(name, splits, 0.1, tmp_path / "raw", tmp_path / "records.jsonl", tmp_path / "manifest.json")
+    records = read_jsonl(tmp_path / "records.jsonl")
+    if task.collection:
+        cropped, _ = crop_documents(records, task, CropConfig())
+    else:
+        cropped, _ = crop_records(records, task, 400)
+    assert {record["split"] for record in cropped} == {"teacher", "train", "validation", "test"}
+    for record in cropped:
+        assert set(record) <= set(FIELDS)
+        assert all(isinstance(record[field], str) for field in task.text_fields)
 
 
 def test_prompts_are_filled():

@@ -27,6 +27,14 @@ MENDED = {  # by another attempt: the class in usage.json
     "null": "empty",
     "html": "bad_answer",
     "bad_json": "bad_answer",
+    "parts": "bad_answer",
+    "no_message": "bad_answer",
+    "half_a_character": "bad_answer",
+    "null_choice": "bad_answer",
+    "choices_by_name": "bad_answer",
+    "no_object": "bad_answer",
+    "deep": "bad_answer",
+    "no_number": "bad_answer",
     "slow": "timeout",
     "dropped": "connection",
     "cut": "truncated",
@@ -41,7 +49,7 @@ HOPELESS = {  # for one record
     "no_such_model": "rejected",
 }
 FATAL = {"bad_key": "key", "forbidden": "key", "hidden_key": "key", "credits": "credits"}
-PLAYED_ELSEWHERE = {"wait", "wait_long", "no_usage"}
+PLAYED_ELSEWHERE = {"wait", "wait_long", "no_usage", "odd_usage", "odd_names"}
 
 
 def run(server, directory, texts, **changes):
@@ -91,11 +99,12 @@ def test_a_hopeless_request_is_given_up_at_once_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.parametrize(("fault", "reason"), FATAL.items())
-def test_what_no_request_survives_ends_the_run(tmp_path, fault, reason):
+def test_what_no_request_survives_ends_the_run(tmp_path, monkeypatch, fault, reason):
+    monkeypatch.setenv("PROVIDER_KEY", KEY)
     texts = [str(number) for number in range(40)]
     with serve({"7": [fault]}, delay=0.01) as server:
         with pytest.raises(Refused, match=reason) as error:
-            run(server, tmp_path, texts)
+            run(server, tmp_path, texts, key_variable="PROVIDER_KEY")
         assert error.value.exit_code == 4
         assert KEY not in str(error.value) and KEY[:20] not in str(error.value)
         first = len(server.bodies)
@@ -168,6 +177,24 @@ def test_answers_are_checked_against_a_json_schema(tmp_path):
     assert rows[0]["rationale"] == '{"age": 54}'
 
 
+def test_brackets_without_end_are_no_json(tmp_path):
+    step = {"prompt": "{text}", "out": "rationale", "json_schema": {"type": "array"}}
+    replies = iter(["[" * 100_000, "[1]"])
+    with serve(answer=lambda _: next(replies)) as server:
+        rows, usage = run(server, tmp_path, ["0"], steps=[step])
+    assert rows[0]["rationale"] == "[1]"
+    assert usage["calls"]["failed"] == {"invalid": 1}
+
+
+def test_names_that_are_no_text_are_no_names(tmp_path):
+    with serve({"0": ["odd_names"]}) as server:
+        rows, usage = run(server, tmp_path, ["0", "1"])
+    assert rows[0]["rationale"] == "fine"
+    assert usage["served_models"] == {"served/model": 1}
+    assert usage["served_providers"] == {"Some Company": 1}
+    assert usage["finish_reasons"] == {"stop": 1}
+
+
 def test_a_stricter_check_asks_again_for_what_is_kept(tmp_path):
     replies = iter(["short", "long enough now"])
     with serve(answer=lambda _: next(replies)) as server:
@@ -191,10 +218,11 @@ def test_a_missing_server_is_no_expense(tmp_path):
 
 def test_what_may_have_been_charged_counts(tmp_path):
     price = {"input": 1.0, "output": 10.0}
-    with serve({"0": ["slow"], "1": ["empty"], "2": ["rate_limit"], "3": ["no_usage"]}) as server:
-        _, usage = run(server, tmp_path, ["0", "1", "2", "3"], price=price, max_cost=1, timeout_s=1.5)
-    assert usage["cost"]["sources"] == {"free": 1, "reported": 4, "reserved": 2}
+    faults = ["slow", "empty", "rate_limit", "no_usage", "odd_usage", "parts"]
+    with serve({str(number): [fault] for number, fault in enumerate(faults)}) as server:
+        _, usage = run(server, tmp_path, list("012345"), price=price, max_cost=1, timeout_s=1.5)
+    assert usage["cost"]["sources"] == {"free": 1, "reported": 5, "reserved": 4}
     reserved = [
         call["reserved"] for call in read_jsonl(tmp_path / "ledger" / "task" / "calls.jsonl") if "outcome" in call
     ]
-    assert usage["cost"]["dollars"] == pytest.approx(4 * COST + 2 * reserved[0], rel=1e-6)
+    assert usage["cost"]["dollars"] == pytest.approx(5 * COST + 4 * reserved[0], rel=1e-6)

@@ -21,8 +21,7 @@ OTHER_KEY = "plain-key-without-a-prefix-42"
 @pytest.mark.parametrize("key", [KEY, OTHER_KEY])
 def test_no_file_and_no_log_holds_the_key(tmp_path, key, monkeypatch):
     """Faults that echo the key, with the client's own log at its most talkative."""
-    monkeypatch.setitem(os.environ, "PROVIDER_KEY", key)
-    monkeypatch.setattr("annotation_server.KEY", key)
+    monkeypatch.setenv("PROVIDER_KEY", key)
     faults = {
         "one": ["hidden_rate_limit", "empty"],
         "two": ["bad_request"] * 9,
@@ -50,15 +49,19 @@ def test_no_file_and_no_log_holds_the_key(tmp_path, key, monkeypatch):
     assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {key}"}
     assert not any("X-Other" in headers for headers in server.headers)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {"ledger.jsonl", "calls.jsonl", "dead.jsonl", "log"} <= {path.name for path in files} | {"dead.jsonl"}
+    assert {"ledger.jsonl", "calls.jsonl", "log"} <= {path.name for path in files}
     for path in files:
         assert key not in path.read_text(), path
         assert key[:20] not in path.read_text(), path
-    assert "the provider refuses every request" in (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text()
+    assert "no answer for r1: rejected" in log
+    assert "the provider refuses every request: key" in log
+    assert log.count("[redacted]") == 2
 
 
-def test_dead_letters_do_not_hold_the_key(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROVIDER_KEY", KEY)
+@pytest.mark.parametrize("key", [KEY, OTHER_KEY])
+def test_dead_letters_do_not_hold_the_key(tmp_path, key, monkeypatch):
+    monkeypatch.setenv("PROVIDER_KEY", key)
     with serve({"one": ["hidden_rate_limit"] * 9}) as server, pytest.raises(UserError) as error:
         annotate(
             settings(server.url, tmp_path, key_variable="PROVIDER_KEY", max_attempts=2),
@@ -70,7 +73,7 @@ def test_dead_letters_do_not_hold_the_key(tmp_path, monkeypatch):
         )
     dead = (tmp_path / "ledger/task/dead.jsonl").read_text()
     assert "upstream, [redacted]" in dead
-    assert KEY not in dead + str(error.value)
+    assert key not in dead + str(error.value)
 
 
 def test_a_key_in_the_configuration_is_refused(tmp_path, monkeypatch):

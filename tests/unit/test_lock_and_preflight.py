@@ -88,6 +88,22 @@ def test_what_bertscore_and_a_challenge_lack_is_known_before_work(config, tmp_pa
     assert found() == []
 
 
+def test_a_missing_key_is_known_before_work(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    annotation = {"provider": "openrouter", "model": "m", "steps": [{"prompt": "{text}", "out": "rationale"}]}
+    config["tasks"]["multiclinsum"]["annotation"] = annotation
+    monkeypatch.setenv("OPENROUTER_API_KEY", " ")
+    assert problems(check(config), ROOT, [], [], [], annotations=["multiclinsum"]) == [
+        "tasks.multiclinsum.annotation: the environment variable OPENROUTER_API_KEY is not set; put the key there"
+    ]
+    assert problems(check(config), ROOT, [], [], []) == []
+    annotation["replay"] = True
+    assert problems(check(config), ROOT, [], [], [], annotations=["multiclinsum"]) == []
+    annotation["replay"] = False
+    monkeypatch.setenv("OPENROUTER_API_KEY", "a key of the provider")
+    assert problems(check(config), ROOT, [], [], [], annotations=["multiclinsum"]) == []
+
+
 def test_training_needs_room_for_its_state(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     directory = tmp_path / "big"

@@ -81,8 +81,8 @@ def test_one_experiment_plans_exactly_what_it_needs(tmp_path):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_presets_plan_without_a_network(tmp_path, preset, monkeypatch):
-    monkeypatch.setenv("OPENROUTER_API_KEY", "no key")
+def test_presets_plan_without_a_network_or_a_key(tmp_path, preset, monkeypatch):
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
     counts = jobs(plan(tmp_path, "all", extra=[ROOT / "resources" / "presets" / f"{preset}.yaml"]))
     assert counts["report"] == 1
     assert counts["train"] == {"smoke": 6 + 5 + 2 + 3, "gpu-8gb": 9, "paper": 9 + 27 + 27 + 6}[preset]

@@ -8,6 +8,7 @@ LAYERS = (
     *("errors", "versions", "files", "archives", "digests", "records", "progress", "lock", "imports", "cost", "script"),
     *(
         "sentences",
+        "gaps",
         "single_task",
         "divergence_kinds",
         "methods",

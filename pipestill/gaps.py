@@ -1,4 +1,4 @@
-"""Prompts with named gaps."""
+"""Texts with named gaps: ``{name}`` is one, ``{{`` and ``}}`` are braces."""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from pipestill.errors import UserError
 
 _GAP = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+
+
+def gaps(template: str) -> list[str]:
+    """The names in ``template``, in order."""
+    return [gap[1] for gap in _GAP.finditer(template) if gap[1] is not None]
 
 
 def fill(template: str, values: Mapping[str, object]) -> str:
