@@ -7,9 +7,7 @@ agreement.json where there are distributions), job.json, hardware.json, versions
 """
 
 
-def agreement_data(wildcards):
-    """Validation answers on which students are compared with the teacher's distributions, if there are any."""
-    return f"<results>/data/{wildcards.study}/validation/sft.jsonl" if distributions(wildcards) else []
+include: "functions/predict.smk"
 
 
 rule predict:

@@ -3,7 +3,7 @@
 Comes in: nothing; the corpus is generated from seeds.
 Goes out: results/pretraining/tokenizer/ and results/pretraining/<model>/ for six models, each with SHA256SUMS, the
 models with a model card.
-Steps: learn the tokenizer, pre-train each model on one thread (two hours of CPU time in all).
+Steps: learn the tokenizer, pre-train each model on one thread (two and a half hours of CPU time in all).
 To ship what was made, copy it: cp -r results/pretraining/{tokenizer,demo-*}/ resources/models/.
 """
 

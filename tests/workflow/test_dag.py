@@ -85,7 +85,7 @@ def test_presets_plan_without_a_network_or_a_key(tmp_path, preset, monkeypatch):
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
     counts = jobs(plan(tmp_path, "all", extra=[ROOT / "resources" / "presets" / f"{preset}.yaml"]))
     assert counts["report"] == 1
-    assert counts["train"] == {"smoke": 6 + 5 + 2 + 3, "gpu-8gb": 9, "paper": 9 + 27 + 27 + 6}[preset]
+    assert counts["train"] == {"smoke": 6 + 5 + 2 + 4, "gpu-8gb": 9, "paper": 9 + 27 + 27 + 6}[preset]
 
 
 def test_a_study_without_a_teacher_trains_none(tmp_path):
