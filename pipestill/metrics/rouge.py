@@ -21,16 +21,16 @@ class Rouge:
 NONE = Rouge(0.0, 0.0, 0.0)
 
 
-def rouge_l(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-L F-measure (0..100) with Porter stemming, the highest over the references.
+def rouge_l(prediction: str, references: Sequence[str], stemming: bool = False) -> float:
+    """ROUGE-L F-measure (0..100), the highest over the references.
 
-    Equal to the library's ``RougeScorer(["rougeL"], use_stemmer=True)``; an empty answer scores 0.
+    Equal to the library's ``RougeScorer(["rougeL"], use_stemmer=stemming)``; an empty answer scores 0.
 
     Raises:
         UserError: there is no reference.
     """
-    tokens = library_tokens(prediction)
-    return max(sequence_overlap(tokens, library_tokens(text)).f for text in given(references))
+    tokens = library_tokens(prediction, stemming)
+    return max(sequence_overlap(tokens, library_tokens(text, stemming)).f for text in given(references))
 
 
 def rouge(

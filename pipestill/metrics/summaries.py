@@ -38,20 +38,18 @@ def score_summaries(
     references: Sequence[Sequence[str]],
     languages: Sequence[str],
     *,
-    stemming: bool = True,
     splitter: str = "sentencex",
 ) -> SummaryScores:
     """Score ``predictions``.
 
     ``rouge_{1,2,l,lsum}`` have the tokens of the rouge-score library, ``rouge_{1,2,l,lsum}_unicode`` those of any
-    script without stemming. All are F-measures; precision and recall of ``lsum`` have names of their own. ``bleu`` and
-    ``chrf`` are sacrebleu's, ``bleu_nltk`` is nltk's with smoothing.
+    script; words are not stemmed. All are F-measures; precision and recall of ``lsum`` have names of their own.
+    ``bleu`` and ``chrf`` are sacrebleu's, ``bleu_nltk`` is nltk's with smoothing.
 
     Args:
         predictions: answers.
         references: acceptable answers of each.
         languages: ISO 639-1 code of each, for its sentences.
-        stemming: Porter's English stemmer on the library's tokens.
         splitter: see :func:`pipestill.sentences.split_sentences`.
 
     Raises:
@@ -67,22 +65,22 @@ def score_summaries(
     answers: dict[str, list[float]] = {}
     for prediction, texts, language in zip(predictions, references, languages, strict=True):
         sentences = partial(split_sentences, language=language, splitter=splitter)
-        for name, value in _score_answer(prediction, texts, sentences, stemming).items():
+        for name, value in _score_answer(prediction, texts, sentences).items():
             answers.setdefault(name, []).append(value)
     corpus = _corpus(predictions, references, languages, splitter)
     how = f"rouge-score {version('rouge_score')}|tok:{{}}|sentences:{signature(splitter)}"
     signatures = {
-        "rouge": how.format(f"runs of a-z and 0-9{', Porter stemmer' if stemming else ''}"),
+        "rouge": how.format("runs of a-z and 0-9"),
         "rouge_unicode": how.format("runs of letters and digits"),
     }
     return SummaryScores(answers, corpus, signatures | {name: metric.signature for name, metric in corpus.items()})
 
 
 def _score_answer(
-    prediction: str, references: Sequence[str], sentences: Callable[[str], list[str]], stemming: bool
+    prediction: str, references: Sequence[str], sentences: Callable[[str], list[str]]
 ) -> dict[str, float]:
     values = {"exact_match": exact_match(prediction, references)}
-    for suffix, tokenize in (("", partial(library_tokens, stemming=stemming)), ("_unicode", unicode_tokens)):
+    for suffix, tokenize in (("", library_tokens), ("_unicode", unicode_tokens)):
         scores = rouge(prediction, references, tokenize, sentences)
         values |= {f"rouge_{name}{suffix}": score.f for name, score in scores.items()}
         values[f"rouge_lsum{suffix}_precision"] = scores["lsum"].precision

@@ -10,8 +10,8 @@ Tokens = tuple[str, ...]
 
 
 @lru_cache(maxsize=50_000)  # references come again with every run, and greedy answers often
-def library_tokens(text: str, stemming: bool = True) -> Tokens:
-    """Tokens of the rouge-score library: runs of a-z and 0-9, by default with Porter's English stemmer.
+def library_tokens(text: str, stemming: bool = False) -> Tokens:
+    """Tokens of the rouge-score library: runs of a-z and 0-9; ``stemming`` is Porter's, for English.
 
     Any other letter is a space to it: "año" becomes "a" and "o".
     """

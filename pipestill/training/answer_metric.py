@@ -7,7 +7,7 @@ from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.files import SHA256SUMS, sha256
-from pipestill.metrics import ANSWER_METRICS
+from pipestill.metrics import METRICS
 from pipestill.records import Record, read_jsonl
 from pipestill.tasks import TASKS
 from pipestill.training.candidates import Candidates
@@ -89,5 +89,5 @@ class AnswerMetric:
                 f"candidate of step {step}",
                 self.settings.rationale_tokens > 0,
             )
-        metric = ANSWER_METRICS[self.name]
+        metric = METRICS[TASKS[self.settings.task].metrics][self.name]
         return fmean(metric(log.rows[key]["text"], row["references"]) for key, row in rows.items())

@@ -70,6 +70,11 @@ def test_the_number_of_sentences_is_chosen_on_validation_rows():
     assert set(RANKINGS) == {"lead", "textrank"}
 
 
+def test_the_number_is_chosen_by_words_as_they_stand_as_reports_count_them():
+    row = record("validation", 0, "The boy had fever treated improved")
+    assert choose_count([{**row, "text": "The boy had fever. Treating improves."}], lead) == 1  # 2 with stems
+
+
 def test_documents_of_a_challenge_are_summarised_by_a_number_chosen_on_the_task():
     task = [record("validation", 0, "The boy had fever. The fever was high."), record("test", 0, "He improved.")]
     rows, count = extract_rows(task, [record("test", 7, "")], "lead")

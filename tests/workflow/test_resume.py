@@ -17,7 +17,7 @@ from tiny_models import make_directory
 
 from pipestill.config import GenerationConfig, TrainingConfig
 from pipestill.inference.generation import generate
-from pipestill.metrics import rouge_l
+from pipestill.metrics import ANSWER_METRICS
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.prompts import encode_prompt
@@ -221,7 +221,7 @@ def test_the_best_answers_decide_also_of_a_job_that_is_killed_while_it_answers(t
         for batch in generate(model, tokenizer, prompts, max_new_tokens=6, decoding=config, keys=keys)
         for answer in batch
     )
-    scores = [rouge_l(answers[index].text, [rows[index // 2]["output"]]) for index in range(10)]
+    scores = [ANSWER_METRICS["rouge_l"](answers[index].text, [rows[index // 2]["output"]]) for index in range(10)]
     assert sum(scores) / 10 == pytest.approx(best["rouge_l"])
 
 
