@@ -292,6 +292,7 @@ def experiment(config: Config, study: str, method: str) -> dict[str, Any]:
         "notes": notes(config, study, method),
         "primary_metric": task.primary_metric,
         "metrics": task.metrics,
+        "splitter": config.tasks[settings.task].sentences,
         "labels": list(task.labels),
         "test_sets": config.tasks[settings.task].test_sets_of(task),
         "settings": depends,

@@ -69,7 +69,8 @@ rule extract:
     params:
         script=script("extract"),
         seed=seeds,
+        sentences=splitter,
         code=code_digest("extract"),
     shell:
         "python {params.script} --method {wildcards.method} --records {input} --seed {params.seed} "
-        "--output {output} > {log} 2>&1"
+        "--sentences {params.sentences} --output {output} > {log} 2>&1"

@@ -10,6 +10,7 @@ from pipestill.data.challenge import challenge_records
 from pipestill.data.text_crop import character_ends, token_ends
 from pipestill.records import write_jsonl
 from pipestill.script import json_option, run
+from pipestill.sentences import SPLITTERS
 
 
 def main() -> None:
@@ -21,11 +22,12 @@ def main() -> None:
     )
     parser.add_argument("--crop", type=json_option(CropConfig), required=True, help="JSON object")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted")
+    parser.add_argument("--sentences", choices=SPLITTERS, default="sentencex", help="what finds sentences")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps fetched archives")
     parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     ends = token_ends(args.tokenizer) if args.tokenizer else character_ends
-    records = challenge_records(args.task, args.files, args.crop, ends, args.state)
+    records = challenge_records(args.task, args.files, args.crop, ends, args.state, args.sentences)
     write_jsonl(args.output, records)
     print(f"{len(records)} documents")
 

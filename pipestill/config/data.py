@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pipestill.config.annotation import AnnotationConfig
 from pipestill.config.datasets import published_datasets
 from pipestill.config.section import Count, Name, Part, Section, Seed, Share
+from pipestill.sentences import Splitter
 from pipestill.tasks import Task
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -177,6 +178,9 @@ class TaskConfig(SourceConfig):
     counted too, and are the last to be cropped. Documents have `crop` instead."""
     crop: CropConfig = CropConfig()
     """How long documents may be, in a task of documents."""
+    sentences: Splitter = "sentencex"
+    """What finds the sentences of documents and summaries: `sentencex`, or `punkt`, for which nltk's data `punkt_tab`
+    must be on the machine."""
     template: Literal["plain", "alpaca"] = "plain"
     """How a row's instruction and input become one message: `plain`, one below the other; `alpaca`, with the wording of
     Stanford Alpaca."""

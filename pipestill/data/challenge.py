@@ -12,11 +12,17 @@ from pipestill.errors import UserError
 from pipestill.files import fresh_directory
 from pipestill.lock import exclusive
 from pipestill.records import Record
+from pipestill.sentences import Splitter
 from pipestill.tasks import TASKS
 
 
 def challenge_records(
-    task: str, wanted: Mapping[str, FileConfig], crop: CropConfig, ends: Ends, state: Path
+    task: str,
+    wanted: Mapping[str, FileConfig],
+    crop: CropConfig,
+    ends: Ends,
+    state: Path,
+    splitter: Splitter = "sentencex",
 ) -> list[Record]:
     """The documents of archives or folders as test records, with their prompts.
 
@@ -26,6 +32,7 @@ def challenge_records(
         crop: how long texts may be.
         ends: units that ``crop`` counts.
         state: directory that keeps fetched archives from one attempt to the next.
+        splitter: see :func:`pipestill.sentences.split_sentences`.
 
     Raises:
         UserError: a file cannot be read, or two documents have the same name.
@@ -39,4 +46,4 @@ def challenge_records(
         if record["id"] in seen:
             raise UserError(f"two documents are called {record['id']}: name every archive once")
         seen.add(record["id"])
-    return crop_documents(records, TASKS[task], crop, ends)[0]
+    return crop_documents(records, TASKS[task], crop, ends, splitter)[0]

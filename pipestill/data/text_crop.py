@@ -6,7 +6,7 @@ from pathlib import Path
 from pipestill.config import CropConfig
 from pipestill.errors import UserError
 from pipestill.records import Record
-from pipestill.sentences import split_sentences
+from pipestill.sentences import Splitter, split_sentences
 
 Ends = Callable[[str], Sequence[int]]  # text to the place behind each of its units
 
@@ -40,7 +40,9 @@ def token_ends(tokenizer: Path) -> Ends:
     return lambda text: [end for _, end in loaded.encode(text, add_special_tokens=False).offsets]
 
 
-def crop_document(text: str, limit: int | None, language: str, boundary: str, ends: Ends) -> str:
+def crop_document(
+    text: str, limit: int | None, language: str, boundary: str, ends: Ends, splitter: Splitter = "sentencex"
+) -> str:
     """At most ``limit`` units of ``text``.
 
     Args:
@@ -50,6 +52,7 @@ def crop_document(text: str, limit: int | None, language: str, boundary: str, en
         boundary: ``sentence``: whole sentences, or words where not even the first one fits; ``word``: whole words;
             ``none``: to the last character.
         ends: units to count.
+        splitter: see :func:`pipestill.sentences.split_sentences`.
     """
     places = ends(text) if limit is not None else ()
     if limit is None or len(places) <= limit:
@@ -59,7 +62,7 @@ def crop_document(text: str, limit: int | None, language: str, boundary: str, en
         return text[:cut]
     if boundary == "sentence":
         last = place = 0
-        for sentence in split_sentences(text, language):
+        for sentence in split_sentences(text, language, splitter):
             place = text.index(sentence, place) + len(sentence)
             if place > cut:
                 break
@@ -69,6 +72,10 @@ def crop_document(text: str, limit: int | None, language: str, boundary: str, en
     return crop_text(text, cut)
 
 
-def rationale_crop(config: CropConfig, ends: Ends = character_ends) -> Callable[[str, Record], str]:
+def rationale_crop(
+    config: CropConfig, ends: Ends = character_ends, splitter: Splitter = "sentencex"
+) -> Callable[[str, Record], str]:
     """A function that crops a rationale of a record as ``config`` says."""
-    return lambda text, record: crop_document(text, config.rationale, record["test_set"], config.boundary, ends)
+    return lambda text, record: crop_document(
+        text, config.rationale, record["test_set"], config.boundary, ends, splitter
+    )

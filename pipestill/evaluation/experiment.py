@@ -25,7 +25,8 @@ def load_runs(description: Mapping[str, Any], predictions: Path, bertscore: Path
     """The runs of an experiment by seed.
 
     Args:
-        description: ``labels`` that are ranked, or the names of ``test_sets`` of text, and its kind of ``metrics``.
+        description: ``labels`` that are ranked, or the names of ``test_sets`` of text, its kind of ``metrics``, and the
+            ``splitter`` of its sentences.
         predictions: directory of the predictions of all runs.
         bertscore: file of BERTScores, where they were computed.
 
@@ -35,7 +36,8 @@ def load_runs(description: Mapping[str, Any], predictions: Path, bertscore: Path
     if description["labels"]:
         return load_label_runs(predictions, description["labels"])
     add = partial(add_scores, bertscore) if bertscore else None
-    return load_text_runs(predictions, description["test_sets"], description.get("metrics", "answers"), add)
+    scored = description.get("metrics", "answers"), add, description.get("splitter", "sentencex")
+    return load_text_runs(predictions, description["test_sets"], *scored)
 
 
 def summarise(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap) -> dict[str, dict[str, Any]]:

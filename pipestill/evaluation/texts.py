@@ -14,6 +14,7 @@ from pipestill.metrics import ANSWER_METRICS, HIGHEST, score_answers
 from pipestill.metrics.corpus import CORPUS_METRICS
 from pipestill.metrics.summaries import score_summaries
 from pipestill.records import Record, iterate_jsonl
+from pipestill.sentences import Splitter
 
 PREDICTION_KEYS = ("id", "split", "test_set", "sampling_seed", "prediction", "references")
 ANSWER_KEYS = ("seed", "sampling_seed", "id", "test_set")  # of scores, beside the metrics
@@ -107,14 +108,14 @@ def _metric(name: str, values: np.ndarray, weights: np.ndarray, members: np.ndar
     return Metric.mean_of(weighted, HIGHEST.get(name, 100.0), members, lowest)
 
 
-def _score_as_answers(rows: Sequence[Record]) -> tuple[dict[str, list], dict[str, str]]:
+def _score_as_answers(rows: Sequence[Record], _: Splitter) -> tuple[dict[str, list], dict[str, str]]:
     return score_answers([row["prediction"] for row in rows], [row["references"] for row in rows]), {}
 
 
-def _score_as_summaries(rows: Sequence[Record]) -> tuple[dict[str, list], dict[str, str]]:
+def _score_as_summaries(rows: Sequence[Record], splitter: Splitter) -> tuple[dict[str, list], dict[str, str]]:
     """Test sets are languages."""
     columns = ([row[key] for row in rows] for key in ("prediction", "references", "test_set"))
-    scores = score_summaries(*columns)
+    scores = score_summaries(*columns, splitter=splitter)
     corpus = {name: list(metric.counts) for name, metric in scores.corpus.items()}
     return {**scores.answers, **corpus}, scores.signatures
 
@@ -139,6 +140,7 @@ def load_text_runs(
     test_sets: Sequence[str],
     metrics: str = "answers",
     add: Callable[[Sequence[Record], int], tuple[dict[str, list], dict[str, Any]]] | None = None,
+    splitter: Splitter = "sentencex",
 ) -> dict[int, TextRun]:
     """The runs of an experiment by seed, from ``directory/seed_<n>/predictions.jsonl``.
 
@@ -147,6 +149,7 @@ def load_text_runs(
         test_sets: names that are known, in their order.
         metrics: a key of ``SCORERS``.
         add: rows and seed of a run to further metrics of each answer, with their signatures.
+        splitter: see :func:`pipestill.sentences.split_sentences`.
 
     Raises:
         UserError: there is no run, a file is missing or broken, or the runs were tested on different examples.
@@ -155,7 +158,7 @@ def load_text_runs(
     for seed, run in find_runs(directory).items():
         path = run / "predictions.jsonl"
         rows = read_answers(path, test_sets)
-        scores, signatures = SCORERS[metrics](rows)
+        scores, signatures = SCORERS[metrics](rows, splitter)
         if (likelihoods := run / "likelihood.jsonl").is_file():
             scores |= _of_likelihoods(likelihoods, rows)
         if add:

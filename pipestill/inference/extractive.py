@@ -13,7 +13,7 @@ from pipestill.files import fresh_directory, write_json
 from pipestill.metrics import rouge_l
 from pipestill.metrics.tokens import unicode_tokens
 from pipestill.records import Record, of_split, read_jsonl, write_jsonl
-from pipestill.sentences import split_sentences
+from pipestill.sentences import Splitter, split_sentences
 from pipestill.versions import versions
 
 DAMPING = 0.85
@@ -57,13 +57,13 @@ def page_rank(weights: np.ndarray) -> np.ndarray:
 RANKINGS: dict[str, Ranking] = {"lead": lead, "textrank": text_rank}
 
 
-def extract(text: str, language: str, ranking: Ranking, count: int) -> str:
+def extract(text: str, language: str, ranking: Ranking, count: int, splitter: Splitter = "sentencex") -> str:
     """The ``count`` best sentences of ``text``, in their order."""
-    sentences = split_sentences(text, language)
+    sentences = split_sentences(text, language, splitter)
     return " ".join(sentences[index] for index in sorted(ranking(sentences)[:count]))
 
 
-def choose_count(records: Sequence[Record], ranking: Ranking) -> int:
+def choose_count(records: Sequence[Record], ranking: Ranking, splitter: Splitter = "sentencex") -> int:
     """How many sentences give the highest mean ROUGE-L on validation records; the fewest of equals.
 
     Raises:
@@ -75,30 +75,33 @@ def choose_count(records: Sequence[Record], ranking: Ranking) -> int:
 
     def score(count: int) -> float:
         return sum(
-            rouge_l(extract(record["text"], record["test_set"], ranking, count), record["references"])
+            rouge_l(extract(record["text"], record["test_set"], ranking, count, splitter), record["references"])
             for record in held_out
         )
 
     return max(range(1, MOST + 1), key=score)
 
 
-def extract_rows(records: Sequence[Record], documents: Sequence[Record], name: str) -> tuple[list[dict[str, Any]], int]:
+def extract_rows(
+    records: Sequence[Record], documents: Sequence[Record], name: str, splitter: Splitter = "sentencex"
+) -> tuple[list[dict[str, Any]], int]:
     """Predictions of one of ``RANKINGS`` for the test records of ``documents``, and how many sentences they have.
 
     Args:
         records: those of the task; the validation records choose the number.
         documents: what is summarised; the records of the task too, or those of a challenge.
         name: key of ``RANKINGS``.
+        splitter: see :func:`pipestill.sentences.split_sentences`.
     """
     ranking = RANKINGS[name]
-    count = choose_count(records, ranking)
+    count = choose_count(records, ranking, splitter)
     rows = [
         {
             "id": record["id"],
             "split": "test",
             "test_set": record["test_set"],
             "sampling_seed": None,
-            "prediction": extract(record["text"], record["test_set"], ranking, count),
+            "prediction": extract(record["text"], record["test_set"], ranking, count, splitter),
             "references": record["references"],
         }
         for record in of_split(documents, "test")
@@ -106,7 +109,9 @@ def extract_rows(records: Sequence[Record], documents: Sequence[Record], name: s
     return rows, count
 
 
-def extract_experiment(records: Path, documents: Path, name: str, seed: int, output: Path) -> None:
+def extract_experiment(
+    records: Path, documents: Path, name: str, seed: int, output: Path, splitter: Splitter = "sentencex"
+) -> None:
     """Write the predictions of one of ``RANKINGS`` in the layout of a model's: one run.
 
     Args:
@@ -116,13 +121,14 @@ def extract_experiment(records: Path, documents: Path, name: str, seed: int, out
         seed: what the run is called by; nothing here is random.
         output: directory to write: ``seed_<n>/predictions.jsonl``, ``job.json`` with the number of ``sentences``,
             ``hardware.json``, ``versions.json``, ``cost.json``.
+        splitter: see :func:`pipestill.sentences.split_sentences`.
 
     Raises:
         UserError: there is no validation record to choose the number of sentences on.
     """
     with fresh_directory(output) as directory:
         cost = CostMeter(directory / "cost.json")
-        rows, count = extract_rows(read_jsonl(records), read_jsonl(documents), name)
+        rows, count = extract_rows(read_jsonl(records), read_jsonl(documents), name, splitter)
         write_jsonl(directory / f"seed_{seed}" / "predictions.jsonl", rows)
         write_json(directory / "job.json", {"method": name, "sentences": count})
         write_json(directory / "hardware.json", {"device": "cpu", "threads": 1})

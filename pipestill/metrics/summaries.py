@@ -15,7 +15,7 @@ from pipestill.metrics.corpus import (
 from pipestill.metrics.exact_match import exact_match
 from pipestill.metrics.rouge import rouge
 from pipestill.metrics.tokens import library_tokens, unicode_tokens
-from pipestill.sentences import signature, split_sentences
+from pipestill.sentences import Splitter, signature, split_sentences
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def score_summaries(
     references: Sequence[Sequence[str]],
     languages: Sequence[str],
     *,
-    splitter: str = "sentencex",
+    splitter: Splitter = "sentencex",
 ) -> SummaryScores:
     """Score ``predictions``.
 
@@ -89,7 +89,7 @@ def _score_answer(
 
 
 def _corpus(
-    predictions: Sequence[str], references: Sequence[Sequence[str]], languages: Sequence[str], splitter: str
+    predictions: Sequence[str], references: Sequence[Sequence[str]], languages: Sequence[str], splitter: Splitter
 ) -> dict[str, Contributions]:
     answered = [split_sentences(*pair, splitter) for pair in zip(predictions, languages, strict=True)]
     expected = [

@@ -37,6 +37,8 @@ def test_the_metric_of_a_candidate_is_the_primary_one_of_the_report(tmp_path, mo
     )
     row = {"id": "a", "input": "?", "references": references}
     metric = AnswerMetric(job, None, [row], settings, SimpleNamespace(path=lambda step: candidate))
-    scores, _ = SCORERS[TASKS[name].metrics]([{"prediction": answer, "references": references, "test_set": "en"}])
+    scores, _ = SCORERS[TASKS[name].metrics](
+        [{"prediction": answer, "references": references, "test_set": "en"}], "sentencex"
+    )
     assert metric(3) == pytest.approx(scores[metric.name][0])
     assert metric(3) == pytest.approx({"dolly": 75, "multiclinsum": 25}[name])

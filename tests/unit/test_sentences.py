@@ -1,6 +1,14 @@
+from types import SimpleNamespace
+
 import pytest
 
+from pipestill.config import CropConfig
+from pipestill.data.crop_documents import crop_documents
+from pipestill.data.text_crop import rationale_crop
 from pipestill.errors import UserError
+from pipestill.evaluation.experiment import load_runs
+from pipestill.inference.extractive import extract_rows
+from pipestill.records import write_jsonl
 from pipestill.sentences import _splitter, signature, split_sentences
 
 
@@ -39,10 +47,34 @@ def punkt(tmp_path, monkeypatch):
 def test_punkt_is_used_where_its_data_are(punkt):
     assert split_sentences("El xyz. Pérez vino. Mejoró.", "es", "punkt") == ["El xyz. Pérez vino.", "Mejoró."]
     assert split_sentences("El xyz. Pérez vino. Mejoró.", "es") == ["El xyz.", "Pérez vino.", "Mejoró."]
-    with pytest.raises(UserError, match=r"punkt_tab are not on this machine: run .* or use .* `sentencex`"):
+    with pytest.raises(UserError, match=r"punkt_tab are not on this machine: run .* or set `sentences: sentencex`"):
         split_sentences("a", "fr", "punkt")
     with pytest.raises(UserError, match="no model of the language `de`"):
         split_sentences("a", "de", "punkt")
+
+
+def record(split, text="El xyz. Pérez vino. Mejoró.", **fields):
+    row = {"id": split, "split": split, "text": text, "target": "", "test_set": "es", "references": ["El xyz. Pérez"]}
+    return row | fields
+
+
+def test_documents_are_cropped_extracted_and_scored_by_it(punkt, tmp_path):
+    task, config = SimpleNamespace(message=str), CropConfig(text=22, rationale=16)
+    (row,), _ = crop_documents([record("train")], task, config, splitter="punkt")
+    assert row["text"] == "El xyz. Pérez vino."
+    assert rationale_crop(config, splitter="punkt")("Mejoró. El xyz. Pérez vino.", row) == "Mejoró."
+    (row,), count = extract_rows([record("validation"), record("test")], [record("test")], "lead", "punkt")
+    assert (row["prediction"], count) == ("El xyz. Pérez vino.", 1)
+    write_jsonl(tmp_path / "seed_0" / "predictions.jsonl", [row])
+    described = {"labels": [], "test_sets": ["es"], "metrics": "summaries"}
+    for splitter in ("punkt", "sentencex"):
+        (run,) = load_runs({**described, "splitter": splitter}, tmp_path).values()
+        assert splitter in run.signatures["rouge"] and splitter in run.signatures["bleu_nltk"]
+
+
+def test_missing_data_stop_cropping_even_where_nothing_is_cropped(punkt):
+    with pytest.raises(UserError, match="punkt_tab are not on this machine"):
+        crop_documents([record("train", test_set="fr")], SimpleNamespace(message=str), CropConfig(), splitter="punkt")
 
 
 def test_signatures_hold_versions():

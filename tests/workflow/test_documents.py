@@ -1,13 +1,15 @@
 """Tasks of documents in the workflow: what is planned for cropping, BERTScore and a submission."""
 
+import re
+
 import yaml
 from test_dag import jobs, plan
 
 STUDY = {"task": "multiclinsum", "student": "demo-student", "methods": ["base"]}
 
 
-def overlay(tmp_path, crop=None, **study):
-    task = {"rows": 200, "splits": {"test_frac": 0.19, "val_frac": 0.05}, "crop": crop or {}}
+def overlay(tmp_path, crop=None, sentences="sentencex", **study):
+    task = {"rows": 200, "splits": {"test_frac": 0.19, "val_frac": 0.05}, "crop": crop or {}, "sentences": sentences}
     path = tmp_path / "documents.yaml"
     path.write_text(yaml.safe_dump({"tasks": {"multiclinsum": task}, "studies": {"multiclinsum": {**STUDY, **study}}}))
     return [path]
@@ -50,6 +52,20 @@ def test_extracts_need_no_model(tmp_path):
     assert counts == {"crop": 1, "download": 1, "evaluate": 1, "extract": 1, "records": 1}
     process = plan(tmp_path, "results/multiclinsum_lead/seed_0/model", extra=extra)
     assert "MissingRuleException" in process.stdout + process.stderr
+
+
+def test_one_splitter_finds_the_sentences_of_all_jobs(tmp_path):
+    challenge = {"documents": {"en": {"url": "https://example.org/test_en.zip"}}}
+    extra = overlay(tmp_path, sentences="punkt", methods=["lead", "stepwise"], submission=challenge)
+    targets = ("lead/eval.json", "lead/submission", "stepwise/seed_1/model")
+    process = plan(tmp_path, *(f"results/multiclinsum_{target}" for target in targets), "-p", extra=extra)
+    commands = re.findall(r"(\w+)\.py (.*)", process.stdout + process.stderr)
+    assert {script for script, options in commands if "--sentences punkt" in options} == {
+        *("balance", "challenge", "crop", "extract")
+    }
+    (evaluated,) = (options for script, options in commands if script == "evaluate")
+    assert '"splitter":"punkt"' in evaluated
+    assert "sentencex" not in process.stdout + process.stderr
 
 
 def test_the_job_that_annotates_says_that_documents_are_synthetic(tmp_path):
