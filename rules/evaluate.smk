@@ -27,6 +27,7 @@ rule bertscore:
     resources:
         mem_mb=4000,
         runtime="4h",
+        gpu=GPU,
     params:
         script=script("bertscore"),
         options=bertscore_options,

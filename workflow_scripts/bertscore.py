@@ -15,17 +15,18 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, required=True, help="directory of the encoder")
     parser.add_argument("--layer", type=int, required=True, help="layer whose vectors are compared")
     parser.add_argument("--baseline", help="rescale: `corpus`, or a model whose baselines bert-score ships")
-    parser.add_argument("--device", default="cpu", help="torch device")
+    parser.add_argument("--device", default="auto", help="as in the configuration's `hardware`")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    import torch
-
+    from pipestill.config import HardwareConfig
     from pipestill.evaluation.bertscore import bertscore_record
     from pipestill.metrics.bertscore import Encoder
+    from pipestill.models.hardware import apply, plan_here
 
-    torch.set_num_threads(args.threads)
-    encoder = Encoder(args.encoder, args.layer, args.device)
+    plan = plan_here(HardwareConfig(device=args.device), "full", args.threads)
+    apply(plan)
+    encoder = Encoder(args.encoder, args.layer, plan.device)
     record = bertscore_record(args.predictions, args.test_sets, encoder, args.baseline)
     write_json(args.output, record)
     print(f"{record['empty']} empty and {record['truncated']} cut texts")

@@ -45,7 +45,7 @@ class BertScores:
 
 
 class Encoder:
-    """One layer of a model in a local directory.
+    """One layer of a model in a local directory, in float32 whatever its weights are stored in.
 
     Attributes:
         layer: how many layers of the model the token vectors come from; 0 are the embeddings.
@@ -201,12 +201,13 @@ def published_baseline(model: str, language: str) -> Path:
 
 
 def _load(directory: Path) -> tuple["PreTrainedTokenizerBase", "PreTrainedModel"]:
+    import torch
     from transformers import AutoModel, AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
         model, loading = AutoModel.from_pretrained(
-            directory, local_files_only=True, use_safetensors=True, output_loading_info=True
+            directory, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -11,7 +11,8 @@ def bertscore_options(wildcards):
     settings, task = CONFIG.studies[wildcards.study].bertscore, task_of(wildcards)
     baseline = f" --baseline {shlex.quote(settings.baseline)}" if settings.baseline else ""
     names = " ".join(CONFIG.tasks[task].test_sets_of(TASKS[task]))
-    return f"--layer {settings.layer} --test-sets {names}{baseline}"
+    device = experiments.hardware(CONFIG, wildcards.study)["device"]
+    return f"--layer {settings.layer} --test-sets {names}{baseline} --device {device}"
 
 
 def bertscore_file(wildcards):

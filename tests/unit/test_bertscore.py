@@ -63,6 +63,25 @@ def test_long_texts_are_counted_and_cut(encoder, scored):
     assert Encoder(encoder, layer=1).max_length == 64
 
 
+def test_vectors_are_of_float32_whatever_the_weights_are_stored_in(encoder, tmp_path):
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    half = shutil.copytree(encoder, tmp_path / "bert")
+    weights = {name: tensor.bfloat16() for name, tensor in load_file(half / "model.safetensors").items()}
+    (half / "SHA256SUMS").unlink()
+    config, found = (half / "config.json").read_text(), {}
+    for dtype in (torch.bfloat16, torch.float32):
+        save_file(
+            {name: tensor.to(dtype) for name, tensor in weights.items()}, half / "model.safetensors", {"format": "pt"}
+        )
+        (half / "config.json").write_text(config.replace("float32", str(dtype).removeprefix("torch.")))
+        found[dtype] = Encoder(half, layer=2).score(ANSWERS, REFERENCES).f
+    assert found[torch.bfloat16] == found[torch.float32]
+
+
 def test_positions_before_the_first_token_do_not_count():
     from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
