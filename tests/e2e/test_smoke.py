@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 
 import pytest
 import yaml
@@ -87,6 +88,36 @@ def test_encoder_decoders_learn_from_their_teacher(run):
         evaluation = json.loads((run / "results" / f"multiclinsum-t5_{method}" / "eval.json").read_text())
         assert evaluation["metrics"]["rouge_l"]["ci95"]
     assert (run / "results" / "teachers" / "multiclinsum-t5" / "distributions" / "manifest.json").is_file()
+
+
+def test_summaries_have_bertscores(run):
+    for method in ("base", "lead", "sft", "stepwise"):
+        evaluation = json.loads((run / "results" / f"multiclinsum_{method}" / "eval.json").read_text())
+        for name in ("bertscore", "bertscore_precision", "bertscore_recall"):
+            assert -100 <= evaluation["metrics"][name]["mean"] <= 100
+        signature = evaluation["signatures"]["bertscore"]["signature"]
+        assert (signature["encoder"], signature["layer"]) == ("demo-bert-teacher", 4)
+
+
+def test_documents_of_a_challenge_are_summarised_by_models_and_by_extracts(run):
+    names = [f"multiclinsum_test_{number}_en" for number in (3, 20)]
+    with zipfile.ZipFile(run / "test_en.zip", "w") as file:
+        for name in names:
+            report = (
+                f"A woman was seen with fever ({name}). She had a cough for three weeks. She recovered after surgery."
+            )
+            file.writestr(f"multiclinsum_test_en/fulltext/{name}.txt", report)
+    submission = {"team": "smoke", "documents": {"en": {"path": "test_en.zip"}}}
+    (run / "my.yaml").write_text(yaml.safe_dump({"studies": {"multiclinsum": {"submission": submission}}}))
+    targets = {method: f"results/multiclinsum_{method}/submission" for method in ("sft", "lead")}
+    snakemake(run, *targets.values())
+    (run / "my.yaml").unlink()
+    for target in targets.values():
+        files = {path.relative_to(run / target).as_posix(): path for path in (run / target).rglob("*.txt")}
+        assert sorted(files) == sorted(f"smoke_multiclinsum_en_run_1/{name}_sum.txt" for name in names)
+    for name in names:
+        extract = run / targets["lead"] / "smoke_multiclinsum_en_run_1" / f"{name}_sum.txt"
+        assert extract.read_text().startswith(f"A woman was seen with fever ({name}).")
 
 
 def test_predicting_by_hand_agrees_with_the_pipeline(run):

@@ -30,6 +30,17 @@ def test_tokens_are_counted_by_one_model_and_bertscore_is_computed_by_another(tm
     assert counts == {**EXPERIMENT, "base_model": 2, "bertscore": 1}
 
 
+def test_bertscore_is_computed_on_the_device_of_the_study(tmp_path):
+    named = overlay(tmp_path, bertscore={"encoder": "demo-bert-teacher", "layer": 2}, hardware={"device": "cuda"})
+    hardware = tmp_path / "hardware.yaml"
+    for device, gpus in (("cuda", 1), ("cpu", 0)):
+        hardware.write_text(f"hardware: {{device: {device}}}\n")
+        process = plan(tmp_path, "results/multiclinsum_base/bertscore.json", "-p", extra=[*named, hardware])
+        (job,) = re.findall(r"^rule bertscore:\n(.*?)\n\n", process.stdout + process.stderr, re.M | re.S)
+        assert f"gpu={gpus}" in job
+        assert re.search(r"bertscore\.py .*--device cuda", process.stdout + process.stderr)
+
+
 def test_a_submission_to_a_challenge_needs_no_documents_of_the_task(tmp_path):
     official = overlay(tmp_path, submission={"documents": {"en": {"url": "https://example.org/test_en.zip"}}})
     counts = jobs(plan(tmp_path, "results/multiclinsum_base/submission", extra=official))
