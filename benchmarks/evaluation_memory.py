@@ -6,9 +6,9 @@ row are 33 MB in float32. The model is a small random Qwen2, for only its head m
 ``step-by-step`` is a trainer as published systems for distilling step-by-step have it, reconstructed: prediction_step
 runs answers and rationales, returns the logits of the answers at every position, and the Trainer concatenates them for
 a metric (those that return both pay twice). ``metric`` is transformers' Trainer with any metric, ``loss`` without one.
-``ours`` is the trainer of the method `sft`. Each point is a process of its own; peaks are beyond model and rows. In all
-of them glibc's allocator returns large blocks to the system, so that a peak is what is held and not how the heap was
-split, which differs from run to run.
+``ours`` is the trainer of the method `stepwise`, which evaluates answers and rationales in one batch. Each point is a
+process of its own; peaks are beyond model and rows. In all of them glibc's allocator returns large blocks to the
+system, so that a peak is what is held and not how the heap was split, which differs from run to run.
 
     python benchmarks/evaluation_memory.py [--quick]
 """
@@ -90,8 +90,9 @@ def make_trainer(way: str, rows: list, directory: str):
     """A trainer that evaluates ``rows``."""
     from transformers import Trainer, TrainingArguments
 
-    from pipestill.models.rows import collate
-    from pipestill.training.cross_entropy import CrossEntropyTrainer
+    from pipestill.config import StepwiseConfig
+    from pipestill.models.rows import collate, collate_explained
+    from pipestill.training.stepwise import StepwiseTrainer
 
     settings = TrainingArguments(
         output_dir=directory,
@@ -103,13 +104,20 @@ def make_trainer(way: str, rows: list, directory: str):
         dataloader_pin_memory=False,
         disable_tqdm=True,
     )
+    pad = collate
+    if way == "ours":
+        pad, rows = collate_explained, [{**row, "rationale": row} for row in rows]
     makers = {
         "step-by-step": step_by_step_trainer,
         "metric": partial(Trainer, compute_metrics=_metric),
         "loss": Trainer,
-        "ours": partial(CrossEntropyTrainer, train_dataset=rows, state=None, cost=SimpleNamespace(tokens=0)),
+        "ours": partial(
+            StepwiseTrainer,
+            StepwiseConfig(alpha=ALPHA),
+            **dict(train_dataset=rows, state=None, cost=SimpleNamespace(tokens=0)),
+        ),
     }
-    collator = partial(collate, pad_token_id=0)
+    collator = partial(pad, pad_token_id=0)
     return makers[way](model=make_model(), args=settings, data_collator=collator, eval_dataset=rows)
 
 

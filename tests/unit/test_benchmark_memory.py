@@ -1,5 +1,7 @@
 """Peak memory as benchmarks measure it, against memory of a known size."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +30,13 @@ def test_a_peak_is_what_a_call_held_at_once(size):
     command = [sys.executable, "-c", HOLD.format(size=size)]
     process = subprocess.run(command, cwd=BENCHMARKS, capture_output=True, text=True, check=True)
     assert float(process.stdout) == pytest.approx(size, abs=5)
+
+
+def test_an_evaluation_of_more_rows_has_the_same_peak():
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}  # as the benchmark has it
+    peaks = []
+    for rows in (32, 64):
+        command = [sys.executable, "evaluation_memory.py", "--point", "ours", str(rows)]
+        process = subprocess.run(command, cwd=BENCHMARKS, capture_output=True, text=True, check=True, env=environment)
+        peaks.append(json.loads(process.stdout.splitlines()[-1])["peak_mb"])
+    assert peaks[1] == pytest.approx(peaks[0], abs=20)  # the logits of 32 answers and rationales are 524 MB

@@ -177,11 +177,14 @@ def test_evaluation_is_the_mean_over_all_items(tmp_path, tokenizer, files, objec
     assert logged == pytest.approx(expected, rel=1e-5)
 
 
-def test_evaluation_never_holds_logits_of_more_tokens_than_a_chunk(tmp_path, tokenizer, files, monkeypatch):
+@pytest.mark.parametrize("objective", ["cross_entropy", "stepwise"])
+def test_evaluation_never_holds_logits_of_more_tokens_than_a_chunk(tmp_path, tokenizer, files, monkeypatch, objective):
     monkeypatch.setattr("pipestill.training.cross_entropy.CHUNK", 3)
-    data = files.cross_entropy
+    rows = data = files.cross_entropy
+    if objective == "stepwise":  # rationales are other rows' answers: the same mean
+        rows, data = [row | {"rationale": other} for row, other in zip(data, reversed(data), strict=True)], 2 * data
     model = make_model(len(tokenizer), seed=3)
-    trainer = trainer_for(tmp_path, tokenizer, model, "cross_entropy", data)
+    trainer = trainer_for(tmp_path, tokenizer, model, objective, rows)
     sizes = []
     model.get_output_embeddings().register_forward_hook(lambda _, x, y: sizes.append(y.shape[:-1].numel()))
     loss = trainer.evaluate()["eval_loss"]
