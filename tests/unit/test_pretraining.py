@@ -10,6 +10,7 @@ from pipestill.models.kinds import auto_class, kind_of, read_config
 from pipestill.models.pretraining import pretrain as loop
 from pipestill.models.pretraining.export import export_model, fingerprint
 from pipestill.models.pretraining.masked import MASK_ID
+from pipestill.models.pretraining.model_card import write_model_card
 from pipestill.models.pretraining.objective import objective_of
 from pipestill.models.pretraining.packing import RepeatedStrings
 from pipestill.models.pretraining.recipe import RECIPES, BertShape, Recipe, Shape, T5Shape
@@ -172,6 +173,19 @@ def test_exported_model_is_the_trained_one_in_bfloat16(kind, tmp_path):
     if loaded.can_generate():
         assert (loaded.generation_config.pad_token_id, loaded.generation_config.eos_token_id) == (0, 2)
         assert loaded.generation_config.decoder_start_token_id == (0 if kind == "seq2seq" else None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_card_says_what_its_kind_can_do(kind, tmp_path):
+    export_model(objective_of(kind).build(TINY[kind], 1536, seed=4), TOKENIZER, tmp_path)
+    recipe = next(recipe for recipe in RECIPES.values() if recipe.shape.kind == kind)
+    counters = loop.Counters(step=recipe.steps, copy_steps=1, tokens=2, supervised=1)
+    probes = {"copy 32": {"accuracy": 0.63, "loss": 2.7, "tokens": 160}}
+    log = [{"phase": "corpus", "step": recipe.steps, "loss": 1.25}]
+    write_model_card(tmp_path, "mine", recipe, counters, log, probes)
+    card = (tmp_path / "README.md").read_text()
+    assert ("It can copy" in card) == ("base of the embedded default" in card) == (kind != "masked")
+    assert "| copy 32 | 0.6300 |" in card and "{" not in card
 
 
 def test_recipes_fit_the_copy_circuit():

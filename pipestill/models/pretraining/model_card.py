@@ -11,14 +11,14 @@ HEAD = """\
 license: apache-2.0
 language: [en, es]
 library_name: transformers
-pipeline_tag: {pipeline}
+pipeline_tag: {words.pipeline}
 ---
 
 # {name}
 
-{what} with {parameters:.2f} M parameters, pre-trained by pipestill from
-scratch on a synthetic corpus. It can copy, read numbers and keep a format. It knows nothing of any study's labels: the
-corpus holds no prompt and no text of a study. It is the base of the embedded default, not a model for real data.
+{words.what} with {parameters:.2f} M parameters, pre-trained by pipestill from
+scratch on a synthetic corpus. {words.able} It knows nothing of any study's labels: the
+corpus holds no prompt and no text of a study. {words.use}
 """
 PROBES = """\
 ## Probes
@@ -38,16 +38,22 @@ class Words:
 
     pipeline: str
     what: str
+    able: str
+    use: str
     circuit: str
     curriculum: str
     strings: str
     probed: str
 
 
+ABLE = "It can copy, read numbers and keep a format."
+USE = "It is the base of the embedded default, not a model for real data."
 WORDS: dict[ModelKind, Words] = {
     "causal": Words(
         pipeline="text-generation",
         what="A causal language model of the Qwen2 architecture",
+        able=ABLE,
+        use=USE,
         circuit="induction head",
         curriculum="repeated random strings",
         strings="said twice",
@@ -58,6 +64,8 @@ n tokens said twice.""",
     "seq2seq": Words(
         pipeline="text2text-generation",
         what="An encoder-decoder of the T5 architecture (gated feed-forward layers)",
+        able=ABLE,
+        use=USE,
         circuit="relative bias, cross-attention",
         curriculum="random strings to be copied",
         strings="to be copied",
@@ -69,6 +77,8 @@ random string of n tokens to be said again.""",
     "masked": Words(
         pipeline="fill-mask",
         what="A masked language model of the BERT architecture",
+        able="It fills in hidden tokens of such texts; how often rightly, the probes say.",
+        use="It compares texts in tests of BERTScore, and is not a model for real data.",
         circuit="heads that compare the neighbours of two places",
         curriculum="repeated random strings with hidden tokens",
         strings="said twice, with hidden tokens",
@@ -91,7 +101,7 @@ def write_model_card(
     probe_rows = [(k, f"{r['accuracy']:.4f}", f"{r['loss']:.4f}", f"{r['tokens']:,}") for k, r in probes.items()]
     mean = ("**mean**", f"**{mean_accuracy(probes):.4f}**", "", "")
     parts = [
-        HEAD.format(name=name, pipeline=words.pipeline, what=words.what, parameters=parameters),
+        HEAD.format(name=name, words=words, parameters=parameters),
         _table(("", ""), _architecture(model.config, recipe)),
         "## Training\n",
         _table(("", ""), _training(recipe, words, counters, log)),
