@@ -189,6 +189,7 @@ def prediction_settings(config: Config, study: str, method: str, code: str) -> d
         "calibration": settings.calibration,
         "max_chars": task.max_chars,
         "crop": task.crop.model_dump() if TASKS[settings.task].collection else None,
+        "sentences": task.sentences,
         "template": task.template,
         "rationale_tokens": resolve_rationale_tokens(config, settings, method),
         "generation": None if TASKS[settings.task].ranks_labels else settings.generation.model_dump(),

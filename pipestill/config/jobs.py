@@ -8,6 +8,7 @@ from pipestill.config.data import CropConfig
 from pipestill.config.models import HardwareConfig
 from pipestill.config.section import Count, Section
 from pipestill.config.study import GenerationConfig
+from pipestill.sentences import Splitter
 
 
 class ScoringSettings(Section):
@@ -38,6 +39,8 @@ class PredictionSettings(ScoringSettings):
     """Longer inputs that come later, by hand, are cropped as the records were; documents as `crop` says."""
     crop: CropConfig | None
     """How such documents are cropped; none for other tasks."""
+    sentences: Splitter = "sentencex"
+    """What finds their sentences."""
     template: Literal["plain", "alpaca"]
     """How the instruction and the input of such a request become one message."""
     rationale_tokens: Annotated[int, Field(ge=0)] = 0

@@ -7,6 +7,7 @@ from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import rationale_crop
 from pipestill.errors import UserError
 from pipestill.evaluation.experiment import load_runs
+from pipestill.inference.by_hand import ask
 from pipestill.inference.extractive import extract_rows
 from pipestill.records import write_jsonl
 from pipestill.sentences import _splitter, signature, split_sentences
@@ -63,6 +64,9 @@ def test_documents_are_cropped_extracted_and_scored_by_it(punkt, tmp_path):
     (row,), _ = crop_documents([record("train")], task, config, splitter="punkt")
     assert row["text"] == "El xyz. Pérez vino."
     assert rationale_crop(config, splitter="punkt")("Mejoró. El xyz. Pérez vino.", row) == "Mejoró."
+    settings = SimpleNamespace(task="multiclinsum", crop=config, sentences="punkt")
+    prompt, _ = ask(SimpleNamespace(settings=settings, crop_tokenizer=None), record("test")["text"], language="es")
+    assert prompt.endswith(":\nEl xyz. Pérez vino.")
     (row,), count = extract_rows([record("validation"), record("test")], [record("test")], "lead", "punkt")
     assert (row["prediction"], count) == ("El xyz. Pérez vino.", 1)
     write_jsonl(tmp_path / "seed_0" / "predictions.jsonl", [row])
