@@ -13,7 +13,7 @@ from pipestill.inference.decoding import Choose, chooser
 from pipestill.inference.devices import input_device
 from pipestill.single_task import split
 
-BATCH_TOKENS = 16384
+BATCH_TOKENS = 16384  # prompts, padding and room for answers
 CPU_PROMPT_TOKENS = 2048  # of prompts that are read at a time: more leave the processor's caches
 GREEDY = GenerationConfig()
 
@@ -166,6 +166,7 @@ class Rows:
     """Rows that are being answered: what they have read, and its keys and values.
 
     Attributes:
+        lengths: of the prompts.
         tokens: ``[rows, length]``, prompts and answers so far; -1 where a row is padded, on the left.
     """
 
@@ -230,6 +231,7 @@ class DecoderRows(Rows):
     """Rows of an encoder-decoder, whose prompts are read once, by the encoder.
 
     Attributes:
+        lengths: of the prompts.
         tokens: ``[rows, length]``, the decoder's start and the answers so far.
         encoded: what the encoder made of the prompts, ``[rows, source, hidden]``.
         mask: ``[rows, source]`` of the prompts.

@@ -121,10 +121,6 @@ def first_fit(encoded: Iterator[Packable], rows: int, lengths: tuple[int, ...]) 
     return members
 
 
-def _fits(sizes: tuple[int, ...], room: list[int]) -> bool:
-    return all(size <= left for size, left in zip(sizes, room, strict=True))
-
-
 class CorpusBatches:
     """The corpus as batches of ``rows`` x ``length`` tokens; every fourth has rows of twice the length, half as many.
 
