@@ -58,7 +58,7 @@ rule train_annotator:
         "<logs>/benchmarks/train_annotator/{task}.jsonl"
     wildcard_constraints:
         task=ANNOTATED,
-    priority: 1  # rationales wait for it, and students for them
+    priority: 2  # rationales wait for it, and students for them
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads
@@ -94,7 +94,7 @@ rule annotate:
         "<logs>/benchmarks/annotate/{task}.jsonl"
     wildcard_constraints:
         task=ANNOTATED,
-    priority: 1  # students wait for it
+    priority: 2  # students wait for it
     retries: 0  # the job itself repeats what may be repeated
     conda:
         "../envs/annotate.yaml"
