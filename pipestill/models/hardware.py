@@ -3,6 +3,7 @@
 One plan serves training and prediction, so that both see the same weights in the same number format.
 """
 
+import ctypes
 import importlib.util
 import os
 from collections.abc import Mapping
@@ -200,10 +201,23 @@ def plan_here(hardware: HardwareConfig, adaptation: Literal["lora", "full"], thr
 
 
 def apply(plan: HardwarePlan) -> None:
-    """Set torch's threads; on a CPU, deterministic algorithms too, so that the same seed gives the same bits."""
+    """Set torch's threads; on a CPU also what becomes of memory, and algorithms that give one seed the same bits."""
     import torch
 
     torch.set_num_threads(plan.threads)
     if plan.device == "cpu":
+        keep_freed_memory()
         torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), without its slow import
         torch.utils.deterministic.fill_uninitialized_memory = False  # filling costs time and hides nothing here
+
+
+def keep_freed_memory() -> None:
+    """Let tensors use again what earlier ones have freed.
+
+    By default glibc gives large blocks back to the system at once, and every step pays for new, zeroed pages. Other C
+    libraries are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc; its malloc.h has the numbers of the parameters
+    if mallopt is not None:
+        mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD: larger blocks only have pages of their own
+        mallopt(-1, 256 * 2**20)  # M_TRIM_THRESHOLD: more free memory than this is given back

@@ -139,13 +139,13 @@ class ResumableTrainer(Trainer):
         ]
 
     def _save_checkpoint(self, model, trial) -> None:
+        self.cost.save()  # before the checkpoint is there: a kill after it loses no cost
         with self.job_state.checkpoint(self.state.global_step) as directory:
             save_file(trainable(self.model), directory / WEIGHTS)
             self._save_optimizer_and_scheduler(str(directory))
             self._save_scaler(str(directory))
             self._save_rng_state(str(directory))
             self.state.save_to_json(str(directory / TRAINER_STATE_NAME))
-        self.cost.save()
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None) -> None:
         put_weights(self.model, load_file(Path(resume_from_checkpoint) / WEIGHTS))

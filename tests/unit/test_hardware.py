@@ -1,4 +1,7 @@
 import json
+import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -120,3 +123,26 @@ def test_this_machine():
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
+
+
+FAULTS = """
+import resource, sys
+from pipestill.models.hardware import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+for step in range(12):
+    if step == 2:  # the first blocks are new in any case
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [bytearray(b"x") * 2**24 for _ in range(5)]
+    del blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")
+def test_freed_memory_is_used_again():
+    keep, give_back = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, check=True).stdout)
+        for how in ("keep", "give back")
+    )
+    assert keep < 100 < 10_000 < give_back  # 50 blocks of 4,096 pages
