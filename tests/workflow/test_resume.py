@@ -287,12 +287,11 @@ def test_dpo_from_an_sft_student_starts_at_log_2(tiny_model_dir, data, uninterru
 def test_a_finished_job_is_given_back_and_changed_settings_start_over(tiny_model_dir, data, uninterrupted):
     job = uninterrupted("cross_entropy", "lora")
     digests, before = job.digests(), json.loads(job.cost.read_text())
-    shutil.rmtree(job.output)  # as Snakemake does with the output of a job whose end it did not see
+    shutil.rmtree(job.output)  # as Snakemake does with the outputs of a job whose end it did not see
+    job.cost.unlink()
     assert "steps" not in job.finish()
     assert job.digests() == digests
-    after = json.loads(job.cost.read_text())
-    assert after["tokens"] == before["tokens"]
-    assert after["cpu_s"] > before["cpu_s"]
+    assert json.loads(job.cost.read_text()) == before
     other = Job(job.output.parent, tiny_model_dir, data, "cross_entropy", "lora", max_steps=4)
     said = other.finish()
     assert "settings.training.max_steps changed): starting over" in said
