@@ -42,7 +42,7 @@ def _splitter(name: Splitter, language: str) -> Callable[[str], list[str]]:
 
         return lambda text: segment(language, text)
     if language not in PUNKT_NAMES:
-        raise UserError(f"punkt has no model of the language `{language}`: set `sentences: sentencex` in its task")
+        raise UserError(f"punkt has no model of the language `{language}`: set `splitter: sentencex` in its task")
     with without(*OF_NLTK):
         from nltk.tokenize import PunktTokenizer
     try:
@@ -50,5 +50,5 @@ def _splitter(name: Splitter, language: str) -> Callable[[str], list[str]]:
     except LookupError:
         raise UserError(
             "the data of nltk's punkt_tab are not on this machine: run `python -m nltk.downloader punkt_tab`, or set "
-            "`sentences: sentencex` in its task"
+            "`splitter: sentencex` in its task"
         ) from None

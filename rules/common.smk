@@ -125,12 +125,12 @@ def crop_tokenizer(wildcards):
 def crop_documents_options(task, input):
     """Options that say how long documents may be, and where their sentences end."""
     tokenizer = f" --tokenizer {input.tokenizer}/tokenizer.json" if input.tokenizer else ""
-    return f"--crop {shlex.quote(task.crop.model_dump_json())}{tokenizer} --sentences {task.sentences}"
+    return f"--crop {shlex.quote(task.crop.model_dump_json())}{tokenizer} --splitter {task.splitter}"
 
 
 def splitter(wildcards):
     """What finds the sentences of a study's documents."""
-    return CONFIG.tasks[task_of(wildcards)].sentences
+    return CONFIG.tasks[task_of(wildcards)].splitter
 
 
 def base_model(wildcards, method=None):

@@ -69,8 +69,8 @@ rule extract:
     params:
         script=script("extract"),
         seed=seeds,
-        sentences=splitter,
+        splitter=splitter,
         code=code_digest("extract"),
     shell:
         "python {params.script} --method {wildcards.method} --records {input} --seed {params.seed} "
-        "--sentences {params.sentences} --output {output} > {log} 2>&1"
+        "--splitter {params.splitter} --output {output} > {log} 2>&1"

@@ -93,11 +93,11 @@ rule extract_challenge:
     params:
         script=script("extract"),
         seed=seeds,
-        sentences=splitter,
+        splitter=splitter,
         code=code_digest("extract"),
     shell:
         "python {params.script} --method {wildcards.method} --records {input.records} --documents {input.documents} "
-        "--seed {params.seed} --sentences {params.sentences} --output {output} > {log} 2>&1"
+        "--seed {params.seed} --splitter {params.splitter} --output {output} > {log} 2>&1"
 
 
 rule submission:

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--allow-missing", type=float, default=0.0, help="share of records that may have no rationale")
     parser.add_argument("--crop", type=json_option(CropConfig), help="JSON object that says how long rationales may be")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted there")
-    parser.add_argument("--sentences", choices=SPLITTERS, default="sentencex", help="what finds sentences")
+    parser.add_argument("--splitter", choices=SPLITTERS, default="sentencex", help="what finds sentences")
     parser.add_argument("--rows", type=int, help="training rows at most, of each class where there are classes")
     parser.add_argument("--share", type=float, default=1.0, help="share of these rows that is taken")
     parser.add_argument("--seed", type=int, required=True, help="seed of the draw")
@@ -31,7 +31,7 @@ def main() -> None:
     explained = {}
     if args.rationales:
         ends = token_ends(args.tokenizer) if args.tokenizer else character_ends
-        crop = rationale_crop(args.crop or CropConfig(), ends, args.sentences)
+        crop = rationale_crop(args.crop or CropConfig(), ends, args.splitter)
         explained = {"rationales": args.rationales, "allow_missing": args.allow_missing, "crop": crop}
     make_training_files(
         args.task,

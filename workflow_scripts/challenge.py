@@ -22,12 +22,12 @@ def main() -> None:
     )
     parser.add_argument("--crop", type=json_option(CropConfig), required=True, help="JSON object")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted")
-    parser.add_argument("--sentences", choices=SPLITTERS, default="sentencex", help="what finds sentences")
+    parser.add_argument("--splitter", choices=SPLITTERS, default="sentencex", help="what finds sentences")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps fetched archives")
     parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     ends = token_ends(args.tokenizer) if args.tokenizer else character_ends
-    records = challenge_records(args.task, args.files, args.crop, ends, args.state, args.sentences)
+    records = challenge_records(args.task, args.files, args.crop, ends, args.state, args.splitter)
     write_jsonl(args.output, records)
     print(f"{len(records)} documents")
 

@@ -22,7 +22,7 @@ def main() -> None:
     how.add_argument("--max-chars", type=int, help="characters that an input may have")
     how.add_argument("--crop", type=json_option(CropConfig), help="JSON object, for documents")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted, for documents")
-    parser.add_argument("--sentences", choices=SPLITTERS, default="sentencex", help="what finds sentences")
+    parser.add_argument("--splitter", choices=SPLITTERS, default="sentencex", help="what finds sentences")
     parser.add_argument("--template", choices=TEMPLATES, default="plain", help="how instruction and input are joined")
     parser.add_argument("--records", type=Path, required=True, help="JSON Lines file to read")
     parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
@@ -30,7 +30,7 @@ def main() -> None:
     task, records = TASKS[args.task], read_jsonl(args.records)
     if args.crop:
         ends = token_ends(args.tokenizer) if args.tokenizer else character_ends
-        records, counts = crop_documents(records, task, args.crop, ends, args.sentences)
+        records, counts = crop_documents(records, task, args.crop, ends, args.splitter)
         print(f"cropped of {len(records)} records:", ", ".join(f"{n} {field}" for field, n in counts.items()))
     else:
         records, cropped = crop_records(records, task, args.max_chars, args.template)

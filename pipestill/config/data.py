@@ -178,7 +178,7 @@ class TaskConfig(SourceConfig):
     counted too, and are the last to be cropped. Documents have `crop` instead."""
     crop: CropConfig = CropConfig()
     """How long documents may be, in a task of documents."""
-    sentences: Splitter = "sentencex"
+    splitter: Splitter = "sentencex"
     """What finds the sentences of documents and summaries: `sentencex`, or `punkt`, for which nltk's data `punkt_tab`
     must be on the machine."""
     template: Literal["plain", "alpaca"] = "plain"

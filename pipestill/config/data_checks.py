@@ -7,7 +7,7 @@ from pipestill.tasks import Task
 ONE_FILE = ("test_per_class", "test_frac", "val_per_class", "val_frac")  # of `splits`, for tasks with classes
 OF_TEST_SETS = ("files", "test_sets", "template")
 SEVERAL_FILES = ("val_rows", "val_draw")  # of `splits`, for tasks with test sets
-OF_DOCUMENTS = ("crop", "datasets", "sentences")
+OF_DOCUMENTS = ("crop", "datasets", "splitter")
 SUFFIXES = (".zip", ".jsonl", ".json", ".csv")  # of what documents are fetched in
 
 

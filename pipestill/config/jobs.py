@@ -39,7 +39,7 @@ class PredictionSettings(ScoringSettings):
     """Longer inputs that come later, by hand, are cropped as the records were; documents as `crop` says."""
     crop: CropConfig | None
     """How such documents are cropped; none for other tasks."""
-    sentences: Splitter = "sentencex"
+    splitter: Splitter = "sentencex"
     """What finds their sentences."""
     template: Literal["plain", "alpaca"]
     """How the instruction and the input of such a request become one message."""

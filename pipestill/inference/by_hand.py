@@ -76,7 +76,7 @@ def _ask_document(target: Target, task: Task, text: str, language: str) -> tuple
         raise UserError(f"task `{task.name}` has no language `{language}`; it has {', '.join(task.test_sets)}")
     ends = token_ends(target.crop_tokenizer) if target.crop_tokenizer else character_ends
     record = {"id": "by hand", "split": "test", "text": text, "test_set": language}
-    [record], cropped = crop_documents([record], task, target.settings.crop, ends, target.settings.sentences)
+    [record], cropped = crop_documents([record], task, target.settings.crop, ends, target.settings.splitter)
     return record["prompt"], cropped["text"] > 0
 
 

@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_said_in_one_sentence(task, sentence):
     ("task", "change", "key"),
     [
         ("creditmix", {"crop": {"text": 5}}, "crop"),
-        ("dolly", {"sentences": "punkt"}, "sentences"),
+        ("dolly", {"splitter": "punkt"}, "splitter"),
         ("creditmix", {"splits": {"test_per_class": 9, "val_per_class": 9, "unit": "row"}}, "splits.unit"),
         ("dolly", {"source": "published", "datasets": ["multiclinsum-gs-en"]}, "datasets"),
     ],

@@ -48,7 +48,7 @@ def punkt(tmp_path, monkeypatch):
 def test_punkt_is_used_where_its_data_are(punkt):
     assert split_sentences("El xyz. Pérez vino. Mejoró.", "es", "punkt") == ["El xyz. Pérez vino.", "Mejoró."]
     assert split_sentences("El xyz. Pérez vino. Mejoró.", "es") == ["El xyz.", "Pérez vino.", "Mejoró."]
-    with pytest.raises(UserError, match=r"punkt_tab are not on this machine: run .* or set `sentences: sentencex`"):
+    with pytest.raises(UserError, match=r"punkt_tab are not on this machine: run .* or set `splitter: sentencex`"):
         split_sentences("a", "fr", "punkt")
     with pytest.raises(UserError, match="no model of the language `de`"):
         split_sentences("a", "de", "punkt")
@@ -64,7 +64,7 @@ def test_documents_are_cropped_extracted_and_scored_by_it(punkt, tmp_path):
     (row,), _ = crop_documents([record("train")], task, config, splitter="punkt")
     assert row["text"] == "El xyz. Pérez vino."
     assert rationale_crop(config, splitter="punkt")("Mejoró. El xyz. Pérez vino.", row) == "Mejoró."
-    settings = SimpleNamespace(task="multiclinsum", crop=config, sentences="punkt")
+    settings = SimpleNamespace(task="multiclinsum", crop=config, splitter="punkt")
     prompt, _ = ask(SimpleNamespace(settings=settings, crop_tokenizer=None), record("test")["text"], language="es")
     assert prompt.endswith(":\nEl xyz. Pérez vino.")
     (row,), count = extract_rows([record("validation"), record("test")], [record("test")], "lead", "punkt")

@@ -8,8 +8,8 @@ from test_dag import jobs, plan
 STUDY = {"task": "multiclinsum", "student": "demo-student", "methods": ["base"]}
 
 
-def overlay(tmp_path, crop=None, sentences="sentencex", **study):
-    task = {"rows": 200, "splits": {"test_frac": 0.19, "val_frac": 0.05}, "crop": crop or {}, "sentences": sentences}
+def overlay(tmp_path, crop=None, splitter="sentencex", **study):
+    task = {"rows": 200, "splits": {"test_frac": 0.19, "val_frac": 0.05}, "crop": crop or {}, "splitter": splitter}
     path = tmp_path / "documents.yaml"
     path.write_text(yaml.safe_dump({"tasks": {"multiclinsum": task}, "studies": {"multiclinsum": {**STUDY, **study}}}))
     return [path]
@@ -67,11 +67,11 @@ def test_extracts_need_no_model(tmp_path):
 
 def test_one_splitter_finds_the_sentences_of_all_jobs(tmp_path):
     challenge = {"documents": {"en": {"url": "https://example.org/test_en.zip"}}}
-    extra = overlay(tmp_path, sentences="punkt", methods=["lead", "stepwise"], submission=challenge)
+    extra = overlay(tmp_path, splitter="punkt", methods=["lead", "stepwise"], submission=challenge)
     targets = ("lead/eval.json", "lead/submission", "stepwise/seed_1/model")
     process = plan(tmp_path, *(f"results/multiclinsum_{target}" for target in targets), "-p", extra=extra)
     commands = re.findall(r"(\w+)\.py (.*)", process.stdout + process.stderr)
-    assert {script for script, options in commands if "--sentences punkt" in options} == {
+    assert {script for script, options in commands if "--splitter punkt" in options} == {
         *("balance", "challenge", "crop", "extract")
     }
     (evaluated,) = (options for script, options in commands if script == "evaluate")
