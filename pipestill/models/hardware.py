@@ -70,11 +70,6 @@ class HardwarePlan:
         """The plan for ``hardware.json``."""
         return asdict(self) | {"notes": list(self.notes)}
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "HardwarePlan":
-        """The plan that :meth:`to_json` wrote."""
-        return cls(**{**value, "notes": tuple(value["notes"])})
-
 
 def probe() -> Probe:
     """Look at this machine; imports torch."""
@@ -214,8 +209,8 @@ def apply(plan: HardwarePlan) -> None:
 def keep_freed_memory() -> None:
     """Let tensors use again what earlier ones have freed.
 
-    By default glibc gives large blocks back to the system at once, and every step pays for new, zeroed pages. Other C
-    libraries are left as they are.
+    By default glibc gives large blocks back to the system, and every step pays for new pages that the system zeroes, a
+    cost above the arithmetic on small blocks. Other C libraries are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc; its malloc.h has the numbers of the parameters
     if mallopt is not None:

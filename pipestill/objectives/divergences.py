@@ -149,7 +149,6 @@ class _TokenDivergence(torch.autograd.Function):
     @staticmethod
     def blocks(student, teacher, kind, temperature, t_squared, options):
         """Rows, values, gradient of each block."""
-        keep_heap()
         dtype = accumulation_type(student, teacher)
         for rows in blocks(student):
             logits = student[rows].to(dtype), teacher[rows].to(dtype)
@@ -166,16 +165,6 @@ def blocks(logits: Tensor) -> list[slice]:
     tokens, vocab = logits.shape
     step = max(1, (CPU_BLOCK if logits.is_cpu else GPU_BLOCK) // vocab)
     return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
-
-
-@functools.cache
-def keep_heap() -> None:
-    """Make glibc's allocator keep memory of temporaries, once per process.
-
-    It returns what is free at the heap's end to the system, which zeroes new memory page by page, a cost above
-    the arithmetic on a block. How much it keeps grows with the largest block (up to 32 MiB) that it has seen freed.
-    """
-    torch.empty(31 << 20, dtype=torch.uint8)
 
 
 # One function per kind: (log(p/q), p, q, options) -> value [tokens], G [tokens, bins]. All numbers are finite.

@@ -21,7 +21,6 @@ from pipestill.objectives.divergences import (
     accumulation_type,
     blocks,
     check_temperature,
-    keep_heap,
     logit_gradient,
     softmax,
 )
@@ -108,7 +107,6 @@ def linear_divergence(
 class _LinearDivergence(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weight, bias, rows, vocab_size, chunk, losses):
-        keep_heap()
         dtype, wide = product_type(weight), accumulation_type(weight)
         summed = wide if len(rows) > chunk else weight.dtype  # one chunk's product is no sum
         to_hidden, to_weight, to_bias = ctx.needs_input_grad[:3]

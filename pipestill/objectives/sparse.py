@@ -17,7 +17,6 @@ from pipestill.objectives.divergences import (
     accumulation_type,
     blocks,
     check_temperature,
-    keep_heap,
     value_and_gradient,
 )
 from pipestill.objectives.targets import DenseTarget, Target
@@ -51,7 +50,6 @@ class BucketTarget:
     ) -> tuple[Tensor, Tensor]:
         """See :class:`~pipestill.objectives.targets.Target`; the gradient is written over ``logits``."""
         check_temperature(temperature)
-        keep_heap()
         values = logits.new_empty(len(logits))
         for block in blocks(logits):
             stored = slice(rows.start + block.start, rows.start + block.stop)
@@ -150,7 +148,6 @@ class SampledTarget:
                 "with `topk` or `full`, or train with `teacher: online`."
             )
         check_temperature(temperature)
-        keep_heap()
         values = logits.new_empty(len(logits))
         for block in blocks(logits):
             stored = slice(rows.start + block.start, rows.start + block.stop)

@@ -1,12 +1,13 @@
 """The teacher's side of a divergence: logits that are there, or hidden states and a head that make them."""
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from pipestill.divergence_kinds import complete_options
 from pipestill.errors import UserError
-from pipestill.objectives.divergences import blocks, keep_heap, logit_gradient
+from pipestill.objectives.divergences import blocks, logit_gradient
 from pipestill.objectives.products import product, product_type
 
 
@@ -31,12 +32,12 @@ class Target(Protocol):
         """
 
 
-class DenseTarget:
+class DenseTarget(ABC):
     """A target that knows the teacher's logits of the whole vocabulary."""
 
+    @abstractmethod
     def logits(self, rows: slice, vocab_size: int) -> Tensor:
         """Teacher's logits of some supervised tokens, [tokens, vocab_size]; they hold until the next call."""
-        raise NotImplementedError
 
     def loss_and_gradient(
         self,
@@ -49,7 +50,6 @@ class DenseTarget:
         **options: Any,
     ) -> tuple[Tensor, Tensor]:
         """See :class:`Target`; the gradient is written over ``logits``."""
-        keep_heap()
         options = complete_options(kind, options)
         values, teacher = logits.new_empty(len(logits)), self.logits(rows, logits.shape[1])
         for block in blocks(logits):

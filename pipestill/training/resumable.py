@@ -1,6 +1,7 @@
 """What both trainers add to transformers' Trainer: exact means, our batches, checkpoints that resume bit for bit."""
 
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ MASKS = ("attention_mask", "decoder_attention_mask")
 Batch = dict[str, torch.Tensor]
 
 
-class ResumableTrainer(Trainer):
+class ResumableTrainer(Trainer, ABC):
     """A Trainer whose loss is a sum over items (tokens, pairs) divided by the items of the whole optimizer step.
 
     A subclass says how long a row is, what an item is, and what its loss is.
@@ -50,21 +51,21 @@ class ResumableTrainer(Trainer):
         super().__init__(**arguments)
 
     @staticmethod
+    @abstractmethod
     def row_length(row: Row) -> int:
         """Tokens that a row takes in a batch."""
-        raise NotImplementedError
 
     def longest_sequence(self, row: Row) -> int:
         """Tokens of the longest sequence that a row is made of."""
         return self.row_length(row)
 
+    @abstractmethod
     def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Loss of a batch, summed over its items, in fp32."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count_items(self, batch: Batch) -> int:
         """Items of a batch that have a loss."""
-        raise NotImplementedError
 
     def mean(self, sums: torch.Tensor, items: int) -> torch.Tensor:
         """What ``sums`` of losses contribute to a mean over ``items``."""
