@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="epochs of each way, taken in turn")
     args = parser.parse_args()
     import torch
-    from training_step import processor
+    from machine import processor
 
     torch.set_num_threads(1)
     with TemporaryDirectory() as name:

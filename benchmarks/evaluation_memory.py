@@ -124,7 +124,7 @@ def make_trainer(way: str, rows: list, directory: str):
 def measure(way: str, rows: int) -> dict[str, float]:
     """Peak memory, CPU seconds and loss of one evaluation in this process."""
     import torch
-    from memory import peak_beyond
+    from machine import peak_beyond
 
     torch.set_num_threads(1)
     with TemporaryDirectory() as directory:
@@ -163,7 +163,7 @@ def main() -> None:
         print(json.dumps(measure(args.point[0], int(args.point[1]))))
         return
     import torch
-    from training_step import processor
+    from machine import processor
 
     shrink = 4 if args.quick else 1
     print(f"{'trainer':<14}{'rows':>6}{'peak MB':>10}{'CPU s':>8}{'loss':>10}")

@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="repetitions of each way, taken in turn")
     args = parser.parse_args()
     import transformers
-    from training_step import processor
+    from machine import processor
 
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()

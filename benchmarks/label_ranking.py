@@ -15,13 +15,13 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
 import transformers
+from machine import RESET, peak_beyond, processor
 
 from pipestill.inference.ranking import score_all_labels
 
@@ -133,20 +133,12 @@ def peak_memory(method: str, setting: str) -> float:
     model = build_model()
     prompts, labels = build_data(setting, BATCH)
     METHODS[method](model, [prompt[:20] for prompt in prompts[:2]], labels)  # libraries allocate their own first
-    before = _status_kb("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    METHODS[method](model, prompts, labels)
-    return (_status_kb("VmHWM") - before) / 1024
-
-
-def _status_kb(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+    return peak_beyond(lambda: METHODS[method](model, prompts, labels))
 
 
 def measure_memory(setting: str) -> dict[str, float]:
     """Peak memory of each method, each in a fresh process; nothing where the kernel does not report it."""
-    if not Path("/proc/self/clear_refs").exists():
+    if not RESET.exists():
         return {}
     command = [sys.executable, __file__, "--settings", setting, "--memory-of"]
     run = {m: subprocess.run([*command, m], check=True, capture_output=True, text=True).stdout for m in METHODS}
@@ -155,11 +147,13 @@ def measure_memory(setting: str) -> dict[str, float]:
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    names = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    cpu = next((line.split(":")[1].strip() for line in names if line.startswith("model name")), platform.processor())
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    return {"cpu": cpu, "threads": torch.get_num_threads(), "python": platform.python_version(), **versions}
+    return {
+        "processor": processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        **versions,
+    }
 
 
 def main() -> None:

@@ -1,9 +1,17 @@
-"""Peak memory of a call, for benchmarks; Linux only."""
+"""What benchmarks say of the machine: its processor, and the peak memory of a call (Linux only)."""
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def processor() -> str:
+    """Name of the processor."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def peak_beyond(call: Callable[[], object]) -> float:

@@ -21,7 +21,6 @@ import importlib.util
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -33,10 +32,12 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from machine import peak_beyond, processor
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
 from pipestill.divergence_kinds import KINDS
+from pipestill.models.hardware import keep_freed_memory
 from pipestill.objectives.divergences import token_divergence
 from pipestill.objectives.linear import IGNORED, HiddenTarget, LogitsTarget, linear_divergence
 
@@ -320,23 +321,7 @@ def measure_memory(part: str, way: str, kind: str, case: Case) -> float:
     make = {"linear": Inputs, "logits": LogitsInputs}[part]
     make(replace(case, vocab=512, tokens=8)).step(way, kind)  # libraries allocate their own first
     inputs = make(case)
-    before = status_bytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    inputs.step(way, kind)
-    return (status_bytes("VmHWM") - before) / 1e6
-
-
-def status_bytes(field: str) -> int:
-    """A field of ``/proc/self/status``."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
-
-
-def processor() -> str:
-    """Name of the processor."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return peak_beyond(lambda: inputs.step(way, kind))
 
 
 def report_times(part: str, name: str, case: Case, kinds: tuple[str, ...], rounds: int) -> dict[str, float]:
@@ -412,6 +397,7 @@ def main() -> None:
         part, way, kind, case = args.measure_memory
         print(measure_memory(part, way, kind, Case(**json.loads(case))))
         return
+    keep_freed_memory()  # as in jobs; a peak would not be seen with it
     parts = args.part or ["linear", "logits", "errors", "memory"]
     if importlib.util.find_spec("liger_kernel") is None:
         print("liger: not installed")

@@ -9,7 +9,6 @@ answer is. Both run transformers' Trainer, on the same rows, in the same optimiz
 import argparse
 import json
 import os
-import platform
 import statistics
 import time
 from pathlib import Path
@@ -104,21 +103,12 @@ def peak_mb(way: str, vocabulary: int) -> float:
 
 def measure_memory(way: str, vocabulary: int) -> float:
     """What :func:`peak_mb` runs."""
-    import resource
+    from machine import peak_beyond
 
     model = make_model(vocabulary)
     with TemporaryDirectory() as directory:
         trainer = trainers(model, make_rows(2 * BATCH_SIZE, vocabulary), Path(directory))[way]
-        before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-        epoch(trainer)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 1e6
-
-
-def processor() -> str:
-    """Name of the processor."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+        return peak_beyond(lambda: epoch(trainer))
 
 
 def main() -> None:
@@ -129,6 +119,7 @@ def main() -> None:
     parser.add_argument("--measure-memory", nargs=2, metavar=("WAY", "VOCABULARY"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     import torch
+    from machine import processor
 
     torch.set_num_threads(1)
     if args.measure_memory:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reas
 
 HOLD = """
 import numpy as np
-from memory import peak_beyond
+from machine import peak_beyond
 
 def hold():
     for _ in range(3):  # one after the other, each given back
