@@ -1,12 +1,20 @@
 """Whole runs of the smoke preset."""
 
+import shutil
+
 import pytest
 from smoke_runs import snakemake
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """The directory of a whole run. Tests of one process share it, in the order of their files: some change it."""
+    """The directory of a whole run, which tests leave as it is."""
     directory = tmp_path_factory.mktemp("run")
     snakemake(directory, "all")
     return directory
+
+
+@pytest.fixture
+def own_run(run, tmp_path):
+    """A copy for a test that changes it; it lies beside the run, since jobs know their scripts by relative paths."""
+    return shutil.copytree(run, tmp_path, dirs_exist_ok=True)

@@ -46,7 +46,7 @@ def kill_when_running(directory, script, target):
     raise AssertionError(f"no job of {script} was seen:\n{(directory / 'killed.log').read_text()}")
 
 
-def test_killed_runs_finish_with_the_same_results(run, tmp_path):  # before test_smoke.py changes the run
+def test_killed_runs_finish_with_the_same_results(run, tmp_path):
     kill_when_running(tmp_path, "train", "job")
     kill_when_running(tmp_path, "train", "workflow")
     kill_when_running(tmp_path, "predict", "job")

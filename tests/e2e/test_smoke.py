@@ -99,24 +99,23 @@ def test_summaries_have_bertscores(run):
         assert (signature["encoder"], signature["layer"]) == ("demo-bert-teacher", 4)
 
 
-def test_documents_of_a_challenge_are_summarised_by_models_and_by_extracts(run):
+def test_documents_of_a_challenge_are_summarised_by_models_and_by_extracts(own_run):
     names = [f"multiclinsum_test_{number}_en" for number in (3, 20)]
-    with zipfile.ZipFile(run / "test_en.zip", "w") as file:
+    with zipfile.ZipFile(own_run / "test_en.zip", "w") as file:
         for name in names:
             report = (
                 f"A woman was seen with fever ({name}). She had a cough for three weeks. She recovered after surgery."
             )
             file.writestr(f"multiclinsum_test_en/fulltext/{name}.txt", report)
     submission = {"team": "smoke", "documents": {"en": {"path": "test_en.zip"}}}
-    (run / "my.yaml").write_text(yaml.safe_dump({"studies": {"multiclinsum": {"submission": submission}}}))
+    (own_run / "my.yaml").write_text(yaml.safe_dump({"studies": {"multiclinsum": {"submission": submission}}}))
     targets = {method: f"results/multiclinsum_{method}/submission" for method in ("sft", "lead")}
-    snakemake(run, *targets.values())
-    (run / "my.yaml").unlink()
+    snakemake(own_run, *targets.values())
     for target in targets.values():
-        files = {path.relative_to(run / target).as_posix(): path for path in (run / target).rglob("*.txt")}
+        files = {path.relative_to(own_run / target).as_posix(): path for path in (own_run / target).rglob("*.txt")}
         assert sorted(files) == sorted(f"smoke_multiclinsum_en_run_1/{name}_sum.txt" for name in names)
     for name in names:
-        extract = run / targets["lead"] / "smoke_multiclinsum_en_run_1" / f"{name}_sum.txt"
+        extract = own_run / targets["lead"] / "smoke_multiclinsum_en_run_1" / f"{name}_sum.txt"
         assert extract.read_text().startswith(f"A woman was seen with fever ({name}).")
 
 
@@ -152,12 +151,10 @@ def test_predicting_by_hand_refuses_what_it_cannot_answer(run):
     assert "its end was not read" in predict(run, "creditmix_sft", "--features", "Age: 1, " * 99).stderr
 
 
-def test_a_second_run_does_nothing_and_a_changed_beta_re_runs_dpo_alone(run):
-    assert "Nothing to be done" in snakemake(run, "all")
-    (run / "my.yaml").write_text("training: {dpo: {beta: 0.2}}\n")
-    jobs = executed(snakemake(run, "all"))
-    (run / "my.yaml").unlink()
-    assert jobs == {
+def test_a_second_run_does_nothing_and_a_changed_beta_re_runs_dpo_alone(own_run):
+    assert "Nothing to be done" in snakemake(own_run, "all")
+    (own_run / "my.yaml").write_text("training: {dpo: {beta: 0.2}}\n")
+    assert executed(snakemake(own_run, "all")) == {
         ("train", "dpo"),
         ("predict", "dpo"),
         ("evaluate", "dpo"),
