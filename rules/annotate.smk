@@ -27,6 +27,7 @@ rule annotator_data:
         "<logs>/benchmarks/annotator_data/{task}.jsonl"
     wildcard_constraints:
         task=ANNOTATED,
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -58,7 +59,7 @@ rule train_annotator:
         "<logs>/benchmarks/train_annotator/{task}.jsonl"
     wildcard_constraints:
         task=ANNOTATED,
-    priority: 2  # rationales wait for it, and students for them
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads
@@ -94,7 +95,7 @@ rule annotate:
         "<logs>/benchmarks/annotate/{task}.jsonl"
     wildcard_constraints:
         task=ANNOTATED,
-    priority: 2  # students wait for it
+    priority: BEFORE_STUDENTS
     retries: 0  # the job itself repeats what may be repeated
     conda:
         "../envs/annotate.yaml"

@@ -45,6 +45,8 @@ CHECKPOINTS = sorted({name for study in CONFIG.studies.values() for name in stud
 MODELS = [name for name in (*METHODS, *CHECKPOINTS, "teacher") if method_of(name).model]  # methods that have one
 EXTRACTS = [name for name, method in METHODS.items() if not method.model]
 HELD = []  # locks of this process
+# Priorities: the short jobs that wait for students are left for the end, where they keep every core busy.
+BEFORE_STUDENTS, STUDENTS = 2, 1
 GPU = int(CONFIG.hardware.device in ("cuda", "xpu"))  # GPUs that a job which runs a model asks for
 
 

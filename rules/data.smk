@@ -17,6 +17,7 @@ rule download:
         "<logs>/download/{task}.log",
     benchmark:
         "<logs>/benchmarks/download/{task}.jsonl"
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -43,6 +44,7 @@ rule records:
         "<logs>/records/{task}.log",
     benchmark:
         "<logs>/benchmarks/records/{task}.jsonl"
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -71,6 +73,7 @@ rule crop:
         "<logs>/crop/{task}.log",
     benchmark:
         "<logs>/benchmarks/crop/{task}.jsonl"
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -100,6 +103,7 @@ rule balance:
         "<logs>/balance/{study}_{file}.log",
     benchmark:
         "<logs>/benchmarks/balance/{study}_{file}.jsonl"
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/light.yaml"
     threads: 1

@@ -17,6 +17,7 @@ rule base_model:
         "<logs>/base_model/{model}.log",
     benchmark:
         "<logs>/benchmarks/base_model/{model}.jsonl"
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
     threads: 1

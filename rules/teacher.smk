@@ -23,7 +23,7 @@ rule train_teacher:
         "<logs>/train_teacher/{study}.log",
     benchmark:
         "<logs>/benchmarks/train_teacher/{study}.jsonl"
-    priority: 2  # students of kd wait for it
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads
@@ -57,7 +57,7 @@ rule teacher_outputs:
         "<logs>/teacher_outputs/{study}.log",
     benchmark:
         "<logs>/benchmarks/teacher_outputs/{study}.jsonl"
-    priority: 2  # students of kd wait for it
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads
@@ -92,7 +92,7 @@ rule teacher_distributions_shard:
         "<logs>/teacher_distributions_shard/{study}_{shard}.log",
     benchmark:
         "<logs>/benchmarks/teacher_distributions_shard/{study}_{shard}.jsonl"
-    priority: 2  # students wait for it
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads
@@ -124,7 +124,7 @@ rule teacher_distributions:
         "<logs>/teacher_distributions/{study}.log",
     benchmark:
         "<logs>/benchmarks/teacher_distributions/{study}.jsonl"
-    priority: 2  # students wait for it
+    priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
     threads: 1

@@ -28,7 +28,7 @@ rule train:
         "<logs>/benchmarks/train/{study}_{method}_{seed}.jsonl"
     wildcard_constraints:
         method="|".join(name for name, method in METHODS.items() if method.trains),
-    priority: 1  # the shorter predictions are left for the end, where they keep every core busy
+    priority: STUDENTS
     conda:
         "../envs/train.yaml"
     threads: CONFIG.threads
