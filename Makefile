@@ -33,7 +33,7 @@ lint: setup ## check style of code and workflow
 	$(BIN)/snakemake --lint
 
 docs: setup ## write what is generated from the configuration's models
-	$(BIN)/python -m pipestill.config_reference
+	$(BIN)/python -m pipestill.plan.reference
 
 clean: ## remove results, logs and Snakemake's records; keep .venv
 	rm -rf results logs .snakemake

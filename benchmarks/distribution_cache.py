@@ -46,9 +46,9 @@ from machine import peak_beyond, processor
 from torch import Tensor
 from torch.nn.functional import kl_div
 
+from pipestill.losses.sparse import BucketTarget, sparse_divergence
+from pipestill.losses.targets import LogitsTarget
 from pipestill.models.hardware import keep_freed_memory
-from pipestill.objectives.sparse import BucketTarget, sparse_divergence
-from pipestill.objectives.targets import LogitsTarget
 from pipestill.teacher.distributions.codecs import make_codec
 from pipestill.teacher.distributions.fidelity import compare
 from pipestill.teacher.distributions.tails import mean_tail
@@ -227,7 +227,7 @@ def demo_answers() -> list[Tensor]:
     """Hidden states and logits of the demo's student, logits of its teacher, where answers are predicted."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from pipestill.models.pretraining.corpus.mixture import family_documents
+    from pipestill.pretraining.corpus.mixture import family_documents
 
     tokenizer = AutoTokenizer.from_pretrained(MODELS / "tokenizer")
     names = ("demo-student", "demo-teacher")

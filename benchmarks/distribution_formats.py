@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipestill.files import sha256, write_json
+from pipestill.io.files import sha256, write_json
 from pipestill.teacher.distributions.codecs import make_codec
 from pipestill.teacher.distributions.manifest import FORMAT, write_manifest
 from pipestill.teacher.distributions.shard import Row, sizes_of, write_shard

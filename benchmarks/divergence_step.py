@@ -36,9 +36,9 @@ def write_rows(path: Path, rows: int) -> Path:
 
 def store(data: Path, directory: Path) -> Path:
     """Manifest of the teacher's distributions at the answers of ``data``."""
+    from pipestill.settings.distributions import CaptureSettings
     from pipestill.teacher.distributions.capture import capture_shard
     from pipestill.teacher.distributions.manifest import write_manifest
-    from pipestill.teacher.distributions.settings import CaptureSettings
 
     shape = {"codec": "topk", "k": 50, "temperature": TEMPERATURE, "max_length": MAX_LENGTH}
     settings = CaptureSettings.model_validate(shape | {"adaptation": "full", "hardware": {}, "code": ""})
@@ -51,14 +51,15 @@ def store(data: Path, directory: Path) -> Path:
 
 def make_trainer(kind: str | None, source: str, data: Path, manifest: Path, directory: Path):
     """The trainer of a training job; ``kind`` none is cross-entropy alone."""
-    from pipestill.config import HardwareConfig, TrainingConfig
     from pipestill.models.hardware import HardwarePlan
     from pipestill.models.loading import load_base_model, load_tokenizer
     from pipestill.models.rows import read_answers
+    from pipestill.settings.models import HardwareConfig
+    from pipestill.settings.train import TrainingSettings
+    from pipestill.settings.training import TrainingConfig
     from pipestill.training import trainers
     from pipestill.training.inputs import Inputs
     from pipestill.training.make_teacher import make_teacher
-    from pipestill.training.settings import TrainingSettings
     from pipestill.training.state import TrainingState
 
     plan, tokenizer = HardwarePlan("cpu"), load_tokenizer(STUDENT)

@@ -90,8 +90,8 @@ def make_trainer(way: str, rows: list, directory: str):
     """A trainer that evaluates ``rows``."""
     from transformers import Trainer, TrainingArguments
 
-    from pipestill.config import StepwiseConfig
     from pipestill.models.rows import collate, collate_explained
+    from pipestill.settings.training import StepwiseConfig
     from pipestill.training.stepwise import StepwiseTrainer
 
     settings = TrainingArguments(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipestill import __version__
 from pipestill.inference.calibration import CALIBRATIONS
-from pipestill.script import run
+from pipestill.job.script import run
 from pipestill.tasks import TASKS
 
 

@@ -15,7 +15,7 @@ class Method:
         objective: the loss; ``cross_entropy`` on the answer's tokens, ``dpo`` on preference pairs, ``divergence`` from
             the teacher's distributions, mixed with cross-entropy, or ``stepwise``: cross-entropies on the tokens of
             answers and of rationales.
-        divergence: which, for the objective ``divergence``: a kind of :mod:`pipestill.divergence_kinds`, or ``uld``.
+        divergence: which, for the objective ``divergence``: a kind of :mod:`pipestill.losses.kinds`, or ``uld``.
         teacher: whether the method uses the study's teacher. Without one, an ``optional`` method
             falls back to gold outputs, and every table says so.
         model: whether a model answers; otherwise the answers are sentences of the documents, see

@@ -15,16 +15,16 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
-from pipestill import experiments
-from pipestill.config import check
-from pipestill.config.shares import origin, with_shares
+from pipestill.plan import experiments
+from pipestill.plan.check import check
+from pipestill.plan.shares import origin, with_shares
 from pipestill.data.training_files import FORMATS
-from pipestill.digests import canonical_json, code_digest, json_digest
+from pipestill.io.digests import canonical_json, code_digest, json_digest
 from pipestill.errors import UserError
-from pipestill.files import sha256
-from pipestill.lock import hold
+from pipestill.io.files import sha256
+from pipestill.io.lock import hold
 from pipestill.methods import METHODS, method_of
-from pipestill.preflight import problems
+from pipestill.plan.preflight import problems
 from pipestill.tasks import TASKS
 
 try:
@@ -90,7 +90,7 @@ def start_run():
     if missing:
         raise WorkflowError("\n".join(missing))
     try:
-        HELD.append(hold(Path(".snakemake") / "pipestill.lock", "another run"))
+        HELD.append(hold(Path(".snakemake") / "pipestill.io.lock", "another run"))
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

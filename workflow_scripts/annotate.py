@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pipestill.config.annotation import AnnotationConfig
-from pipestill.script import json_option, run
+from pipestill.job.script import json_option, run
+from pipestill.settings.annotation import AnnotationConfig
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from pipestill.annotation.annotator_data import write_annotator_data
-from pipestill.config.annotation import AnnotationConfig
-from pipestill.script import json_option, run
+from pipestill.job.script import json_option, run
+from pipestill.settings.annotation import AnnotationConfig
 
 
 def main() -> None:

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from pipestill.config import CropConfig
 from pipestill.data.text_crop import character_ends, rationale_crop, token_ends
 from pipestill.data.training_files import FORMATS, make_training_files
-from pipestill.script import json_option, run
-from pipestill.sentences import SPLITTERS
+from pipestill.job.script import json_option, run
+from pipestill.settings.data import CropConfig
+from pipestill.text.sentences import SPLITTERS
 
 
 def main() -> None:

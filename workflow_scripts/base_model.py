@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipestill.config import BaseModelConfig
 from pipestill.errors import UserError
+from pipestill.job.script import run
 from pipestill.models.provide import provide_base_model
-from pipestill.script import run
+from pipestill.settings.models import BaseModelConfig
 
 
 def main() -> None:

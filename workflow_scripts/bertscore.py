@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pipestill.files import write_json
-from pipestill.script import run
+from pipestill.io.files import write_json
+from pipestill.job.script import run
 
 
 def main() -> None:
@@ -19,10 +19,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    from pipestill.config import HardwareConfig
     from pipestill.evaluation.bertscore import bertscore_record
     from pipestill.metrics.bertscore import Encoder
     from pipestill.models.hardware import apply, plan_here
+    from pipestill.settings.models import HardwareConfig
 
     plan = plan_here(HardwareConfig(device=args.device), "full", args.threads)
     apply(plan)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from pipestill.config import CropConfig, FileConfig
 from pipestill.data.challenge import challenge_records
 from pipestill.data.text_crop import character_ends, token_ends
-from pipestill.records import write_jsonl
-from pipestill.script import json_option, run
-from pipestill.sentences import SPLITTERS
+from pipestill.io.records import write_jsonl
+from pipestill.job.script import json_option, run
+from pipestill.settings.data import CropConfig, FileConfig
+from pipestill.text.sentences import SPLITTERS
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipestill.script import run
+from pipestill.job.script import run
 
 
 def main() -> None:

@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
-from pipestill.config import CropConfig
 from pipestill.data.crop import crop_records
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import character_ends, token_ends
-from pipestill.records import read_jsonl, write_jsonl
-from pipestill.script import json_option, run
-from pipestill.sentences import SPLITTERS
+from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.job.script import json_option, run
+from pipestill.settings.data import CropConfig
 from pipestill.tasks import TASKS
-from pipestill.tasks.templates import TEMPLATES
+from pipestill.text.sentences import SPLITTERS
+from pipestill.text.templates import TEMPLATES
 
 
 def main() -> None:

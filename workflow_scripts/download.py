@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from pipestill.config import SourceConfig
 from pipestill.data.source import provide_raw
-from pipestill.script import run
+from pipestill.job.script import run
+from pipestill.plan.data import SourceConfig
 
 
 def main() -> None:

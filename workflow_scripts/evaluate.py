@@ -7,9 +7,9 @@ from pathlib import Path
 from pipestill.evaluation.experiment import score_rows
 from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.record import evaluation_record
-from pipestill.files import write_json, write_text
-from pipestill.records import write_jsonl
-from pipestill.script import run
+from pipestill.io.files import write_json, write_text
+from pipestill.io.records import write_jsonl
+from pipestill.job.script import run
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from pipestill.inference.extractive import RANKINGS, extract_experiment
-from pipestill.script import run
-from pipestill.sentences import SPLITTERS
+from pipestill.job.script import run
+from pipestill.text.sentences import SPLITTERS
 
 
 def main() -> None:

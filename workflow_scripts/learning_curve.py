@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from pipestill.files import write_text
+from pipestill.io.files import write_text
+from pipestill.job.script import run
 from pipestill.reporting.figures.learning_curve import learning_curve
 from pipestill.reporting.learning_curve import read_learning_curve, write_learning_curve
-from pipestill.script import run
 
 
 def main() -> None:

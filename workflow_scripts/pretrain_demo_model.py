@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipestill.script import run
+from pipestill.job.script import run
 
 
 def main() -> None:
@@ -19,13 +19,13 @@ def main() -> None:
     import torch
     from tokenizers import Tokenizer
 
-    from pipestill.files import fresh_directory, write_sha256sums
-    from pipestill.models.pretraining.export import export_model, fingerprint
-    from pipestill.models.pretraining.model_card import write_model_card
-    from pipestill.models.pretraining.pretrain import pretrain
-    from pipestill.models.pretraining.probes import probe
-    from pipestill.models.pretraining.recipe import RECIPES
-    from pipestill.records import write_jsonl
+    from pipestill.io.files import fresh_directory, write_sha256sums
+    from pipestill.io.records import write_jsonl
+    from pipestill.pretraining.export import export_model, fingerprint
+    from pipestill.pretraining.model_card import write_model_card
+    from pipestill.pretraining.pretrain import pretrain
+    from pipestill.pretraining.probes import probe
+    from pipestill.pretraining.recipe import RECIPES
 
     torch.set_num_threads(arguments.threads)
     tokenizer = Tokenizer.from_file(str(arguments.tokenizer / "tokenizer.json"))

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pipestill.files import fresh_directory, write_sha256sums
-from pipestill.script import run
+from pipestill.io.files import fresh_directory, write_sha256sums
+from pipestill.job.script import run
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="directory of the tokenizer")
     arguments = parser.parse_args()
 
-    from pipestill.models.pretraining.tokenizer import save_tokenizer
+    from pipestill.pretraining.tokenizer import save_tokenizer
 
     with fresh_directory(arguments.output) as directory:
         save_tokenizer(directory)

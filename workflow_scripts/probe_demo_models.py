@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipestill.script import run
+from pipestill.job.script import run
 
 
 def main() -> None:
@@ -16,8 +16,8 @@ def main() -> None:
 
     import torch
 
-    from pipestill.models.pretraining.probes import DOCUMENTS, mean_accuracy, probe
-    from pipestill.models.pretraining.recipe import RECIPES
+    from pipestill.pretraining.probes import DOCUMENTS, mean_accuracy, probe
+    from pipestill.pretraining.recipe import RECIPES
 
     torch.set_num_threads(arguments.threads)
     shipped = Path(__file__).resolve().parent.parent / "resources/models"

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from pipestill.config import SplitsConfig
 from pipestill.data.make_records import make_records
-from pipestill.script import run
+from pipestill.job.script import run
+from pipestill.plan.data import SplitsConfig
 
 
 def main() -> None:

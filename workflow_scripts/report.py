@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from pipestill.job.script import run
 from pipestill.reporting.report import write_report
-from pipestill.script import run
 
 
 def main() -> None:

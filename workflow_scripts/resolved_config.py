@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from pipestill.files import write_text
-from pipestill.script import run
+from pipestill.io.files import write_text
+from pipestill.job.script import run
 
 
 def main() -> None:

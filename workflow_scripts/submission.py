@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipestill.evaluation.submission import write_submissions
-from pipestill.script import run
+from pipestill.job.script import run
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from pipestill.imports import uncollected
-from pipestill.script import json_option, run
-from pipestill.teacher.distributions.settings import CaptureSettings
+from pipestill.job.script import json_option, run
+from pipestill.job.startup import uncollected
+from pipestill.settings.distributions import CaptureSettings
 
 
 def main() -> None:

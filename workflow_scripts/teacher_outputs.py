@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from pipestill.config import ScoringSettings
-from pipestill.imports import uncollected
-from pipestill.script import json_option, run
+from pipestill.job.script import json_option, run
+from pipestill.job.startup import uncollected
+from pipestill.settings.jobs import ScoringSettings
 
 
 def main() -> None:

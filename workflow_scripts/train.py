@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pipestill.script import json_option, run
-from pipestill.training.settings import TrainingSettings
+from pipestill.job.script import json_option, run
+from pipestill.settings.train import TrainingSettings
 
 
 def main() -> None:

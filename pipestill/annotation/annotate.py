@@ -19,12 +19,12 @@ from pipestill.annotation.local_server import LocalModel, serve
 from pipestill.annotation.redaction import read_key
 from pipestill.annotation.request import parameters
 from pipestill.annotation.usage import usage
-from pipestill.config.annotation import OPENROUTER, AnnotationConfig
 from pipestill.errors import UserError
-from pipestill.files import verify_sha256sums, write_json
-from pipestill.lock import exclusive
-from pipestill.progress import Progress
-from pipestill.records import Record, iterate_jsonl, write_jsonl
+from pipestill.io.files import verify_sha256sums, write_json
+from pipestill.io.lock import exclusive
+from pipestill.io.records import Record, iterate_jsonl, write_jsonl
+from pipestill.job.progress import Progress
+from pipestill.settings.annotation import OPENROUTER, AnnotationConfig
 
 LEDGER, CALLS, DEAD = "ledger.jsonl", "calls.jsonl", "dead.jsonl"
 

@@ -18,9 +18,9 @@ from pipestill.annotation.failures import RATE_LIMIT, CallFailed, Refused
 from pipestill.annotation.gate import Gate, Stopped
 from pipestill.annotation.pricing import cost_of, price_of
 from pipestill.annotation.request import Request, make_request
-from pipestill.config.annotation import AnnotationConfig, StepConfig
-from pipestill.inference.row_log import RowLog
-from pipestill.records import Record
+from pipestill.io.records import Record
+from pipestill.job.row_log import RowLog
+from pipestill.settings.annotation import AnnotationConfig, StepConfig
 
 LONGEST_WAIT = 60.0  # seconds between two attempts
 

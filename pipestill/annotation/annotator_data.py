@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pipestill.config.annotation import RATIONALE, AnnotationConfig
 from pipestill.errors import UserError
-from pipestill.gaps import fill
-from pipestill.records import Record, iterate_jsonl, of_split, write_jsonl
+from pipestill.io.records import Record, iterate_jsonl, of_split, write_jsonl
+from pipestill.settings.annotation import RATIONALE, AnnotationConfig
+from pipestill.text.gaps import fill
 
 HELD_OUT = 10  # every tenth row is for validation
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipestill.annotation.failures import CallFailed, by_status
 from pipestill.annotation.redaction import redact
-from pipestill.files import dump_compact
+from pipestill.io.files import dump_compact
 
 BEGINNING = 40  # characters of a body that is no answer: enough to know it by, and nothing that a model wrote
 

@@ -8,7 +8,7 @@ from typing import Any
 from pipestill.annotation.answer import Answer
 from pipestill.annotation.failures import CallFailed
 from pipestill.annotation.redaction import redact
-from pipestill.config.annotation import StepConfig
+from pipestill.settings.annotation import StepConfig
 
 
 def check_answer(answer: Answer, step: StepConfig, accept_truncated: bool, key: str | None = None) -> None:

@@ -9,7 +9,7 @@ from pipestill.annotation.answer import Answer, read_answer
 from pipestill.annotation.failures import CallFailed, by_status
 from pipestill.annotation.redaction import redact
 from pipestill.annotation.request import Request
-from pipestill.config.annotation import is_loopback
+from pipestill.settings.annotation import is_loopback
 
 
 class Endpoint:

@@ -6,8 +6,8 @@ from typing import Any
 from pipestill.annotation.checks import is_usable
 from pipestill.annotation.pricing import price_of
 from pipestill.annotation.request import CHARS_PER_TOKEN, make_request
-from pipestill.config.annotation import AnnotationConfig
-from pipestill.records import Record
+from pipestill.io.records import Record
+from pipestill.settings.annotation import AnnotationConfig
 
 
 def estimate(

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from pipestill.errors import UserError
-from pipestill.inference.row_log import RowLog
+from pipestill.job.row_log import RowLog
 
 
 def open_journal(path: Path) -> RowLog:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipestill.annotation.answer import Answer
-from pipestill.config.annotation import PriceConfig
+from pipestill.settings.annotation import PriceConfig
 
 
 def price_of(price: PriceConfig | None, input_tokens: int, output_tokens: int) -> float | None:

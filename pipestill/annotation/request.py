@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pipestill.config.annotation import AnnotationConfig, StepConfig
-from pipestill.digests import json_digest
-from pipestill.gaps import fill
+from pipestill.io.digests import json_digest
+from pipestill.settings.annotation import AnnotationConfig, StepConfig
+from pipestill.text.gaps import fill
 
 CHARS_PER_TOKEN = 4  # of English text, for estimates
 TURN_TOKENS = 64  # that a chat template adds to a message, at most

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 from random import Random
 
-from pipestill.config import SplitsConfig
 from pipestill.errors import UserError
-from pipestill.records import Record, of_split
+from pipestill.io.records import Record, of_split
+from pipestill.plan.data import SplitsConfig
 
 
 def case_of(record: Record, config: SplitsConfig) -> str:

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipestill.config import CropConfig, FileConfig
 from pipestill.data.collection import unanswered_records
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.source import take_documents
 from pipestill.data.text_crop import Ends
 from pipestill.errors import UserError
-from pipestill.files import fresh_directory
-from pipestill.lock import exclusive
-from pipestill.records import Record
-from pipestill.sentences import Splitter
+from pipestill.io.files import fresh_directory
+from pipestill.io.lock import exclusive
+from pipestill.io.records import Record
+from pipestill.settings.data import CropConfig, FileConfig
 from pipestill.tasks import TASKS
+from pipestill.text.sentences import Splitter
 
 
 def challenge_records(
@@ -32,7 +32,7 @@ def challenge_records(
         crop: how long texts may be.
         ends: units that ``crop`` counts.
         state: directory that keeps fetched archives from one attempt to the next.
-        splitter: see :func:`pipestill.sentences.split_sentences`.
+        splitter: see :func:`pipestill.text.sentences.split_sentences`.
 
     Raises:
         UserError: a file cannot be read, or two documents have the same name.

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipestill.config import SplitsConfig
 from pipestill.data.case_splits import case_of, divide_cases, split_off_teacher
 from pipestill.data.pairs import SUFFIXES, read_pairs
 from pipestill.data.reading import LISTED, Reading, check_bad_share, question_of, read_records
 from pipestill.errors import UserError
-from pipestill.records import Record
+from pipestill.io.records import Record
+from pipestill.plan.data import SplitsConfig
 from pipestill.tasks import BadRow, Documents, Task
 
 # What a file's documents are for, in the order in which they are taken: what is in one use is dropped from the next.

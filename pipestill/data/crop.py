@@ -3,7 +3,7 @@
 from pipestill.data.reading import question_of
 from pipestill.data.text_crop import crop_text
 from pipestill.errors import UserError
-from pipestill.records import Record
+from pipestill.io.records import Record
 from pipestill.tasks import Task
 
 

@@ -2,13 +2,13 @@
 
 from collections import Counter
 
-from pipestill.config import CropConfig
 from pipestill.data.reading import question_of
 from pipestill.data.text_crop import Ends, character_ends, crop_document
 from pipestill.errors import UserError
-from pipestill.records import Record
-from pipestill.sentences import Splitter, split_sentences
+from pipestill.io.records import Record
+from pipestill.settings.data import CropConfig
 from pipestill.tasks import Task
+from pipestill.text.sentences import Splitter, split_sentences
 
 
 def crop_documents(

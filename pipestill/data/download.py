@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import sha256
-from pipestill.progress import Progress
+from pipestill.io.files import sha256
+from pipestill.job.progress import Progress
 
 CHUNK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte

@@ -4,15 +4,15 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from pipestill import files
-from pipestill.config import SplitsConfig
 from pipestill.data import RAW_DATA, RAW_MANIFEST, RAW_ROLE
 from pipestill.data.collection import collection_records
 from pipestill.data.raw import read_rows
 from pipestill.data.reading import Reading, check_bad_share, question_of, read_records
 from pipestill.data.splits import count_splits, divide_by_class, divide_training_file
 from pipestill.errors import UserError
-from pipestill.records import Record, write_jsonl
+from pipestill.io import files
+from pipestill.io.records import Record, write_jsonl
+from pipestill.plan.data import SplitsConfig
 from pipestill.tasks import TASKS, Task
 
 

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from pipestill.records import Record, of_split
+from pipestill.io.records import Record, of_split
 from pipestill.tasks import Task
 
 BAGS = 20  # of domain-conditional calibration (Fei et al. 2023)

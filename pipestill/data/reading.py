@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.records import Record, normalise
+from pipestill.io.records import Record, normalise
 from pipestill.tasks import BadRow, Example, Task
 
 LISTED = 100  # bad rows that the manifest lists one by one

@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipestill import files
-from pipestill.archives import members, write_archive
-from pipestill.config import FileConfig, SourceConfig
 from pipestill.data import RAW_DATA, RAW_MANIFEST, RAW_ROLE
 from pipestill.data.download import copy, fetch
 from pipestill.errors import UserError
-from pipestill.lock import exclusive
-from pipestill.records import write_jsonl
+from pipestill.io import files
+from pipestill.io.archives import members, write_archive
+from pipestill.io.lock import exclusive
+from pipestill.io.records import write_jsonl
+from pipestill.plan.data import SourceConfig
+from pipestill.settings.data import FileConfig
 from pipestill.tasks import TASKS, Task
 
 NO_DIGEST = "no digest is recorded"

@@ -4,9 +4,9 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-from pipestill.config import SplitsConfig
 from pipestill.errors import UserError
-from pipestill.records import SPLITS, Record, of_split
+from pipestill.io.records import SPLITS, Record, of_split
+from pipestill.plan.data import SplitsConfig
 
 
 def divide_by_class(records: list[Record], labels: tuple[str, ...], config: SplitsConfig) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipestill.config import CropConfig
 from pipestill.errors import UserError
-from pipestill.records import Record
-from pipestill.sentences import Splitter, split_sentences
+from pipestill.io.records import Record
+from pipestill.settings.data import CropConfig
+from pipestill.text.sentences import Splitter, split_sentences
 
 Ends = Callable[[str], Sequence[int]]  # text to the place behind each of its units
 
@@ -52,7 +52,7 @@ def crop_document(
         boundary: ``sentence``: whole sentences, or words where not even the first one fits; ``word``: whole words;
             ``none``: to the last character.
         ends: units to count.
-        splitter: see :func:`pipestill.sentences.split_sentences`.
+        splitter: see :func:`pipestill.text.sentences.split_sentences`.
     """
     places = ends(text) if limit is not None else ()
     if limit is None or len(places) <= limit:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
-from pipestill.config.annotation import RATIONALE
 from pipestill.errors import UserError
-from pipestill.records import Record, of_split, read_jsonl, write_jsonl
+from pipestill.io.records import Record, of_split, read_jsonl, write_jsonl
+from pipestill.settings.annotation import RATIONALE
 from pipestill.tasks import TASKS
 
 FORMATS = ("teacher", "sft", "kd", "dpo", "stepwise")

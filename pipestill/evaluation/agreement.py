@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import read_json
+from pipestill.io.files import read_json
 
 MEANS = ("kl", "agreement", "teacher_nll", "student_nll")
 FACTS = ("tokens", "temperature", "codec", "tail")

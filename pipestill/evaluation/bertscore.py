@@ -7,9 +7,9 @@ from typing import Any
 from pipestill.errors import UserError
 from pipestill.evaluation.runs import find_runs
 from pipestill.evaluation.texts import read_answers
-from pipestill.files import read_json
+from pipestill.io.files import read_json
+from pipestill.io.records import Record
 from pipestill.metrics.bertscore import Baseline, Encoder, published_baseline, read_baseline
-from pipestill.records import Record
 
 NOT_COMPUTED = "not computed: the study names no encoder (bertscore.encoder)"
 METRICS = ("bertscore_precision", "bertscore_recall", "bertscore")

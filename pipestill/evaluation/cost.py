@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import read_json
+from pipestill.io.files import read_json
 
 KEYS = ("wall_s", "cpu_s", "peak_memory_mb", "gpu_memory_mb", "tokens")
 PARAMETERS = ("trainable_parameters", "total_parameters")

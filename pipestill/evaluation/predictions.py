@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from pipestill.errors import UserError
-from pipestill.files import read_json
-from pipestill.records import iterate_jsonl
+from pipestill.io.files import read_json
+from pipestill.io.records import iterate_jsonl
 
 TIE = 1e-6  # two scores this close may rank either way
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, read_json, sha256
+from pipestill.io.files import SHA256SUMS, read_json, sha256
 
 
 def git_commit(directory: Path) -> str | None:

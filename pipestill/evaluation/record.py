@@ -10,8 +10,8 @@ from pipestill.evaluation.experiment import evaluate, load_runs
 from pipestill.evaluation.provenance import provenance
 from pipestill.evaluation.runs import Run, find_runs, read_histories
 from pipestill.evaluation.statistics import Bootstrap
-from pipestill.files import read_json
-from pipestill.records import read_jsonl
+from pipestill.io.files import read_json
+from pipestill.io.records import read_jsonl
 
 
 def evaluation_record(

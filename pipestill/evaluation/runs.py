@@ -8,7 +8,7 @@ from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.evaluation.statistics import Metric
-from pipestill.records import read_jsonl
+from pipestill.io.records import read_jsonl
 
 
 @dataclass(frozen=True)

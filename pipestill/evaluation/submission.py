@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pipestill.errors import UserError
 from pipestill.evaluation.runs import find_runs
-from pipestill.files import fresh_directory
-from pipestill.records import Record, of_split, read_jsonl
+from pipestill.io.files import fresh_directory
+from pipestill.io.records import Record, of_split, read_jsonl
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 

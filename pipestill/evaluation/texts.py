@@ -10,11 +10,11 @@ import numpy as np
 from pipestill.errors import UserError
 from pipestill.evaluation.runs import Run, check_same_examples, find_runs
 from pipestill.evaluation.statistics import Metric, spread
+from pipestill.io.records import Record, iterate_jsonl
 from pipestill.metrics import ANSWER_METRICS, HIGHEST, score_answers
 from pipestill.metrics.corpus import CORPUS_METRICS
 from pipestill.metrics.summaries import score_summaries
-from pipestill.records import Record, iterate_jsonl
-from pipestill.sentences import Splitter
+from pipestill.text.sentences import Splitter
 
 PREDICTION_KEYS = ("id", "split", "test_set", "sampling_seed", "prediction", "references")
 ANSWER_KEYS = ("seed", "sampling_seed", "id", "test_set")  # of scores, beside the metrics
@@ -149,7 +149,7 @@ def load_text_runs(
         test_sets: names that are known, in their order.
         metrics: a key of ``SCORERS``.
         add: rows and seed of a run to further metrics of each answer, with their signatures.
-        splitter: see :func:`pipestill.sentences.split_sentences`.
+        splitter: see :func:`pipestill.text.sentences.split_sentences`.
 
     Raises:
         UserError: there is no run, a file is missing or broken, or the runs were tested on different examples.

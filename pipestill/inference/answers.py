@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipestill.config import GenerationConfig, PredictionSettings
-from pipestill.cost import CostMeter
 from pipestill.inference.generation import generate
-from pipestill.inference.row_log import RowLog
+from pipestill.io.records import Record, of_split, read_jsonl, write_jsonl
+from pipestill.job.cost import CostMeter
+from pipestill.job.progress import Progress
+from pipestill.job.row_log import RowLog
 from pipestill.models.prompts import PromptEncoder
-from pipestill.progress import Progress
-from pipestill.records import Record, of_split, read_jsonl, write_jsonl
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.jobs import PredictionSettings
 
 
 def sampling_seeds(generation: GenerationConfig) -> list[int | None]:

@@ -8,13 +8,13 @@ from pipestill.data.crop import crop_question
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import character_ends, token_ends
 from pipestill.errors import UserError
-from pipestill.imports import without
 from pipestill.inference.answers import sampling_seeds
 from pipestill.inference.calibration import calibrate, mean_score
 from pipestill.inference.generation import generate
 from pipestill.inference.ranking import score_all_labels
 from pipestill.inference.scoring import load_run, prepare_hardware
 from pipestill.inference.target import Target
+from pipestill.job.startup import without
 from pipestill.models.libraries import unneeded_libraries
 from pipestill.models.prompts import PromptEncoder, encode_label
 from pipestill.tasks import TASKS, Task

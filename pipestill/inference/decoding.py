@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from pipestill.config import GenerationConfig
+from pipestill.settings.generation import GenerationConfig
 
 Choose = Callable[[torch.Tensor, torch.Tensor, Sequence[random.Random]], torch.Tensor]
 

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipestill.config import PredictionSettings
-from pipestill.cost import CostMeter
-from pipestill.files import fresh_directory, write_json
-from pipestill.imports import without
 from pipestill.inference.answers import answer_run, rationales
 from pipestill.inference.likelihood import write_likelihoods
 from pipestill.inference.predict import predict_run
-from pipestill.inference.row_log import RowLog, state_of
 from pipestill.inference.scoring import fingerprint, load_run, prepare_hardware
-from pipestill.lock import exclusive
+from pipestill.io.files import fresh_directory, write_json
+from pipestill.io.lock import exclusive
+from pipestill.io.records import of_split, read_jsonl
+from pipestill.job.cost import CostMeter
+from pipestill.job.row_log import RowLog, state_of
+from pipestill.job.startup import without
+from pipestill.job.versions import versions
 from pipestill.models.libraries import unneeded_libraries
-from pipestill.records import of_split, read_jsonl
+from pipestill.settings.jobs import PredictionSettings
 from pipestill.tasks import TASKS
-from pipestill.versions import versions
 
 
 def describe_job(

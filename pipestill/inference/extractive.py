@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from pipestill.cost import CostMeter
 from pipestill.errors import UserError
-from pipestill.files import fresh_directory, write_json
+from pipestill.io.files import fresh_directory, write_json
+from pipestill.io.records import Record, of_split, read_jsonl, write_jsonl
+from pipestill.job.cost import CostMeter
+from pipestill.job.versions import versions
 from pipestill.metrics import rouge_l
-from pipestill.metrics.tokens import unicode_tokens
-from pipestill.records import Record, of_split, read_jsonl, write_jsonl
-from pipestill.sentences import Splitter, split_sentences
-from pipestill.versions import versions
+from pipestill.text.sentences import Splitter, split_sentences
+from pipestill.text.tokens import unicode_tokens
 
 DAMPING = 0.85
 MOST = 10  # sentences that a summary may have
@@ -91,7 +91,7 @@ def extract_rows(
         records: those of the task; the validation records choose the number.
         documents: what is summarised; the records of the task too, or those of a challenge.
         name: key of ``RANKINGS``.
-        splitter: see :func:`pipestill.sentences.split_sentences`.
+        splitter: see :func:`pipestill.text.sentences.split_sentences`.
     """
     ranking = RANKINGS[name]
     count = choose_count(records, ranking, splitter)
@@ -121,7 +121,7 @@ def extract_experiment(
         seed: what the run is called by; nothing here is random.
         output: directory to write: ``seed_<n>/predictions.jsonl``, ``job.json`` with the number of ``sentences``,
             ``hardware.json``, ``versions.json``, ``cost.json``.
-        splitter: see :func:`pipestill.sentences.split_sentences`.
+        splitter: see :func:`pipestill.text.sentences.split_sentences`.
 
     Raises:
         UserError: there is no validation record to choose the number of sentences on.

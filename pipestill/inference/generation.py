@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import torch
 
-from pipestill.config import GenerationConfig
 from pipestill.errors import UserError
 from pipestill.inference.decoding import Choose, chooser
 from pipestill.inference.devices import input_device
-from pipestill.single_task import split
+from pipestill.settings.generation import GenerationConfig
+from pipestill.text.marker import split
 
 BATCH_TOKENS = 16384  # prompts, padding and room for answers
 CPU_PROMPT_TOKENS = 2048  # of prompts that are read at a time: more leave the processor's caches
@@ -86,7 +86,7 @@ def generate(
             the batch is halved, tried again, and later ones are no larger. Default: :data:`BATCH_TOKENS`.
         done: indices of prompts that an earlier process has finished. Batches are composed as if nothing were, so
             that a resumed run gives the same answers as one that was not stopped.
-        after_rationale: what is generated is a rationale, a marker and the answer; see :mod:`pipestill.single_task`.
+        after_rationale: what is generated is a rationale, a marker and the answer; see :mod:`pipestill.text.marker`.
 
     Returns:
         Iterator over batches of (index of the prompt, its answer).

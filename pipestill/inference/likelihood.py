@@ -10,12 +10,12 @@ from torch.nn.functional import cross_entropy
 
 from pipestill.inference.answer_logits import AnswerLogits, batches
 from pipestill.inference.devices import input_device
+from pipestill.io.records import Record, of_split, write_jsonl
+from pipestill.job.progress import Progress
 from pipestill.models.kinds import start_token
 from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label
 from pipestill.models.rows import IGNORED, Row, encode_row, supervised
-from pipestill.progress import Progress
-from pipestill.records import Record, of_split, write_jsonl
-from pipestill.single_task import join
+from pipestill.text.marker import join
 
 
 def write_likelihoods(

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from pipestill.config import PredictionSettings
-from pipestill.cost import CostMeter
 from pipestill.data.null_prompts import null_prompts
-from pipestill.files import write_json
 from pipestill.inference.calibration import calibrate, calibration_record
-from pipestill.inference.row_log import RowLog
 from pipestill.inference.scoring import Scorer
-from pipestill.records import Record, of_split, write_jsonl
+from pipestill.io.files import write_json
+from pipestill.io.records import Record, of_split, write_jsonl
+from pipestill.job.cost import CostMeter
+from pipestill.job.row_log import RowLog
+from pipestill.settings.jobs import PredictionSettings
 from pipestill.tasks import TASKS
 
 PREDICTED_SPLITS = ("validation", "test")

@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipestill.config import ScoringSettings
-from pipestill.cost import CostMeter
-from pipestill.files import SHA256SUMS, sha256
-from pipestill.imports import uncollected
 from pipestill.inference.ranking import score_labels
-from pipestill.inference.row_log import RowLog
+from pipestill.io.files import SHA256SUMS, sha256
+from pipestill.job.cost import CostMeter
+from pipestill.job.progress import Progress
+from pipestill.job.row_log import RowLog
+from pipestill.job.startup import uncollected
+from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.prompts import PromptEncoder, encode_label
-from pipestill.progress import Progress
-from pipestill.versions import versions
+from pipestill.settings.jobs import ScoringSettings
 
 
 def prepare_hardware(settings: ScoringSettings, threads: int) -> HardwarePlan:

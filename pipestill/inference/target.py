@@ -5,17 +5,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipestill.config import (
-    BaseModelConfig,
-    CropConfig,
-    GenerationConfig,
-    HardwareConfig,
-    PredictionSettings,
-    TaskConfig,
-    TrainingConfig,
-)
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, read_json, sha256
+from pipestill.io.files import SHA256SUMS, read_json, sha256
+from pipestill.plan.data import TaskConfig
+from pipestill.settings.data import CropConfig
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.jobs import PredictionSettings
+from pipestill.settings.models import BaseModelConfig, HardwareConfig
+from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
 
 RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipestill.imports import OF_NLTK, without
+from pipestill.job.startup import OF_NLTK, without
 
 ORDERS = 4  # longest n-gram of BLEU
 FLOOR = 0.1  # matches that an order without any is counted as: method 1 of Chen and Cherry, 2014

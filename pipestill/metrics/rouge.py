@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipestill.errors import UserError
 from pipestill.metrics.subsequence import common_positions, common_subsequence
-from pipestill.metrics.tokens import Tokens, library_tokens
+from pipestill.text.tokens import Tokens, library_tokens
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pipestill.metrics.corpus import (
 )
 from pipestill.metrics.exact_match import exact_match
 from pipestill.metrics.rouge import rouge
-from pipestill.metrics.tokens import library_tokens, unicode_tokens
-from pipestill.sentences import Splitter, signature, split_sentences
+from pipestill.text.sentences import Splitter, signature, split_sentences
+from pipestill.text.tokens import library_tokens, unicode_tokens
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def score_summaries(
         predictions: answers.
         references: acceptable answers of each.
         languages: ISO 639-1 code of each, for its sentences.
-        splitter: see :func:`pipestill.sentences.split_sentences`.
+        splitter: see :func:`pipestill.text.sentences.split_sentences`.
 
     Raises:
         UserError: the lists differ in length or are empty, or an answer has no reference.

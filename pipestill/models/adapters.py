@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from pipestill.config import LoraConfig
 from pipestill.errors import UserError
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import KINDS, kind_of
+from pipestill.settings.training import LoraConfig
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import (
+from pipestill.io.files import (
     SHA256SUMS,
     fresh_directory,
     read_json,
@@ -13,7 +13,7 @@ from pipestill.files import (
     write_json,
     write_sha256sums,
 )
-from pipestill.lock import exclusive
+from pipestill.io.lock import exclusive
 from pipestill.models.convert import convert_pickles
 from pipestill.models.kinds import auto_class, kind_of, read_config
 from pipestill.models.libraries import silence_libraries

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import sha256, write_json
+from pipestill.io.files import sha256, write_json
 
 PICKLE_INDEX = "pytorch_model.bin.index.json"
 INDEX = "model.safetensors.index.json"

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipestill.config import HardwareConfig
+from pipestill.settings.models import HardwareConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
 

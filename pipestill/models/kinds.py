@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipestill.config.models import ModelKind
 from pipestill.errors import UserError
+from pipestill.settings.models import ModelKind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipestill.errors import UserError
-from pipestill.imports import uncollected
+from pipestill.job.startup import uncollected
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
 from pipestill.models.lineage import resolve, verify

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pipestill.objectives.products import faster_linear
+from pipestill.losses.products import faster_linear
 
 
 class FasterLinear(torch.nn.Linear):
-    """A linear layer with the products of :func:`~pipestill.objectives.products.faster_linear`, both ways."""
+    """A linear layer with the products of :func:`~pipestill.losses.products.faster_linear`, both ways."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``inputs`` [..., in] to [..., out]; as torch's own layer where the type is not float32."""

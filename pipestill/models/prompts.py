@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
-from pipestill.tasks.templates import ending
+from pipestill.text.templates import ending
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

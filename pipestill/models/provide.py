@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipestill.config import BaseModelConfig
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
-from pipestill.lock import exclusive
+from pipestill.io.files import SHA256SUMS, fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
+from pipestill.io.lock import exclusive
 from pipestill.models.convert import INDEX, PICKLE_INDEX, convert_pickles
 from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
 from pipestill.models.loading import check_weights, load_tokenizer, special_tokens
 from pipestill.models.profile import profile
+from pipestill.settings.models import BaseModelConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
+from pipestill.io.records import Record, read_jsonl
 from pipestill.models.prompts import PromptEncoder, encode_answer
-from pipestill.records import Record, read_jsonl
-from pipestill.single_task import join
+from pipestill.text.marker import join
 
 if TYPE_CHECKING:
     import torch

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipestill.files import fresh_directory, read_json, write_json, write_sha256sums, write_text
+from pipestill.io.files import fresh_directory, read_json, write_json, write_sha256sums, write_text
+from pipestill.io.records import write_jsonl
 from pipestill.models.lineage import ADAPTER, LINEAGE, is_adapter
-from pipestill.records import write_jsonl
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

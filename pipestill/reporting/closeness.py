@@ -7,7 +7,7 @@ from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.evaluation.formats import listing
-from pipestill.files import read_json
+from pipestill.io.files import read_json
 from pipestill.methods import METHODS
 from pipestill.reporting.study import Study
 

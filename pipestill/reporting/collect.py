@@ -7,7 +7,7 @@ from pipestill.errors import UserError
 from pipestill.evaluation.labels import load_label_runs
 from pipestill.evaluation.runs import check_same_examples
 from pipestill.evaluation.texts import load_scores
-from pipestill.files import read_json
+from pipestill.io.files import read_json
 from pipestill.reporting.study import Experiment, Study, place
 
 STALE = 1e-9  # how far a recomputed metric may lie from the one in eval.json

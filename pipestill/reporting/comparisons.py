@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipestill.evaluation.formats import LOWER_IS_BETTER, bracket, decimals, metric_title, number, p_value
 from pipestill.evaluation.statistics import holm, interval, mcnemar, two_sided_p
-from pipestill.files import atomic_path
+from pipestill.io.files import atomic_path
 from pipestill.reporting.study import Experiment, Study
 
 ALPHA = 0.05

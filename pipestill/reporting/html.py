@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipestill.evaluation import formats
-from pipestill.files import sha256, write_text
+from pipestill.io.files import sha256, write_text
 from pipestill.reporting.findings import Findings
 from pipestill.reporting.labels import CALIBRATION_METRICS
 from pipestill.reporting.views import anchor, study_view

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipestill.config.shares import at_share
 from pipestill.errors import UserError
 from pipestill.evaluation.runs import check_same_examples
-from pipestill.files import atomic_path
+from pipestill.io.files import atomic_path
+from pipestill.plan.shares import at_share
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft
 from pipestill.reporting.study import Experiment, Study

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipestill.files import write_text
+from pipestill.io.files import write_text
 from pipestill.reporting.closeness import read_fidelity
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import write_comparisons

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.evaluation.formats import bracket, count, decimals, megabytes, metric_title, number, seconds
-from pipestill.files import atomic_path, write_text
+from pipestill.io.files import atomic_path, write_text
 from pipestill.reporting.study import Experiment, Study
 
 COSTS = {"wall_s": 1, "cpu_s": 1, "peak_memory_mb": 0, "gpu_memory_mb": 0, "tokens": 0}  # decimals of each

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pipestill.tasks.templates import TEMPLATES
+from pipestill.text.templates import TEMPLATES
 
 
 class BadRow(ValueError):

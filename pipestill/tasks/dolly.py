@@ -5,7 +5,7 @@ from typing import Any
 
 from pipestill.tasks.base import BadRow, Example, Task
 from pipestill.tasks.dolly_synthetic import generate
-from pipestill.tasks.templates import split_alpaca
+from pipestill.text.templates import split_alpaca
 
 
 def parse(row: Mapping[str, Any]) -> Example:

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipestill.archives import members, write_archive
 from pipestill.errors import UserError
+from pipestill.io.archives import members, write_archive
 from pipestill.tasks.base import BadRow, Documents
 
 LANGUAGES = ("en", "es", "fr", "pt")
@@ -35,7 +35,7 @@ def read_set(source: Path, *, answered: bool = True) -> Documents:
             whose summaries are held back.
 
     Raises:
-        UserError: it cannot be read safely (see :func:`pipestill.archives.members`), or holds no text file.
+        UserError: it cannot be read safely (see :func:`pipestill.io.archives.members`), or holds no text file.
     """
     found, documents = _Found(Path(source).name), Documents()
     for member in members(source):

@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy
 from pipestill.errors import UserError
 from pipestill.inference.answer_logits import AnswerLogits, batches
 from pipestill.inference.devices import input_device
+from pipestill.job.progress import Progress
 from pipestill.models.kinds import start_token
 from pipestill.models.rows import read_answers, supervised
-from pipestill.progress import Progress
 from pipestill.teacher.distributions.store import DistributionStore
 
 

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from pipestill.config import GenerationConfig, ScoringSettings
-from pipestill.cost import CostMeter
-from pipestill.files import write_json
-from pipestill.imports import without
 from pipestill.inference.answers import answer_prompts
-from pipestill.inference.row_log import RowLog, state_of
 from pipestill.inference.scoring import Scorer, fingerprint, load_run, prepare_hardware
-from pipestill.lock import exclusive
+from pipestill.io.files import write_json
+from pipestill.io.lock import exclusive
+from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.job.cost import CostMeter
+from pipestill.job.row_log import RowLog, state_of
+from pipestill.job.startup import without
 from pipestill.models.libraries import unneeded_libraries
-from pipestill.records import read_jsonl, write_jsonl
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.jobs import ScoringSettings
 from pipestill.tasks import TASKS
 
 

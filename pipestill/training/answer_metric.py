@@ -6,12 +6,12 @@ from statistics import fmean
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, sha256
+from pipestill.io.files import SHA256SUMS, sha256
+from pipestill.io.records import Record, read_jsonl
 from pipestill.metrics import METRICS
-from pipestill.records import Record, read_jsonl
+from pipestill.settings.train import TrainingSettings
 from pipestill.tasks import TASKS
 from pipestill.training.candidates import Candidates
-from pipestill.training.settings import TrainingSettings
 
 
 def check_selection(settings: TrainingSettings) -> None:
@@ -64,7 +64,7 @@ class AnswerMetric:
     def __call__(self, step: int) -> float:
         """The metric's mean over the rows and sampling seeds."""
         from pipestill.inference.answers import answer_prompts, sampling_seeds
-        from pipestill.inference.row_log import RowLog, state_of
+        from pipestill.job.row_log import RowLog, state_of
 
         generation, model = self.settings.generation, self.trainer.model.eval()
         new_tokens = generation.max_new_tokens or TASKS[self.settings.task].max_new_tokens

@@ -7,8 +7,8 @@ from types import FrameType
 
 from transformers import TrainerCallback
 
-from pipestill.cost import CostMeter
-from pipestill.progress import Progress
+from pipestill.job.cost import CostMeter
+from pipestill.job.progress import Progress
 from pipestill.training.candidates import Candidates
 from pipestill.training.history import describe
 from pipestill.training.memory import MemoryLog

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
-from pipestill.files import fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
+from pipestill.io.files import fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
 from pipestill.training.weights import WEIGHTS
 
 if TYPE_CHECKING:

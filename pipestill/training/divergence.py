@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy, linear
 
-from pipestill.config import DivergenceConfig
-from pipestill.divergence_kinds import options_of
 from pipestill.errors import UserError
+from pipestill.losses.backends import choose_backend
+from pipestill.losses.kinds import options_of
+from pipestill.losses.linear import LinearLoss, linear_divergence
 from pipestill.models.heads import hidden_states, predicted
 from pipestill.models.rows import IGNORED
-from pipestill.objectives.backends import choose_backend
-from pipestill.objectives.linear import LinearLoss, linear_divergence
+from pipestill.settings.training import DivergenceConfig
 from pipestill.training.cross_entropy import CrossEntropyTrainer
 from pipestill.training.resumable import Batch
 from pipestill.training.teachers import Teacher
@@ -22,7 +22,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
     """Trains on a divergence from the teacher, from hidden states and head: logits exist for a chunk of tokens only.
 
     Args:
-        kind: a key of :data:`pipestill.divergence_kinds.KINDS`, or ``uld`` where the teacher has other tokens.
+        kind: a key of :data:`pipestill.losses.kinds.KINDS`, or ``uld`` where the teacher has other tokens.
         settings: of the divergence.
         teacher: where the distributions come from.
         arguments: of :class:`~pipestill.training.resumable.ResumableTrainer`.
@@ -47,7 +47,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
         self.backend = choose_backend(self._tokens() * teacher.vocabulary, self.head.weight.device, settings.backend)
 
     def parts(self, model: torch.nn.Module, batch: Batch) -> LinearLoss:
-        """See :func:`pipestill.objectives.linear.linear_divergence`."""
+        """See :func:`pipestill.losses.linear.linear_divergence`."""
         target = self.teacher.target(batch)
         with self.accelerator.autocast():
             return linear_divergence(

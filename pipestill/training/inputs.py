@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, sha256
+from pipestill.io.files import SHA256SUMS, sha256
 
 MODELS = ("base", "init", "teacher_base", "teacher")  # of the inputs, those that are directories
 

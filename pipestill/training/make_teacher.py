@@ -7,9 +7,9 @@ from pipestill.models.hardware import HardwarePlan, plan_here
 from pipestill.models.kinds import decoder_start
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.vocabulary import shared_vocabulary, vocabulary_size
+from pipestill.settings.train import TrainingSettings
 from pipestill.teacher.distributions.store import DistributionStore
 from pipestill.training.inputs import Inputs
-from pipestill.training.settings import TrainingSettings
 from pipestill.training.teachers import CachedTeacher, ForeignTeacher, OnlineTeacher, Teacher
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import psutil
 
-from pipestill.cost import gpu_peak_mb, peak_memory_mb
-from pipestill.inference.row_log import RowLog
+from pipestill.job.cost import gpu_peak_mb, peak_memory_mb
+from pipestill.job.row_log import RowLog
 
 LOG = "memory.jsonl"  # in the training state: rows of all attempts
 

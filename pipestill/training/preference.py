@@ -7,9 +7,9 @@ import trl.trainer.utils
 from safetensors.torch import load_file, save_file
 from trl import DPOTrainer
 
-from pipestill.files import atomic_path
+from pipestill.io.files import atomic_path
+from pipestill.job.progress import Progress
 from pipestill.models.rows import Row
-from pipestill.progress import Progress
 from pipestill.training.resumable import EVALUATION_FACTOR, Batch, ResumableTrainer
 from pipestill.training.sampler import batches_by_length
 

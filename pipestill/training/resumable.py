@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.trainer import TRAINER_STATE_NAME
 
-from pipestill.cost import CostMeter
 from pipestill.errors import UserError
+from pipestill.job.cost import CostMeter
 from pipestill.models.rows import Row
 from pipestill.training.sampler import LengthGroupedBatches, batches_by_length
 from pipestill.training.state import TrainingState

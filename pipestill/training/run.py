@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipestill.cost import CostMeter
-from pipestill.digests import code_digest
 from pipestill.errors import UserError
-from pipestill.files import read_json, write_json
-from pipestill.imports import uncollected, without
-from pipestill.lock import exclusive
+from pipestill.io.digests import code_digest
+from pipestill.io.files import read_json, write_json
+from pipestill.io.lock import exclusive
+from pipestill.io.records import write_jsonl
+from pipestill.job.cost import CostMeter
+from pipestill.job.startup import uncollected, without
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries, unneeded_libraries
@@ -22,14 +23,13 @@ from pipestill.models.loading import load_base_model, load_tokenizer, load_train
 from pipestill.models.profile import check_gradients, profile
 from pipestill.models.rows import Row, read_answers, read_explained, read_joined, read_pairs
 from pipestill.models.saving import save_model
-from pipestill.records import write_jsonl
+from pipestill.settings.train import TrainingSettings
 from pipestill.training.answer_metric import check_selection
 from pipestill.training.candidates import Candidates
 from pipestill.training.history import selection_log, train_log
 from pipestill.training.inputs import Inputs
 from pipestill.training.memory import MemoryLog
 from pipestill.training.selection import choose
-from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.trainers import make_trainer
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipestill.settings.train import TrainingSettings
 from pipestill.training.answer_metric import AnswerMetric, selection_prompts
 from pipestill.training.candidates import Candidates
-from pipestill.training.settings import TrainingSettings
 from pipestill.training.weights import put_weights
 
 

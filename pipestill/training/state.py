@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import (
+from pipestill.io.files import (
     fresh_directory,
     read_json,
     replace_directory,

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from pipestill.config import StepwiseConfig
 from pipestill.models.rows import IGNORED, Row
+from pipestill.settings.training import StepwiseConfig
 from pipestill.training.cross_entropy import CrossEntropyTrainer, answer_loss
 from pipestill.training.resumable import Batch
 

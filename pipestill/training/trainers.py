@@ -3,11 +3,11 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipestill.config import TrainingConfig
-from pipestill.cost import CostMeter
+from pipestill.job.cost import CostMeter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.rows import Row, collate, collate_explained
-from pipestill.training.settings import TrainingSettings
+from pipestill.settings.train import TrainingSettings
+from pipestill.settings.training import TrainingConfig
 from pipestill.training.state import TrainingState
 
 if TYPE_CHECKING:

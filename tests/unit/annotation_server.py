@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from pipestill.config.annotation import AnnotationConfig
+from pipestill.settings.annotation import AnnotationConfig
 
 ECHO = "<the key of the request>"  # in a fault: what the client sent in its Authorization header
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"

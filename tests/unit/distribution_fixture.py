@@ -8,9 +8,9 @@ from random import Random
 import torch
 
 from pipestill.models.rows import read_answers
+from pipestill.settings.distributions import CaptureSettings
 from pipestill.teacher.distributions.capture import capture_shard
 from pipestill.teacher.distributions.manifest import write_manifest
-from pipestill.teacher.distributions.settings import CaptureSettings
 from pipestill.teacher.distributions.store import DistributionStore
 
 WORDS = ("Good ", "Standard ", "Bad ", "Scientist ", "809.98, ")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipestill.files import write_json, write_text
 from pipestill.inference.calibration import calibration_record, log_posterior
+from pipestill.io.files import write_json, write_text
+from pipestill.io.records import write_jsonl
+from pipestill.job.versions import versions
 from pipestill.methods import method_of
-from pipestill.records import write_jsonl
-from pipestill.versions import versions
 
 LABELS = ["Good", "Standard", "Bad"]
 #           skill, sd of it over the runs, label mass, seconds of training

@@ -4,10 +4,10 @@ import pytest
 import torch
 from tiny_models import CPU, make_directory
 
-from pipestill.config import LoraConfig
 from pipestill.errors import UserError
 from pipestill.models.adapters import add_adapter
 from pipestill.models.loading import load_base_model
+from pipestill.settings.training import LoraConfig
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 

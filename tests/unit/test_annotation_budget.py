@@ -10,7 +10,7 @@ from pipestill.annotation.annotate import annotate
 from pipestill.annotation.budget import Budget, BudgetReached
 from pipestill.annotation.gate import Gate, Stopped
 from pipestill.annotation.pricing import cost_of
-from pipestill.records import read_jsonl
+from pipestill.io.records import read_jsonl
 
 
 def run(server, directory, texts, **changes):

@@ -5,16 +5,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipestill.config import CropConfig, SourceConfig, SplitsConfig, check
-from pipestill.config.annotation import AnnotationConfig
 from pipestill.data.crop import crop_records
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.make_records import make_records
 from pipestill.data.source import provide_raw
 from pipestill.errors import UserError
-from pipestill.gaps import fill
-from pipestill.records import FIELDS, read_jsonl
+from pipestill.io.records import FIELDS, read_jsonl
+from pipestill.plan.check import check
+from pipestill.plan.data import SourceConfig, SplitsConfig
+from pipestill.settings.annotation import AnnotationConfig
+from pipestill.settings.data import CropConfig
 from pipestill.tasks import TASKS
+from pipestill.text.gaps import fill
 
 ROOT = Path(__file__).parents[2]
 GOOD = {"provider": "openrouter", "model": "m", "steps": [{"prompt": "{text}", "out": "rationale"}]}

@@ -6,9 +6,9 @@ import pytest
 from annotation_server import ASK
 
 from pipestill.annotation.annotator_data import write_annotator_data
-from pipestill.config.annotation import AnnotationConfig
 from pipestill.errors import UserError
-from pipestill.records import read_jsonl
+from pipestill.io.records import read_jsonl
+from pipestill.settings.annotation import AnnotationConfig
 
 SETTINGS = AnnotationConfig(provider="local", model="demo-teacher", steps=[{"prompt": ASK, "out": "rationale"}])
 

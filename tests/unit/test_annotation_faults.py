@@ -8,8 +8,8 @@ from annotation_server import ASK, COST, FAULTS, KEY, serve, settings, write_rec
 
 from pipestill.annotation.annotate import annotate
 from pipestill.annotation.failures import Refused
-from pipestill.files import read_json
-from pipestill.records import read_jsonl
+from pipestill.io.files import read_json
+from pipestill.io.records import read_jsonl
 
 MENDED = {  # by another attempt: the class in usage.json
     "rate_limit": "rate_limit",

@@ -14,8 +14,8 @@ from annotation_server import ASK, serve, settings, write_records
 from pipestill.annotation.annotate import annotate, write_estimate
 from pipestill.annotation.failures import Refused
 from pipestill.errors import UserError
-from pipestill.files import read_json
-from pipestill.records import read_jsonl
+from pipestill.io.files import read_json
+from pipestill.io.records import read_jsonl
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "annotate.py"
 WORDS = [f"w{number}" for number in range(40)]

@@ -11,8 +11,8 @@ from annotation_server import KEY, serve, settings, write_records
 
 from pipestill.annotation.annotate import annotate
 from pipestill.annotation.redaction import read_key, redact
-from pipestill.config.annotation import AnnotationConfig
 from pipestill.errors import UserError
+from pipestill.settings.annotation import AnnotationConfig
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "annotate.py"
 OTHER_KEY = "plain-key-without-a-prefix-42"

@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipestill.config import GenerationConfig, HardwareConfig, TrainingConfig
 from pipestill.evaluation.texts import SCORERS
-from pipestill.files import write_sha256sums
+from pipestill.io.files import write_sha256sums
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.models import HardwareConfig
+from pipestill.settings.train import TrainingSettings
+from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
 from pipestill.training.answer_metric import AnswerMetric
-from pipestill.training.settings import TrainingSettings
 
 
 @pytest.mark.parametrize("name", ["dolly", "multiclinsum"])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipestill.archives import Limits, members
 from pipestill.errors import UserError
+from pipestill.io.archives import Limits, members
 
 
 def archive(path, entries, compression=zipfile.ZIP_DEFLATED):

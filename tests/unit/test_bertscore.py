@@ -3,7 +3,7 @@
 import pytest
 
 from pipestill.errors import UserError
-from pipestill.files import write_sha256sums
+from pipestill.io.files import write_sha256sums
 from pipestill.metrics.bertscore import Encoder, _positions, published_baseline, read_baseline
 
 ANSWERS = ["the patient had fever and was treated", "el niño mejoró", "fever", "", "MRI of the brain was normal today"]

@@ -7,15 +7,15 @@ import pytest
 import torch
 from tiny_models import CPU, make_batch, make_directory, make_model, make_tokenizer
 
-from pipestill.config import LoraConfig
 from pipestill.errors import UserError
-from pipestill.files import read_json, sha256, verify_sha256sums
 from pipestill.inference.scoring import load_run
+from pipestill.io.files import read_json, sha256, verify_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.checkpoint import provide_checkpoint
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.saving import save_model
+from pipestill.settings.training import LoraConfig
 
 
 @pytest.fixture(scope="module")

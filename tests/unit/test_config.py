@@ -4,10 +4,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipestill import config_reference, experiments
-from pipestill.config import Section, TrainingConfig, check
 from pipestill.errors import UserError
 from pipestill.methods import METHODS
+from pipestill.plan import experiments
+from pipestill.plan import reference as config_reference
+from pipestill.plan.check import check
+from pipestill.settings.section import Section
+from pipestill.settings.training import TrainingConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +43,7 @@ def test_every_key_of_the_default_has_a_comment():
 
 
 def test_the_default_states_every_top_level_key_and_every_training_key(default):
-    from pipestill.config import Config
+    from pipestill.plan.config import Config
 
     assert set(default) == set(Config.model_fields)
     assert set(default["training"]) | {"max_steps"} == set(TrainingConfig.model_fields)

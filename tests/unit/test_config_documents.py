@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipestill.config import check
-from pipestill.config.datasets import published_datasets
 from pipestill.errors import UserError
-from pipestill.preflight import problems
+from pipestill.plan.check import check
+from pipestill.plan.datasets import published_datasets
+from pipestill.plan.preflight import problems
 
 ROOT = Path(__file__).parents[2]
 SHARES = {"test_frac": 0.19, "val_frac": 0.01}

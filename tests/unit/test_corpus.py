@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from pipestill.models.pretraining.corpus import bands, mixture, programs, repeat, reports
-from pipestill.models.pretraining.corpus.document import END_OF_TEXT, QUESTION
-from pipestill.models.pretraining.corpus.mixture import FAMILIES, family_documents
+from pipestill.pretraining.corpus import bands, mixture, programs, repeat, reports
+from pipestill.pretraining.corpus.document import END_OF_TEXT, QUESTION
+from pipestill.pretraining.corpus.mixture import FAMILIES, family_documents
 from pipestill.tasks import TASKS, lexicon
 from pipestill.tasks.creditmix_synthetic import LABELS, generate
 

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from pipestill import digests
+from pipestill.io import digests
 
 
 @pytest.fixture

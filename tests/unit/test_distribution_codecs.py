@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pipestill.errors import UserError
-from pipestill.objectives.divergences import token_divergence
-from pipestill.objectives.sparse import sparse_divergence
+from pipestill.losses.divergences import token_divergence
+from pipestill.losses.sparse import sparse_divergence
 from pipestill.teacher.distributions.codecs import FIXED_POINT, make_codec
 from pipestill.teacher.distributions.shard import join
 from pipestill.teacher.distributions.tails import mean_tail
@@ -148,7 +148,7 @@ def answers():
     """Teacher's and student's logits and the student's hidden states at tokens of answers: the demo's base models."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from pipestill.models.pretraining.corpus.mixture import family_documents
+    from pipestill.pretraining.corpus.mixture import family_documents
 
     tokenizer = AutoTokenizer.from_pretrained(MODELS / "tokenizer")
     models = [AutoModelForCausalLM.from_pretrained(MODELS / name, dtype=torch.float32) for name in NAMES]

@@ -9,13 +9,13 @@ from distribution_fixture import capture, read_rows, torch_as_before, write_rows
 from tiny_models import make_directory
 
 from pipestill.errors import UserError
-from pipestill.files import read_json
+from pipestill.io.files import read_json
+from pipestill.io.records import read_jsonl
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import IGNORED
-from pipestill.records import read_jsonl
+from pipestill.settings.distributions import FidelitySettings
 from pipestill.teacher.distributions.export import export_parquet
 from pipestill.teacher.distributions.fidelity import compare, measure_fidelity
-from pipestill.teacher.distributions.settings import FidelitySettings
 from pipestill.teacher.distributions.store import DistributionStore
 
 KINDS = {"fkl": {"tail": "auto"}, "todi": {"tail": "auto", "beta": 2.0}, "rkl": {"tail": "bucket"}}

@@ -11,12 +11,12 @@ from distribution_fixture import capture, capture_one, read_rows, settings, writ
 from tiny_models import make_directory, make_model, make_tokenizer
 
 from pipestill.errors import UserError
-from pipestill.files import write_sha256sums
 from pipestill.inference import answer_logits
 from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengths
+from pipestill.io.files import write_sha256sums
+from pipestill.losses.linear import HiddenTarget, linear_divergence
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import IGNORED
-from pipestill.objectives.linear import HiddenTarget, linear_divergence
 from pipestill.teacher.distributions import parts, tails
 from pipestill.teacher.distributions.keys import row_key
 from pipestill.teacher.distributions.manifest import write_manifest

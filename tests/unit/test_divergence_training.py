@@ -8,20 +8,21 @@ import pytest
 import torch
 from tiny_models import make_model, make_tokenizer
 
-from pipestill.config import DivergenceConfig, HardwareConfig, LoraConfig, TrainingConfig
 from pipestill.errors import UserError
-from pipestill.files import write_sha256sums
+from pipestill.io.files import write_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import IGNORED, read_answers
+from pipestill.settings.distributions import CaptureSettings
+from pipestill.settings.models import HardwareConfig
+from pipestill.settings.train import TrainingSettings
+from pipestill.settings.training import DivergenceConfig, LoraConfig, TrainingConfig
 from pipestill.teacher.distributions.capture import capture_shard
 from pipestill.teacher.distributions.manifest import write_manifest
-from pipestill.teacher.distributions.settings import CaptureSettings
 from pipestill.training.callbacks import Schedule
 from pipestill.training.inputs import Inputs
 from pipestill.training.make_teacher import make_teacher as make_teacher_of_job
-from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.teachers import ForeignTeacher, OnlineTeacher
 from pipestill.training.trainers import make_trainer

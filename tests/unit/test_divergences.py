@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from pipestill.divergence_kinds import KINDS, complete_options
 from pipestill.errors import UserError
-from pipestill.objectives.divergences import DIVERGENCES, token_divergence, value_and_gradient
+from pipestill.losses.divergences import DIVERGENCES, token_divergence, value_and_gradient
+from pipestill.losses.kinds import KINDS, complete_options
 
 VARIANTS = [(kind, {}) for kind in KINDS] + [
     ("symmetric", {"lam": 0.9}),
@@ -319,7 +319,7 @@ def test_rows_do_not_know_of_each_other(kind, monkeypatch):
     parts = [divergence_and_gradient(kind, student[rows], teacher[rows]) for rows in (slice(0, 3), slice(3, 7))]
     torch.testing.assert_close(torch.cat([part[0] for part in parts]), values, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(torch.cat([part[1] for part in parts]), gradient, rtol=1e-12, atol=1e-14)
-    monkeypatch.setattr("pipestill.objectives.divergences.CPU_BLOCK", 2 * student.shape[1])
+    monkeypatch.setattr("pipestill.losses.divergences.CPU_BLOCK", 2 * student.shape[1])
     blockwise = divergence_and_gradient(kind, student, teacher)
     torch.testing.assert_close(blockwise, (values, gradient), rtol=1e-12, atol=1e-14)
 

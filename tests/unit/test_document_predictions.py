@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 from tiny_models import make_directory
 
-from pipestill.config import CropConfig, GenerationConfig, PredictionSettings
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import character_ends, token_ends
 from pipestill.errors import UserError
 from pipestill.inference.by_hand import ask, predict_text
 from pipestill.inference.experiment import predict_experiment
 from pipestill.inference.target import find_target
-from pipestill.records import read_jsonl, write_jsonl
+from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.settings.data import CropConfig
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.jobs import PredictionSettings
 from pipestill.tasks import TASKS
 
 TASK = TASKS["multiclinsum"]

@@ -3,7 +3,7 @@
 import pytest
 
 from pipestill.tasks import TASKS, BadRow
-from pipestill.tasks.templates import TEMPLATES, split_alpaca
+from pipestill.text.templates import TEMPLATES, split_alpaca
 
 DOLLY = TASKS["dolly"]
 # The published wordings, written out.

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipestill.models.pretraining.corpus.mixture import family_documents
 from pipestill.models.prompts import encode_answer, encode_prompt
+from pipestill.pretraining.corpus.mixture import family_documents
 from pipestill.tasks import TASKS, lexicon
 from pipestill.tasks.dolly_synthetic import ASKED, generate
-from pipestill.tasks.templates import plain
 from pipestill.tasks.toy_world import people
+from pipestill.text.templates import plain
 
 ROOT = Path(__file__).parents[2]
 TEST_SETS = TASKS["dolly"].test_sets

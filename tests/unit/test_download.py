@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from pipestill.config import SourceConfig
 from pipestill.data import download
 from pipestill.data.source import provide_raw
 from pipestill.errors import UserError
-from pipestill.files import read_json
-from pipestill.lock import exclusive
+from pipestill.io.files import read_json
+from pipestill.io.lock import exclusive
+from pipestill.plan.data import SourceConfig
 
 CONTENT = bytes(range(256)) * 5000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

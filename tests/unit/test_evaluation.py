@@ -18,8 +18,8 @@ from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.provenance import git_commit, provenance
 from pipestill.evaluation.record import evaluation_record
 from pipestill.evaluation.runs import read_histories
-from pipestill.files import read_json, sha256, write_json
-from pipestill.records import read_jsonl, write_jsonl
+from pipestill.io.files import read_json, sha256, write_json
+from pipestill.io.records import read_jsonl, write_jsonl
 
 EVALUATE = str(Path(__file__).parents[2] / "workflow_scripts" / "evaluate.py")
 

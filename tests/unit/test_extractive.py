@@ -11,11 +11,11 @@ import pytest
 from pipestill.errors import UserError
 from pipestill.evaluation.cost import read_cost
 from pipestill.evaluation.texts import read_answers
-from pipestill.files import read_json
 from pipestill.inference.extractive import RANKINGS, choose_count, extract, extract_rows, lead, page_rank, text_rank
 from pipestill.inference.target import find_target
+from pipestill.io.files import read_json
+from pipestill.io.records import write_jsonl
 from pipestill.methods import METHODS
-from pipestill.records import write_jsonl
 
 TEXT = "El Dr. Pérez vio al niño con fiebre. Llovía. El niño con fiebre y tos mejoró. Tos y fiebre del niño cedieron."
 

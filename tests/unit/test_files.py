@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from pipestill import files
 from pipestill.errors import UserError
-from pipestill.records import normalise, read_jsonl, write_jsonl
+from pipestill.io import files
+from pipestill.io.records import normalise, read_jsonl, write_jsonl
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

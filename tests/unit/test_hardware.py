@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from pipestill.config import HardwareConfig
 from pipestill.models.hardware import HardwarePlan, Probe, _cpu_bf16, apply, plan_hardware, probe
+from pipestill.settings.models import HardwareConfig
 
 AMPERE = Probe(cuda_capability=(8, 6), cuda_memory_mb=8192, bitsandbytes=True, cores=8)
 TURING = Probe(cuda_capability=(7, 5), cuda_memory_mb=8192, bitsandbytes=True, cores=8)

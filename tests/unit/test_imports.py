@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from pipestill.imports import uncollected, without
+from pipestill.job.startup import uncollected, without
 
 
 def test_packages_look_absent_inside_and_are_there_again_after():

@@ -10,13 +10,13 @@ import report_fixture
 import yaml
 from report_fixture import evaluate_arguments, script, write_tree
 
-from pipestill import experiments
-from pipestill.config import check
-from pipestill.config.shares import at_share, origin, with_shares
 from pipestill.data.training_files import make_training_files
 from pipestill.errors import UserError
-from pipestill.files import read_json
-from pipestill.records import read_jsonl, write_jsonl
+from pipestill.io.files import read_json
+from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.plan import experiments
+from pipestill.plan.check import check
+from pipestill.plan.shares import at_share, origin, with_shares
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import compare, find
 from pipestill.reporting.figures.canvas import colour_of

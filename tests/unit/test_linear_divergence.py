@@ -10,12 +10,12 @@ from torch.nn.functional import cross_entropy, linear
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from pipestill.divergence_kinds import KINDS
 from pipestill.errors import UserError
-from pipestill.objectives import backends, products
-from pipestill.objectives import linear as module
-from pipestill.objectives.divergences import token_divergence
-from pipestill.objectives.linear import IGNORED, HiddenTarget, LogitsTarget, linear_divergence
+from pipestill.losses import backends, products
+from pipestill.losses import linear as module
+from pipestill.losses.divergences import token_divergence
+from pipestill.losses.kinds import KINDS
+from pipestill.losses.linear import IGNORED, HiddenTarget, LogitsTarget, linear_divergence
 
 VARIANTS = [(kind, {}) for kind in KINDS] + [("akl", {"order": "descending"}), ("todi", {"stop_gradient": False})]
 

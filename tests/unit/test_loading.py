@@ -6,13 +6,13 @@ import pytest
 import torch
 from tiny_models import CPU, make_batch, make_directory, make_tokenizer
 
-from pipestill.config import LoraConfig
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, sha256, write_sha256sums
+from pipestill.io.files import SHA256SUMS, sha256, write_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.saving import save_model
+from pipestill.settings.training import LoraConfig
 
 NF4 = replace(CPU, quantization="nf4")
 LORA = LoraConfig(r=4, alpha=8, dropout=0.0)

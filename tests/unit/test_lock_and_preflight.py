@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipestill.config import check
 from pipestill.errors import UserError
-from pipestill.lock import exclusive, hold
-from pipestill.preflight import problems
+from pipestill.io.lock import exclusive, hold
+from pipestill.plan.check import check
+from pipestill.plan.preflight import problems
 
 ROOT = Path(__file__).parents[2]
-HOLDER = "import sys, time; from pipestill.lock import hold; kept = hold(__import__('pathlib').Path(sys.argv[1]), 'x')"
+HOLDER = (
+    "import sys, time; from pipestill.io.lock import hold; kept = hold(__import__('pathlib').Path(sys.argv[1]), 'x')"
+)
 
 
 def test_a_lock_is_refused_while_its_holder_lives_and_free_once_it_is_killed(tmp_path):

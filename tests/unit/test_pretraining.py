@@ -7,14 +7,14 @@ from tokenizers import Tokenizer
 
 from pipestill.errors import UserError
 from pipestill.models.kinds import auto_class, kind_of, read_config
-from pipestill.models.pretraining import pretrain as loop
-from pipestill.models.pretraining.export import export_model, fingerprint
-from pipestill.models.pretraining.masked import MASK_ID
-from pipestill.models.pretraining.model_card import write_model_card
-from pipestill.models.pretraining.objective import objective_of
-from pipestill.models.pretraining.packing import RepeatedStrings
-from pipestill.models.pretraining.recipe import RECIPES, BertShape, Recipe, Shape, T5Shape
-from pipestill.models.pretraining.tokenizer import save_tokenizer
+from pipestill.pretraining import pretrain as loop
+from pipestill.pretraining.export import export_model, fingerprint
+from pipestill.pretraining.masked import MASK_ID
+from pipestill.pretraining.model_card import write_model_card
+from pipestill.pretraining.objective import objective_of
+from pipestill.pretraining.packing import RepeatedStrings
+from pipestill.pretraining.recipe import RECIPES, BertShape, Recipe, Shape, T5Shape
+from pipestill.pretraining.tokenizer import save_tokenizer
 
 TINY = {
     "causal": Shape(layers=2, hidden=32, heads=2, kv_heads=1, intermediate=48),

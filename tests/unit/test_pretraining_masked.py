@@ -7,11 +7,11 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from pipestill.models.pretraining.corpus.document import chat, plain
-from pipestill.models.pretraining.masked import ANSWERS, CHOSEN, MASK_ID, MASKED, REPLACED, hide
-from pipestill.models.pretraining.objective import objective_of
-from pipestill.models.pretraining.packing import IGNORE, CorpusBatches
-from pipestill.models.pretraining.recipe import BertShape
+from pipestill.pretraining.corpus.document import chat, plain
+from pipestill.pretraining.masked import ANSWERS, CHOSEN, MASK_ID, MASKED, REPLACED, hide
+from pipestill.pretraining.objective import objective_of
+from pipestill.pretraining.packing import IGNORE, CorpusBatches
+from pipestill.pretraining.recipe import BertShape
 
 OBJECTIVE = objective_of("masked")
 

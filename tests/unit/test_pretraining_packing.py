@@ -5,12 +5,12 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from pipestill.models.pretraining import packing
-from pipestill.models.pretraining.corpus.document import chat, plain
-from pipestill.models.pretraining.corpus.mixture import FAMILIES, family_documents
-from pipestill.models.pretraining.objective import objective_of
-from pipestill.models.pretraining.packing import IGNORE, CorpusBatches, Encoded, RepeatedStrings, first_fit
-from pipestill.models.pretraining.recipe import Shape
+from pipestill.pretraining import packing
+from pipestill.pretraining.corpus.document import chat, plain
+from pipestill.pretraining.corpus.mixture import FAMILIES, family_documents
+from pipestill.pretraining.objective import objective_of
+from pipestill.pretraining.packing import IGNORE, CorpusBatches, Encoded, RepeatedStrings, first_fit
+from pipestill.pretraining.recipe import Shape
 
 CAUSAL = objective_of("causal")
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from pipestill.models.pretraining.corpus.document import chat, plain
-from pipestill.models.pretraining.corpus.mixture import FAMILIES, family_documents
-from pipestill.models.pretraining.objective import objective_of
-from pipestill.models.pretraining.packing import CorpusBatches
-from pipestill.models.pretraining.recipe import T5Shape
-from pipestill.models.pretraining.seq2seq import CORRUPTED, SPAN, Pair, corrupt
+from pipestill.pretraining.corpus.document import chat, plain
+from pipestill.pretraining.corpus.mixture import FAMILIES, family_documents
+from pipestill.pretraining.objective import objective_of
+from pipestill.pretraining.packing import CorpusBatches
+from pipestill.pretraining.recipe import T5Shape
+from pipestill.pretraining.seq2seq import CORRUPTED, SPAN, Pair, corrupt
 
 SEQ2SEQ = objective_of("seq2seq")
 MARKS = list(range(4, 20))

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from pipestill.models.pretraining.corpus.mixture import FAMILIES, family_documents
-from pipestill.models.pretraining.tokenizer import SENTINELS, SPECIAL_TOKENS, VOCABULARY
+from pipestill.pretraining.corpus.mixture import FAMILIES, family_documents
+from pipestill.pretraining.tokenizer import SENTINELS, SPECIAL_TOKENS, VOCABULARY
 from pipestill.tasks import lexicon
 
 SHIPPED = Path(__file__).parents[2] / "resources" / "models"

@@ -1,8 +1,8 @@
 import io
 import time
 
-from pipestill.cost import CostMeter
-from pipestill.progress import Progress, format_duration
+from pipestill.job.cost import CostMeter
+from pipestill.job.progress import Progress, format_duration
 
 
 def test_durations():

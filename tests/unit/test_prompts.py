@@ -3,7 +3,7 @@ from tiny_models import make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label, encode_prompt, encode_source
-from pipestill.tasks.templates import TEMPLATES
+from pipestill.text.templates import TEMPLATES
 
 TEXTS = [
     "Age: 23.0, Occupation: Scientist, Outstanding Debt: 809.98",

@@ -13,12 +13,12 @@ import torch
 from hub_server import REPO, REVISION, serve
 from tiny_models import CPU, make_directory
 
-from pipestill.config import BaseModelConfig
 from pipestill.errors import UserError
-from pipestill.files import SHA256SUMS, verify_sha256sums, write_sha256sums
-from pipestill.lock import exclusive
+from pipestill.io.files import SHA256SUMS, verify_sha256sums, write_sha256sums
+from pipestill.io.lock import exclusive
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.provide import provide_base_model, wanted
+from pipestill.settings.models import BaseModelConfig
 
 ROOT = Path(__file__).parents[2]
 HUB = BaseModelConfig(source="hub", repo=REPO, revision=REVISION)

@@ -11,8 +11,8 @@ from report_fixture import METHODS, script, write_report, write_tree
 from pipestill.errors import UserError
 from pipestill.evaluation import formats
 from pipestill.evaluation.statistics import holm, mcnemar
-from pipestill.files import read_json, write_json
-from pipestill.records import read_jsonl, write_jsonl
+from pipestill.io.files import read_json, write_json
+from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft, compare, find, seed_pairs
 from pipestill.reporting.conclusions import conclusion

@@ -9,10 +9,10 @@ import pytest
 from report_fixture import evaluate_arguments, model_directories, script, write_cost, write_model
 from test_report import Page
 
-from pipestill.cost import CostMeter
 from pipestill.evaluation.formats import bracket, dollars, metric_title, number
-from pipestill.files import read_json, write_json, write_text
-from pipestill.records import write_jsonl
+from pipestill.io.files import read_json, write_json, write_text
+from pipestill.io.records import write_jsonl
+from pipestill.job.cost import CostMeter
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft, compare
 from pipestill.reporting.conclusions import conclusion

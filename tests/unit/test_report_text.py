@@ -18,8 +18,8 @@ from test_report import Page
 
 from pipestill.errors import UserError
 from pipestill.evaluation import formats
-from pipestill.files import read_json, write_json
-from pipestill.records import read_jsonl, write_jsonl
+from pipestill.io.files import read_json, write_json
+from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.reporting.closeness import closeness_rows, measured_on, read_fidelity
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import compare

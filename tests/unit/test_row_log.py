@@ -1,4 +1,4 @@
-from pipestill.inference.row_log import RowLog, state_of
+from pipestill.job.row_log import RowLog, state_of
 
 
 def test_rows_survive_and_a_torn_line_is_dropped(tmp_path):

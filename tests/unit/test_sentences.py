@@ -2,15 +2,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipestill.config import CropConfig
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import rationale_crop
 from pipestill.errors import UserError
 from pipestill.evaluation.experiment import load_runs
 from pipestill.inference.by_hand import ask
 from pipestill.inference.extractive import extract_rows
-from pipestill.records import write_jsonl
-from pipestill.sentences import _splitter, signature, split_sentences
+from pipestill.io.records import write_jsonl
+from pipestill.settings.data import CropConfig
+from pipestill.text.sentences import _splitter, signature, split_sentences
 
 
 def test_abbreviations_and_numbers_end_no_sentence_and_newlines_do():

@@ -10,21 +10,14 @@ import pytest
 import torch
 from tiny_models import CPU, MAKERS, make_directory_of, make_t5, make_tokenizer
 
-from pipestill.config import (
-    BaseModelConfig,
-    DivergenceConfig,
-    GenerationConfig,
-    HardwareConfig,
-    LoraConfig,
-    TrainingConfig,
-)
-from pipestill.cost import CostMeter
 from pipestill.errors import UserError
-from pipestill.files import read_json, write_sha256sums
 from pipestill.inference import generation
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.generation import generate
-from pipestill.inference.row_log import RowLog
+from pipestill.io.files import read_json, write_sha256sums
+from pipestill.io.records import read_jsonl
+from pipestill.job.cost import CostMeter
+from pipestill.job.row_log import RowLog
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
@@ -32,11 +25,13 @@ from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients
 from pipestill.models.provide import provide_base_model
 from pipestill.models.rows import collate, read_answers
-from pipestill.records import read_jsonl
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.models import BaseModelConfig, HardwareConfig
+from pipestill.settings.train import TrainingSettings
+from pipestill.settings.training import DivergenceConfig, LoraConfig, TrainingConfig
 from pipestill.training.cross_entropy import answer_loss
 from pipestill.training.inputs import Inputs
 from pipestill.training.run import train
-from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.teachers import OnlineTeacher
 from pipestill.training.trainers import make_trainer

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipestill.files import verify_sha256sums
-from pipestill.models.pretraining.probes import mean_accuracy, probe
-from pipestill.models.pretraining.recipe import RECIPES
+from pipestill.io.files import verify_sha256sums
+from pipestill.pretraining.probes import mean_accuracy, probe
+from pipestill.pretraining.recipe import RECIPES
 
 SHIPPED = Path(__file__).parents[2] / "resources" / "models"
 MODELS = tuple(f"demo-{kind}{role}" for kind in ("", "t5-", "bert-") for role in ("student", "teacher"))

@@ -5,32 +5,29 @@ from types import SimpleNamespace
 import pytest
 from tiny_models import CPU, make_directory, make_directory_of, make_tokenizer
 
-from pipestill.config import (
-    CropConfig,
-    GenerationConfig,
-    HardwareConfig,
-    PredictionSettings,
-    StepwiseConfig,
-    TrainingConfig,
-)
-from pipestill.cost import CostMeter
 from pipestill.errors import UserError
 from pipestill.evaluation.submission import submission
 from pipestill.evaluation.texts import load_text_runs
-from pipestill.files import read_json
 from pipestill.inference.answers import answer_run
 from pipestill.inference.by_hand import predict_text
-from pipestill.inference.row_log import RowLog
 from pipestill.inference.target import find_target
+from pipestill.io.files import read_json
+from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.job.cost import CostMeter
+from pipestill.job.row_log import RowLog
 from pipestill.models.loading import load_tokenizer, load_trained_model
 from pipestill.models.rows import read_answers, read_joined
-from pipestill.records import read_jsonl, write_jsonl
 from pipestill.reporting.warnings import _of_experiment
-from pipestill.single_task import join, split
+from pipestill.settings.data import CropConfig
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.jobs import PredictionSettings
+from pipestill.settings.models import HardwareConfig
+from pipestill.settings.train import TrainingSettings
+from pipestill.settings.training import StepwiseConfig, TrainingConfig
 from pipestill.tasks import TASKS
+from pipestill.text.marker import join, split
 from pipestill.training.inputs import Inputs
 from pipestill.training.run import train
-from pipestill.training.settings import TrainingSettings
 
 TOKENIZER = make_tokenizer()
 ROOM = 40  # tokens for a rationale and the marker

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from pipestill.divergence_kinds import KINDS
 from pipestill.errors import UserError
-from pipestill.objectives.divergences import token_divergence
-from pipestill.objectives.sparse import BucketTarget, SampledTarget, UnigramTarget, sparse_divergence
+from pipestill.losses.divergences import token_divergence
+from pipestill.losses.kinds import KINDS
+from pipestill.losses.sparse import BucketTarget, SampledTarget, UnigramTarget, sparse_divergence
 
 TOKENS, VOCAB, K = 7, 60, 5
 
@@ -160,7 +160,7 @@ def test_blocks_of_single_rows_and_16_bit_logits_change_nothing(monkeypatch):
     student, log_p = draw(torch.bfloat16)
     before, target = student.clone(), BucketTarget(*top(log_p.float()))
     whole = by_autograd(lambda z: sparse_divergence("jsd", z, target), student)
-    monkeypatch.setattr("pipestill.objectives.divergences.CPU_BLOCK", 1)
+    monkeypatch.setattr("pipestill.losses.divergences.CPU_BLOCK", 1)
     single = by_autograd(lambda z: sparse_divergence("jsd", z, target), student)
     assert torch.equal(student, before)
     assert whole[0].dtype == torch.float32 and whole[1].dtype == torch.bfloat16

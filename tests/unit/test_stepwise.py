@@ -7,16 +7,17 @@ import pytest
 import torch
 from tiny_models import MAKERS, make_model, make_tokenizer
 
-from pipestill.config import HardwareConfig, StepwiseConfig, TrainingConfig
 from pipestill.data.training_files import make_training_files
 from pipestill.errors import UserError
+from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.prompts import encode_prompt
 from pipestill.models.rows import IGNORED, read_answers, read_explained
-from pipestill.records import read_jsonl, write_jsonl
+from pipestill.settings.models import HardwareConfig
+from pipestill.settings.train import TrainingSettings
+from pipestill.settings.training import StepwiseConfig, TrainingConfig
 from pipestill.tasks import TASKS
 from pipestill.training.callbacks import Schedule
-from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.trainers import make_trainer
 

@@ -5,12 +5,12 @@ import zipfile
 
 import pytest
 
-from pipestill.config import CropConfig, FileConfig
 from pipestill.data.challenge import challenge_records
 from pipestill.data.text_crop import character_ends
 from pipestill.errors import UserError
 from pipestill.evaluation.submission import submission, write_submissions
-from pipestill.records import write_jsonl
+from pipestill.io.records import write_jsonl
+from pipestill.settings.data import CropConfig, FileConfig
 
 
 def record(number, language="en", **changes):

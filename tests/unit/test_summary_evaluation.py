@@ -13,9 +13,9 @@ from pipestill.errors import UserError
 from pipestill.evaluation.bertscore import NOT_COMPUTED, add_scores, bertscore_record
 from pipestill.evaluation.statistics import Bootstrap, replicates
 from pipestill.evaluation.texts import load_scores, load_text_runs, metrics_of
-from pipestill.files import read_json, write_json
+from pipestill.io.files import read_json, write_json
+from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.metrics.bertscore import BertScores
-from pipestill.records import read_jsonl, write_jsonl
 from pipestill.reporting.collect import load_experiment
 from pipestill.tasks import lexicon
 from pipestill.tasks.multiclinsum_files import LANGUAGES

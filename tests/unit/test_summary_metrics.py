@@ -16,7 +16,7 @@ from pipestill.metrics.corpus import CORPUS_METRICS, bleu_contributions, chrf_co
 from pipestill.metrics.rouge import rouge
 from pipestill.metrics.subsequence import common_positions
 from pipestill.metrics.summaries import score_summaries
-from pipestill.metrics.tokens import library_tokens, unicode_tokens
+from pipestill.text.tokens import library_tokens, unicode_tokens
 
 VOCABULARY = (
     "the a patient patients treated treating with fever, (fever) 3.5 mg/dl año clínico niño's and was discharged; "

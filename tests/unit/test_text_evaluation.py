@@ -11,9 +11,9 @@ from pipestill.errors import UserError
 from pipestill.evaluation.agreement import read_agreement
 from pipestill.evaluation.statistics import Bootstrap, interval, replicates
 from pipestill.evaluation.texts import load_scores, load_text_runs, metrics_of
-from pipestill.files import read_json, write_json, write_text
-from pipestill.records import read_jsonl, write_jsonl
-from pipestill.versions import versions
+from pipestill.io.files import read_json, write_json, write_text
+from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.job.versions import versions
 
 SETS = {"dolly": 7, "vicuna": 3, "sinst": 12}
 NAMES = ["dolly", "selfinst", "vicuna", "sinst", "uinst"]

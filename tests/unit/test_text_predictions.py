@@ -9,14 +9,15 @@ import pytest
 from tiny_models import make_directory
 
 from pipestill import cli
-from pipestill.config import GenerationConfig, PredictionSettings, ScoringSettings
 from pipestill.errors import UserError
-from pipestill.files import read_json
 from pipestill.inference import answers, generation
 from pipestill.inference.by_hand import predict_text
 from pipestill.inference.experiment import predict_experiment
 from pipestill.inference.target import find_target
-from pipestill.records import read_jsonl, write_jsonl
+from pipestill.io.files import read_json
+from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.jobs import PredictionSettings, ScoringSettings
 from pipestill.tasks import TASKS
 from pipestill.teacher.outputs import write_teacher_outputs
 

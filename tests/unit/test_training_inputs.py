@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pipestill.config import HardwareConfig, TrainingConfig
 from pipestill.errors import UserError
 from pipestill.models.hardware import HardwarePlan
+from pipestill.settings.models import HardwareConfig
+from pipestill.settings.train import TrainingSettings
+from pipestill.settings.training import TrainingConfig
 from pipestill.training.answer_metric import check_selection, selection_prompts
 from pipestill.training.inputs import MODELS, Inputs
 from pipestill.training.run import _enough_memory, fingerprint
-from pipestill.training.settings import TrainingSettings
 
 NAMES = ("data", "validation", "distributions", *MODELS)
 

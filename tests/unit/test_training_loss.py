@@ -8,13 +8,14 @@ import pytest
 import torch
 from tiny_models import make_batch, make_model, make_tokenizer
 
-from pipestill.config import DpoConfig, HardwareConfig, LoraConfig, TrainingConfig
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.rows import IGNORED, read_answers, read_pairs
+from pipestill.settings.models import HardwareConfig
+from pipestill.settings.train import TrainingSettings
+from pipestill.settings.training import DpoConfig, LoraConfig, TrainingConfig
 from pipestill.training.callbacks import Schedule
 from pipestill.training.cross_entropy import answer_loss
-from pipestill.training.settings import TrainingSettings
 from pipestill.training.state import TrainingState
 from pipestill.training.trainers import make_trainer
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipestill.files import write_sha256sums
+from pipestill.io.files import write_sha256sums
 from pipestill.training.state import KEPT_CHECKPOINTS, TrainingState
 
 WORK = {"seed": 1, "settings": {"training": {"learning_rate": 0.1}}}

@@ -9,8 +9,8 @@ from scipy.special import softmax
 from torch.nn.functional import cross_entropy, linear
 
 from pipestill.errors import UserError
-from pipestill.objectives.linear import IGNORED, linear_divergence
-from pipestill.objectives.universal_logit import UniversalTarget, pair_positions, universal_logit_distance
+from pipestill.losses.linear import IGNORED, linear_divergence
+from pipestill.losses.universal_logit import UniversalTarget, pair_positions, universal_logit_distance
 
 SIZES = [(13, 20), (20, 13), (15, 15)]  # vocabularies of student and teacher
 
@@ -65,8 +65,8 @@ def test_positions_are_paired_from_the_start_of_each_answer():
 @pytest.mark.parametrize("t_squared", [False, True])
 def test_fused_loss(t_squared, monkeypatch):
     """Student's tokens without a partner have a cross-entropy only; heads of both are padded."""
-    monkeypatch.setattr("pipestill.objectives.universal_logit.CHUNK", 3)
-    monkeypatch.setattr("pipestill.objectives.divergences.CPU_BLOCK", 2 * 30)
+    monkeypatch.setattr("pipestill.losses.universal_logit.CHUNK", 3)
+    monkeypatch.setattr("pipestill.losses.divergences.CPU_BLOCK", 2 * 30)
     draw = torch.Generator().manual_seed(0)
 
     def normal(*size):

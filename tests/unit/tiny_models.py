@@ -4,7 +4,7 @@ from pathlib import Path
 
 import transformers.trainer_utils  # noqa: F401 - before a job hides packages from it that it takes to be there
 
-from pipestill.files import write_sha256sums
+from pipestill.io.files import write_sha256sums
 from pipestill.models.hardware import HardwarePlan
 
 CPU = HardwarePlan("cpu")

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from test_dag import ROOT, jobs, plan
 
-from pipestill.config import check
 from pipestill.errors import UserError
+from pipestill.plan.check import check
 
 RATIONALES = "results/data/creditmix/rationales.jsonl"
 COMMON = {"download": 1, "records": 1, "crop": 1, "annotate": 1}

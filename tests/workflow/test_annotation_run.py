@@ -8,8 +8,8 @@ import pytest
 from annotation_server import KEY, serve
 from test_dag import ROOT
 
-from pipestill.files import read_json
-from pipestill.records import read_jsonl
+from pipestill.io.files import read_json
+from pipestill.io.records import read_jsonl
 
 RATIONALES = "results/data/creditmix/rationales.jsonl"
 ESTIMATE = "results/data/creditmix/annotation_estimate.json"

@@ -7,15 +7,15 @@ from tiny_models import CPU
 
 from pipestill.annotation import annotate as job
 from pipestill.annotation.local_server import LocalModel
-from pipestill.config import LoraConfig
-from pipestill.files import read_json
 from pipestill.inference.generation import generate
+from pipestill.io.files import read_json
+from pipestill.io.records import read_jsonl
 from pipestill.models.adapters import add_adapter
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.prompts import encode_prompt
 from pipestill.models.saving import save_model
-from pipestill.records import read_jsonl
+from pipestill.settings.training import LoraConfig
 
 TEXTS = ["Age: 23.0, Occupation: Scientist", "Outstanding Debt: 809.98", "Good Standard Bad"]
 

@@ -1,46 +1,48 @@
-"""Layers import only downwards."""
+"""Modules import only downwards, file by file and without a circle."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "pipestill"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "pipestill"
 LAYERS = (
-    *("errors", "versions", "files", "archives", "digests", "records", "progress", "lock", "imports", "cost", "script"),
-    *(
-        "sentences",
-        "gaps",
-        "single_task",
-        "divergence_kinds",
-        "methods",
-        "metrics",
-        "tasks",
-        "config",
-        "experiments",
-        "preflight",
-        "config_reference",
-    ),
-    *("data", "objectives"),
-    *("models", "inference", "annotation", "teacher", "training", "evaluation", "reporting", "cli"),
+    *("errors", "io", "job", "text", "settings", "losses", "methods", "metrics", "tasks", "plan", "data"),
+    *("models", "inference", "annotation", "teacher", "training", "evaluation", "reporting", "pretraining", "cli"),
 )
 
 
-def layer(module):
-    """Which layer a dotted name of the project belongs to."""
-    return LAYERS.index(module.split(".")[1])
+def name_of(path):
+    """Dotted name of a file's module."""
+    return path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 
-def imported(path):
-    """Modules of the project that a file imports, at any depth."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "pipestill":
-            yield from (f"pipestill.{alias.name}" for alias in node.names if not alias.name.startswith("__"))
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipestill."):
-            yield node.module
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported(path, typing=True):
+    """Modules of the project that a file imports, at any depth; with ``typing``, those for annotations alone too."""
+    tree = ast.parse(path.read_text())
+    skipped = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and not typing:
+            skipped |= set(ast.walk(node))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node not in skipped:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                module = whole if whole in MODULES else node.module
+                if module in MODULES and module != "pipestill":
+                    yield module
 
 
 def test_layers_import_only_downwards():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        own = path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", ".")
-        if own != "pipestill.__init__":
-            for module in imported(path):
-                assert layer(module) <= layer(own), f"{own} imports {module}"
+    for own, path in MODULES.items():
+        for module in imported(path):
+            layers = [LAYERS.index(name.split(".")[1]) for name in (module, own) if name != "pipestill"]
+            assert layers == sorted(layers), f"{own} imports {module}"
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    graph = {own: set(imported(path, typing=False)) - {own} for own, path in MODULES.items()}
+    list(TopologicalSorter(graph).static_order())

@@ -15,15 +15,16 @@ from pathlib import Path
 import pytest
 from tiny_models import make_directory
 
-from pipestill.config import GenerationConfig, TrainingConfig
 from pipestill.inference.generation import generate
 from pipestill.metrics import ANSWER_METRICS
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.prompts import encode_prompt
+from pipestill.settings.distributions import CaptureSettings
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.training import TrainingConfig
 from pipestill.teacher.distributions.capture import capture_shard
 from pipestill.teacher.distributions.manifest import write_manifest
-from pipestill.teacher.distributions.settings import CaptureSettings
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "train.py"
 LABELS = ("Good", "Standard", "Bad")

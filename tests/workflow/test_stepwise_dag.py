@@ -4,9 +4,9 @@ import pytest
 import yaml
 from test_dag import ROOT, jobs, plan
 
-from pipestill import experiments
-from pipestill.config import check
 from pipestill.errors import UserError
+from pipestill.plan import experiments
+from pipestill.plan.check import check
 
 STUDY = {"task": "multiclinsum", "student": "demo-student", "methods": ["sft", "stepwise"], "seeds": [1]}
 ANNOTATION = {

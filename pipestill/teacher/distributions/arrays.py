@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipestill.errors import UserError
-from pipestill.files import atomic_path
+from pipestill.io.files import atomic_path
 
 NAMES = {"u1": "U8", "u2": "U16", "i4": "I32", "i8": "I64", "f2": "F16", "f4": "F32"}
 TYPES = {name: np.dtype(f"<{dtype}") for dtype, name in NAMES.items()}

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from pipestill.cost import CostMeter
 from pipestill.errors import UserError
-from pipestill.files import read_json, sha256, write_json
 from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengths
-from pipestill.inference.row_log import state_of
 from pipestill.inference.scoring import load_run
-from pipestill.lock import exclusive
+from pipestill.io.files import read_json, sha256, write_json
+from pipestill.io.lock import exclusive
+from pipestill.job.cost import CostMeter
+from pipestill.job.progress import Progress
+from pipestill.job.row_log import state_of
+from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries
@@ -21,16 +23,14 @@ from pipestill.models.loading import load_tokenizer
 from pipestill.models.prompts import encode_label
 from pipestill.models.rows import Row, read_answers, supervised
 from pipestill.models.vocabulary import shared_vocabulary
-from pipestill.progress import Progress
+from pipestill.settings.distributions import OPTIONS, CaptureSettings
 from pipestill.teacher.distributions.codecs import Codec, make_codec
 from pipestill.teacher.distributions.keys import row_key, shard_of, teacher_fingerprint, vocabulary_digest
 from pipestill.teacher.distributions.manifest import FORMAT
 from pipestill.teacher.distributions.parts import Parts
-from pipestill.teacher.distributions.settings import OPTIONS, CaptureSettings
 from pipestill.teacher.distributions.shard import Row as Stored
 from pipestill.teacher.distributions.shard import join
 from pipestill.teacher.distributions.tails import NAME, TailSums, measured
-from pipestill.versions import versions
 
 
 def capture_shard(

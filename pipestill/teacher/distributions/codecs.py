@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from pipestill.errors import UserError
-from pipestill.objectives.divergences import blocks
-from pipestill.objectives.sparse import BucketTarget, SampledTarget, UnigramTarget
-from pipestill.objectives.targets import LogitsTarget, Target
+from pipestill.losses.divergences import blocks
+from pipestill.losses.sparse import BucketTarget, SampledTarget, UnigramTarget
+from pipestill.losses.targets import LogitsTarget, Target
 from pipestill.teacher.distributions.shard import Array, Layout, Row
 
 LOWEST = -100.0  # what `topk` stores for lower log-probabilities, which would make its steps coarse

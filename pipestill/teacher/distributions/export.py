@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import atomic_path
+from pipestill.io.files import atomic_path
 from pipestill.models.kinds import decoder_start
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import read_answers, supervised

@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipestill.files import write_json
 from pipestill.inference.answer_logits import AnswerLogits
 from pipestill.inference.devices import input_device
 from pipestill.inference.scoring import load_run
+from pipestill.io.files import write_json
+from pipestill.losses.targets import LogitsTarget, Target
 from pipestill.models.hardware import apply, plan_here
 from pipestill.models.heads import hidden_states
 from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.rows import Row, collate, read_answers, supervised
-from pipestill.objectives.targets import LogitsTarget, Target
+from pipestill.settings.distributions import FidelitySettings, tail_of
 from pipestill.teacher.distributions.keys import teacher_fingerprint
-from pipestill.teacher.distributions.settings import FidelitySettings, tail_of
 from pipestill.teacher.distributions.store import DistributionStore
 
 SLICE = 8192  # ids whose gradients are held in double precision at a time

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipestill.digests import json_digest
-from pipestill.files import SHA256SUMS, sha256
+from pipestill.io.digests import json_digest
+from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.models.hardware import HardwarePlan
 
 if TYPE_CHECKING:

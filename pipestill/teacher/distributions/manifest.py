@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.files import read_json, sha256, write_json
+from pipestill.io.files import read_json, sha256, write_json
 
 FORMAT = 1
 SHARED = {  # facts in which all shards of a store agree, and what a sentence calls them

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipestill.files import read_json, sha256, write_json
+from pipestill.io.files import read_json, sha256, write_json
 from pipestill.teacher.distributions.shard import Layout, Row, Shard, sizes_of, write_shard
 
 PART_TOKENS = 4096  # supervised tokens after which what is finished goes to the disk,

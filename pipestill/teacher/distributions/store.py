@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from pipestill.errors import UserError
-from pipestill.files import read_json
-from pipestill.objectives.targets import Target
+from pipestill.io.files import read_json
+from pipestill.losses.targets import Target
 from pipestill.teacher.distributions.codecs import make_codec
 from pipestill.teacher.distributions.keys import row_key, shard_of, vocabulary_digest
 from pipestill.teacher.distributions.manifest import FORMAT, check_file

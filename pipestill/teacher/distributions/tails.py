@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipestill.digests import json_digest
+from pipestill.io.digests import json_digest
 from pipestill.models.rows import Row, supervised
 from pipestill.teacher.distributions.arrays import create_arrays, open_arrays
 

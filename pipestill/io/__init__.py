@@ -1,0 +1,1 @@
+"""Files: never half-written, checked by digests, locked, and read line by line."""

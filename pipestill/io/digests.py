@@ -1,0 +1,84 @@
+"""Digests of code, so that a change of code re-runs the rules that it concerns and nothing else."""
+
+import ast
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+# What these say reaches a rule through its parameters; following them would re-run everything for a new task.
+REGISTRIES = {"pipestill", "pipestill.methods", "pipestill.tasks"}
+CONFIGURATION = ("pipestill.settings", "pipestill.plan")  # packages, with all of their modules
+
+
+def canonical_json(value: Any) -> str:
+    """``value`` as JSON in one spelling."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def json_digest(value: Any) -> str:
+    """sha256 of :func:`canonical_json`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@cache
+def code_digest(script: str, *modules: str) -> str:
+    """Digest of ``workflow_scripts/<script>.py`` and every module of the project that it imports, at any depth.
+
+    Comments, formatting and docstrings do not count.
+
+    Args:
+        script: name of the workflow script.
+        modules: further modules to follow, such as the one of a task.
+    """
+    main = _read(ROOT / "workflow_scripts" / f"{script}.py")
+    seen: dict[str, str] = {}
+    queue = [*main.imports, *modules]
+    while queue:
+        module = queue.pop()
+        if module in seen or _is_registry(module) or not (path := _module_file(module)):
+            continue
+        code = _read(path)
+        seen[module] = code.syntax
+        queue += [*code.imports, module.rpartition(".")[0]]
+    parts = [main.syntax, *(f"{module}\0{seen[module]}" for module in sorted(seen))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def _is_registry(module: str) -> bool:
+    return module in REGISTRIES or module.startswith(CONFIGURATION)
+
+
+@cache
+def _module_file(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+class _Code(NamedTuple):
+    imports: tuple[str, ...]  # names of the project's own modules, and of what is taken from them
+    syntax: str  # without comments, formatting and docstrings; of a package, with its templates
+
+
+@cache
+def _read(path: Path) -> _Code:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [
+                statement
+                for statement in body
+                if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+            ]
+    templates = sorted((path.parent / "templates").glob("*")) if path.name == "__init__.py" else []
+    syntax = "\0".join([ast.dump(tree), *(template.read_text(encoding="utf-8") for template in templates)])
+    return _Code(tuple(name for name in imports if name.split(".")[0] == "pipestill"), syntax)

@@ -1,0 +1,1 @@
+"""The configuration, its checks, and what each rule and job is told."""

@@ -1,0 +1,101 @@
+"""Masked models (BERT): tokens that were hidden, mostly behind a mask.
+
+Devlin et al. 2019, https://arxiv.org/abs/1810.04805, section 3.1: 15 % of a document's tokens are to be predicted; of
+these 80 % are masked, 10 % replaced by random ones and 10 % left as they are. Answers are chosen more often than the
+rest, as there the model learns to compare; chosen evenly, one in seven short answers would be learnt.
+"""
+
+from collections.abc import Mapping
+from random import Random
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from pipestill.pretraining.corpus.document import END_OF_TEXT, Document
+from pipestill.pretraining.induction import initialise_bert
+from pipestill.pretraining.packing import IGNORE, Batch, Encoded, pack
+from pipestill.pretraining.recipe import BertShape
+from pipestill.pretraining.tokenizer import END, MASK, PAD, SPECIAL_TOKENS, VOCABULARY
+
+CHOSEN = 0.15  # share of a document's tokens
+MASKED, REPLACED = 0.8, 0.1  # shares of these
+ANSWERS = 4.0  # how much more often an answer's token is chosen
+MASK_ID = SPECIAL_TOKENS.index(MASK)
+
+
+def hide(ids: list[int], weights: list[float], rng: Random) -> Encoded:
+    """Hide tokens, each drawn without replacement by its weight (Efraimidis and Spirakis 2006, algorithm A)."""
+    drawn = sorted(range(len(ids)), key=lambda place: rng.random() ** (1 / weights[place]), reverse=True)
+    read, labels = list(ids), [IGNORE] * len(ids)
+    for place in drawn[: max(1, round(len(ids) * CHOSEN))]:
+        labels[place] = ids[place]
+        draw = rng.random()
+        if draw < MASKED:
+            read[place] = MASK_ID
+        elif draw < MASKED + REPLACED:
+            read[place] = rng.randrange(len(SPECIAL_TOKENS), VOCABULARY)
+    return Encoded(read, labels)
+
+
+class Masked:
+    """See ``Objective``."""
+
+    emphasis: ClassVar[Mapping[str, float]] = {}
+
+    def build(self, shape: BertShape, vocabulary: int, seed: int) -> nn.Module:
+        """A BERT model with the copy circuit set; without dropout, as its studies are short."""
+        from transformers import BertConfig, BertForMaskedLM
+
+        config = BertConfig(
+            vocab_size=vocabulary,
+            hidden_size=shape.hidden,
+            intermediate_size=shape.intermediate,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            max_position_embeddings=1024,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+            eos_token_id=END,
+            pad_token_id=PAD,
+        )
+        model = BertForMaskedLM(config).float()
+        initialise_bert(model, seed)
+        return model
+
+    def encode(self, document: Document, tokenizer, rng: Random) -> Encoded:
+        """Plain text, or questions and answers line by line, with the end of sequence."""
+        lines = [line for turn in document.turns for line in turn] or [document.text.removesuffix(END_OF_TEXT)]
+        ids: list[int] = []
+        weights: list[float] = []
+        for number, line in enumerate(lines):
+            part = tokenizer.encode(line if number == 0 else f"\n{line}", add_special_tokens=False).ids
+            ids += part
+            weights += [ANSWERS if number % 2 else 1.0] * len(part)
+        return hide([*ids, END], [*weights, 1.0], rng)
+
+    def copied(self, string: list[int], rng: Random) -> Encoded:
+        """``string`` two times: what is hidden in one stands in the other."""
+        return hide(string * 2, [1.0] * 2 * len(string), rng)
+
+    def longest_string(self, room: int) -> int:
+        """Half of it."""
+        return room // 2
+
+    def lengths(self, length: int) -> tuple[int]:
+        """A row has one part."""
+        return (length,)
+
+    def pack(self, rows: list[list[Encoded]], lengths: tuple[int]) -> Batch:
+        """Each label in its place."""
+        return pack(rows, *lengths, pad=PAD, ahead=0)
+
+    def supervised_logits(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits ``[supervised tokens, vocab]`` and their targets."""
+        hidden = model.bert(
+            input_ids=batch.ids, attention_mask=batch.sees(batch), position_ids=batch.positions
+        ).last_hidden_state
+        wanted = batch.labels != IGNORE
+        return model.cls(hidden[wanted]), batch.labels[wanted]
+
+
+OBJECTIVE = Masked()

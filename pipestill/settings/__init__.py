@@ -1,0 +1,1 @@
+"""Sections that jobs are told; they know no task and no method."""

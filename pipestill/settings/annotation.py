@@ -1,0 +1,190 @@
+"""Sections about annotation: rationales that a language model writes, asked over an API of the OpenAI kind."""
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from pipestill.settings.section import Count, Section, Seed, Share
+from pipestill.settings.training import TrainingOverride
+
+RATIONALE = "rationale"  # the answer that training files are made of
+OPENROUTER = "https://openrouter.ai/api/v1"
+OPENROUTER_KEY = "OPENROUTER_API_KEY"
+ENDS_WITH_A_FIELD = re.compile(r"\{\w+\}\s*$")
+LOOKS_LIKE_A_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")
+
+Money = Annotated[float, Field(ge=0)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class StepConfig(Section):
+    """One question of a chain, and what its answer must be like. An answer that is not is asked for again."""
+
+    prompt: str
+    """The user's message. `{name}` stands for a field of the record or the answer of an earlier step; `{{` and `}}` are
+    braces. A `local` model's ends with a field, so that in training, too, a message that is too long loses nothing but
+    text."""
+    out: Identifier
+    """Name of the answer, other than the records' own fields; that of one step is `rationale`."""
+    system: str | None = None
+    """The system's message, if any."""
+    max_tokens: Count = 512
+    """Where an answer is cut, and what is set aside of the budget for it."""
+    min_chars: Count = 1
+    """Shortest answer."""
+    max_chars: Count | None = None
+    """Longest answer."""
+    pattern: str | None = None
+    """Regular expression that must be found in the answer."""
+    json_schema: dict[str, Any] | None = None
+    """JSON Schema of the answer, which is JSON then."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return pattern
+
+
+class PriceConfig(Section):
+    """What a model costs, in dollars per million tokens."""
+
+    input: Money
+    """Of the prompt."""
+    output: Money
+    """Of the answer."""
+
+
+class RoutingConfig(Section):
+    """Which companies OpenRouter may pass a request on to; other providers are never sent these."""
+
+    data_collection: Literal["deny", "allow"] = "deny"
+    """`deny`: none that keeps what it is sent."""
+    zdr: bool = True
+    """Only endpoints that retain no data."""
+    enforce_distillable_text: bool = True
+    """Only models whose authors allow that other models are trained on what they write."""
+    only: list[str] | None = None
+    """Only these companies; one, with `quantizations`, for results that can be had again."""
+    quantizations: list[str] | None = None
+    """Only weights in these formats, such as `bf16`."""
+    allow_fallbacks: bool = True
+    """Whether another company may answer when the first one cannot."""
+
+
+class AnnotationConfig(Section):
+    """Rationales for a task's records."""
+
+    provider: Literal["openrouter", "endpoint", "local"]
+    """`openrouter`; `endpoint`: any address that speaks the OpenAI protocol; `local`: a model of the run's own, trained
+    on the teacher split and served on this machine."""
+    model: str
+    """The model's name at the provider; for `local` a key of `models`."""
+    base_url: str | None = None
+    """Address of an `endpoint`, up to `/v1`; https://, or http:// on this machine."""
+    key_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
+    """Environment variable that holds the key of an `endpoint`; none: it needs no key. OpenRouter's is
+    OPENROUTER_API_KEY."""
+    steps: Annotated[list[StepConfig], Field(min_length=1)]
+    """The questions, in order."""
+    splits: Annotated[list[Literal["train", "validation"]], Field(min_length=1)] = ["train", "validation"]
+    """Splits to annotate; test records are never sent anywhere."""
+    temperature: Annotated[float, Field(ge=0)] | None = 0.0
+    """Of sampling; 0: the likeliest token; null: not sent, for models that take none."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Of sampling; the provider's own when absent."""
+    seed: Seed | None = None
+    """Of sampling; another seed asks for other answers."""
+    extra_body: dict[str, Any] = {}
+    """Further fields of the request, such as `reasoning: {enabled: false}`; none that has a key here, asks for several
+    answers, or adds to the prompt."""
+    routing: RoutingConfig = RoutingConfig()
+    """For OpenRouter."""
+    on_truncation: Literal["retry", "accept", "reject"] = "retry"
+    """What becomes of an answer that was cut at `max_tokens`: it is asked for once more with twice as many, taken as it
+    is, or given up."""
+    concurrency: Count = 4
+    """Requests at a time; halved while the provider refuses."""
+    requests_per_minute: Count | None = None
+    """Requests are sent at this pace at most."""
+    tokens_per_minute: Count | None = None
+    """The same for tokens, of prompts (estimated) and answers (`max_tokens`) together."""
+    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    """How long an answer may take, in seconds."""
+    max_attempts: Count = 6
+    """How often one request is sent."""
+    first_wait_s: Annotated[float, Field(gt=0)] = 1.0
+    """Longest wait before the second attempt, in seconds; doubled for each further one, up to a minute."""
+    max_pause_s: Annotated[float, Field(ge=0)] = 600.0
+    """The longest pause that the provider may ask for; a longer one ends the run, to be gone on with later."""
+    price: PriceConfig | None = None
+    """For the budget, the estimate, and the cost where the provider reports none."""
+    max_cost: Money | None = None
+    """Dollars that may be spent on a task in all, over all runs that share its ledger."""
+    max_requests: Count | None = None
+    """Requests that may be sent for a task in all, repeated ones included."""
+    allow_missing: Share = 0.0
+    """Share of the records that may remain without a rationale."""
+    replay: bool = False
+    """Take every answer from the ledger; send nothing, need no key."""
+    ledger: str = "annotations"
+    """Directory of the ledgers, one for each task; outside of the results, so that nothing is paid twice."""
+    training: TrainingOverride = TrainingOverride()
+    """Overrides of the common `training` for a `local` model."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self):
+        if (self.provider == "endpoint") != (self.base_url is not None):
+            raise ValueError("`base_url` is the address of `provider: endpoint`; give both or neither")
+        if self.key_variable is not None and self.provider != "endpoint":
+            raise ValueError("`key_variable` is for `provider: endpoint`; remove it")
+        if self.base_url is not None:
+            _check_address(self.base_url)
+        if self.provider == "local" and self.price is None:
+            self.price = PriceConfig(input=0, output=0)
+        if self.max_cost is not None and self.price is None:
+            raise ValueError("`max_cost` needs `price`: without it nobody knows what the next request may cost")
+        if self.provider == "local" and (len(self.steps) > 1 or self.steps[0].system is not None):
+            raise ValueError("a `local` model is trained to answer one question: give one step, without `system`")
+        if self.provider == "local" and not ENDS_WITH_A_FIELD.search(self.steps[0].prompt):
+            raise ValueError(
+                "a `local` model is trained on prompts that lose their end where they are too long: let `prompt` end "
+                "with a field such as `{text}`, and put what it asks before that"
+            )
+        names = [step.out for step in self.steps]
+        if len(set(names)) < len(names):
+            raise ValueError("two `steps` have the same `out`")
+        if RATIONALE not in names:
+            raise ValueError(f"one of the `steps` must have `out: {RATIONALE}`")
+        if LOOKS_LIKE_A_KEY.search(self.model_dump_json()):
+            raise ValueError("a value looks like a secret key; remove it here, and put it into the environment")
+        return self
+
+    def key_name(self) -> str | None:
+        """Environment variable that holds the provider's key, if it has one and anything is to be sent."""
+        if self.replay:
+            return None
+        return OPENROUTER_KEY if self.provider == "openrouter" else self.key_variable
+
+
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` is on this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_address(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("`base_url` holds a user name or password; name the environment variable in `key_variable`")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
+        raise ValueError("`base_url` must begin with https://, or with http:// on this machine (127.0.0.1)")

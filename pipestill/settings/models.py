@@ -1,0 +1,52 @@
+"""Sections about models: where base models come from, and what the hardware plan may choose."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipestill.settings.section import Section, partial
+
+ModelKind = Literal["causal", "seq2seq", "masked"]
+
+
+class BaseModelConfig(Section):
+    """A base model: a local directory, or a repository of the Hugging Face hub at a pinned revision."""
+
+    kind: ModelKind = "causal"
+    """Architecture family: `causal` (decoder only), `seq2seq` (encoder and decoder: T5, Marian) or `masked` (BERT)."""
+    source: Literal["path", "hub"]
+    """`path`: a local directory with a `SHA256SUMS`; `hub`: downloaded at `revision`."""
+    path: str | None = None
+    """Directory of the model, for `source: path`."""
+    repo: str | None = None
+    """Repository, for `source: hub`, such as `Qwen/Qwen2.5-3B-Instruct`."""
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
+    """Commit of the repository (40 hex digits), for `source: hub`."""
+
+    @model_validator(mode="after")
+    def _source_is_complete(self):
+        if self.source == "path" and not self.path:
+            raise ValueError("`source: path` needs `path`")
+        if self.source == "hub" and not (self.repo and self.revision):
+            raise ValueError("`source: hub` needs `repo` and `revision`")
+        return self
+
+    def locate(self, root: Path) -> Path | None:
+        """The local directory, seen from the working directory or else from the project's ``root``, if it exists."""
+        places = [place / self.path for place in (Path(), root)] if self.path else []
+        return next((place for place in places if place.is_dir()), None)
+
+
+class HardwareConfig(Section):
+    """What the hardware plan may choose; the plan and the reason of every downgrade are written to `hardware.json`."""
+
+    device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto"
+    """Where models run."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Number format of the computation; `auto`: bf16 on CUDA 8.0 and later, fp16 on 7.x, fp32 on CPU."""
+    quantization: Literal["auto", "none", "nf4"] = "auto"
+    """4-bit NF4 base weights with double quantisation under adapters (QLoRA); `auto`: on CUDA only."""
+
+
+HardwareOverride = partial(HardwareConfig)

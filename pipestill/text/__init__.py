@@ -1,0 +1,1 @@
+"""Sentences, gaps, templates, markers and tokens of plain text."""
