@@ -1,89 +1,99 @@
 """METHODS: the ways to make a small model. The rules derive the DAG from this table; it imports no torch."""
 
 from dataclasses import dataclass
-from typing import Literal
+
+from pipestill.objectives.base import TEACHER, Objective, TeacherUse
+from pipestill.objectives.cross_entropy import KD, CrossEntropy
+from pipestill.objectives.divergence import Divergence
+from pipestill.objectives.preference import Preference
+from pipestill.objectives.stepwise import Stepwise
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to train a student.
+    """One way to make a student.
 
     Attributes:
-        title: what tables and figures call it.
+        title: name in tables and figures.
         summary: one sentence for the report and the documentation.
-        training_file: which of ``results/data/<study>/*.jsonl`` it trains on; none for the untrained student.
-        objective: the loss; ``cross_entropy`` on the answer's tokens, ``dpo`` on preference pairs, ``divergence`` from
-            the teacher's distributions, mixed with cross-entropy, or ``stepwise``: cross-entropies on the tokens of
-            answers and of rationales.
-        divergence: which, for the objective ``divergence``: a kind of :mod:`pipestill.losses.kinds`, or ``uld``.
-        teacher: whether the method uses the study's teacher. Without one, an ``optional`` method
-            falls back to gold outputs, and every table says so.
-        model: whether a model answers; otherwise the answers are sentences of the documents, see
-            :mod:`pipestill.inference.extractive`.
+        objective: how it is trained; none for a model that is taken as it is.
+        extract: which sentences of the input are the answer, where no model answers: a key of
+            :data:`pipestill.inference.extractive.RANKINGS`.
     """
 
     title: str
     summary: str
-    training_file: str | None = None
-    objective: Literal["cross_entropy", "dpo", "divergence", "stepwise"] | None = None
-    divergence: str | None = None
-    teacher: Literal["unused", "optional", "required"] = "unused"
-    model: bool = True
+    objective: Objective | None = None
+    extract: str | None = None
 
     @property
     def trains(self) -> bool:
         """Whether there is anything to train."""
         return self.objective is not None
 
+    @property
+    def model(self) -> bool:
+        """Whether a model answers."""
+        return self.extract is None
 
-def _divergence(kind: str, title: str, summary: str) -> Method:
-    return Method(title, summary, "sft", "divergence", divergence=kind, teacher="required")
+    @property
+    def teacher(self) -> TeacherUse:
+        """Whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs, and every
+        table says so."""
+        return self.objective.teacher if self.objective else "unused"
 
 
 METHODS: dict[str, Method] = {
     "base": Method("Base", "The untrained student."),
-    "lead": Method("Lead", "The first sentences of the document, without a model.", model=False),
-    "textrank": Method("TextRank", "The most central sentences of the document, without a model.", model=False),
-    "sft": Method("SFT", "Supervised fine-tuning on gold outputs.", training_file="sft", objective="cross_entropy"),
+    "lead": Method("Lead", "The first sentences of the document, without a model.", extract="lead"),
+    "textrank": Method("TextRank", "The most central sentences of the document, without a model.", extract="textrank"),
+    "sft": Method("SFT", "Supervised fine-tuning on gold outputs.", CrossEntropy()),
     "kd": Method(
         "KD",
         "Sequence-level knowledge distillation: fine-tuning on what the teacher generates.",
-        training_file="kd",
-        objective="cross_entropy",
-        teacher="optional",
+        CrossEntropy(KD, teacher="optional"),
     ),
-    "dpo": Method(
-        "DPO",
-        "Direct preference optimisation: the gold output is preferred to a wrong one.",
-        training_file="dpo",
-        objective="dpo",
-    ),
+    "dpo": Method("DPO", "Direct preference optimisation: the gold output is preferred to a wrong one.", Preference()),
     "stepwise": Method(
         "Step-by-step",
         "Distilling step-by-step: gold outputs and a larger model's rationales are learnt as two tasks.",
-        training_file="stepwise",
-        objective="stepwise",
+        Stepwise(),
     ),
-    "fkl": _divergence("fkl", "FKL", "Forward Kullback-Leibler divergence: cover all that the teacher finds likely."),
-    "rkl": _divergence("rkl", "RKL", "Reverse Kullback-Leibler divergence: avoid all that the teacher finds unlikely."),
-    "jeffreys": _divergence("jeffreys", "Jeffreys", "Forward plus reverse Kullback-Leibler divergence."),
-    "symmetric": _divergence("symmetric", "Symmetric KL", "Weighted mean of forward and reverse divergence."),
-    "jsd": _divergence("jsd", "JSD", "Jensen-Shannon divergence: both against their mixture."),
-    "tvd": _divergence("tvd", "TVD", "Total variation distance: half the absolute difference of probabilities."),
-    "sfkl": _divergence("sfkl", "SFKL", "Skewed forward divergence: the student is mixed with some of the teacher."),
-    "srkl": _divergence("srkl", "SRKL", "Skewed reverse divergence: the teacher is mixed with some of the student."),
-    "akl": _divergence("akl", "AKL", "Adaptive divergence: forward for the head, reverse for the tail, by their gaps."),
-    "todi": _divergence("todi", "ToDi", "Token-wise divergence: forward where the student is too low, else reverse."),
-    "ab": _divergence("ab", "AB", "Alpha-beta divergence: a family that forward and reverse are limits of."),
-    "uld": _divergence("uld", "ULD", "Sorted probabilities compared, for a teacher with another tokenizer."),
+    "fkl": Method(
+        "FKL", "Forward Kullback-Leibler divergence: cover all that the teacher finds likely.", Divergence("fkl")
+    ),
+    "rkl": Method(
+        "RKL", "Reverse Kullback-Leibler divergence: avoid all that the teacher finds unlikely.", Divergence("rkl")
+    ),
+    "jeffreys": Method("Jeffreys", "Forward plus reverse Kullback-Leibler divergence.", Divergence("jeffreys")),
+    "symmetric": Method("Symmetric KL", "Weighted mean of forward and reverse divergence.", Divergence("symmetric")),
+    "jsd": Method("JSD", "Jensen-Shannon divergence: both against their mixture.", Divergence("jsd")),
+    "tvd": Method("TVD", "Total variation distance: half the absolute difference of probabilities.", Divergence("tvd")),
+    "sfkl": Method(
+        "SFKL", "Skewed forward divergence: the student is mixed with some of the teacher.", Divergence("sfkl")
+    ),
+    "srkl": Method(
+        "SRKL", "Skewed reverse divergence: the teacher is mixed with some of the student.", Divergence("srkl")
+    ),
+    "akl": Method(
+        "AKL", "Adaptive divergence: forward for the head, reverse for the tail, by their gaps.", Divergence("akl")
+    ),
+    "todi": Method(
+        "ToDi", "Token-wise divergence: forward where the student is too low, else reverse.", Divergence("todi")
+    ),
+    "ab": Method("AB", "Alpha-beta divergence: a family that forward and reverse are limits of.", Divergence("ab")),
+    "uld": Method("ULD", "Sorted probabilities compared, for a teacher with another tokenizer.", Divergence("uld")),
 }
 
-TEACHER = Method("Teacher", "The study's fine-tuned teacher.", training_file="teacher", objective="cross_entropy")
+BASE, SFT, TEACHER_NAME, ANNOTATOR_NAME = "base", "sft", "teacher", "annotator"
+TAUGHT = Method("Teacher", "The study's fine-tuned teacher.", CrossEntropy(TEACHER))
 PRETRAINED_TEACHER = Method("Teacher", "The study's teacher, taken as it is.")
+ANNOTATOR = Method("Annotator", "The model that writes rationales, fine-tuned on gold ones.", CrossEntropy())
+ROLES = {TEACHER_NAME: TAUGHT, ANNOTATOR_NAME: ANNOTATOR}
 
 
 def method_of(name: str) -> Method:
-    """The entry of an experiment's method; ``teacher`` has one too, and any other name is that of a checkpoint."""
-    if name == "teacher":
-        return TEACHER
-    return METHODS.get(name) or Method(name, "A checkpoint from elsewhere, evaluated as it is.")
+    """The entry of an experiment's method; ``teacher`` and ``annotator`` have one too, and any other name is that of a
+    checkpoint."""
+    entry = METHODS.get(name) or ROLES.get(name)
+    return entry or Method(name, "A checkpoint from elsewhere, evaluated as it is.")

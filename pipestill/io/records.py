@@ -1,35 +1,117 @@
-"""Records, and the JSON Lines files that hold them.
-
-A record is a plain mapping by ``FIELDS``: those of the first line in all tasks (``split`` is one of ``SPLITS``, and
-``prompt`` comes with cropping), those of the second by task.
-"""
+"""Records and predictions, and the JSON Lines files that hold them."""
 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 from pipestill.errors import UserError
 from pipestill.io.files import atomic_path, dump_compact
 
-SPLITS = ("teacher", "train", "validation", "test")
-FIELDS = (
-    *("id", "split", "text", "target", "prompt", "meta"),
-    *("label", "instruction", "references", "test_set", "group", "rationale"),
-)
+Split = Literal["teacher", "train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("teacher", "train", "validation", "test")
 
-Record = dict[str, Any]
+Json = dict[str, Any]  # an object of a JSON file, where no type says more
 
 
-def write_jsonl(path: Path, rows: Iterable[Record]) -> None:
+@dataclass
+class Line:
+    """One line of a JSON Lines file, by the names of its fields; optional fields that are ``None`` are not written."""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """The line that ``row`` holds.
+
+        Raises:
+            UserError: a field is missing, or there is one that is not known.
+        """
+        try:
+            return cls(**row)
+        except TypeError:
+            names = {each.name for each in fields(cls)}
+            problem = f"has no field {', '.join(sorted(set(row) - names))}" if set(row) - names else "lacks fields"
+            raise UserError(f"a {cls.__name__.lower()} {problem}; it has {', '.join(names)}") from None
+
+    def row(self) -> Json:
+        """The line as JSON."""
+        optional = {each.name for each in fields(self) if each.default is None}
+        return {name: value for name, value in vars(self).items() if not (value is None and name in optional)}
+
+
+@dataclass
+class Record(Line):
+    """One example of a task, whatever its answers are.
+
+    Attributes:
+        id: of the example, from its content.
+        split: of the four; none before the division.
+        inputs: the task's inputs by name, as models read them.
+        target: the output to learn from.
+        references: acceptable outputs, the gold one first; never cropped.
+        test_set: that it is tested in; of documents, their language in every split.
+        prompt: the user's message, from cropping on.
+        rationale: the gold one, for an annotator to learn from.
+        group: what no two splits may share, such as the case of a report.
+        meta: where it comes from.
+    """
+
+    id: str
+    split: Split | None
+    inputs: dict[str, str]
+    target: str
+    references: list[str]
+    test_set: str | None = None
+    prompt: str | None = None
+    rationale: str | None = None
+    group: str | None = None
+    meta: Json = field(default_factory=dict)
+
+    @property
+    def question(self) -> str:
+        """What it asks, as splits are compared by."""
+        return normalise("\n".join(self.inputs.values()))
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Its texts by name: what gaps of the annotation's prompts may ask for."""
+        own = {"id": self.id, "split": self.split, "target": self.target, "prompt": self.prompt}
+        more = {"test_set": self.test_set, "rationale": self.rationale}
+        return {name: text for name, text in {**own, **self.inputs, **more}.items() if text is not None}
+
+
+@dataclass
+class Prediction(Line):
+    """What one run answers to one record; a kind of answers adds what it knows beside.
+
+    Attributes:
+        id: of the record.
+        split: of the record.
+        test_set: of the record.
+        prediction: the answer.
+        references: of the record.
+    """
+
+    id: str
+    split: Split
+    test_set: str | None
+    prediction: str
+    references: list[str]
+
+    def row(self) -> Json:
+        """The line as JSON, every field in it."""
+        return dict(vars(self))
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | Line]) -> None:
     """Write ``rows`` to ``path`` in one step."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{dump_compact(row)}\n" for row in rows)
+        file.writelines(f"{dump_compact(row.row() if isinstance(row, Line) else row)}\n" for row in rows)
 
 
-def read_jsonl(path: Path) -> list[Record]:
+def read_jsonl(path: Path) -> list[Json]:
     """All rows of ``path``.
 
     Raises:
@@ -38,7 +120,7 @@ def read_jsonl(path: Path) -> list[Record]:
     return list(iterate_jsonl(path))
 
 
-def iterate_jsonl(path: Path) -> Iterator[Record]:
+def iterate_jsonl(path: Path) -> Iterator[Json]:
     """Rows of ``path`` one by one; raises like :func:`read_jsonl`."""
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist")
@@ -53,9 +135,27 @@ def iterate_jsonl(path: Path) -> Iterator[Record]:
             yield row
 
 
-def of_split(records: Iterable[Record], split: str) -> list[Record]:
+def iterate_records(path: Path) -> Iterator[Record]:
+    """The records of ``path`` one by one.
+
+    Raises:
+        UserError: the file is missing or a line is not a record; the message names the line.
+    """
+    for number, row in enumerate(iterate_jsonl(path), 1):
+        try:
+            yield Record.of(row)
+        except UserError as error:
+            raise UserError(f"{path}, line {number}: {error}; make the file again") from None
+
+
+def read_records(path: Path) -> list[Record]:
+    """All records of ``path``; raises like :func:`iterate_records`."""
+    return list(iterate_records(path))
+
+
+def of_split(records: Iterable[Record], split: Split) -> list[Record]:
     """The records of one split, in order."""
-    return [record for record in records if record["split"] == split]
+    return [record for record in records if record.split == split]
 
 
 def normalise(text: str) -> str:

@@ -1,26 +1,38 @@
-"""How answers are generated."""
+"""How text is generated."""
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipestill.settings.section import Count, Section, Seed
 
 
 class GenerationConfig(Section):
-    """How answers are generated."""
+    """How text is generated."""
 
     sampling: bool = False
-    """Draw tokens at random; otherwise the likeliest one is taken."""
+    """Draw tokens at random (do_sample); otherwise the likeliest one is taken."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Of sampling."""
+    """Temperature of sampling: logits are divided by it."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Of sampling: only the likeliest tokens that together have this probability."""
+    """Sample from the likeliest tokens that together have this probability."""
     top_k: Annotated[int, Field(ge=0)] = 0
-    """Of sampling: only this many likeliest tokens; 0: all."""
+    """Sample from this many likeliest tokens; 0: from all."""
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    """No sequence of so many tokens comes twice, the prompt's included; 0: no limit."""
+    """No sequence of this many tokens comes twice, the prompt's included; 0: no limit."""
     sampling_seeds: Annotated[list[Seed], Field(min_length=1)] = [10]
     """Every run answers once with each of these seeds, for `sampling: true`."""
     max_new_tokens: Count | None = None
-    """Where an answer without an end is cut; the task's own when absent."""
+    """Where an answer without an end is cut; the task's own limit when absent."""
+
+    @field_validator("sampling_seeds")
+    @classmethod
+    def _differ(cls, seeds: list[int]) -> list[int]:
+        for seed in seeds:
+            if seeds.count(seed) > 1:
+                raise ValueError(f"`{seed}` is listed twice")
+        return seeds
+
+    def seeds(self) -> list[int | None]:
+        """Seeds that every prompt is answered with; greedy answers have none."""
+        return list(self.sampling_seeds) if self.sampling else [None]

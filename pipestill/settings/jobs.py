@@ -1,49 +1,70 @@
-"""What jobs that ask a model are told by their rules."""
+"""What jobs that run models are told by their rules."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from pipestill.plan.study import GenerationConfig
-from pipestill.settings.data import CropConfig
+from pipestill.io.records import Json
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.section import Count, Section
-from pipestill.text.sentences import Splitter
+from pipestill.settings.training import Adaptation, TrainingConfig
 
 
-class ScoringSettings(Section):
-    """What a job that asks a model is told by its rule."""
+class Asking(Section):
+    """How a model is asked about a task."""
 
     task: str
     """Name of the task."""
+    prompt: str = "answer"
+    """Which of the task's prompts is asked."""
     max_prompt_tokens: Count
     """Longer prompts lose the end of their text."""
     max_new_tokens: Count
-    """Where an answer without an end is cut."""
-    adaptation: Literal["lora", "full"]
+    """Where an answer without an end is cut, a rationale before it included."""
+    rationale_tokens: Annotated[int, Field(ge=0)] = 0
+    """Those of `max_new_tokens` that are for a rationale and a marker before each answer; 0: answers come alone."""
+    answers: Json = {}
+    """Options of the task's kind of answers."""
+
+
+class ScoringSettings(Section):
+    """What a job that asks a model is told."""
+
+    asking: Asking
+    """How it is asked."""
+    adaptation: Adaptation
     """How the runs were trained; the hardware plan depends on it."""
     hardware: HardwareConfig
     """The configuration's `hardware`."""
     code: str
-    """Digest of the code: scores that other code left behind are not gone on with."""
+    """Digest of the code: what other code left behind is not resumed."""
 
 
 class PredictionSettings(ScoringSettings):
-    """What a prediction job is told by its rule."""
+    """What a prediction job is told."""
 
-    null_inputs: list[str] | None
-    """Content-free inputs; the task's own when absent."""
-    calibration: str
-    """Name of the calibration, or `auto`."""
-    max_chars: Count
-    """Longer inputs that come later, by hand, are cropped as the records were; documents as `crop` says."""
-    crop: CropConfig | None
-    """How such documents are cropped; none for other tasks."""
-    splitter: Splitter = "sentencex"
-    """What finds their sentences."""
-    template: Literal["plain", "alpaca"]
-    """How the instruction and the input of such a request become one message."""
+    data: Json
+    """Options of the task's layout: inputs that come later, by hand, are cropped as the records were."""
+    splitter: str
+    """What finds the sentences of such inputs."""
+
+
+class TrainingSettings(Section):
+    """What a training job is told."""
+
+    method: str
+    """Whose objective is trained: a key of METHODS, `teacher` or `annotator`."""
+    options: Json = {}
+    """Options of the objective."""
+    training: TrainingConfig
+    """How the model is trained."""
+    hardware: HardwareConfig
+    """The configuration's `hardware`."""
+    ending: str = ""
+    """What stands behind the text in the prompts: one that is too long keeps it."""
+    teacher_adaptation: Adaptation | None = None
+    """How a teacher that runs beside the student was trained; its hardware plan depends on it."""
     rationale_tokens: Annotated[int, Field(ge=0)] = 0
-    """Those of `max_new_tokens` that are for a rationale and a marker before each answer; 0: answers come alone."""
-    generation: GenerationConfig | None
-    """How answers are generated; none for a task that ranks labels."""
+    """Tokens that a rationale and a marker may take before each generated answer; 0: answers come alone."""
+    selection: Asking | None = None
+    """How candidates answer validation prompts, for `select: metric`."""

@@ -1,10 +1,10 @@
 """TASKS: what models are trained for. The rules derive the DAG from this table; it imports no torch."""
 
-from pipestill.tasks.base import BadRow, Collection, Documents, Example, Task
+from pipestill.tasks.base import Task
 from pipestill.tasks.creditmix import CREDITMIX
 from pipestill.tasks.dolly import DOLLY
 from pipestill.tasks.multiclinsum import MULTICLINSUM
 
 TASKS: dict[str, Task] = {task.name: task for task in (CREDITMIX, DOLLY, MULTICLINSUM)}
 
-__all__ = ["TASKS", "BadRow", "Collection", "Documents", "Example", "Task"]
+__all__ = ["TASKS", "Task"]

@@ -1,115 +1,45 @@
-"""What a task is: how its raw rows are read, asked, predicted and scored."""
+"""What a task is: an object that says how its rows are read, asked and answered."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pipestill.text.templates import TEMPLATES
+from pipestill.answers.base import Answers
+from pipestill.io.records import Json
+from pipestill.layouts.base import Layout
+from pipestill.layouts.example import Example
+from pipestill.text.templates import Template
 
-
-class BadRow(ValueError):
-    """A raw row that cannot be used; the message is the reason that the manifest lists."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """The content of one raw row.
-
-    Attributes:
-        text: the input.
-        target: the gold output.
-        label: its label, in classification tasks.
-        instruction: what is asked about the input, in tasks whose rows say so themselves.
-        references: acceptable outputs, in tasks that generate text; ``target`` is the first.
-        test_set: the test set that it belongs to, where rows of several lie in one file.
-        group: what no two splits may share, such as the case of a report.
-        extra: further fields of its record.
-        meta: further facts about where it comes from.
-    """
-
-    text: str
-    target: str
-    label: str | None = None
-    instruction: str = ""
-    references: tuple[str, ...] = ()
-    test_set: str | None = None
-    group: str | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
-    meta: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Documents:
-    """What an archive or a folder holds: each document's name and its raw row, or the reason why there is none; and
-    the files that were not read."""
-
-    rows: list[tuple[str, dict[str, Any] | BadRow]] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Collection:
-    """The layout of a task whose documents lie in files of their own, in archives or folders.
-
-    Attributes:
-        read: an archive or folder to its documents; ``answered`` says whether one without gold output is unusable.
-        write: generated rows to archives in a directory.
-    """
-
-    read: Callable[..., Documents]
-    write: Callable[[Iterable[Mapping[str, Any]], Path], list[Path]]
+ANSWER, RATIONALE, UNCONDITIONED = "answer", "rationale", "unconditioned"  # prompts that stages ask for by name
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task; the registry ``TASKS`` holds them all. It either ranks ``labels`` or has ``test_sets`` of text.
+    """One task; the registry ``TASKS`` holds them all.
 
     Attributes:
         name: key in the registry and in the configuration.
-        title: name in tables and figures.
-        primary_metric: the metric that the report ranks methods by.
-        prompt: the user's message for an input text that comes without an instruction of its own.
-        parse: a raw row to an :class:`Example`; raises :class:`BadRow`.
-        synthetic: ``(rows, seed)`` to raw rows and facts about them for the manifest; with test sets, both kinds of
-            rows are mappings by role (``train`` and the test sets).
-        max_new_tokens: length limit of generated outputs.
-        labels: the classes, for tasks that are predicted by ranking labels.
-        null_inputs: content-free input texts, whose label scores measure the model's prior.
-        premise: the user's message with the domain alone, for PMI calibration.
-        test_sets: names of the test sets, for tasks that are predicted by generating text.
-        collection: layout of the raw data, for tasks whose documents lie in files of their own; they are divided into
-            splits here, and a test set is a language.
-        rationale_prompt: the user's message that asks for the rationale of an output, for tasks that have some.
-        metrics: how generated text is scored: ROUGE-L and exact match, or all metrics of summaries.
+        inputs: names of its inputs: gaps of its prompts, options of ``pipestill predict``, and what cropping shortens.
+        prompts: user messages by name: ``answer``; other wordings of it; where there are any, ``rationale``, which asks
+            for the rationale of an output, and ``unconditioned``, the domain without inputs.
+        layout: how its raw data lie.
+        answers: what an answer is.
+        parse: a raw row to an :class:`~pipestill.layouts.example.Example`; raises
+            :class:`~pipestill.layouts.example.BadRow`.
+        synthetic: ``(rows, seed)`` to raw rows and facts about them for the manifest, as the layout takes them.
+        challenge: whether its documents are submitted to a challenge.
     """
 
     name: str
-    title: str
-    primary_metric: str
-    prompt: Callable[[str], str]
+    inputs: tuple[str, ...]
+    prompts: Mapping[str, Template]
+    layout: Layout
+    answers: Answers
     parse: Callable[[Mapping[str, Any]], Example]
-    synthetic: Callable[[Any, int], tuple[Any, dict[str, Any]]]
-    max_new_tokens: int
-    labels: tuple[str, ...] = ()
-    null_inputs: tuple[str, ...] = ()
-    premise: str = ""
-    test_sets: tuple[str, ...] = ()
-    collection: Collection | None = None
-    rationale_prompt: Callable[[str], str] | None = None
-    metrics: Literal["answers", "summaries"] = "answers"
-
-    @property
-    def ranks_labels(self) -> bool:
-        """Whether outputs are labels to be ranked; otherwise they are text to be generated."""
-        return bool(self.labels)
+    synthetic: Callable[[Any, int], tuple[Any, Json]]
+    challenge: bool = field(default=False, kw_only=True)
 
     @property
     def text_fields(self) -> tuple[str, ...]:
-        """Fields of text that each of its cropped records has; what its rationales are is not among them."""
-        own = "label" if self.ranks_labels else "test_set" if self.collection else "instruction"
-        return ("id", "split", "text", "target", "prompt", own)
-
-    def message(self, text: str, instruction: str = "", template: str = "plain") -> str:
-        """The user's message: a row's own instruction and its input in ``template``, or the task's prompt."""
-        return TEMPLATES[template](instruction, text) if instruction else self.prompt(text)
+        """Texts that each of its cropped records has, as gaps of the annotation's prompts name them."""
+        return ("id", "split", "target", "prompt", *self.inputs, *(("test_set",) if self.layout.fields else ()))

@@ -1,44 +1,65 @@
-"""TEMPLATES: how an instruction and its input become one message; and the way back from a message."""
+"""Templates: how the inputs of a task become the user's message, and the way back from a message."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
-_PREAMBLE = "Below is an instruction that describes a task"
-_REQUEST = "Write a response that appropriately completes the request."
-_WITH_INPUT = f"{_PREAMBLE}, paired with an input that provides further context. {_REQUEST}\n\n"
-_WITHOUT_INPUT = f"{_PREAMBLE}. {_REQUEST}\n\n"
-_INSTRUCTION, _INPUT, _RESPONSE = "### Instruction:\n", "\n\n### Input:\n", "\n\n### Response:"
-_ALPACA = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        f"{re.escape(_WITH_INPUT + _INSTRUCTION)}(?P<instruction>.*?){_INPUT}(?P<input>.*){_RESPONSE}",
-        f"{re.escape(_WITHOUT_INPUT + _INSTRUCTION)}(?P<instruction>.*){_RESPONSE}",
-    )
-)
+from pipestill.text.gaps import fill, gaps
 
 
-def plain(instruction: str, text: str) -> str:
-    """The instruction, and the input on the lines below."""
-    return f"{instruction}\n{text}" if text else instruction
+@dataclass(frozen=True)
+class Template:
+    """Wordings with gaps named after inputs; the first one whose gaps all have text is used, or else the last one.
+
+    Attributes:
+        wordings: each with gaps (:mod:`pipestill.text.gaps`); what stands behind the last gap is the same in all.
+    """
+
+    wordings: tuple[str, ...]
+
+    def __init__(self, *wordings: str):
+        object.__setattr__(self, "wordings", wordings)
+        if len({_ending(wording) for wording in wordings}) != 1:
+            raise ValueError(f"the wordings of a template end in different ways: {wordings}")
+
+    def fill(self, inputs: Mapping[str, str]) -> str:
+        """The message."""
+        full = (each for each in self.wordings if all(inputs.get(name) for name in gaps(each)))
+        return fill(next(full, self.wordings[-1]), inputs)
+
+    @cached_property
+    def gaps(self) -> tuple[str, ...]:
+        """Names of all gaps."""
+        return tuple(dict.fromkeys(name for wording in self.wordings for name in gaps(wording)))
+
+    @cached_property
+    def ending(self) -> str:
+        """What stands behind the inputs: a message that is too long keeps it."""
+        return _ending(self.wordings[0])
+
+    def split(self, message: str) -> dict[str, str] | None:
+        """The inputs that :meth:`fill` made ``message`` of; none where it is not of this template."""
+        for pattern in self._patterns:
+            if match := pattern.fullmatch(message.strip()):
+                return {name: text.strip() for name, text in match.groupdict().items()}
+        return None
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(map(_pattern, self.wordings))
 
 
-def alpaca(instruction: str, text: str) -> str:
-    """The wording of Stanford Alpaca; the newline before the answer is the tokenizer's business."""
-    head = f"{_WITH_INPUT if text else _WITHOUT_INPUT}{_INSTRUCTION}{instruction}"
-    return f"{head}{_INPUT}{text}{_RESPONSE}" if text else f"{head}{_RESPONSE}"
+def _ending(wording: str) -> str:
+    """The text behind the last gap; of a wording without gaps, nothing."""
+    names = gaps(wording)
+    return fill(wording.rpartition(f"{{{names[-1]}}}")[2], {}) if names else ""
 
 
-def split_alpaca(message: str) -> tuple[str, str]:
-    """Instruction and input of a message in the Alpaca wording; any other message is all instruction."""
-    for pattern in _ALPACA:
-        if match := pattern.fullmatch(message.strip()):
-            return match["instruction"].strip(), match.groupdict().get("input", "").strip()
-    return message.strip(), ""
-
-
-def ending(message: str) -> str:
-    """What the template of a message puts behind its text."""
-    return _RESPONSE if message.endswith(_RESPONSE) else ""
-
-
-TEMPLATES: dict[str, Callable[[str, str], str]] = {"plain": plain, "alpaca": alpaca}
+def _pattern(wording: str) -> re.Pattern[str]:
+    """``wording`` as a pattern; each gap is as short as it can be, but the last."""
+    names, rest, pattern = gaps(wording), wording, ""
+    for name in names:
+        before, _, rest = rest.partition(f"{{{name}}}")
+        pattern += f"{re.escape(fill(before, {}))}(?P<{name}>.*{'' if name == names[-1] else '?'})"
+    return re.compile(pattern + re.escape(fill(rest, {})), re.DOTALL)

@@ -11,7 +11,7 @@ from pipestill.pretraining.corpus import bands, mixture, programs, repeat, repor
 from pipestill.pretraining.corpus.document import END_OF_TEXT, QUESTION
 from pipestill.pretraining.corpus.mixture import FAMILIES, family_documents
 from pipestill.tasks import TASKS, lexicon
-from pipestill.tasks.creditmix_synthetic import LABELS, generate
+from pipestill.tasks.creditmix.synthetic import LABELS, generate
 
 NAMES = [family.name for family in FAMILIES]
 

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from pipestill.tasks.creditmix import CREDITMIX
-from pipestill.tasks.creditmix_synthetic import (
+from pipestill.tasks.creditmix.synthetic import (
     CLASS_SHARES,
     LABELS,
     NOISE_SD,

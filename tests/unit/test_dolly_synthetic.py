@@ -9,7 +9,7 @@ import pytest
 from pipestill.models.prompts import encode_answer, encode_prompt
 from pipestill.pretraining.corpus.mixture import family_documents
 from pipestill.tasks import TASKS, lexicon
-from pipestill.tasks.dolly_synthetic import ASKED, generate
+from pipestill.tasks.dolly.synthetic import ASKED, generate
 from pipestill.tasks.toy_world import people
 from pipestill.text.templates import plain
 

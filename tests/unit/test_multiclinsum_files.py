@@ -6,7 +6,7 @@ import pytest
 
 from pipestill.errors import UserError
 from pipestill.tasks.base import BadRow
-from pipestill.tasks.multiclinsum_files import case_of, language_of, read_set, write_sets
+from pipestill.tasks.multiclinsum.archives import case_of, language_of, read_set, write_sets
 
 
 def archive(path, entries):

@@ -21,7 +21,7 @@ from pipestill.reporting.summaries import signatures
 from pipestill.reporting.tables import SUMMARIES
 from pipestill.reporting.warnings import warnings
 from pipestill.tasks import lexicon
-from pipestill.tasks.multiclinsum_files import LANGUAGES
+from pipestill.tasks.multiclinsum.archives import LANGUAGES
 
 METHODS = {"base": 0.1, "lead": 0.3, "textrank": 0.2, "sft": 0.6, "stepwise": 0.65}  # share of reference words kept
 SIZES = {"en": 12, "es": 8}

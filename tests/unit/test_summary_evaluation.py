@@ -18,7 +18,7 @@ from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.metrics.bertscore import BertScores
 from pipestill.reporting.collect import load_experiment
 from pipestill.tasks import lexicon
-from pipestill.tasks.multiclinsum_files import LANGUAGES
+from pipestill.tasks.multiclinsum.archives import LANGUAGES
 
 SIZES = {"en": 9, "es": 5}
 

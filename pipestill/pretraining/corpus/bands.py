@@ -10,7 +10,7 @@ from random import Random
 
 from pipestill.pretraining.corpus.document import Document, chat
 from pipestill.tasks import lexicon
-from pipestill.tasks.creditmix_synthetic import draw_applicant
+from pipestill.tasks.creditmix.synthetic import draw_applicant
 
 BANDS = ("low", "medium", "high")
 BAND_QUESTIONS = (

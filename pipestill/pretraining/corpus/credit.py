@@ -3,7 +3,7 @@
 from random import Random
 
 from pipestill.pretraining.corpus.document import Document, plain
-from pipestill.tasks.creditmix_synthetic import draw_applicant
+from pipestill.tasks.creditmix.synthetic import draw_applicant
 
 
 def raw_record(rng: Random) -> Document:

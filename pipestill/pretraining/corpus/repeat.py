@@ -5,7 +5,7 @@ from random import Random
 
 from pipestill.pretraining.corpus.document import Document, chat
 from pipestill.tasks import clinical_lexicon, lexicon
-from pipestill.tasks.creditmix_synthetic import LABELS, OCCUPATIONS, PAYMENT_EFFECTS
+from pipestill.tasks.creditmix.synthetic import LABELS, OCCUPATIONS, PAYMENT_EFFECTS
 
 REQUESTS = (
     "Repeat: {text}",

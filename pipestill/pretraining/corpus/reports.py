@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 
 from pipestill.pretraining.corpus.document import Document, chat, plain
-from pipestill.tasks import clinical_lexicon as words
+from pipestill.tasks.multiclinsum import lexicon as words
 
 QUESTIONS = {
     "diagnosis": ("What was the diagnosis?", "¿Cuál fue el diagnóstico?"),

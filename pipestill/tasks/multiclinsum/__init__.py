@@ -3,24 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipestill.tasks.base import BadRow, Collection, Example, Task
-from pipestill.tasks.multiclinsum_files import LANGUAGES, read_set, write_sets
-from pipestill.tasks.multiclinsum_synthetic import generate
+from pipestill.answers.text import Text
+from pipestill.layouts.documents import Documents
+from pipestill.layouts.example import BadRow, Example
+from pipestill.metrics.measures import SUMMARIES
+from pipestill.tasks.base import ANSWER, Task
+from pipestill.tasks.base import RATIONALE as ASKS_RATIONALE
+from pipestill.tasks.multiclinsum.archives import LANGUAGES, read_set, write_sets
+from pipestill.tasks.multiclinsum.synthetic import generate
+from pipestill.text.templates import Template
 
-SUMMARIZE = "Summarize clinical text"
-EXTRACT = "Extract the key information from clinical text"
 INPUTS, OUTPUTS = ("input", "text", "fulltext"), ("output", "summary")  # names that a pair's columns may have
 RATIONALES = ("rationale", "findings")
-
-
-def prompt(report: str) -> str:
-    """The user's message that asks for the summary: in English for every language, as published models learnt it."""
-    return f"{SUMMARIZE}:\n{report}"
-
-
-def rationale_prompt(report: str) -> str:
-    """The user's message that asks for the key information."""
-    return f"{EXTRACT}:\n{report}"
 
 
 def parse(row: Mapping[str, Any]) -> Example:
@@ -40,12 +34,11 @@ def parse(row: Mapping[str, Any]) -> Example:
     if language not in LANGUAGES:
         raise BadRow(f"unknown language {language!r}; it is one of {', '.join(LANGUAGES)}")
     return Example(
-        text=report,
-        target=summary,
-        references=(summary,),
+        {"document": report},
+        summary,
         test_set=language,
         group=_text(row, ("case",)) or None,
-        extra={"rationale": text} if (text := _text(row, RATIONALES)) else {},
+        rationale=_text(row, RATIONALES) or None,
         meta={"language": language, **({"file": name} if (name := _text(row, ("file",))) else {})},
     )
 
@@ -59,14 +52,14 @@ def _text(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 MULTICLINSUM = Task(
     name="multiclinsum",
-    title="MultiClinSum",
-    primary_metric="rouge_l",
-    prompt=prompt,
+    inputs=("document",),
+    prompts={  # in English for every language, as published models learnt them
+        ANSWER: Template("Summarize clinical text:\n{document}"),
+        ASKS_RATIONALE: Template("Extract the key information from clinical text:\n{document}"),
+    },
+    layout=Documents(LANGUAGES, read=read_set, write=write_sets),
+    answers=Text(SUMMARIES, max_new_tokens=96, extractive=True),
     parse=parse,
-    rationale_prompt=rationale_prompt,
     synthetic=generate,
-    max_new_tokens=96,
-    test_sets=LANGUAGES,
-    metrics="summaries",
-    collection=Collection(read=read_set, write=write_sets),
+    challenge=True,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.tasks import BadRow
+from pipestill.layouts.example import BadRow
 
 _DECODER = json.JSONDecoder()
 _NEXT_ROW = re.compile(r"(?:\n|,)\s*(?=\{)")

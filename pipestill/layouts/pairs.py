@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipestill.data.raw import decode, read_rows
 from pipestill.errors import UserError
-from pipestill.tasks import BadRow
+from pipestill.layouts.example import BadRow
+from pipestill.layouts.raw import decode, read_rows
 
 SUFFIXES = (".jsonl", ".json", ".csv")
 LONGEST_FIELD = 1 << 24  # characters; the csv module's own limit is shorter than a long report

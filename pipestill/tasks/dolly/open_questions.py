@@ -7,8 +7,8 @@ for test sets.
 from random import Random
 
 from pipestill.tasks import lexicon
-from pipestill.tasks.dolly_synthetic_scenes import Case, Skill, events, joined, mixed_kinds
-from pipestill.tasks.dolly_synthetic_skills import ORDERS
+from pipestill.tasks.dolly.scenes import Case, Skill, events, joined, mixed_kinds
+from pipestill.tasks.dolly.skills import ORDERS
 from pipestill.tasks.toy_world import people
 
 FACTS = {

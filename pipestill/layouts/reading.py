@@ -4,11 +4,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.io.records import Record, normalise
-from pipestill.tasks import BadRow, Example, Task
+from pipestill.io.records import Json, Record, normalise
+from pipestill.layouts.base import Content
+from pipestill.layouts.example import BadRow, Example
 
 LISTED = 100  # bad rows that the manifest lists one by one
 
@@ -19,11 +19,11 @@ class Reading:
 
     records: list[Record]
     rows: int
-    bad: list[dict[str, Any]]
+    bad: list[Json]
     repeated: int
     contradictory: int
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Json:
         """Counts for the manifest; bad rows by line or file, the first ``LISTED`` of them."""
         return {
             "rows": self.rows,
@@ -34,13 +34,21 @@ class Reading:
             "repeated_with_another_target": self.contradictory,
         }
 
+    def summary(self, name: str, others: int, unit: str) -> str:
+        """The counts in a line: ``others`` are dropped, since other splits or files have them."""
+        return (
+            f"{name}{len(self.records) - others} records of {self.rows} {unit}; {len(self.bad)} unusable, "
+            f"{self.repeated} repeated, {others} found elsewhere"
+        )
 
-def read_records(
-    task: Task, rows: Iterable[tuple[int | str, dict[str, Any] | BadRow]], test_set: str | None = None
+
+def read_examples(
+    task: Content, rows: Iterable[tuple[int | str, Json | BadRow]], test_set: str | None = None
 ) -> Reading:
     """Parse ``rows``; a question that was seen before is dropped, so that splits cannot share it.
 
     Args:
+        task: that they are of.
         rows: line number or file name, and row.
         test_set: the test set that the rows are of; the same question may be in several of them.
     """
@@ -55,7 +63,7 @@ def read_records(
         except BadRow as reason:
             reading.bad.append({**_at(place), "reason": str(reason)})
             continue
-        question = normalise(f"{example.instruction}\n{example.text}")
+        question = normalise("\n".join(example.inputs.values()))
         if question in first_target:
             reading.repeated += 1
             reading.contradictory += first_target[question] != example.target
@@ -69,30 +77,19 @@ def _at(place: int | str) -> dict[str, int | str]:
     return {"line": place} if isinstance(place, int) else {"file": place}
 
 
-def question_of(record: Record) -> str:
-    """What a record asks, as splits are compared by."""
-    return normalise(f"{record.get('instruction', '')}\n{record['text']}")
-
-
-def _record(task: Task, example: Example, question: str, place: int | str, test_set: str | None) -> Record:
+def _record(task: Content, example: Example, question: str, place: int | str, test_set: str | None) -> Record:
     key = question if test_set is None else f"{test_set}\n{question}"
-    record: Record = {
-        "id": f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}",
-        "split": None,
-        "text": example.text,
-        "target": example.target,
-    }
-    if task.ranks_labels:
-        record["label"] = example.label
-    else:
-        record |= {
-            "instruction": example.instruction,
-            "references": list(example.references),
-            "test_set": test_set or example.test_set,
-        }
-    if example.group is not None:
-        record["group"] = example.group
-    return {**record, **example.extra, "meta": {**_at(place), **example.meta}}
+    return Record(
+        id=f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}",
+        split=None,
+        inputs=dict(example.inputs),
+        target=example.target,
+        references=list(example.references or (example.target,)),
+        test_set=test_set or example.test_set,
+        rationale=example.rationale,
+        group=example.group,
+        meta={**_at(place), **example.meta},
+    )
 
 
 def check_bad_share(reading: Reading, max_share: float, name: str) -> None:

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipestill.tasks.base import BadRow, Example, Task
-from pipestill.tasks.creditmix_synthetic import LABELS, generate
+from pipestill.answers.labels import Labels
+from pipestill.layouts.example import BadRow, Example
+from pipestill.layouts.rows import Rows
+from pipestill.tasks.base import ANSWER, UNCONDITIONED, Task
+from pipestill.tasks.creditmix.synthetic import LABELS, generate
+from pipestill.text.templates import Template
 
 INSTRUCTION = "Classify the credit mix of the applicant as Good, Standard or Bad. Return only the label."
 FIELDS = (
@@ -17,11 +21,6 @@ FIELDS = (
 )
 
 
-def prompt(features: str) -> str:
-    """The user's message: the fixed instruction, then the features."""
-    return f"{INSTRUCTION}\n{features}"
-
-
 def parse(row: Mapping[str, Any]) -> Example:
     """Read ``{"question": features, "answer": label}``."""
     question, answer = row.get("question"), row.get("answer")
@@ -32,18 +31,18 @@ def parse(row: Mapping[str, Any]) -> Example:
     label = answer.strip()
     if label not in LABELS:
         raise BadRow(f"unknown label {label!r}")
-    return Example(text=question.strip(), target=label, label=label)
+    return Example({"features": question.strip()}, label)
 
 
 CREDITMIX = Task(
     name="creditmix",
-    title="CreditMix",
-    primary_metric="macro_f1",
-    labels=LABELS,
-    prompt=prompt,
+    inputs=("features",),
+    prompts={
+        ANSWER: Template(f"{INSTRUCTION}\n{{features}}"),
+        UNCONDITIONED: Template("The credit mix of the applicant is"),
+    },
+    layout=Rows(),
+    answers=Labels(LABELS, null_inputs=("", "N/A", ", ".join(f"{field}: N/A" for field in FIELDS))),
     parse=parse,
     synthetic=generate,
-    null_inputs=("", "N/A", ", ".join(f"{field}: N/A" for field in FIELDS)),
-    premise="The credit mix of the applicant is",
-    max_new_tokens=8,
 )

@@ -3,18 +3,32 @@
 from collections.abc import Iterable
 from fractions import Fraction
 from random import Random
+from typing import Literal
 
 from pipestill.errors import UserError
 from pipestill.io.records import Record, of_split
-from pipestill.plan.data import SplitsConfig
+from pipestill.layouts.base import SplitsOptions
+from pipestill.settings.section import Part
 
 
-def case_of(record: Record, config: SplitsConfig) -> str:
+class DocumentSplits(SplitsOptions):
+    """Documents are divided by case."""
+
+    test_frac: Part | None = None
+    """Test documents as a share of all cases."""
+    val_frac: Part | None = None
+    """Validation documents as a share of all cases."""
+    unit: Literal["case", "row"] = "case"
+    """`case` keeps all that belong to one case in one split, in every language; `row` divides the rows of each language
+    by themselves, as published recipes do."""
+
+
+def case_of(record: Record, config: DocumentSplits) -> str:
     """What a record shares with those that must be in the same split; nothing, with ``unit: row``."""
-    return record.get("group", record["id"]) if config.unit == "case" else record["id"]
+    return (record.group if record.group is not None else record.id) if config.unit == "case" else record.id
 
 
-def divide_cases(records: list[Record], config: SplitsConfig) -> None:
+def divide_cases(records: list[Record], config: DocumentSplits) -> None:
     """Give ``records`` the splits train, validation and test, in shares of the cases.
 
     Cases are shuffled by ``Random(seed)`` and cut, the shares rounded down and the rest for test. With ``unit: row``
@@ -38,11 +52,11 @@ def divide_cases(records: list[Record], config: SplitsConfig) -> None:
         start = 0
         for split, size in sizes.items():
             for record in (record for case in cases[start : start + size] for record in case):
-                record["split"] = split
+                record.split = split
             start += size
 
 
-def split_off_teacher(records: list[Record], config: SplitsConfig) -> None:
+def split_off_teacher(records: list[Record], config: DocumentSplits) -> None:
     """Give the teacher its share of the training cases.
 
     Raises:
@@ -57,10 +71,10 @@ def split_off_teacher(records: list[Record], config: SplitsConfig) -> None:
         )
     Random(f"teacher {config.seed}").shuffle(cases)
     for record in (record for case in cases[:size] for record in case):
-        record["split"] = "teacher"
+        record.split = "teacher"
 
 
-def _by_case(records: Iterable[Record], config: SplitsConfig) -> list[list[Record]]:
+def _by_case(records: Iterable[Record], config: DocumentSplits) -> list[list[Record]]:
     cases: dict[str, list[Record]] = {}
     for record in records:
         cases.setdefault(case_of(record, config), []).append(record)
@@ -68,5 +82,5 @@ def _by_case(records: Iterable[Record], config: SplitsConfig) -> list[list[Recor
 
 
 def _by_language(records: list[Record]) -> list[list[Record]]:
-    languages = dict.fromkeys(record["test_set"] for record in records)
-    return [[record for record in records if record["test_set"] == language] for language in languages]
+    languages = dict.fromkeys(record.test_set for record in records)
+    return [[record for record in records if record.test_set == language] for language in languages]

@@ -9,8 +9,8 @@ sentences does not make one. A quarter of them is in another style than their la
 from random import Random
 from typing import Any
 
-from pipestill.tasks import clinical_lexicon as words
-from pipestill.tasks.multiclinsum_templates import FINDINGS, LAYOUTS, OUTCOMES, PARTS, PERSONS, SUMMARIES
+from pipestill.tasks.multiclinsum import lexicon as words
+from pipestill.tasks.multiclinsum.wordings import FINDINGS, LAYOUTS, OUTCOMES, PARTS, PERSONS, SUMMARIES
 
 LANGUAGES = ("en", "es")
 OTHER_STYLE = 0.25  # share of summaries in another style than their layout's

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipestill.errors import UserError
-from pipestill.io.records import Record
-from pipestill.settings.data import CropConfig
 from pipestill.text.sentences import Splitter, split_sentences
 
 Ends = Callable[[str], Sequence[int]]  # text to the place behind each of its units
@@ -40,9 +38,7 @@ def token_ends(tokenizer: Path) -> Ends:
     return lambda text: [end for _, end in loaded.encode(text, add_special_tokens=False).offsets]
 
 
-def crop_document(
-    text: str, limit: int | None, language: str, boundary: str, ends: Ends, splitter: Splitter = "sentencex"
-) -> str:
+def crop_document(text: str, limit: int | None, language: str, boundary: str, ends: Ends, splitter: Splitter) -> str:
     """At most ``limit`` units of ``text``.
 
     Args:
@@ -70,12 +66,3 @@ def crop_document(
         if last:
             return text[:last]
     return crop_text(text, cut)
-
-
-def rationale_crop(
-    config: CropConfig, ends: Ends = character_ends, splitter: Splitter = "sentencex"
-) -> Callable[[str, Record], str]:
-    """A function that crops a rationale of a record as ``config`` says."""
-    return lambda text, record: crop_document(
-        text, config.rationale, record["test_set"], config.boundary, ends, splitter
-    )

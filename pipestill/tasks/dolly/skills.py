@@ -3,7 +3,7 @@
 from random import Random
 
 from pipestill.tasks import lexicon
-from pipestill.tasks.dolly_synthetic_scenes import Case, Skill, events, joined, kind_of, mixed_kinds, told, with_article
+from pipestill.tasks.dolly.scenes import Case, Skill, events, joined, kind_of, mixed_kinds, told, with_article
 
 POSITIVE = lexicon.words("clean good warm quick quiet new")
 NEGATIVE = lexicon.words("dirty bad cold slow loud old")

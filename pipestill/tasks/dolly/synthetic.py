@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from pipestill.tasks.dolly_synthetic_open import COMBINED, LONG, SHORT, UNSEEN
-from pipestill.tasks.dolly_synthetic_scenes import Skill
-from pipestill.tasks.dolly_synthetic_skills import SKILLS
+from pipestill.tasks.dolly.open_questions import COMBINED, LONG, SHORT, UNSEEN
+from pipestill.tasks.dolly.scenes import Skill
+from pipestill.tasks.dolly.skills import SKILLS
 
 DEFINITIONS = {
     "members": "In this task you are given a text. Return only the words for {kind}s.",

@@ -16,7 +16,8 @@ from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.io.archives import members, write_archive
-from pipestill.tasks.base import BadRow, Documents
+from pipestill.layouts.documents import Found
+from pipestill.layouts.example import BadRow
 
 LANGUAGES = ("en", "es", "fr", "pt")
 PARTS = {"input": ("fulltext", ""), "output": ("summaries", "_sum"), "findings": ("findings", "_key")}
@@ -25,7 +26,7 @@ _LANGUAGE = re.compile(rf"(?:^|[_/-])({'|'.join(LANGUAGES)})(?=[_/.-]|$)")
 Row = dict[str, Any]
 
 
-def read_set(source: Path, *, answered: bool = True) -> Documents:
+def read_set(source: Path, *, answered: bool = True) -> Found:
     """Read a zip archive or a folder: rows ``{"file", "language", "case", "input", "output"}``, with ``findings`` where
     there are some, by set, number and language.
 
@@ -37,7 +38,7 @@ def read_set(source: Path, *, answered: bool = True) -> Documents:
     Raises:
         UserError: it cannot be read safely (see :func:`pipestill.io.archives.members`), or holds no text file.
     """
-    found, documents = _Found(Path(source).name), Documents()
+    found, documents = _Texts(Path(source).name), Found()
     for member in members(source):
         if member.content is None:
             documents.ignored.append(member.name)
@@ -51,7 +52,7 @@ def read_set(source: Path, *, answered: bool = True) -> Documents:
     return documents
 
 
-class _Found:
+class _Texts:
     """Texts of a set by document and part, and what is wrong with some of them."""
 
     def __init__(self, source: str):

@@ -1,0 +1,108 @@
+"""What all kinds of answers have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import ClassVar
+
+from pipestill.errors import UserError
+from pipestill.io.records import Json, Line, Record
+from pipestill.settings.models import ModelKind
+from pipestill.settings.section import Count, Section
+
+
+class AnswerOptions(Section):
+    """How a study asks for answers; each kind adds its own."""
+
+    max_new_tokens: Count | None = None
+    """Where an answer without an end is cut; the task's own limit when absent."""
+
+
+@dataclass
+class Said(Line):
+    """What a model says to one prompt.
+
+    Attributes:
+        id: key of the prompt.
+        outputs: generated texts, one a sampling seed.
+        label_scores: mean log-probability per token of each label (natural log), for answers that are labels.
+    """
+
+    id: str
+    outputs: list[str]
+    label_scores: dict[str, float] | None = None
+
+
+class Answers(ABC):
+    """A kind of answers, as one task has it.
+
+    The halves are modules beside it (:func:`pipestill.job.halves.half`):
+
+    ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run;
+    ``say(task, loaded, asking, prompts, work)`` gives what a model says to prompts by key, :class:`Said` each;
+    ``reply(task, loaded, asking, prompt, run)`` answers one prompt by hand.
+    ``score``: ``runs(task, predictions, options, columns)`` gives the runs of an experiment by seed.
+    ``show``: panels, figures, card and warnings of the report.
+
+    Attributes:
+        metrics: keys of the metric catalogue that are measured; the first one decides.
+        max_new_tokens: length limit of generated answers.
+        model_kinds: kinds of models that can give such answers.
+        extractive: whether sentences of the input can be answers, so that methods without a model compete.
+    """
+
+    Options: ClassVar[type[AnswerOptions]]
+    model_kinds: ClassVar[frozenset[ModelKind]]
+    metrics: tuple[str, ...]
+    max_new_tokens: int
+    extractive: bool = False
+
+    @property
+    def strata(self) -> tuple[str | None, ...]:
+        """Groups that rows are divided and balanced over; one that is ``None`` where there are no groups."""
+        return (None,)
+
+    def stratum(self, record: Record) -> str | None:
+        """The group of a record, one of :attr:`strata`."""
+        return None
+
+    @abstractmethod
+    def check_request(self, options: AnswerOptions, run: Path | None) -> None:
+        """Refuse, before a model is loaded, options that one prompt cannot be answered with.
+
+        Args:
+            options: of this kind.
+            run: directory of the predictions of the run that is asked, if it is one of an experiment.
+
+        Raises:
+            UserError: with the way out.
+        """
+
+    def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
+        """An answer that is worse than the record's target, for preference pairs.
+
+        A kind without this method is refused with such objectives by the check of the configuration.
+
+        Args:
+            record: the record.
+            said: what the teacher says to its prompt (:class:`Said` as JSON), where that decides.
+            rng: where it does not.
+        """
+        raise UserError(f"answers of this kind have no wrong ones to reject ({type(self).__name__})")
+
+    def score_one(self, said: Said, references: Sequence[str]) -> float:
+        """The first metric of generated answers to one prompt, their mean; more is better.
+
+        A kind without this method is refused with ``select: metric`` by the check of the configuration.
+        """
+        raise UserError(f"answers of this kind have no metric of single answers ({type(self).__name__})")
+
+    def can(self, name: str) -> bool:
+        """Whether this kind has the optional method ``name``."""
+        return getattr(type(self), name) is not getattr(Answers, name)
+
+    def options(self, given: Mapping[str, object]) -> AnswerOptions:
+        """Options of this kind from JSON."""
+        return self.Options.model_validate(given)

@@ -1,0 +1,83 @@
+"""Answers that are one of some labels: ranked by a causal model, and calibrated."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import ClassVar, Literal
+
+from pipestill.answers.base import AnswerOptions, Answers
+from pipestill.errors import UserError
+from pipestill.io.records import Json, Prediction, Record
+from pipestill.settings.models import ModelKind
+
+MEASURED = ("none", "multi_null", "pmi")  # calibrations that need nothing but the model
+
+
+class LabelOptions(AnswerOptions):
+    """How labels are ranked."""
+
+    calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
+    """Prior that is subtracted from label scores (contextual calibration); `auto`: the best on validation rows."""
+    null_inputs: list[str] | None = None
+    """Content-free inputs for `multi_null` calibration; the task's own when absent."""
+
+
+@dataclass
+class Ranked(Prediction):
+    """A prediction by ranked labels, whose scores are mean log-probabilities per token (natural log).
+
+    Attributes:
+        raw_scores: of each label.
+        prior: that is subtracted.
+        scores: raw scores less the prior.
+        probabilities: their softmax.
+        top2_margin: highest score less the second.
+        label_mass: probability that an answer's first token begins a label.
+    """
+
+    raw_scores: dict[str, float]
+    prior: dict[str, float]
+    scores: dict[str, float]
+    probabilities: dict[str, float]
+    top2_margin: float
+    label_mass: float
+
+
+@dataclass(frozen=True)
+class Labels(Answers):
+    """One of ``labels``.
+
+    Attributes:
+        labels: the classes.
+        null_inputs: content-free texts that stand for each input, whose label scores measure the model's prior.
+    """
+
+    labels: tuple[str, ...]
+    null_inputs: tuple[str, ...]
+    max_new_tokens: int = 8
+    metrics: tuple[str, ...] = ("macro_f1", "accuracy", "nll", "brier", "ece", "label_mass")
+
+    Options: ClassVar = LabelOptions
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal"})
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
+
+    def stratum(self, record: Record) -> str:
+        """Its label."""
+        return record.target
+
+    def check_request(self, options: LabelOptions, run: Path | None) -> None:
+        """Outside of an experiment no prior was fitted."""
+        if run is None and options.calibration not in ("auto", *MEASURED):
+            raise UserError(
+                f"calibration `{options.calibration}` was fitted in no experiment of this model; there are: "
+                f"{', '.join(MEASURED)}"
+            )
+
+    def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
+        """A wrong label: drawn at random, or the one that the teacher finds most likely."""
+        wrong = [label for label in self.labels if label != record.target]
+        return rng.choice(wrong) if said is None else max(wrong, key=said["label_scores"].__getitem__)

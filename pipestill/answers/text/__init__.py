@@ -1,0 +1,83 @@
+"""Answers that are text: generated, once per sampling seed, and compared with references."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from pipestill.answers.base import AnswerOptions, Answers, Said
+from pipestill.io.records import Prediction
+from pipestill.metrics.measures import Measure
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.models import ModelKind
+from pipestill.settings.section import Name, Section
+
+
+class BertScoreConfig(Section):
+    """BERTScore of answers; without an encoder it is not computed."""
+
+    encoder: Name | None = None
+    """The key of `models` that texts are compared by, a masked model."""
+    layer: Annotated[int, Field(ge=0)] | None = None
+    """Take the vectors behind this many of its layers; 0 are the embeddings."""
+    baseline: str | None = None
+    """Rescale, so that 0 is what unrelated texts score: `corpus`, pairs of references of the test set; or the name of a
+    model whose baselines the bert-score library ships, such as `bert-base-multilingual-cased`."""
+
+    @model_validator(mode="after")
+    def _encoder_and_layer(self):
+        if (self.encoder is None) != (self.layer is None):
+            raise ValueError("`encoder` and `layer` are given together, or none of them")
+        return self
+
+
+class TextOptions(GenerationConfig, AnswerOptions):
+    """How text is generated and compared."""
+
+    bertscore: BertScoreConfig = BertScoreConfig()
+    """BERTScore of the answers."""
+
+
+@dataclass
+class Generated(Prediction):
+    """A generated answer.
+
+    Attributes:
+        sampling_seed: that it was drawn with; none of a greedy answer.
+        rationale: what was written before it and the marker, for methods that write one; none without a marker.
+    """
+
+    sampling_seed: int | None
+    rationale: str | None = None
+
+
+@dataclass(frozen=True)
+class Text(Answers):
+    """Text that is compared with references.
+
+    Attributes:
+        measure: which metrics, and how answers are scored.
+        extractive: whether sentences of the only input can be answers.
+    """
+
+    measure: Measure
+    max_new_tokens: int
+    extractive: bool = False
+
+    Options: ClassVar = TextOptions
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq"})
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those of its measure."""
+        return self.measure.metrics
+
+    def check_request(self, options: TextOptions, run: Path | None) -> None:
+        """Any prompt can be answered."""
+
+    def score_one(self, said: Said, references: Sequence[str]) -> float:
+        """The mean over its outputs."""
+        return fmean(self.measure.one(output, references) for output in said.outputs)

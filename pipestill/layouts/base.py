@@ -1,0 +1,198 @@
+"""What all layouts have in common."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Protocol
+
+from pydantic import Field
+
+from pipestill.answers.base import Answers
+from pipestill.errors import UserError
+from pipestill.io.files import fresh_directory, write_json
+from pipestill.io.lock import exclusive
+from pipestill.io.records import Json, Record
+from pipestill.layouts.example import Example
+from pipestill.settings.section import Count, Section, Seed, Share
+from pipestill.text.crop import Ends, character_ends, crop_text
+from pipestill.text.sentences import Splitter
+from pipestill.text.templates import Template
+
+RAW_MANIFEST = "manifest.json"
+
+
+class Content(Protocol):
+    """What a layout asks of a task: see :class:`pipestill.tasks.Task`."""
+
+    name: str
+    answers: Answers
+    parse: Callable[[Mapping[str, Any]], Example]
+    synthetic: Callable[[Any, int], tuple[Any, Json]]
+
+
+class SplitsOptions(Section):
+    """How records are divided."""
+
+    seed: Seed = 42
+    """Seed of the draw."""
+    teacher_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of the rest that trains the teacher and that students never see; 0: the teacher trains on the training
+    split."""
+
+
+class DataOptions(Section):
+    """Where data come from, and how they are checked, divided and cropped."""
+
+    rows: Count = 6000
+    """Rows to generate, for `source: synthetic`."""
+    seed: Seed = 1
+    """Seed of the generator, for `source: synthetic`."""
+    max_bad_share: Share = 0.02
+    """Share of unusable rows (no label or answer, unknown label, empty text, broken JSON) above which the run stops."""
+
+
+@dataclass(frozen=True)
+class Cropping:
+    """What cropping needs beside its options.
+
+    Attributes:
+        template: makes a prompt of inputs.
+        ends: units that lengths are counted in, where options do not count characters.
+        splitter: what finds sentences.
+    """
+
+    template: Template
+    ends: Ends = character_ends
+    splitter: Splitter = "sentencex"
+
+
+class Layout(ABC):
+    """A layout, as one task has it.
+
+    Attributes:
+        fields: what a request by hand may say beside the task's inputs.
+        raw_keys: keys of the options that decide the raw data, by source.
+        crop_keys: keys that decide how inputs are cropped.
+    """
+
+    Options: ClassVar[type[DataOptions]]
+    fields: ClassVar[tuple[str, ...]] = ()
+    raw_keys: ClassVar[Mapping[str, frozenset[str]]]
+    crop_keys: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def check(self, options: DataOptions) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            ValueError: begins with the key, seen from the options.
+        """
+
+    @abstractmethod
+    def test_sets(self, options: DataOptions) -> list[str]:
+        """Names of the test sets, in order; none where records are of no test set."""
+
+    @abstractmethod
+    def local_files(self, options: DataOptions) -> dict[str, Path]:
+        """Local files by the key that names them."""
+
+    @abstractmethod
+    def take(self, task: Content, options: DataOptions, beside: Path, directory: Path) -> Json:
+        """Put the raw data into ``directory``, and describe them.
+
+        Args:
+            task: whose data they are.
+            options: where they come from.
+            beside: a path beside which fetched files wait for the others.
+            directory: to write into.
+        """
+
+    @abstractmethod
+    def records(self, task: Content, options: DataOptions, raw: Path, facts: Json) -> tuple[list[Record], Json]:
+        """Records with their splits, and what was set aside.
+
+        Args:
+            task: whose data they are.
+            options: how they are checked and divided.
+            raw: directory that :meth:`take` wrote.
+            facts: its manifest.
+
+        Raises:
+            UserError: too many rows of a file are unusable, or a split would have too few rows.
+        """
+
+    @abstractmethod
+    def crop(self, record: Record, options: DataOptions, how: Cropping) -> Record:
+        """A record with cropped texts; references are never cropped."""
+
+    @abstractmethod
+    def limit(self, options: DataOptions) -> str:
+        """The limit of inputs in words, with the key that raises it."""
+
+    def request(self, inputs: Mapping[str, str], fields: Mapping[str, str]) -> Record:
+        """The record of a request by hand.
+
+        Args:
+            inputs: of the task, by name.
+            fields: of :attr:`fields`, those that are given.
+        """
+        return Record("by hand", "test", dict(inputs), "", [])
+
+    def provide(self, task: Content, options: DataOptions, directory: Path) -> None:
+        """Write raw data and ``manifest.json`` to ``directory``.
+
+        What is fetched and has no digest to be checked by is said to be ``unchecked``, there and in the log. An
+        interrupted fetch is continued by the next call; a call that is still at work is waited for.
+        """
+        with exclusive(directory), fresh_directory(directory) as temporary:
+            facts = {"source": options.source, **self.take(task, options, Path(directory), temporary)}
+            write_json(temporary / RAW_MANIFEST, facts)
+
+    def raw_options(self, options: DataOptions) -> Json:
+        """Those of ``options`` that decide the raw data."""
+        keys = {"source", *self.raw_keys[options.source]}
+        return options.model_dump(mode="json", include=keys, exclude_none=True)
+
+    def crop_options(self, options: DataOptions) -> Json:
+        """Those of ``options`` that decide how inputs are cropped."""
+        return options.model_dump(mode="json", include=self.crop_keys)
+
+    def crop_all(self, records: list[Record], options: DataOptions, how: Cropping) -> tuple[list[Record], Counter]:
+        """Records with cropped texts and their prompts, and how many of each text were cropped.
+
+        Raises:
+            UserError: two splits share a question after cropping.
+        """
+        cropped: list[Record] = []
+        counts: Counter[str] = Counter()
+        first: dict[str, Record] = {}
+        for record in records:
+            made = self.crop(record, options, how)
+            for name, text in texts_of(record).items():
+                counts[name] += texts_of(made)[name] != text
+            other = first.setdefault(made.question, record)
+            if other.split != record.split:
+                raise UserError(
+                    f"records {other.id} ({other.split}) and {record.id} ({record.split}) have the same text after "
+                    f"cropping to {self.limit(options)}"
+                )
+            made.prompt = how.template.fill(made.inputs)
+            cropped.append(made)
+        return cropped, counts
+
+
+def texts_of(record: Record) -> dict[str, str]:
+    """Texts of a record that may be cropped, by name."""
+    own = {"target": record.target, **({"rationale": record.rationale} if record.rationale is not None else {})}
+    return {**record.inputs, **own}
+
+
+def crop_inputs(inputs: Mapping[str, str], max_chars: int) -> dict[str, str]:
+    """``inputs`` with at most ``max_chars`` characters together; the first ones are the last to be cropped."""
+    cropped, left = {}, max_chars
+    for name, text in inputs.items():
+        cropped[name] = crop_text(text, left)
+        left -= len(cropped[name])
+    return cropped

@@ -1,0 +1,31 @@
+"""What a task makes of one raw row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class BadRow(ValueError):
+    """A raw row that cannot be used; the message is the reason that the manifest lists."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """The content of one raw row.
+
+    Attributes:
+        inputs: the task's inputs by name, in its order.
+        target: the gold output.
+        references: acceptable outputs, the target first; the target where none are given.
+        test_set: the test set that it belongs to, where rows of several lie in one file.
+        group: what no two splits may share, such as the case of a report.
+        rationale: the gold one.
+        meta: further facts about where it comes from.
+    """
+
+    inputs: Mapping[str, str]
+    target: str
+    references: tuple[str, ...] = ()
+    test_set: str | None = None
+    group: str | None = None
+    rationale: str | None = None
+    meta: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,134 @@
+"""What all objectives have in common."""
+
+from abc import ABC
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pipestill.errors import UserError
+from pipestill.io.records import Json, Record, Split
+from pipestill.settings.models import ModelKind
+from pipestill.settings.section import Section
+from pipestill.tasks.base import Task
+
+OUTPUTS, RATIONALES = "outputs", "rationales"  # what training rows can be made from, beside records
+TeacherUse = Literal["unused", "optional", "required"]
+
+
+class NoOptions(Section):
+    """Of an objective without settings."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What training rows are made from, beside their records.
+
+    Attributes:
+        task: of the records.
+        outputs: what the teacher says to their prompts, by id; none without it, and for validation rows.
+        rationales: of the annotation, by id.
+        seed: of what is drawn.
+    """
+
+    task: Task
+    outputs: Mapping[str, Json] | None = None
+    rationales: Mapping[str, str] | None = None
+    seed: int = 0
+
+    def said(self, record: Record) -> Json | None:
+        """What the teacher says to a record, if its outputs are used.
+
+        Raises:
+            UserError: the outputs lack this record.
+        """
+        if self.outputs is None:
+            return None
+        if record.id not in self.outputs:
+            raise UserError(f"the teacher's outputs hold nothing for record {record.id}; make them again")
+        return self.outputs[record.id]
+
+
+@dataclass(frozen=True)
+class TrainingFile:
+    """A file of training rows, ``results/data/<study>/<name>.jsonl``.
+
+    Attributes:
+        name: of the file, without its ending.
+        row: a record and the sources to a row.
+        split: whose records it is made of.
+    """
+
+    name: str
+    row: Callable[[Record, Sources], Json]
+    split: Split = "train"
+
+
+def gold_row(record: Record, sources: Sources) -> Json:
+    """``{"id", "input", "output"}``: the gold output."""
+    return {"id": record.id, "input": record.prompt, "output": record.target}
+
+
+TEACHER = TrainingFile("teacher", gold_row, split="teacher")
+SFT = TrainingFile("sft", gold_row)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that is logged beside the loss.
+
+    Attributes:
+        name: in the history; of validation rows, with ``eval_`` before it.
+        form: how the progress line writes it.
+        in_training: whether each step logs it too, and not only evaluations.
+    """
+
+    name: str
+    form: str
+    in_training: bool = True
+
+
+class Objective(ABC):
+    """An objective, as one method has it.
+
+    Its half ``train`` (:func:`pipestill.job.halves.half`) has ``read(objective, job)``, which gives the rows of a
+    training job, and ``trainer(objective, job, model, data)``.
+
+    Attributes:
+        section: name of its settings under ``training``; none where there are none.
+        file: what it is trained on.
+        parts: logged beside the loss.
+        model_kinds: kinds of models that it can train.
+        teacher: whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs.
+    """
+
+    section: ClassVar[str | None] = None
+    Options: ClassVar[type[Section]] = NoOptions
+    parts: ClassVar[tuple[Part, ...]] = ()
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq", "masked"})
+    file: TrainingFile
+    teacher: TeacherUse = "unused"
+
+    @property
+    def settings(self) -> type[Section]:
+        """Its settings; those of one method may be more than those of the section that methods share."""
+        return self.Options
+
+    def sources(self, options: Section) -> frozenset[str]:
+        """Which of ``outputs`` and ``rationales`` its training file is made from."""
+        return frozenset()
+
+    def online(self, options: Section) -> bool:
+        """Whether the teacher runs beside the student."""
+        return False
+
+    def cached(self, options: Section) -> bool:
+        """Whether stored distributions of the teacher are read."""
+        return False
+
+    def explains(self, options: Section) -> bool:
+        """Whether the student writes a rationale and a marker before each answer."""
+        return False
+
+    def used(self, options: Section) -> Json:
+        """The settings that count."""
+        return options.model_dump()

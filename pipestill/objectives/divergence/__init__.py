@@ -1,0 +1,101 @@
+"""Token-wise divergences from the teacher's distributions, mixed with cross-entropy on gold outputs."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, create_model
+
+from pipestill.losses.kinds import KINDS
+from pipestill.objectives.base import SFT, Objective, Part, TeacherUse, TrainingFile
+from pipestill.settings.section import Count, Section, Share
+
+ULD = "uld"  # needs no shared tokens, and so is none of KINDS
+SERVED_BY_SAMPLES = "fkl"  # the only divergence that draws of the teacher's distributions give without a bias
+
+
+class DivergenceOptions(Section):
+    """Token-wise divergences from the teacher; each method's divergence may have options of its own."""
+
+    kd_rate: Share = 0.5
+    """The loss is (1 - kd_rate) cross-entropy + kd_rate divergence (kd_ratio)."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Temperature of the divergence: both models' logits are divided by it."""
+    t_squared: bool = False
+    """Multiply the divergence by the squared temperature (Hinton et al. 2015)."""
+    teacher: Literal["online", "cached"] = "online"
+    """`online`: the teacher runs beside the student; `cached`: its distributions (logits) are computed once for the
+    study."""
+    tail: Literal["auto", "bucket", "unigram"] = "auto"
+    """Tokens that a `topk` cache does not store: one `bucket` for all of them (another objective than the dense one), or
+    `unigram`: their mass, spread as the teacher does on average; `auto`: `bucket` for fkl, else `unigram`."""
+    chunk: Count = 128
+    """Tokens whose logits are held at a time."""
+
+
+@cache
+def options_of(kind: str) -> type[DivergenceOptions]:
+    """Settings of a method with the divergence ``kind``: the common ones and its own."""
+    if kind == ULD:
+        return DivergenceOptions
+    own = KINDS[kind].options
+    return create_model(f"{own.__name__}Options", __base__=(DivergenceOptions, own), __doc__=own.__doc__)
+
+
+@dataclass(frozen=True)
+class Divergence(Objective):
+    """A divergence.
+
+    Attributes:
+        kind: a key of :data:`pipestill.losses.kinds.KINDS`, or ``uld``.
+    """
+
+    kind: str
+    file: TrainingFile = SFT
+    teacher: TeacherUse = "required"
+
+    section: ClassVar = "divergence"
+    Options: ClassVar = DivergenceOptions
+    parts: ClassVar[tuple[Part, ...]] = (
+        Part("cross_entropy", "cross-entropy {:.4f}"),
+        Part("divergence", "divergence {:.4f}"),
+        Part("kl", "KL to the teacher {:.4f}", in_training=False),
+        Part("agreement", "agreement with the teacher {:.1%}", in_training=False),
+    )
+
+    @property
+    def settings(self) -> type[DivergenceOptions]:
+        """See :func:`options_of`."""
+        return options_of(self.kind)
+
+    def online(self, options: DivergenceOptions) -> bool:
+        """As configured."""
+        return options.teacher == "online"
+
+    def cached(self, options: DivergenceOptions) -> bool:
+        """As configured."""
+        return options.teacher == "cached"
+
+    def check_codec(self, codec: str) -> None:
+        """Refuse stored distributions that do not serve this divergence.
+
+        Raises:
+            ValueError: says what would.
+        """
+        if self.kind == ULD:
+            raise ValueError("`uld` is for a teacher with other tokens, and no cache has them; use `teacher: online`")
+        if codec == "sample" and self.kind != SERVED_BY_SAMPLES:
+            raise ValueError(
+                f"distributions stored by `sample` serve only `{SERVED_BY_SAMPLES}`; use `topk` or `full` for "
+                f"`{self.kind}`, or `teacher: online`"
+            )
+
+    def tail(self, options: DivergenceOptions) -> Literal["bucket", "unigram"]:
+        """The tail of a `topk` cache, as configured or as this divergence needs it."""
+        if options.tail == "auto":
+            return "bucket" if self.kind == SERVED_BY_SAMPLES else "unigram"
+        return options.tail
+
+    def own(self, options: DivergenceOptions) -> dict[str, float | bool | str]:
+        """The options that this divergence has beside the common ones."""
+        return options.model_dump(exclude=set(DivergenceOptions.model_fields))

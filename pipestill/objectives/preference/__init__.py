@@ -1,0 +1,46 @@
+"""Preference optimisation: the gold output is preferred to a worse one (DPO, by TRL's trainer)."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from pipestill.io.records import Json, Record
+from pipestill.objectives.base import OUTPUTS, Objective, Sources, TrainingFile
+from pipestill.settings.models import ModelKind
+from pipestill.settings.section import Section
+
+
+class PreferenceOptions(Section):
+    """Direct preference optimisation."""
+
+    beta: Annotated[float, Field(gt=0)] = 0.1
+    """Strength of the pull towards the reference model."""
+    rejected: Literal["random", "confusable"] = "random"
+    """The rejected label: any wrong one, or the wrong one that the teacher finds most likely."""
+
+
+def preference_row(record: Record, sources: Sources) -> Json:
+    """``{"id", "prompt", "chosen", "rejected"}``: the gold output against a worse one."""
+    rng = Random(f"rejected {sources.seed} {record.id}")
+    rejected = sources.task.answers.rejected(record, sources.said(record), rng)
+    return {"id": record.id, "prompt": record.prompt, "chosen": record.target, "rejected": rejected}
+
+
+DPO = TrainingFile("dpo", preference_row)
+
+
+@dataclass(frozen=True)
+class Preference(Objective):
+    """DPO (Rafailov et al. 2023)."""
+
+    file: TrainingFile = DPO
+
+    section: ClassVar = "preference"
+    Options: ClassVar = PreferenceOptions
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal"})
+
+    def sources(self, options: PreferenceOptions) -> frozenset[str]:
+        """The teacher's outputs, where it says what is confusable."""
+        return frozenset({OUTPUTS}) if options.rejected == "confusable" else frozenset()

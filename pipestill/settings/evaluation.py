@@ -1,0 +1,65 @@
+"""What an evaluation job is told."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipestill.io.records import Json
+from pipestill.settings.section import Section, Seed
+
+
+class StatisticsConfig(Section):
+    """Intervals and tests."""
+
+    resamples: Annotated[int, Field(ge=100)] = 10000
+    """Bootstrap resamples."""
+    seed: Seed = 0
+    """Seed of the bootstrap."""
+
+
+class Annotator(Section):
+    """Who wrote the rationales that an experiment learnt from."""
+
+    provider: str
+    """As in the configuration."""
+    model: str
+    """As in the configuration."""
+
+
+class Experiment(Section):
+    """What an experiment is: who took part, and every setting that its numbers depend on."""
+
+    experiment: str
+    """`<study>_<method>`."""
+    study: str
+    """Name of the study."""
+    task: str
+    """Name of the task."""
+    method: str
+    """Name of the method, of a checkpoint, or `teacher`."""
+    method_title: str
+    """Name of the method in tables."""
+    method_summary: str
+    """The method in a sentence."""
+    student: str | None
+    """Key of the student's model; none where no model answers."""
+    teacher: str | None
+    """Key of the teacher's model, if the study has one."""
+    annotator: Annotator | None = None
+    """Who wrote the rationales that it learnt from."""
+    source: str
+    """Source of the data, as in the configuration."""
+    notes: list[str] = []
+    """Sentences that every table shows with it."""
+    test_sets: list[str] = []
+    """Names of the test sets, in order; none where test records are of no test set."""
+    splitter: str = "sentencex"
+    """What finds sentences."""
+    answers: Json = {}
+    """Options of the task's kind of answers; none where no model answers."""
+    statistics: StatisticsConfig = StatisticsConfig()
+    """The configuration's `statistics`."""
+    settings: Json = {}
+    """Every setting that its numbers depend on, those of the models that it learns from included."""
+    config_sha256: str
+    """Digest of `settings`."""
