@@ -80,6 +80,10 @@ class Answers(ABC):
             UserError: with the way out.
         """
 
+    def models(self, options: AnswerOptions) -> dict[str, str]:
+        """Further models that measuring needs, by the key that names them."""
+        return {}
+
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """An answer that is worse than the record's target, for preference pairs.
 

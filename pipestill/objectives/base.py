@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from pipestill.answers.base import Answers
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, Split
 from pipestill.settings.models import ModelKind
@@ -116,6 +117,14 @@ class Objective(ABC):
     def sources(self, options: Section) -> frozenset[str]:
         """Which of ``outputs`` and ``rationales`` its training file is made from."""
         return frozenset()
+
+    def asks_teacher(self, options: Section) -> bool:
+        """Whether anything that it learns from comes from the teacher."""
+        return self.teacher != "unused" or OUTPUTS in self.sources(options)
+
+    def serves(self, answers: Answers) -> bool:
+        """Whether its training rows can be made for tasks with such answers."""
+        return True
 
     def online(self, options: Section) -> bool:
         """Whether the teacher runs beside the student."""

@@ -26,6 +26,8 @@ class CaptureSettings(Section):
     """The teacher's logits are divided by it."""
     max_length: Count
     """Tokens of prompt and answer together, as in the students' training."""
+    ending: str = ""
+    """What stands behind the text in the prompts: one that is too long keeps it."""
     adaptation: Literal["lora", "full"]
     """How the teacher was trained; its hardware plan depends on it."""
     hardware: HardwareConfig

@@ -78,6 +78,10 @@ class Text(Answers):
     def check_request(self, options: TextOptions, run: Path | None) -> None:
         """Any prompt can be answered."""
 
+    def models(self, options: TextOptions) -> dict[str, str]:
+        """The encoder of BERTScore."""
+        return {"bertscore.encoder": options.bertscore.encoder} if options.bertscore.encoder else {}
+
     def score_one(self, said: Said, references: Sequence[str]) -> float:
         """The mean over its outputs."""
         return fmean(self.measure.one(output, references) for output in said.outputs)
