@@ -22,7 +22,7 @@ from pipestill.annotation.usage import usage
 from pipestill.errors import UserError
 from pipestill.io.files import verify_sha256sums, write_json
 from pipestill.io.lock import exclusive
-from pipestill.io.records import Record, iterate_jsonl, write_jsonl
+from pipestill.io.records import Json, Record, iterate_records, write_jsonl
 from pipestill.job.progress import Progress
 from pipestill.settings.annotation import OPENROUTER, AnnotationConfig
 
@@ -84,7 +84,7 @@ def write_estimate(
 
 
 def _rows(settings: AnnotationConfig, records: Path) -> list[Record]:
-    rows = [record for record in iterate_jsonl(records) if record["split"] in settings.splits]
+    rows = [record for record in iterate_records(records) if record.split in settings.splits]
     if not rows:
         raise UserError(f"{records} has no records of the splits {', '.join(settings.splits)}: nothing to annotate")
     return rows
@@ -123,7 +123,7 @@ def _provider_options(settings: AnnotationConfig) -> dict[str, Any] | None:
     return settings.routing.model_dump(exclude_none=True) | limit
 
 
-def _run(annotator: Annotator, rows: list[Record]) -> tuple[list[Record], list[Record]]:
+def _run(annotator: Annotator, rows: list[Record]) -> tuple[list[Json], list[Json]]:
     """Rows with their answers in the order of ``rows``, and rows about those without one.
 
     Raises:
@@ -132,7 +132,7 @@ def _run(annotator: Annotator, rows: list[Record]) -> tuple[list[Record], list[R
     done, dead, ended = {}, {}, None
     progress = Progress(len(rows), "records", "annotating")
     with ThreadPoolExecutor(annotator.settings.concurrency) as pool:
-        futures = {pool.submit(annotator.annotate, record): record["id"] for record in rows}
+        futures = {pool.submit(annotator.annotate, record): record.id for record in rows}
         try:
             for future in as_completed(futures):
                 identity = futures[future]
@@ -151,5 +151,5 @@ def _run(annotator: Annotator, rows: list[Record]) -> tuple[list[Record], list[R
             annotator.stop()
     if ended:
         raise type(ended)(f"{len(done)} of {len(rows)} records are annotated and kept; {ended}")
-    order = [record["id"] for record in rows]
+    order = [record.id for record in rows]
     return [done[i] for i in order if i in done], [dead[i] for i in order if i in dead]

@@ -83,7 +83,7 @@ class Annotator:
             Stopped: the run ended before.
             UserError: the run cannot go on.
         """
-        values: dict[str, Any] = dict(record)
+        values = record.texts
         for step in self.settings.steps:
             values[step.out] = self._answer(make_request(step, values, self.shared), step)
         return {step.out: values[step.out] for step in self.settings.steps}

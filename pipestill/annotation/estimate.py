@@ -23,7 +23,7 @@ def estimate(
     """
     waiting, kept, count = {}, set(), 0
     for record in records:
-        values, count = dict(record), count + 1
+        values, count = record.texts, count + 1
         for step in settings.steps:
             request = make_request(step, values, shared)
             row = answers.get(request.key)

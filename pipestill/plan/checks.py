@@ -115,8 +115,8 @@ def _check_models(config: Config, path: str, study: StudyConfig) -> None:
         objective = METHODS[method].objective
         if objective and kinds["student"] not in objective.model_kinds:
             raise ValueError(
-                f"{path}.methods: `{method}` trains models of the kinds {', '.join(sorted(objective.model_kinds))}, and the "
-                f"student is `{kinds['student']}`; leave it out"
+                f"{path}.methods: `{method}` trains models of the kinds {', '.join(sorted(objective.model_kinds))}, and"
+                f" the student is `{kinds['student']}`; leave it out"
             )
         if METHODS[method].teacher == "required" and len(set(kinds.values())) > 1:
             raise ValueError(

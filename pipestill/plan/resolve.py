@@ -1,5 +1,6 @@
 """Settings of a study and its methods: the common ones, the study's over them, and the method's over those."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from pydantic import create_model
@@ -23,12 +24,17 @@ class Resolved(NamedTuple):
 
 
 def override_section(method: str) -> type[Override]:
-    """What an override for ``method`` may set: common settings, and those of its objective."""
+    """The keys that an override for ``method`` may set: common settings, and those of its objective."""
     objective = method_of(method).objective
-    if objective is None or objective.section is None:
-        return partial(TrainingConfig)
-    own = {objective.section: (objective.settings, objective.settings())}
-    return partial(create_model("Training", __base__=TrainingConfig, **own))
+    return _override_section(objective.section, objective.settings) if objective else _override_section(None, NoOptions)
+
+
+@cache
+def _override_section(name: str | None, settings: type[Section]) -> type[Override]:
+    own = {name: (settings, settings())} if name else {}
+    return partial(
+        create_model(f"{settings.__name__}Training" if own else "TrainingConfig", __base__=TrainingConfig, **own)
+    )
 
 
 def resolve_training(common: Training, study: StudyConfig, method: str) -> Resolved:
