@@ -1,6 +1,5 @@
 """Dry runs: what is planned for each configuration, without running anything."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -9,36 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from support.workflow import ROOT, jobs, plan
+
 PRESETS = sorted(path.stem for path in (ROOT / "resources" / "presets").glob("*.yaml"))
-
-
-def plan(directory, *arguments, extra=(), config=ROOT / "config.yaml"):
-    """Run ``snakemake -n`` in ``directory`` and return the process."""
-    command = [
-        *(
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            ROOT / "Snakefile",
-            "--directory",
-            directory,
-            "--cores",
-            "1",
-        ),
-        *("-n", *arguments, "--configfile", config, *extra),
-    ]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=directory)
-
-
-def jobs(process):
-    """Jobs by rule, from the table that a dry run prints."""
-    assert process.returncode == 0, process.stdout + process.stderr
-    table = re.search(r"Job stats:\n(.*?)\n\n", process.stdout + process.stderr, re.S)[1]
-    counts = {line.split()[0]: int(line.split()[1]) for line in table.splitlines()[2:]}
-    counts.pop("total")
-    return counts
 
 
 def test_the_default_plans_every_method_with_every_seed(tmp_path):
