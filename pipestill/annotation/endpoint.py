@@ -5,8 +5,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pipestill.annotation.answer import Answer, read_answer
+from pipestill.annotation.answer import Answer
 from pipestill.annotation.failures import CallFailed, by_status
+from pipestill.annotation.protocol import read_answer
 from pipestill.annotation.redaction import redact
 from pipestill.annotation.request import Request
 from pipestill.settings.annotation import is_loopback

@@ -4,12 +4,10 @@ import email.utils
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from pipestill.annotation.answer import Answer
 from pipestill.errors import UserError
-
-if TYPE_CHECKING:
-    from pipestill.annotation.answer import Answer
 
 REFUSED = 4  # exit code: the provider refused, or left records without an answer
 REPEATABLE = {408, 409, 425, 429}  # and all from 500: the same request may succeed later
@@ -36,7 +34,7 @@ class CallFailed(Exception):
     status: int | None = None
     retry_after: float | None = None
     charged: bool = False
-    answer: "Answer | None" = None
+    answer: Answer | None = None
 
     def __str__(self) -> str:  # noqa: D105
         return f"{self.reason}: {self.message}"
