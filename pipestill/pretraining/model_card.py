@@ -128,10 +128,10 @@ def _architecture(config, recipe) -> list[tuple[str, str]]:
 
 
 def _training(recipe, words: Words, counters, log: list[dict]) -> list[tuple[str, str]]:
-    from pipestill.pretraining.objective import objective_of
+    from pipestill.pretraining.architectures import ARCHITECTURES
 
     recent = [entry["loss"] for entry in log if entry["phase"] == "corpus" and entry["step"] > recipe.steps - LAST]
-    parts = shares(objective_of(recipe.shape.kind).emphasis)
+    parts = shares(ARCHITECTURES[recipe.shape.kind].emphasis)
     rates = f"Muon {recipe.lr:g} for the layers' matrices, AdamW {recipe.embedding_lr:g} for the rest"
     return [
         ("initialisation", f"copy circuit ({words.circuit}) set by hand, the rest random"),

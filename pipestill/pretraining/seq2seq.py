@@ -14,9 +14,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from pipestill.pretraining.architecture import Architecture
+from pipestill.pretraining.batch import IGNORE, Batch, Encoded, pack
 from pipestill.pretraining.corpus.document import END_OF_TEXT, Document
 from pipestill.pretraining.induction import initialise_t5
-from pipestill.pretraining.packing import IGNORE, Batch, Encoded, pack
 from pipestill.pretraining.recipe import T5Shape
 from pipestill.pretraining.tokenizer import END, PAD, SENTINELS
 
@@ -88,8 +89,8 @@ def _additive(mask: Tensor) -> Tensor:
     return torch.zeros(mask.shape).masked_fill_(~mask, torch.finfo(torch.float32).min)
 
 
-class Seq2Seq:
-    """See ``Objective``."""
+class Seq2Seq(Architecture):
+    """T5: the decoder learns each next token of an answer."""
 
     emphasis: ClassVar[Mapping[str, float]] = {"reports": 8.0}  # what encoder-decoders are for in the embedded default
 
@@ -164,6 +165,3 @@ class Seq2Seq:
         ).last_hidden_state
         wanted = target.labels != IGNORE
         return model.lm_head(hidden[wanted] * model.model_dim**-0.5), target.labels[wanted]
-
-
-OBJECTIVE = Seq2Seq()
