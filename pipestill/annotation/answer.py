@@ -1,4 +1,4 @@
-"""The answer of a model, and what the server tells about it."""
+"""The answer of a model, with the facts that the server gives about it."""
 
 import sys
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ class Answer:
 
     Attributes:
         text: the message, without white space around it.
-        finish_reason: ``stop``, ``length`` (cut at ``max_tokens``), ``content_filter``, ``error``, ...
+        finish_reason: why it ended: ``stop``, ``length`` (cut at ``max_tokens``), ``content_filter``, ``error``, ...
         model: the model that answered, as the server names it.
-        provider: the company that answered, where the server tells.
+        provider: the company that answered, if the server says so.
         generation: the server's id of the call.
         usage: the server's count of tokens and money, as it came.
         latency_s: seconds from request to answer.
-        error: what went wrong while the answer was written.
+        error: the server's report of an error while it wrote the answer.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Answer:
 
     @property
     def cost(self) -> float | None:
-        """Dollars that the server reports, if what it reports can be an amount."""
+        """Dollars that the server reports; None unless they are an amount."""
         cost = self.usage.get("cost")
         return float(cost) if _is_count(cost, int | float) else None
 

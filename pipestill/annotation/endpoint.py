@@ -1,4 +1,4 @@
-"""One address that speaks the OpenAI protocol: a request goes out, an answer or a classified failure comes back."""
+"""The client of an address that speaks the OpenAI protocol; it classifies failures."""
 
 import os
 import time
@@ -50,7 +50,7 @@ class Endpoint:
         """Send ``request``.
 
         Raises:
-            CallFailed: no answer came; its message holds no secret, and nothing that it was raised from either.
+            CallFailed: no answer came; neither its message nor its cause holds a secret.
         """
         body = dict(request.parameters)
         extra = {**body.pop("extra_body"), **self.extra}

@@ -1,4 +1,4 @@
-"""Reads a reply of status 200: an answer, or a failure in place of one. No server is trusted with the protocol."""
+"""Reads replies of status 200: an answer, or a failure in place of one. No server is trusted to keep the protocol."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ BEGINNING = 40  # characters of a body that is not an answer: enough to recognis
 
 
 def read_answer(text: str, latency_s: float, key: str | None) -> Answer:
-    """The answer in a body of status 200.
+    """Read the answer from a body of status 200.
 
     Args:
         text: the body.
@@ -20,7 +20,7 @@ def read_answer(text: str, latency_s: float, key: str | None) -> Answer:
         key: the provider's key, to be kept out of messages.
 
     Raises:
-        CallFailed: it holds no chat completion, or an error in place of one.
+        CallFailed: the body does not hold a chat completion, or holds an error in place of one.
     """
     body = _parse(text, key)
     choices = body.get("choices")
@@ -29,7 +29,7 @@ def read_answer(text: str, latency_s: float, key: str | None) -> Answer:
     choice = choices[0] if isinstance(choices, list) else None
     message = (choice.get("message") or {}) if isinstance(choice, dict) else None
     if not isinstance(message, dict) or not isinstance(message.get("content"), str | None):
-        raise _bad_answer("an answer whose content is no text")
+        raise _bad_answer("an answer whose content is not text")
     usage, error = body.get("usage"), choice.get("error")
     return Answer(
         text=(message.get("content") or "").strip(),
@@ -50,7 +50,7 @@ def _parse(text: str, key: str | None) -> dict[str, Any]:
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise _bad_answer(f"an answer that is no JSON object: {redact(text, key)[:BEGINNING]}")
+        raise _bad_answer(f"an answer that is not a JSON object: {redact(text, key)[:BEGINNING]}")
     return body
 
 

@@ -49,7 +49,7 @@ class Batch:
         return int((self.owners >= 0).sum())
 
     def content(self) -> bytes:
-        """What the model reads and learns, for digests."""
+        """Bytes of everything that the model reads and learns, for digests."""
         return self.ids.numpy().tobytes() + self.labels.numpy().tobytes()
 
     def sees(self, other: "Batch") -> Tensor:

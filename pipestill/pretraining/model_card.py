@@ -1,4 +1,4 @@
-"""The README of a pre-trained model: what it is, how it was made, what it can do, all from the run itself."""
+"""The model card of a pre-trained model: architecture, training and probes, all from the run itself."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ LAST = 100  # steps behind the final loss
 
 @dataclass(frozen=True)
 class Words:
-    """What a card says of a kind of model; ``pipeline`` is the hub's name of what it does."""
+    """Words of the card for a kind of model; ``pipeline`` is the hub's name of its use."""
 
     pipeline: str
     what: str

@@ -1,7 +1,7 @@
-"""Batches of packed documents, each a pure function of (seed, step): a resumed run sees what an unbroken one would.
+"""Batches of packed documents, each a pure function of (seed, step): a resumed run sees the same ones.
 
 Several documents share a row. They never see each other: attention is confined to the own document, and positions
-restart at 0, so that a packed document gets exactly the logits that it would get alone (a test compares them). A
+restart at 0, so that a packed document gets exactly the logits that it gets on its own (a test compares them). A
 document that no longer fits into any row is set aside, and a batch is closed after ``PATIENCE`` of these; padding
 carries no loss. The architecture says what is learnt from a document (``architecture.py``).
 """
@@ -20,7 +20,7 @@ SHORTEST_STRING = 8  # tokens
 
 
 def first_fit(encoded: Iterator[Packable], rows: int, lengths: tuple[int, ...]) -> list[list[Packable]]:
-    """Put each of the endless documents into the first row with room, until ``PATIENCE`` on end found none."""
+    """Put each of the endless documents into the first row with room, until ``PATIENCE`` in a row found none."""
     members: list[list[Packable]] = [[] for _ in range(rows)]
     room = [list(lengths) for _ in range(rows)]
     failures = 0
@@ -88,7 +88,7 @@ class RepeatedStrings:
         """The batch of one step."""
         rng = Random(f"{self.seed} strings {step}")
         strings = [rng.choices(self.ids, k=self.length // 2) for _ in range(self.rows)]
-        return batch_alone(self.architecture, [self.architecture.copied(string, rng) for string in strings])
+        return one_per_row(self.architecture, [self.architecture.copied(string, rng) for string in strings])
 
 
 def first_plain_id(tokenizer) -> int:
@@ -96,15 +96,15 @@ def first_plain_id(tokenizer) -> int:
     return 1 + max(token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special)
 
 
-def batch_alone(architecture: Architecture, encoded: list[Packable]):
+def one_per_row(architecture: Architecture, encoded: list[Packable]):
     """A batch of one document a row, as long as the longest."""
     lengths = tuple(map(max, zip(*(document.sizes for document in encoded), strict=True)))
     return architecture.pack([[document] for document in encoded], lengths)
 
 
 def documents_as_batches(architecture: Architecture, held_out: list[Document], tokenizer, seed: str, rows: int = 32):
-    """One document a row, at most ``rows`` rows a batch, shortest first; ``seed`` decides what of them is hidden."""
+    """One document a row, at most ``rows`` rows a batch, shortest first; ``seed`` decides which tokens are hidden."""
     rng = Random(seed)
     encoded = sorted((architecture.encode(document, tokenizer, rng) for document in held_out), key=lambda d: d.sizes)
     groups = [encoded[start : start + rows] for start in range(0, len(encoded), rows)]
-    return [batch_alone(architecture, group) for group in groups]
+    return [one_per_row(architecture, group) for group in groups]

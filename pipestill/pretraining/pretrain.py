@@ -1,4 +1,4 @@
-"""The pre-training loop: copy curriculum, then the corpus; killed at any moment it goes on from its last state."""
+"""The pre-training loop: copy curriculum, then the corpus; a killed run resumes from its last state."""
 
 import math
 import time
@@ -28,7 +28,7 @@ def corpus_batches(recipe: Recipe, tokenizer) -> CorpusBatches:
 
 @dataclass
 class Counters:
-    """What a run has cost so far."""
+    """The cost of a run so far."""
 
     copy_steps: int = 0
     step: int = 0
@@ -120,7 +120,7 @@ class _Run:
         self.clock.saved = time.monotonic()
 
     def _step(self, batch, optimizers: dict[torch.optim.Optimizer, float]) -> tuple[float, float]:
-        """One update by ``{optimizer: learning rate}``; the loss and the share of supervised tokens that were right."""
+        """One update by ``{optimizer: learning rate}``; returns the loss and the share of right supervised tokens."""
         logits, targets = self.architecture.supervised_logits(self.model, batch)
         loss = nn.functional.cross_entropy(logits, targets)
         if not math.isfinite(loss.item()):
@@ -144,7 +144,7 @@ class _Run:
         self.log.append({**entry, "cpu_s": round(self.counters.cpu_seconds, 1)})
 
     def copy_phase(self) -> None:
-        """Repeated random strings until ten steps on end are copied well; too short to be resumed half-way."""
+        """Repeated random strings until ten steps in a row are copied well; too short to be resumed half-way."""
         recipe, counters = self.recipe, self.counters
         if counters.step:
             return

@@ -42,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Packed rows of pairs; a row's documents have the same numbers in both parts."""
+    """Packed rows of pairs; a document has the same number in both parts of its row."""
 
     source: Batch
     target: Batch
@@ -53,7 +53,7 @@ class PairBatch:
         return self.source.tokens + self.target.tokens
 
     def content(self) -> bytes:
-        """What the model reads and learns, for digests."""
+        """Bytes of everything that the model reads and learns, for digests."""
         return self.source.content() + self.target.content()
 
 
@@ -85,7 +85,7 @@ def _parts(total: int, parts: int, rng: Random) -> list[int]:
 
 
 def _additive(mask: Tensor) -> Tensor:
-    """``mask`` as numbers to be added to the logits: T5 would make them anew in each layer."""
+    """``mask`` as numbers to add to the logits, which T5 would otherwise make again in each layer."""
     return torch.zeros(mask.shape).masked_fill_(~mask, torch.finfo(torch.float32).min)
 
 
@@ -117,7 +117,7 @@ class Seq2Seq(Architecture):
         return model
 
     def encode(self, document: Document, tokenizer, rng: Random) -> Pair:
-        """An answer, all answers or the spans of plain text, as the case may be."""
+        """One answer or all answers of a chat document; hidden spans of plain text."""
 
         def tokens(text: str) -> list[int]:
             return tokenizer.encode(text, add_special_tokens=False).ids
@@ -135,7 +135,7 @@ class Seq2Seq(Architecture):
         return Pair([*tokens("\n".join(asked)), END], [*tokens("".join(answer for _, answer in marked)), END])
 
     def copied(self, string: list[int], rng: Random) -> Pair:
-        """``string``, to be said again."""
+        """``string`` for both sides."""
         return Pair([*string, END], [*string, END])
 
     def longest_string(self, room: int) -> int:
