@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from distribution_fixture import capture, write_rows
-from tiny_models import CPU, make_directory
 
 from pipestill.errors import UserError
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.rows import read_answers
 from pipestill.teacher.agreement import Agreement
+from support.distributions import capture, write_rows
+from support.models import CPU, make_directory
 
 K = 12
 

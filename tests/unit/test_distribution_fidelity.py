@@ -5,8 +5,6 @@ import math
 import pyarrow.parquet as pq
 import pytest
 import torch
-from distribution_fixture import capture, read_rows, torch_as_before, write_rows
-from tiny_models import make_directory
 
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
@@ -17,6 +15,8 @@ from pipestill.settings.distributions import FidelitySettings
 from pipestill.teacher.distributions.export import export_parquet
 from pipestill.teacher.distributions.fidelity import compare, measure_fidelity
 from pipestill.teacher.distributions.store import DistributionStore
+from support.distributions import capture, read_rows, torch_as_before, write_rows
+from support.models import make_directory
 
 KINDS = {"fkl": {"tail": "auto"}, "todi": {"tail": "auto", "beta": 2.0}, "rkl": {"tail": "bucket"}}
 

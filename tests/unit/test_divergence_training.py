@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import make_model, make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.io.files import write_sha256sums
@@ -26,6 +25,7 @@ from pipestill.training.make_teacher import make_teacher as make_teacher_of_job
 from pipestill.training.state import TrainingState
 from pipestill.training.teachers import ForeignTeacher, OnlineTeacher
 from pipestill.training.trainers import make_trainer
+from support.models import make_model, make_tokenizer
 
 SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
 ANSWERS = ["Good", "Standard deviation of the debt", "Bad", "Good", "Bad Bad Bad", "Standard", "Good", "Bad 12 34 56"]

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_models import make_directory
 
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import character_ends, token_ends
@@ -17,6 +16,7 @@ from pipestill.settings.data import CropConfig
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import PredictionSettings
 from pipestill.tasks import TASKS
+from support.models import make_directory
 
 TASK = TASKS["multiclinsum"]
 CROPS = {

@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from tiny_models import make_model, make_t5, make_tokenizer
 
 from pipestill.evaluation.texts import load_text_runs
 from pipestill.inference.likelihood import write_likelihoods
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
+from support.models import make_model, make_t5, make_tokenizer
 
 RECORDS = [
     {"id": f"r{i}", "split": split, "prompt": f"Age: {20 + i}.0 " * 30, "target": "Good " * (1 + i), "test_set": "en"}

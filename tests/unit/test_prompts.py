@@ -1,9 +1,9 @@
 import pytest
-from tiny_models import make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label, encode_prompt, encode_source
 from pipestill.text.templates import TEMPLATES
+from support.models import make_tokenizer
 
 TEXTS = [
     "Age: 23.0, Occupation: Scientist, Outstanding Debt: 809.98",

@@ -1,11 +1,11 @@
 import json
 
 import pytest
-from tiny_models import make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.models.prompts import encode_answer, encode_label, encode_prompt
 from pipestill.models.rows import IGNORED, collate, read_answers, read_pairs
+from support.models import make_tokenizer
 
 
 @pytest.fixture(scope="module")

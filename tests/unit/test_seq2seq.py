@@ -4,11 +4,9 @@ import hashlib
 import json
 import random
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import CPU, MAKERS, make_directory_of, make_t5, make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.inference import generation
@@ -28,23 +26,20 @@ from pipestill.models.rows import collate, read_answers
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.settings.train import TrainingSettings
-from pipestill.settings.training import DivergenceConfig, LoraConfig, TrainingConfig
+from pipestill.settings.training import LoraConfig, TrainingConfig
 from pipestill.training.cross_entropy import answer_loss
 from pipestill.training.inputs import Inputs
 from pipestill.training.run import train
-from pipestill.training.state import TrainingState
 from pipestill.training.teachers import OnlineTeacher
-from pipestill.training.trainers import make_trainer
+from support.models import CPU, MAKERS, make_directory_of, make_t5
+from support.seq2seq import KD_RATE, TEMPERATURE, TOKENIZER, trainer_for, whole
 
-TOKENIZER = make_tokenizer()
 PAD, EOS, VOCABULARY = TOKENIZER.pad_token_id, TOKENIZER.eos_token_id, len(TOKENIZER)
 TEXTS = {
     "Age: 23.0": "Good",
     "Outstanding Debt: 809.98, Age: 44.0": "Standard deviation of the debt",
     "Occupation: Scientist": "Bad Bad Bad",
 }
-SGD = HardwarePlan("cpu", optimizer="sgd")
-KD_RATE, TEMPERATURE = 0.4, 2.0
 
 
 @pytest.fixture
@@ -57,12 +52,6 @@ def file(tmp_path):
 @pytest.fixture
 def rows(file):
     return read_answers(file, TOKENIZER, 64, start=PAD)
-
-
-def whole(model, row):
-    """Logits [answer, vocab] of one row as transformers computes them from labels, and the answer's tokens."""
-    answer = torch.tensor(row["labels"][1:])
-    return model(input_ids=torch.tensor([row["input_ids"]]), labels=answer[None]).logits[0], answer
 
 
 def test_the_encoder_reads_the_prompt_and_the_decoder_start_answer_and_end(file, rows):
@@ -168,19 +157,6 @@ def test_an_encoder_decoder_without_a_start_is_refused(tmp_path):
     write_sha256sums(source)
     with pytest.raises(UserError, match="decoder_start_token_id"):
         load_base_model(source, CPU)
-
-
-def trainer_for(tmp_path, model, rows, teacher=None):
-    training = TrainingConfig(
-        **dict(learning_rate=0.05, schedule="constant", warmup=0, max_grad_norm=1e9, adaptation="full", max_steps=1),
-        batch_size=len(rows),
-        divergence=DivergenceConfig(kd_rate=KD_RATE, temperature=TEMPERATURE, t_squared=False, chunk=5),
-    )
-    job = {"objective": "divergence", "divergence": "fkl"} if teacher else {"objective": "cross_entropy"}
-    settings = TrainingSettings(**job, training=training, hardware=HardwareConfig())
-    cost = SimpleNamespace(tokens=0, save=lambda: None)
-    state = TrainingState(tmp_path / "state", {})
-    return make_trainer(settings, SGD, 5, model, TOKENIZER, rows, rows, state, cost, teacher)
 
 
 @pytest.mark.parametrize("divergence", [False, True])

@@ -2,15 +2,15 @@
 
 import pytest
 import torch
-from distribution_fixture import capture, write_rows
-from test_seq2seq import TEMPERATURE, trainer_for, whole
-from tiny_models import CPU, make_directory_of
 
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.rows import read_answers
 from pipestill.teacher.agreement import Agreement
 from pipestill.teacher.distributions.store import DistributionStore
 from pipestill.training.teachers import CachedTeacher, OnlineTeacher
+from support.distributions import capture, write_rows
+from support.models import CPU, make_directory_of
+from support.seq2seq import TEMPERATURE, trainer_for, whole
 
 LENGTH = 200
 

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-from tiny_models import CPU, make_directory, make_directory_of, make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.evaluation.submission import submission
@@ -28,6 +27,7 @@ from pipestill.tasks import TASKS
 from pipestill.text.marker import join, split
 from pipestill.training.inputs import Inputs
 from pipestill.training.run import train
+from support.models import CPU, make_directory, make_directory_of, make_tokenizer
 
 TOKENIZER = make_tokenizer()
 ROOM = 40  # tokens for a rationale and the marker

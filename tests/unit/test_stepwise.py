@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import MAKERS, make_model, make_tokenizer
 
 from pipestill.data.training_files import make_training_files
 from pipestill.errors import UserError
@@ -20,6 +19,7 @@ from pipestill.tasks import TASKS
 from pipestill.training.callbacks import Schedule
 from pipestill.training.state import TrainingState
 from pipestill.training.trainers import make_trainer
+from support.models import MAKERS, make_model, make_tokenizer
 
 SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
 RATE = 0.05

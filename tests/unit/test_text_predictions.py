@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import make_directory
 
 from pipestill import cli
 from pipestill.errors import UserError
@@ -20,6 +19,7 @@ from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import PredictionSettings, ScoringSettings
 from pipestill.tasks import TASKS
 from pipestill.teacher.outputs import write_teacher_outputs
+from support.models import make_directory
 
 SETS = ("dolly", "vicuna", "uinst")
 COMMON = {"max_prompt_tokens": 400, "max_new_tokens": 6, "adaptation": "full", "hardware": {"device": "cpu"}}

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import make_batch, make_model, make_tokenizer
 
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
@@ -18,6 +17,7 @@ from pipestill.training.callbacks import Schedule
 from pipestill.training.cross_entropy import answer_loss
 from pipestill.training.state import TrainingState
 from pipestill.training.trainers import make_trainer
+from support.models import make_batch, make_model, make_tokenizer
 
 SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
 ANSWERS = ["Good", "Standard deviation of the debt", "Bad", "Good", "Bad Bad Bad", "Standard", "Good", "Bad 12 34 56"]

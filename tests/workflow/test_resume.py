@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_models import make_directory
 
 from pipestill.inference.generation import generate
 from pipestill.metrics import ANSWER_METRICS
@@ -25,6 +24,7 @@ from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.training import TrainingConfig
 from pipestill.teacher.distributions.capture import capture_shard
 from pipestill.teacher.distributions.manifest import write_manifest
+from support.models import make_directory
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "train.py"
 LABELS = ("Good", "Standard", "Bad")

@@ -202,5 +202,5 @@ def write_report(root: Path, studies: dict[str, dict]) -> None:
     script("report", ["--evals", *evaluations, *config])
 
 
-if __name__ == "__main__":  # python tests/unit/report_fixture.py DIRECTORY: a report to look at
+if __name__ == "__main__":  # python tests/support/reports.py DIRECTORY: a report to look at
     write_report(Path(sys.argv[1]), {"creditmix": {"collapse": "dpo"}, "creditmix-single": {"seeds": 1, "seed": 7}})

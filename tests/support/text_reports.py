@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from report_fixture import evaluate_arguments, model_directories, script
 
 from pipestill.io.files import write_json, write_text
 from pipestill.io.records import write_jsonl
 from pipestill.job.versions import versions
+from support.reports import evaluate_arguments, model_directories, script
 
 #          skill (share of reference words kept), its sd over runs, KL to the teacher at the end, s of training
 METHODS = {

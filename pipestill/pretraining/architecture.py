@@ -1,49 +1,49 @@
-"""What differs between the kinds of base models: the architecture, and what is learnt from a document."""
+"""The interface of the architectures: each builds a model and turns documents into its training batches."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from random import Random
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from pipestill.pretraining.batch import Packable
 from pipestill.pretraining.corpus.document import Document
-from pipestill.pretraining.packing import Packable
-from pipestill.settings.models import ModelKind
 
 
-class Objective(Protocol):
-    """An architecture and its training objective; without state, so that modules share one.
+class Architecture(ABC):
+    """A model architecture and the way it learns from documents; it has no state.
 
     Attributes:
         emphasis: factors of the shares that families of documents have in the corpus, where they are not 1.
     """
 
-    emphasis: Mapping[str, float]
+    emphasis: ClassVar[Mapping[str, float]] = {}
 
+    @abstractmethod
     def build(self, shape: Any, vocabulary: int, seed: int) -> nn.Module:
-        """A float32 model, initialised."""
+        """Build a float32 model with the copy circuit set."""
 
+    @abstractmethod
     def encode(self, document: Document, tokenizer, rng: Random) -> Packable:
-        """What the model reads of ``document`` and what it is to learn; ``rng`` decides what is hidden."""
+        """Encode ``document`` as tokens to read and tokens to learn; ``rng`` decides which are hidden."""
 
+    @abstractmethod
     def copied(self, string: list[int], rng: Random) -> Packable:
-        """A random string, to be copied."""
+        """Encode a random string as one to be copied."""
 
     def longest_string(self, room: int) -> int:
         """Tokens of the longest string that can be copied in ``room`` tokens of a row's last part."""
+        return room // 2
 
     def lengths(self, length: int) -> tuple[int, ...]:
         """Tokens of a row's parts, where ``length`` is the first one's."""
+        return (length,)
 
+    @abstractmethod
     def pack(self, rows: list[list[Any]], lengths: tuple[int, ...]) -> Any:
-        """The documents ``rows`` as a batch."""
+        """Pack encoded documents, by row, into a batch."""
 
+    @abstractmethod
     def supervised_logits(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
         """Logits ``[supervised tokens, vocab]`` and their targets; the head is evaluated nowhere else."""
-
-
-def objective_of(kind: ModelKind) -> Objective:
-    """The objective that trains models of this kind."""
-    from pipestill.pretraining import causal, masked, seq2seq
-
-    return {"causal": causal.OBJECTIVE, "seq2seq": seq2seq.OBJECTIVE, "masked": masked.OBJECTIVE}[kind]
