@@ -27,15 +27,20 @@ class Asking(Section):
     """Options of the task's kind of answers."""
 
 
-class ScoringSettings(Section):
+class ModelSettings(Section):
+    """What a job that loads a model is told."""
+
+    adaptation: Adaptation
+    """How the model was trained; the hardware plan depends on it."""
+    hardware: HardwareConfig
+    """The configuration's `hardware`."""
+
+
+class ScoringSettings(ModelSettings):
     """What a job that asks a model is told."""
 
     asking: Asking
     """How it is asked."""
-    adaptation: Adaptation
-    """How the runs were trained; the hardware plan depends on it."""
-    hardware: HardwareConfig
-    """The configuration's `hardware`."""
     code: str
     """Digest of the code: what other code left behind is not resumed."""
 
