@@ -7,10 +7,10 @@ from test_seq2seq import TEMPERATURE, trainer_for, whole
 from tiny_models import CPU, make_directory_of
 
 from pipestill.models.loading import load_base_model, load_tokenizer
-from pipestill.models.rows import read_answers
+from pipestill.models.rows import RowEncoder, read_answers
+from pipestill.objectives.divergence.teachers import CachedTeacher, OnlineTeacher
 from pipestill.teacher.agreement import Agreement
 from pipestill.teacher.distributions.store import DistributionStore
-from pipestill.training.teachers import CachedTeacher, OnlineTeacher
 
 LENGTH = 200
 
@@ -35,7 +35,7 @@ def manifest(tmp_path_factory, models, file):
 
 @pytest.fixture(scope="module")
 def rows(models, file):
-    return read_answers(file, load_tokenizer(models[1]), LENGTH, start=0)
+    return read_answers(file, RowEncoder(load_tokenizer(models[1]), LENGTH, 0))
 
 
 def test_the_loss_through_the_cache_is_that_beside_the_teacher(tmp_path, models, file, manifest, rows):

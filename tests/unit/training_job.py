@@ -1,5 +1,6 @@
 """Training jobs for tests: plain settings, a tokenizer instead of a base model, and trainers on rows at hand."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 from pipestill.job.halves import half
@@ -7,6 +8,7 @@ from pipestill.models.hardware import HardwarePlan
 from pipestill.settings.jobs import TrainingSettings
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.training import TrainingConfig
+from pipestill.training.files import Outputs
 from pipestill.training.job import Data, Job
 from pipestill.training.state import TrainingState
 
@@ -30,3 +32,7 @@ def make_job(tmp_path, method, tokenizer, options, plan: HardwarePlan, inputs=No
 def make_trainer(job: Job, model, rows, held_out=None, data=Data, **more):
     """The trainer of a job, on rows that are at hand; ``more`` is what else its data have."""
     return half(job.objective, "train").trainer(job.objective, job, model, data(rows, held_out or rows, **more))
+
+
+def outputs_in(directory: Path) -> Outputs:
+    return Outputs(*(directory / name for name in ("state", "model", "cost.json", "memory.jsonl")))
