@@ -119,7 +119,7 @@ def lines(reply: Json) -> list[str]:
 
 
 def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Json]:
-    """Rows ``{"raw", "label_mass"}`` by key; ``prompts`` that the log ``scores`` of the work holds are not read again."""
+    """Rows ``{"raw", "label_mass"}`` by key; those that the log ``scores`` of the work holds are not read again."""
     keys, log, encoder = list(prompts), work.log("scores"), loaded.encoder(task.prompts[asking.prompt].ending)
     encoded = [encoder(prompts[key], asking.max_prompt_tokens) for key in keys]
     encoder.report(work.label)
