@@ -36,7 +36,8 @@ class Loaded:
 
 def prepare(settings: ModelSettings, threads: int) -> HardwarePlan:
     """Plan as the model was trained, and set torch up accordingly."""
-    plan = plan_here(settings.hardware, settings.adaptation, threads)
+    with uncollected():  # torch is imported
+        plan = plan_here(settings.hardware, settings.adaptation, threads)
     apply(plan)
     return plan
 

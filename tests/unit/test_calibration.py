@@ -9,7 +9,7 @@ from scipy.special import logsumexp, softmax
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from pipestill.errors import UserError
-from pipestill.inference.calibration import (
+from pipestill.answers.labels.calibration import (
     CALIBRATIONS,
     calibrate,
     calibration_record,
