@@ -14,14 +14,15 @@ from pipestill.errors import UserError
 from pipestill.inference import generation
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.generation import generate
+from pipestill.inference.loaded import load
+from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_sha256sums
 from pipestill.io.records import read_jsonl
 from pipestill.job.cost import CostMeter
-from pipestill.job.row_log import RowLog
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
-from pipestill.models.loading import load_base_model, load_trained_model
+from pipestill.models.loading import load_base_model
 from pipestill.models.profile import check_gradients
 from pipestill.models.provide import provide_base_model
 from pipestill.models.rows import RowEncoder, collate, read_answers
@@ -29,7 +30,7 @@ from pipestill.objectives.cross_entropy.train import answer_loss
 from pipestill.objectives.divergence.teachers import OnlineTeacher
 from pipestill.objectives.divergence.train import TaughtData
 from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.jobs import TrainingSettings
+from pipestill.settings.jobs import Asking, TrainingSettings
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.settings.training import LoraConfig, TrainingConfig
 from pipestill.training.files import Inputs
@@ -208,12 +209,13 @@ def test_a_job_learns_its_rows_and_the_model_answers_from_disk(tmp_path, file, q
     settings = TrainingSettings(method="sft", training=training, hardware=hardware)
     train(settings, Inputs(data=file, validation=file, base=base), outputs_in(tmp_path), 5, 1)
     plan = HardwarePlan("cpu", quantization=quantization)
-    model = load_trained_model(tmp_path / "model", base, plan)
+    loaded = load(base, tmp_path / "model", plan)
     assert (read_json(tmp_path / "model/profile.json")["quantised_layers"] > 0) == (quantization == "nf4")
-    log, cost = RowLog(tmp_path / "answers.jsonl"), CostMeter(tmp_path / "answers.json")
-    answer_prompts(model, TOKENIZER, {text: text for text in TEXTS}, GenerationConfig(), 64, 30, log, cost, "test")
+    asking = Asking(task="dolly", max_prompt_tokens=64, max_new_tokens=30)
+    work = Work(tmp_path, CostMeter(tmp_path / "answers.json"), "test")
+    answers = answer_prompts(loaded, asking, "", GenerationConfig(), {text: text for text in TEXTS}, work)
     if adaptation == "full":
-        assert {text: row["text"] for text, row in log.rows.items()} == TEXTS
+        assert {text: row["text"] for text, row in answers.items()} == TEXTS
 
 
 @pytest.mark.parametrize("adaptation", ["full", "lora"])
