@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipestill.evaluation.submission import write_submissions
+
 from pipestill.job.script import run
 
 

@@ -14,8 +14,13 @@ from pipestill.settings.section import Count, Section
 
 
 class AnswerOptions(Section):
-    """How a study asks for answers; each kind adds its own."""
+    """How a study asks for answers; each kind adds its own.
 
+    Attributes:
+        unasked: names of options that change nothing of what a model is asked.
+    """
+
+    unasked: ClassVar[frozenset[str]] = frozenset()
     max_new_tokens: Count | None = None
     """Where an answer without an end is cut; the task's own limit when absent."""
 

@@ -9,7 +9,7 @@ import torch
 
 from pipestill.models.rows import read_answers
 from pipestill.settings.distributions import CaptureSettings
-from pipestill.teacher.distributions.capture import capture_shard
+from pipestill.teacher.distributions.capture import ShardFiles, Sources, capture_shard
 from pipestill.teacher.distributions.manifest import write_manifest
 from pipestill.teacher.distributions.store import DistributionStore
 
@@ -46,7 +46,8 @@ def capture_one(directory, data, teacher, student, shard=0, shards=1, **changes)
     name = directory / f"shard_{shard}"
     files = (f"{name}.safetensors.state", f"{name}.safetensors", f"{name}.json", f"{name}_cost.json")
     with torch_as_before():
-        capture_shard(settings(**changes), data, teacher, None, student, shard, shards, *map(Path, files), threads=1)
+        place = ShardFiles(shard, shards, *map(Path, files))
+        capture_shard(settings(**changes), Sources(data, teacher, None, student), place, threads=1)
 
 
 @contextmanager
@@ -62,4 +63,4 @@ def torch_as_before():
 
 def read_rows(store: DistributionStore, path: Path, tokenizer) -> list[dict]:
     """Rows as tokens, each with its key."""
-    return [row | {"key": store.key(row)} for row in read_answers(path, tokenizer, store.max_length)]
+    return [row | {"key": store.key(row)} for row in read_answers(path, store.encoder(tokenizer, None))]

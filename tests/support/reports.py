@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
 from pipestill.inference.calibration import calibration_record, log_posterior
+
 from pipestill.io.files import write_json, write_text
 from pipestill.io.records import write_jsonl
 from pipestill.job.versions import versions

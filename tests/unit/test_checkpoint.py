@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 import torch
+from pipestill.inference.scoring import load_run
 
 from pipestill.errors import UserError
-from pipestill.inference.scoring import load_run
 from pipestill.io.files import read_json, sha256, verify_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.checkpoint import provide_checkpoint

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import character_ends, crop_document, token_ends
+
 from pipestill.errors import UserError
 from pipestill.settings.data import CropConfig
 from pipestill.tasks import TASKS

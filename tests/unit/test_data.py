@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from pipestill.data import training_files
 from pipestill.data.crop import crop_records
 from pipestill.data.make_records import make_records
@@ -14,10 +13,11 @@ from pipestill.data.raw import read_rows
 from pipestill.data.source import provide_raw
 from pipestill.data.text_crop import crop_text
 from pipestill.data.training_files import make_training_files
+from pipestill.plan.data import SourceConfig, SplitsConfig
+
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import SPLITS, normalise, of_split, read_jsonl, write_jsonl
-from pipestill.plan.data import SourceConfig, SplitsConfig
 from pipestill.tasks import TASKS, BadRow
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import character_ends, token_ends
+
 from pipestill.errors import UserError
 from pipestill.inference.by_hand import ask, predict_text
 from pipestill.inference.experiment import predict_experiment

@@ -6,16 +6,16 @@ import re
 from collections import Counter
 
 import pytest
-
 from pipestill.data.crop import crop_records
 from pipestill.data.make_records import make_records
 from pipestill.data.source import provide_raw
 from pipestill.data.training_files import make_training_files
+from pipestill.plan.data import SourceConfig, SplitsConfig, TaskConfig
+from pipestill.plan.data_checks import check_data
+
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import of_split, read_jsonl, write_jsonl
-from pipestill.plan.data import SourceConfig, SplitsConfig, TaskConfig
-from pipestill.plan.data_checks import check_data
 from pipestill.tasks import TASKS
 
 DOLLY = TASKS["dolly"]

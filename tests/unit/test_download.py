@@ -6,13 +6,13 @@ import threading
 import time
 
 import pytest
-
 from pipestill.data import download
 from pipestill.data.source import provide_raw
+from pipestill.plan.data import SourceConfig
+
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.lock import exclusive
-from pipestill.plan.data import SourceConfig
 
 CONTENT = bytes(range(256)) * 5000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

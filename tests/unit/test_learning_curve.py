@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-
 from pipestill.data.training_files import make_training_files
+
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import read_jsonl, write_jsonl

@@ -37,6 +37,7 @@ class BertScoreConfig(Section):
 class TextOptions(GenerationConfig, AnswerOptions):
     """How text is generated and compared."""
 
+    unasked: ClassVar = frozenset({"sampling_seeds", "bertscore"})
     bertscore: BertScoreConfig = BertScoreConfig()
     """BERTScore of the answers."""
 

@@ -1,29 +1,59 @@
 """Training with a teacher: (1 - kd_rate) cross-entropy + kd_rate divergence from its distributions."""
 
 from collections import Counter
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy, linear
 
 from pipestill.errors import UserError
-from pipestill.losses.backends import choose_backend
-from pipestill.losses.kinds import options_of
 from pipestill.losses.linear import LinearLoss, linear_divergence
 from pipestill.models.heads import hidden_states, predicted
-from pipestill.models.rows import IGNORED
-from pipestill.settings.training import DivergenceConfig
-from pipestill.training.cross_entropy import CrossEntropyTrainer
+from pipestill.models.rows import Row, collate
+from pipestill.objectives.cross_entropy.train import CrossEntropyTrainer
+from pipestill.objectives.cross_entropy.train import read as read_gold
+from pipestill.objectives.divergence import Divergence, DivergenceOptions
+from pipestill.objectives.divergence.make_teacher import make_teacher
+from pipestill.objectives.divergence.teachers import Teacher
+from pipestill.training.arguments import trainer_arguments
+from pipestill.training.job import Data, Job
 from pipestill.training.resumable import Batch
-from pipestill.training.teachers import Teacher
+
+
+@dataclass(frozen=True)
+class TaughtData(Data):
+    """Rows that the teacher has prepared, and the teacher."""
+
+    teacher: Teacher
+
+
+def read(objective: Divergence, job: Job) -> TaughtData:
+    """Prompts and answers, and the teacher, which is loaded before the student."""
+    data, teacher = read_gold(objective, job), make_teacher(objective, job)
+    rows = teacher.prepare(data.rows, job.inputs.data)
+    return TaughtData(rows, teacher.prepare(data.validation, job.inputs.validation), teacher)
+
+
+def trainer(objective: Divergence, job: Job, model: Any, data: TaughtData) -> "DivergenceTrainer":
+    """The trainer of a job."""
+    collator = partial(_collate, pad_token_id=job.tokenizer.pad_token_id, teacher=data.teacher)
+    arguments = trainer_arguments(job, model, data)
+    return DivergenceTrainer(objective, job.options, data.teacher, **arguments, data_collator=collator)
+
+
+def _collate(rows: list[Row], pad_token_id: int, teacher: Teacher) -> dict[str, Any]:
+    """A padded batch, with what the teacher needs to know of it."""
+    return collate(rows, pad_token_id) | teacher.columns(rows)
 
 
 class DivergenceTrainer(CrossEntropyTrainer):
     """Trains on a divergence from the teacher, from hidden states and head: logits exist for a chunk of tokens only.
 
     Args:
-        kind: a key of :data:`pipestill.losses.kinds.KINDS`, or ``uld`` where the teacher has other tokens.
-        settings: of the divergence.
+        objective: which divergence.
+        options: its settings.
         teacher: where the distributions come from.
         arguments: of :class:`~pipestill.training.resumable.ResumableTrainer`.
 
@@ -31,20 +61,17 @@ class DivergenceTrainer(CrossEntropyTrainer):
         UserError: the student's logits are more than a linear map of its hidden states.
     """
 
-    def __init__(self, kind: str, settings: DivergenceConfig, teacher: Teacher, **arguments: Any):
+    def __init__(self, objective: Divergence, options: DivergenceOptions, teacher: Teacher, **arguments: Any):
         super().__init__(**arguments)
         self._means = 0  # of cross-entropy and divergence, over the step so far
-        self.kind, self.teacher = kind, teacher
+        self.kind, self.teacher = objective.kind, teacher
         if self.head is None:
             raise UserError(
                 "the student's logits are more than a linear map of its last hidden states (they are capped or scaled, "
                 "or the head has an adapter), which divergences do not provide for: use another student, or `kd`"
             )
-        given = {name: getattr(settings, name) for name in options_of(kind)}
-        self.options = {name: value for name, value in given.items() if value is not None}
-        self.options |= {"temperature": settings.temperature, "t_squared": settings.t_squared}
-        self.kd_rate, self.chunk = settings.kd_rate, settings.chunk
-        self.backend = choose_backend(self._tokens() * teacher.vocabulary, self.head.weight.device, settings.backend)
+        self.options = objective.own(options) | {"temperature": options.temperature, "t_squared": options.t_squared}
+        self.kd_rate, self.chunk = options.kd_rate, options.chunk
 
     def parts(self, model: torch.nn.Module, batch: Batch) -> LinearLoss:
         """See :func:`pipestill.losses.linear.linear_divergence`."""
@@ -60,7 +87,6 @@ class DivergenceTrainer(CrossEntropyTrainer):
                 kd_rate=self.kd_rate,
                 bias=self.head.bias,
                 chunk=self.chunk,
-                backend=self.backend,
                 **self.options,
             )
 
@@ -107,11 +133,3 @@ class DivergenceTrainer(CrossEntropyTrainer):
             logs = logs | {"cross_entropy": cross_entropy, "divergence": divergence}
             self._means = 0
         super().log(logs, start_time)
-
-    def _tokens(self) -> int:
-        """Supervised tokens of the whole run."""
-        epoch = sum(label != IGNORED for row in self.train_dataset for label in row["labels"])
-        if self.args.max_steps > 0:
-            steps = -(-len(self.batches) // self.args.gradient_accumulation_steps)
-            return round(epoch * self.args.max_steps / steps)
-        return round(epoch * self.args.num_train_epochs)

@@ -1,21 +1,38 @@
-"""Direct preference optimisation by TRL, on the tokens that cross-entropy and label ranking see."""
+"""Training by TRL's direct preference optimisation, on the tokens that cross-entropy and label ranking see."""
 
+from functools import partial
 from typing import Any
 
 import torch
 import trl.trainer.utils
+from datasets import Dataset
 from safetensors.torch import load_file, save_file
-from trl import DPOTrainer
+from trl import DPOConfig, DPOTrainer
 
 from pipestill.io.files import atomic_path
 from pipestill.job.progress import Progress
-from pipestill.models.rows import Row
+from pipestill.models.rows import Row, read_pairs
+from pipestill.objectives.preference import Preference
+from pipestill.training.arguments import trainer_arguments
+from pipestill.training.job import Data, Job
 from pipestill.training.resumable import EVALUATION_FACTOR, Batch, ResumableTrainer
 from pipestill.training.sampler import batches_by_length
 
 # TRL scores answers only where it has a Triton kernel, and every position of the sequence elsewhere. The switch that
 # its forward asks is this name; the kernel itself, in another module, still chooses by the device.
 trl.trainer.utils._use_triton = lambda device: True
+
+
+def read(objective: Preference, job: Job) -> Data:
+    """Pairs of answers."""
+    return job.read(read_pairs)
+
+
+def trainer(objective: Preference, job: Job, model: Any, data: Data) -> "PreferenceTrainer":
+    """The trainer of a job."""
+    make = partial(DPOConfig, beta=job.options.beta, max_length=None, precompute_ref_log_probs=True)
+    tables = Data(Dataset.from_list(data.rows), Dataset.from_list(data.validation))
+    return PreferenceTrainer(**trainer_arguments(job, model, tables, make), processing_class=job.tokenizer)
 
 
 class PreferenceTrainer(ResumableTrainer, DPOTrainer):

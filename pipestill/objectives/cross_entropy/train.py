@@ -1,5 +1,6 @@
-"""Cross-entropy on the tokens of answers."""
+"""Training on the cross-entropy of the tokens of answers."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -7,10 +8,24 @@ from torch.nn.functional import cross_entropy
 
 from pipestill.losses.divergences import blocks
 from pipestill.models.heads import answer_logits, hidden_states, linear_head, predicted
-from pipestill.models.rows import IGNORED, Row
+from pipestill.models.rows import IGNORED, Row, collate, read_answers
+from pipestill.objectives.base import Objective
+from pipestill.training.arguments import trainer_arguments
+from pipestill.training.job import Data, Job
 from pipestill.training.resumable import Batch, ResumableTrainer
 
 CHUNK = 128  # answer tokens whose logits exist at a time where no gradient needs them
+
+
+def read(objective: Objective, job: Job) -> Data:
+    """Prompts and answers."""
+    return job.read(partial(read_answers, column=objective.file.answer))
+
+
+def trainer(objective: Objective, job: Job, model: Any, data: Data) -> "CrossEntropyTrainer":
+    """The trainer of a job."""
+    collator = partial(collate, pad_token_id=job.tokenizer.pad_token_id)
+    return CrossEntropyTrainer(**trainer_arguments(job, model, data), data_collator=collator)
 
 
 def answer_loss(model: torch.nn.Module, batch: Batch, reduction: str = "sum") -> torch.Tensor:

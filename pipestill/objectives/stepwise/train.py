@@ -1,22 +1,39 @@
-"""Distilling step-by-step (Hsieh et al. 2023): answers and rationales are learnt as two tasks, told apart by prompt."""
+"""Training step-by-step: answers and rationales as two tasks, told apart by prompt, or as one text."""
 
+from functools import partial
 from typing import Any
 
 import torch
 
-from pipestill.models.rows import IGNORED, Row
-from pipestill.settings.training import StepwiseConfig
-from pipestill.training.cross_entropy import CrossEntropyTrainer, answer_loss
+from pipestill.models.rows import IGNORED, Row, collate_explained, read_explained, read_joined
+from pipestill.objectives.cross_entropy import train as cross_entropy
+from pipestill.objectives.cross_entropy.train import CrossEntropyTrainer, answer_loss
+from pipestill.objectives.stepwise import Stepwise, StepwiseOptions
+from pipestill.training.arguments import trainer_arguments
+from pipestill.training.job import Data, Job
 from pipestill.training.resumable import Batch
 
-NAMES = ("prediction_loss", "rationale_loss")  # in the order of every pair [2] below
+NAMES = tuple(part.name for part in Stepwise.parts)  # in the order of every pair [2] below
+
+
+def read(objective: Stepwise, job: Job) -> Data:
+    """Answers, each with its rationale beside it or in the same text."""
+    return job.read(read_explained if job.options.two_tasks else read_joined)
+
+
+def trainer(objective: Stepwise, job: Job, model: Any, data: Data) -> CrossEntropyTrainer:
+    """The trainer of a job; one text is learnt as any answer is."""
+    if not job.options.two_tasks:
+        return cross_entropy.trainer(objective, job, model, data)
+    collator = partial(collate_explained, pad_token_id=job.tokenizer.pad_token_id)
+    return StepwiseTrainer(job.options, **trainer_arguments(job, model, data), data_collator=collator)
 
 
 def part_losses(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """Cross-entropies, in nats, summed over the supervised tokens of answers and over those of rationales, [2].
 
     Args:
-        model: see :func:`~pipestill.training.cross_entropy.answer_loss`.
+        model: see :func:`~pipestill.objectives.cross_entropy.train.answer_loss`.
         batch: see :func:`~pipestill.models.rows.collate_explained`.
     """
     return _sums(answer_loss(model, batch, reduction="none"), batch)
@@ -25,17 +42,17 @@ def part_losses(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
 class StepwiseTrainer(CrossEntropyTrainer):
     """Trains on alpha (mean over answer tokens) + (1 - alpha) (mean over rationale tokens), of an optimizer step each.
 
-    Batches are made by the lengths of answers, as for cross-entropy alone: equal rows come in equal order there.
+    Batches are made by the lengths of answers, as for plain cross-entropy: equal rows come in equal order there.
 
     Args:
-        settings: alpha, and how many forward passes a batch takes.
+        options: alpha, and how many forward passes a batch takes.
         arguments: of :class:`~pipestill.training.resumable.ResumableTrainer`.
     """
 
-    def __init__(self, settings: StepwiseConfig, **arguments: Any):
+    def __init__(self, options: StepwiseOptions, **arguments: Any):
         super().__init__(**arguments)
-        self.shares = torch.tensor([settings.alpha, 1 - settings.alpha])
-        self.one_pass = settings.one_pass
+        self.shares = torch.tensor([options.alpha, 1 - options.alpha])
+        self.one_pass = options.one_pass
         self._means = torch.zeros(2)  # of both parts, over the step so far
 
     def longest_sequence(self, row: Row) -> int:

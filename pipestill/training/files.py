@@ -1,4 +1,4 @@
-"""What a training job reads."""
+"""Files and directories of a training job."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ MODELS = ("base", "init", "teacher_base", "teacher")  # of the inputs, those tha
 
 @dataclass(frozen=True)
 class Inputs:
-    """Files and model directories of a training job.
+    """What it reads.
 
     Attributes:
         data: training rows, in the schema of the objective.
@@ -43,3 +43,20 @@ class Inputs:
             if not path.is_file():
                 raise UserError(f"{path} does not exist: make it first")
         return {name: sha256(path) for name, path in paths.items()}
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What it writes.
+
+    Attributes:
+        state: directory that keeps the state of a killed job; beside ``model``, not inside.
+        model: model directory, made in one step at the end.
+        cost: JSON file for the cost of all attempts.
+        memory: JSON Lines file for the memory at each step.
+    """
+
+    state: Path
+    model: Path
+    cost: Path
+    memory: Path

@@ -1,7 +1,7 @@
 """Where a trainer has the teacher's side of a divergence from: a model beside the student, or what is stored of it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -9,13 +9,10 @@ from pipestill.errors import UserError
 from pipestill.losses.targets import DenseTarget, HiddenTarget, LogitsTarget, Target
 from pipestill.losses.universal_logit import UniversalTarget, pair_positions
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
-from pipestill.models.rows import IGNORED, Row, collate, read_answers
+from pipestill.models.rows import IGNORED, Row, RowEncoder, collate, read_answers
 from pipestill.models.vocabulary import vocabulary_size
 from pipestill.teacher.distributions.store import DistributionStore
 from pipestill.training.resumable import Batch
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 CHUNK = 128  # tokens whose logits are held at a time
 OWN = "teacher_"  # begins the names of a foreign teacher's tensors in a batch
@@ -126,27 +123,17 @@ class ForeignTeacher:
 
     Args:
         model: a causal language model or an encoder-decoder.
-        tokenizer: of the teacher.
-        max_length: tokens of prompt and answer.
+        encoder: of the same texts, for the teacher.
         vocabulary: how many ids the student's tokenizer has.
-        start: token that the teacher's decoder starts with; none for a causal model.
 
     Raises:
         UserError: the teacher's logits are more than a linear map of its hidden states.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: "PreTrainedTokenizerBase",
-        max_length: int,
-        vocabulary: int,
-        start: int | None = None,
-    ):
-        self.start = start
+    def __init__(self, model: Any, encoder: RowEncoder, vocabulary: int):
         self.model = model.eval().requires_grad_(False)
-        self.tokenizer, self.max_length, self.vocabulary = tokenizer, max_length, vocabulary
-        self.own_vocabulary = vocabulary_size(tokenizer)
+        self.encoder, self.vocabulary = encoder, vocabulary
+        self.own_vocabulary = vocabulary_size(encoder.tokenizer)
         self.head = linear_head(model)
         if self.head is None:
             raise UserError(
@@ -156,13 +143,13 @@ class ForeignTeacher:
 
     def prepare(self, rows: list[Row], path: Path) -> list[Row]:
         """Rows with the teacher's tokens of the same texts."""
-        theirs = read_answers(path, self.tokenizer, self.max_length, self.start)
+        theirs = read_answers(path, self.encoder)
         return [row | {"teacher": other} for row, other in zip(rows, theirs, strict=True)]
 
     def columns(self, rows: list[Row]) -> dict[str, Any]:
         """The teacher's tensors, and which of its supervised tokens each of the student's is compared with."""
         theirs = [row["teacher"] for row in rows]
-        batch = collate(theirs, self.tokenizer.pad_token_id)
+        batch = collate(theirs, self.encoder.tokenizer.pad_token_id)
         pairs = pair_positions(*([_supervised(row) for row in each] for each in (rows, theirs)))
         return {f"{OWN}{name}": tensor for name, tensor in batch.items()} | {"pairs": pairs}
 
