@@ -12,7 +12,7 @@ from pipestill.io.files import fresh_directory, write_json
 from pipestill.io.records import Record, of_split, read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.versions import versions
-from pipestill.metrics import rouge_l
+from pipestill.metrics.rouge import rouge_l
 from pipestill.text.sentences import Splitter, split_sentences
 from pipestill.text.tokens import unicode_tokens
 
