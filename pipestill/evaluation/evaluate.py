@@ -4,16 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pipestill.errors import UserError
 from pipestill.evaluation.closeness import read_closeness
 from pipestill.evaluation.cost import annotation_cost, cost
 from pipestill.evaluation.evaluation import Evaluation, RunEntry, Summary
 from pipestill.evaluation.inputs import Inputs
 from pipestill.evaluation.provenance import provenance
-from pipestill.evaluation.runs import Run, find_runs, read_histories
+from pipestill.evaluation.runs import Run, read_histories
 from pipestill.evaluation.statistics import Metric, biased_interval, interval, replicates, spread
 from pipestill.io.files import read_json
 from pipestill.io.records import Json, read_jsonl
+from pipestill.io.runs import find_runs
 from pipestill.job.halves import half
 from pipestill.settings.evaluation import Described, Experiment, StatisticsConfig
 from pipestill.tasks import TASKS

@@ -70,8 +70,8 @@ def _annotation(annotation: AnnotationCost) -> str:
 def _closeness(closeness: Closeness) -> str:
     bucket = ", all tokens that are not stored counting as one" if closeness.tail else ""
     return (
-        f"On {closeness.tokens:,} tokens of validation answers: KL from the teacher {number(closeness.kl.mean)} nats per "
-        f"token at temperature {closeness.temperature:g}{bucket}, the same likeliest token at "
+        f"On {closeness.tokens:,} tokens of validation answers: KL from the teacher {number(closeness.kl.mean)} nats "
+        f"per token at temperature {closeness.temperature:g}{bucket}, the same likeliest token at "
         f"{number(closeness.agreement.mean)} of all, NLL {number(closeness.student_nll.mean)} (the teacher's "
         f"{number(closeness.teacher_nll.mean)})."
     )

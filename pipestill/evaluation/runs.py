@@ -11,7 +11,6 @@ import numpy as np
 from pipestill.errors import UserError
 from pipestill.evaluation.membership import Membership
 from pipestill.evaluation.statistics import Metric
-
 from pipestill.io.records import Json, read_jsonl
 
 
@@ -55,18 +54,6 @@ class Run(ABC):
     def draws(self, name: str) -> list[float]:
         """A metric under each sampling seed; empty where answers are not generated."""
         return []
-
-
-def find_runs(directory: Path) -> dict[int, Path]:
-    """The directories ``seed_<n>`` of an experiment's predictions, by seed.
-
-    Raises:
-        UserError: there are none.
-    """
-    found = {int(path.name.removeprefix("seed_")): path for path in Path(directory).glob("seed_*")}
-    if not found:
-        raise UserError(f"{directory} holds no predictions (seed_<n>): predict again")
-    return dict(sorted(found.items()))
 
 
 def check_same_examples(runs: Iterable[Run]) -> None:

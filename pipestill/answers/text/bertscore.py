@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pipestill.answers.text.answered import read_answers
 from pipestill.errors import UserError
-from pipestill.evaluation.runs import find_runs
 from pipestill.io.files import read_json
 from pipestill.io.records import Json
+from pipestill.io.runs import find_runs
 from pipestill.metrics.bertscore import Baseline, Encoder, published_baseline, read_baseline
 from pipestill.metrics.measures import ENGLISH, Scored
 

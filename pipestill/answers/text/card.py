@@ -26,7 +26,8 @@ def card(evaluation: Evaluation) -> Card:
         facts=[("answers", how), *([("test sets", sets)] if sets else [])],
         results=results,
         limits=[
-            f"{metric_title(evaluation.primary_metric)} measures words in common with a reference, not whether an answer is right."
+            f"{metric_title(evaluation.primary_metric)} measures words in common with a reference, not whether an answer "
+            "is right."
         ],
     )
 

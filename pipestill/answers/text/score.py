@@ -10,9 +10,10 @@ from pipestill.answers.text.answered import check_keys, read_answers
 from pipestill.answers.text.bertscore import read_bertscores
 from pipestill.errors import UserError
 from pipestill.evaluation.membership import Membership
-from pipestill.evaluation.runs import Run, check_same_examples, find_runs
+from pipestill.evaluation.runs import Run, check_same_examples
 from pipestill.evaluation.statistics import Metric
 from pipestill.io.records import Json, iterate_jsonl
+from pipestill.io.runs import find_runs
 from pipestill.metrics.catalogue import entry_of
 from pipestill.metrics.measures import Scored
 from pipestill.settings.evaluation import Experiment

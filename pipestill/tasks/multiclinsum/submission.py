@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipestill.errors import UserError
-from pipestill.evaluation.runs import find_runs
 from pipestill.io.files import fresh_directory
 from pipestill.io.records import Json, Record, of_split, read_jsonl, read_records
+from pipestill.io.runs import find_runs
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
