@@ -1,12 +1,14 @@
 """Metrics of label ranking, in numpy: ``gold`` and ``predicted`` are indices ``[examples]`` into the labels."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from pipestill.answers.labels.calibration import log_posterior as log_softmax
+from pipestill.answers.labels.calibration import macro_f1, precision_recall_f1
 from pipestill.evaluation.statistics import Metric
-from pipestill.inference.calibration import log_posterior as log_softmax
-from pipestill.inference.calibration import macro_f1, precision_recall_f1
+from pipestill.io.records import Json
+from pipestill.metrics.catalogue import CATALOGUE
 
 BINS = 10
 COLLAPSE_SHARE = 0.9  # of all predictions going to one label ...
@@ -23,7 +25,7 @@ def bin_index(confidence: np.ndarray) -> np.ndarray:
     return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
 
 
-def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict[str, Any]]:
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[Json]:
     """Mean confidence and accuracy per bin; ``None`` where a bin is empty."""
     bins, rows = bin_index(confidence), []
     for index in range(BINS):
@@ -61,25 +63,30 @@ def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray) -> dict
             confusion_cells(gold, predicted, n_labels),
             lambda means: macro_f1(means.reshape(*means.shape[:-1], n_labels, n_labels)),
         ),
-        "nll": Metric.mean_of(-log_probabilities[rows, gold], highest=np.inf),
-        "brier": Metric.mean_of(((probabilities - np.eye(n_labels)[gold]) ** 2).sum(axis=1), highest=2.0),
+        "nll": Metric.mean_of(-log_probabilities[rows, gold], highest=CATALOGUE["nll"].highest),
+        "brier": Metric.mean_of(
+            ((probabilities - np.eye(n_labels)[gold]) ** 2).sum(axis=1), highest=CATALOGUE["brier"].highest
+        ),
         "ece": Metric(gaps, lambda means: np.abs(means).sum(axis=-1), biased_up=True),
     }
 
 
-def per_class(confusion: np.ndarray, labels: list[str]) -> dict[str, dict[str, float]]:
+def per_class(confusion: np.ndarray, labels: Sequence[str]) -> dict[str, dict[str, float]]:
     """Precision, recall, F1 and support by label, from counts ``[labels, labels]``."""
     precision, recall, f1 = precision_recall_f1(confusion)
     support = confusion.sum(axis=1)
     return {
         label: {
-            "precision": float(precision[i]), "recall": float(recall[i]), "f1": float(f1[i]), "support": int(support[i])
+            "precision": float(precision[i]),
+            "recall": float(recall[i]),
+            "f1": float(f1[i]),
+            "support": int(support[i]),
         }
         for i, label in enumerate(labels)
-    }  # fmt: skip
+    }
 
 
-def collapsed(confusion: np.ndarray, labels: list[str]) -> dict[str, Any] | None:
+def collapsed(confusion: np.ndarray, labels: Sequence[str]) -> Json | None:
     """The label that takes nearly all predictions, with its share, when it is not that frequent in truth."""
     predicted, gold = (confusion.sum(axis=axis) / confusion.sum() for axis in (0, 1))
     top = int(predicted.argmax())

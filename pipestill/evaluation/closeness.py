@@ -1,18 +1,18 @@
-"""How near the runs of an experiment come to their teacher, token by token, as their prediction job measured it."""
+"""How near the runs of an experiment come to their teacher, as their prediction job measured it."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pipestill.errors import UserError
+from pipestill.evaluation.evaluation import Closeness, Mean
 from pipestill.io.files import read_json
 
 MEANS = ("kl", "agreement", "teacher_nll", "student_nll")
 FACTS = ("tokens", "temperature", "codec", "tail")
 
 
-def read_agreement(runs: Mapping[int, Path]) -> dict[str, Any] | None:
-    """The ``agreement`` of ``eval.json``: mean and values of ``MEANS``, and what they were measured on.
+def read_closeness(runs: Mapping[int, Path]) -> Closeness | None:
+    """The ``agreement.json`` of all runs, together.
 
     Args:
         runs: directory of the predictions of each run, by seed.
@@ -34,7 +34,5 @@ def read_agreement(runs: Mapping[int, Path]) -> dict[str, Any] | None:
         if any(found[path][fact] != content[fact] for fact in FACTS):
             raise UserError(f"{path} and {first} compare with different distributions: predict again")
     values = {name: [each[name] for each in found.values()] for name in MEANS}
-    return {
-        **{name: {"mean": sum(column) / len(column), "per_seed": column} for name, column in values.items()},
-        **{fact: content[fact] for fact in FACTS},
-    }
+    means = {name: Mean(mean=sum(column) / len(column), per_seed=column) for name, column in values.items()}
+    return Closeness(**means, **{fact: content[fact] for fact in FACTS})

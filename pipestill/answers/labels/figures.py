@@ -1,10 +1,10 @@
 """Figures of studies that rank labels: confusion matrices and reliability diagrams."""
 
 import math
-from typing import Any
 
 import numpy as np
 
+from pipestill.answers.labels.entry import Bin, details_of
 from pipestill.evaluation.formats import number
 from pipestill.reporting.figures.canvas import COLOURS, INK, WIDTH, colour_of, panels, style, svg
 from pipestill.reporting.study import Experiment, Study
@@ -13,14 +13,12 @@ FEW = 10  # predictions; accuracy over fewer is noise
 
 
 def _pooled_confusion(experiment: Experiment) -> tuple[list[str], np.ndarray]:
-    confusions = [run["confusion"] for run in experiment.evaluation["runs"]]
-    return confusions[0]["labels"], sum(np.array(confusion["matrix"]) for confusion in confusions)
+    confusions = [details_of(run).confusion for run in experiment.evaluation.runs]
+    return confusions[0].labels, sum(np.array(confusion.matrix) for confusion in confusions)
 
 
-def confusion(study: Study) -> str | None:
+def confusion(study: Study) -> str:
     """Confusion matrix of every method, runs pooled, as shares of each gold label."""
-    if study.of_text:
-        return None
     with style() as Figure:
         columns = min(3, len(study.experiments))
         rows = math.ceil(len(study.experiments) / columns)
@@ -42,33 +40,30 @@ def confusion(study: Study) -> str | None:
         return svg(figure)
 
 
-def _pooled_reliability(experiment: Experiment) -> list[dict[str, Any]]:
-    """Bins over the runs together, means weighted by their counts; without those of fewer than ``FEW`` predictions."""
+def _pooled_reliability(experiment: Experiment) -> list[Bin]:
+    """Bins of all runs together, means weighted by their counts; without those of fewer than ``FEW`` predictions."""
     pooled = []
-    for bins in zip(*(run["reliability"] for run in experiment.evaluation["runs"]), strict=True):
-        full = [bin for bin in bins if bin["n"]]
-        n = sum(bin["n"] for bin in full)
+    for bins in zip(*(details_of(run).reliability for run in experiment.evaluation.runs), strict=True):
+        full, n = [each for each in bins if each.n], sum(each.n for each in bins)
         if n >= FEW:
-            means = {key: sum(bin["n"] * bin[key] for bin in full) / n for key in ("confidence", "accuracy")}
-            pooled.append({"n": n, **means})
+            means = {key: sum(each.n * getattr(each, key) for each in full) / n for key in ("confidence", "accuracy")}
+            pooled.append(bins[0].model_copy(update={"n": n, **means}))
     return pooled
 
 
-def reliability_diagram(study: Study) -> str | None:
+def reliability_diagram(study: Study) -> str:
     """Accuracy against confidence for every method, runs pooled; the area of a dot is its share of the examples."""
-    if study.of_text:
-        return None
     with style() as Figure:
         columns = min(3, len(study.experiments))
         rows = math.ceil(len(study.experiments) / columns)
         figure = Figure(figsize=(WIDTH * columns / 3, 2.35 * rows), layout="constrained")
         for axes, experiment in zip(panels(figure, len(study.experiments), columns), study.experiments, strict=True):
             bins = _pooled_reliability(experiment)
-            total, colour = sum(bin["n"] for bin in bins), colour_of(study, experiment)
-            x, y = [bin["confidence"] for bin in bins], [bin["accuracy"] for bin in bins]
+            total, colour = sum(each.n for each in bins), colour_of(study, experiment)
+            x, y = [each.confidence for each in bins], [each.accuracy for each in bins]
             axes.plot([0, 1], [0, 1], "--", color=INK, alpha=0.4, linewidth=1)
             axes.plot(x, y, color=colour, linewidth=1.2)
-            axes.scatter(x, y, s=[8 + 200 * bin["n"] / total for bin in bins], color=colour, alpha=0.85, linewidth=0)
+            axes.scatter(x, y, s=[8 + 200 * each.n / total for each in bins], color=colour, alpha=0.85, linewidth=0)
             ece = experiment.mean("ece")
             axes.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="confidence", ylabel="accuracy")
             axes.set_title(f"{experiment.title}: ECE {number(ece)}")

@@ -1,5 +1,6 @@
 """The files of one run that hold what a classifier said: ``predictions.jsonl`` and ``calibration.json``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,18 @@ from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import iterate_jsonl
 
+KEYS = {"id", "split", "test_set", "prediction", "references", "raw_scores", "label_mass"}
 TIE = 1e-6  # two scores this close may rank either way
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """The test predictions of one run, sorted by id so that runs line up; labels are indices into ``labels``.
+    """The test predictions of one run, sorted by test set and id so that runs line up; labels are indices.
 
     Attributes:
         ids: one per example.
+        labels: what indices stand for.
+        test_sets: name of each example's test set; none where examples are of no test set.
         gold: ``[examples]``.
         predicted: ``[examples]``.
         raw_scores: mean log-probability per token, natural log, ``[examples, labels]``.
@@ -27,7 +31,8 @@ class Predictions:
 
     path: Path
     ids: list[str]
-    labels: list[str]
+    labels: Sequence[str]
+    test_sets: list[str | None]
     gold: np.ndarray
     predicted: np.ndarray
     raw_scores: np.ndarray
@@ -45,7 +50,7 @@ class Calibration:
     validation: dict[str, dict[str, float]]
 
 
-def _vector(value: Any, labels: list[str], where: str) -> list[float]:
+def _vector(value: Any, labels: Sequence[str], where: str) -> list[float]:
     if not isinstance(value, dict) or set(value) != set(labels):
         raise UserError(f"{where} must give one number for each of the labels {', '.join(labels)}: predict again")
     vector = [value[label] for label in labels]
@@ -54,40 +59,50 @@ def _vector(value: Any, labels: list[str], where: str) -> list[float]:
     return vector
 
 
-def read_predictions(path: Path, labels: list[str]) -> Predictions:
+def read_predictions(path: Path, labels: Sequence[str], test_sets: Sequence[str]) -> Predictions:
     """The test rows of ``path``.
+
+    Args:
+        path: the file.
+        labels: that are known.
+        test_sets: that are known, in order; none where examples are of no test set.
 
     Raises:
         UserError: the file is missing or holds no test row, a row is broken, names an unknown label or repeats an id;
             the message names the line.
     """
     rows: dict[str, tuple] = {}
+    known = test_sets or [None]
     for number, row in enumerate(iterate_jsonl(path), 1):
         where = f"{path}, line {number}"
-        missing = {"id", "split", "label", "prediction", "raw_scores", "label_mass"} - set(row)
-        if missing:
+        if missing := KEYS - set(row):
             raise UserError(f"{where}: {', '.join(sorted(missing))} is missing: predict again")
         if row["split"] != "test":
             continue
-        for key in ("label", "prediction"):
-            if row[key] not in labels:
-                raise UserError(f"{where}: the {key} {row[key]!r} is none of {', '.join(labels)}")
+        label, *_ = row["references"] or [None]
+        for name, value, values in (
+            *(("label", label, labels), ("prediction", row["prediction"], labels)),
+            ("test set", row["test_set"], known),
+        ):
+            if value not in values:
+                raise UserError(f"{where}: the {name} {value!r} is none of {', '.join(map(str, values))}")
         if row["id"] in rows:
             raise UserError(f"{where}: the id {row['id']!r} occurs a second time: delete the file and predict again")
         rows[row["id"]] = (
-            labels.index(row["label"]),
+            row["test_set"],
+            labels.index(label),
             labels.index(row["prediction"]),
             _vector(row["raw_scores"], labels, f"{where}: raw_scores"),
             _vector({"label_mass": row["label_mass"]}, ["label_mass"], f"{where}: label_mass")[0],
         )
     if not rows:
         raise UserError(f"{path} holds no row of the test split: predict again")
-    ids = sorted(rows)
-    gold, predicted, scores, mass = (np.array(column) for column in zip(*(rows[id] for id in ids), strict=True))
-    return Predictions(path, ids, labels, gold, predicted, scores, mass)
+    ids = sorted(rows, key=lambda example: (known.index(rows[example][0]), example))
+    sets, *columns = zip(*(rows[example] for example in ids), strict=True)
+    return Predictions(path, ids, labels, list(sets), *map(np.array, columns))
 
 
-def read_calibration(path: Path, labels: list[str]) -> Calibration:
+def read_calibration(path: Path, labels: Sequence[str]) -> Calibration:
     """The calibrations of one run.
 
     Raises:
