@@ -23,7 +23,7 @@ class AnswerOptions(Section):
 
     unasked: ClassVar[frozenset[str]] = frozenset()
     max_new_tokens: Count | None = None
-    """Where an answer without an end is cut; the task's own limit when absent."""
+    """Tokens at which an answer without an end is cut; the task's own limit when absent."""
 
 
 @dataclass

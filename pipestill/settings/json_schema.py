@@ -1,13 +1,13 @@
-"""Whether a JSON Schema can be used."""
+"""Checks of a JSON Schema."""
 
 from typing import Any
 
 
 def check_json_schema(schema: dict[str, Any]) -> None:
-    """Refuse what is no JSON Schema, and a reference to what is not in it; nothing is fetched.
+    """Refuse an invalid JSON Schema, and a reference that leads out of it; nothing is fetched.
 
     Raises:
-        ValueError: what is wrong, and what to do.
+        ValueError: names the fault and the remedy.
     """
     from jsonschema import Draft202012Validator, SchemaError  # slow to import, and seldom needed
     from jsonschema.validators import validator_for

@@ -59,7 +59,7 @@ def test_good_settings(change):
         ),
         (
             {"provider": "local", "steps": [{"prompt": "Case: {text}\nList the findings.", "out": "rationale"}]},
-            r"let `prompt` end with a field such as `\{text\}`",
+            r"let `prompt` end with a field such as `\{document\}`",
         ),
         ({"splits": ["test"]}, "'train' or 'validation'"),
         ({"extra_body": {"note": "sk-or-v1-0123456789abcdef"}}, "looks like a secret key"),
