@@ -24,9 +24,9 @@ class StepConfig(Section):
     """One question of a chain, with the conditions of its answer. It is asked again if an answer breaks them."""
 
     prompt: str
-    """The user's message. `{name}` stands for a field of the record, such as an input of the task, or for the answer of an
-    earlier step; `{{` and `}}` are braces. That of a `local` model ends with a field, so that a message that is too long
-    loses only text, also in training."""
+    """The user's message. `{name}` stands for a field of the record, such as an input of the task, or for the answer of
+    an earlier step; `{{` and `}}` are braces. That of a `local` model ends with a field, so that a message that is too
+    long loses only text, also in training."""
     out: Identifier
     """Name of the answer, other than the records' own fields; that of one step is `rationale`."""
     system: str | None = None
@@ -102,13 +102,13 @@ class AnnotationConfig(Section):
     seed: Seed | None = None
     """Seed of sampling; another seed asks for other answers."""
     extra_body: dict[str, Any] = {}
-    """Further fields of the request, such as `reasoning: {enabled: false}`; not those that have a key here, ask for several
-    answers, or add to the prompt."""
+    """Further fields of the request, such as `reasoning: {enabled: false}`; not those that have a key here, ask for
+    several answers, or add to the prompt."""
     routing: RoutingConfig = RoutingConfig()
     """Routing of requests by OpenRouter."""
     on_truncation: Literal["retry", "accept", "reject"] = "retry"
-    """Treatment of an answer that was cut at `max_tokens`: ask once more with twice as many, take it as it is, or give it
-    up."""
+    """Treatment of an answer that was cut at `max_tokens`: ask once more with twice as many, take it as it is, or give
+    it up."""
     concurrency: Count = 4
     """Requests at a time; halved while the provider refuses."""
     requests_per_minute: Count | None = None
@@ -122,7 +122,7 @@ class AnnotationConfig(Section):
     first_wait_s: Annotated[float, Field(gt=0)] = 1.0
     """Longest wait before the second attempt, in seconds; doubled for each further one, up to a minute."""
     max_pause_s: Annotated[float, Field(ge=0)] = 600.0
-    """Longest pause that the provider may ask for, in seconds; a longer one ends the run, which can be resumed later."""
+    """Longest pause that the provider may ask for, in seconds; a longer one ends the run, to be resumed later."""
     price: PriceConfig | None = None
     """Prices for the budget, the estimate, and the cost where the provider reports none."""
     max_cost: Money | None = None

@@ -23,7 +23,7 @@ class Asking(Section):
     max_new_tokens: Count
     """Tokens at which an answer without an end is cut, including a rationale before it."""
     rationale_tokens: Annotated[int, Field(ge=0)] = 0
-    """Share of `max_new_tokens` for a rationale and a marker before each answer, in tokens; 0: answers have no rationale."""
+    """Those of `max_new_tokens` for a rationale and a marker before each answer; 0: answers have no rationale."""
     answers: Json = {}
     """Options of the task's kind of answers."""
 
@@ -56,7 +56,7 @@ class PredictionSettings(ScoringSettings):
 
 
 class PredictionJob(Section):
-    """Record of a prediction job, so that predictions by hand are made in the same way; paths are relative to its output."""
+    """Record of a prediction job, for predictions by hand in the same way; paths are relative to its output."""
 
     settings: PredictionSettings
     """Settings of the job."""
