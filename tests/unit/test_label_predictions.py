@@ -4,7 +4,6 @@ import sys
 from random import Random
 
 import pytest
-from tiny_models import CPU, make_directory
 
 from pipestill import cli
 from pipestill.answers.labels import Labels, predict
@@ -23,6 +22,7 @@ from pipestill.settings.jobs import Asking, PredictionSettings
 from pipestill.tasks import TASKS, Task
 from pipestill.tasks.base import ANSWER, UNCONDITIONED
 from pipestill.text.templates import Template
+from support.models import CPU, make_directory
 
 CREDITMIX = TASKS["creditmix"]
 LABELS = CREDITMIX.answers.labels
