@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 import torch
-from pipestill.inference.scoring import load_run
 
 from pipestill.errors import UserError
+from pipestill.inference.loaded import load
 from pipestill.io.files import read_json, sha256, verify_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.checkpoint import provide_checkpoint
@@ -96,8 +96,9 @@ def test_every_form_answers_as_the_model_itself(tmp_path, base, form):
     expected = FORMS[form](tmp_path / "elsewhere/checkpoint", base)
     output = tmp_path / "results/dolly_other/model"
     provide_checkpoint(tmp_path / "elsewhere/checkpoint", base, output)
-    model, tokenizer = load_run(base, output, CPU)
-    torch.testing.assert_close(logits(model, tokenizer), expected)
+    loaded = load(base, output, CPU)
+    model = loaded.model
+    torch.testing.assert_close(logits(model, loaded.tokenizer), expected)
     assert verify_sha256sums(output)
     assert read_json(output / "lineage.json")["base_model"]["sha256sums"] == sha256(base / "SHA256SUMS")
     assert not list(output.glob("*.bin"))
