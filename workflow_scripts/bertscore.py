@@ -11,7 +11,7 @@ def main() -> None:
     """Parse the command line and compute."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, required=True, help="directory of the predictions of all runs")
-    parser.add_argument("--test-sets", nargs="+", required=True, help="names of the test sets")
+    parser.add_argument("--test-sets", nargs="*", default=[], help="names of the test sets, if there are any")
     parser.add_argument("--encoder", type=Path, required=True, help="directory of the encoder")
     parser.add_argument("--layer", type=int, required=True, help="layer whose vectors are compared")
     parser.add_argument("--baseline", help="rescale: `corpus`, or a model whose baselines bert-score ships")
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    from pipestill.evaluation.bertscore import bertscore_record
+    from pipestill.answers.text.bertscore import bertscore_record
     from pipestill.metrics.bertscore import Encoder
     from pipestill.models.hardware import apply, plan_here
     from pipestill.settings.models import HardwareConfig

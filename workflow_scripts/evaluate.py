@@ -1,21 +1,23 @@
 """Measure the runs of one experiment: eval.json, the scores of single answers, and the model card."""
 
 import argparse
-import json
 from pathlib import Path
 
-from pipestill.evaluation.experiment import score_rows
+from pipestill.evaluation.evaluate import evaluate, score_rows
+from pipestill.evaluation.inputs import Inputs
 from pipestill.evaluation.model_card import model_card
-from pipestill.evaluation.record import evaluation_record
 from pipestill.io.files import write_json, write_text
 from pipestill.io.records import write_jsonl
-from pipestill.job.script import run
+from pipestill.job.script import json_option, run
+from pipestill.settings.evaluation import Experiment
 
 
 def main() -> None:
     """Parse the command line and evaluate."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--experiment", type=json.loads, required=True, help="JSON object: what the experiment is")
+    parser.add_argument(
+        "--experiment", type=json_option(Experiment), required=True, help="JSON object: what the experiment is"
+    )
     parser.add_argument("--predictions", type=Path, required=True, help="directory of the predictions of all runs")
     parser.add_argument("--base", type=Path, help="directory of the base model, where the experiment has a model")
     parser.add_argument(
@@ -33,20 +35,19 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, required=True, help="scores.jsonl")
     parser.add_argument("--card", type=Path, required=True, help="the model card, README.md")
     args = parser.parse_args()
-
-    evaluation, runs = evaluation_record(
-        args.experiment,
-        args.predictions,
-        args.base,
-        args.data,
+    inputs = Inputs(
+        predictions=args.predictions,
+        data=args.data,
+        base=args.base,
         models=args.models,
         train_costs=args.costs,
         teacher_costs=args.teacher_costs,
+        bertscore=args.bertscore,
         usage=args.usage,
         annotator_cost=args.annotator_cost,
-        bertscore=args.bertscore,
     )
-    write_json(args.output, evaluation)
+    evaluation, runs = evaluate(args.experiment, inputs)
+    write_json(args.output, evaluation.model_dump())
     write_jsonl(args.scores, score_rows(runs))
     write_text(args.card, model_card(evaluation))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipestill.io.files import write_text
 from pipestill.job.script import run
+from pipestill.plan.shares import at_share
 from pipestill.reporting.figures.learning_curve import learning_curve
 from pipestill.reporting.learning_curve import read_learning_curve, write_learning_curve
 
@@ -18,7 +19,8 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, required=True, help="SVG file to write")
     parser.add_argument("--table", type=Path, required=True, help="CSV file to write")
     args = parser.parse_args()
-    curve = read_learning_curve(args.study, args.shares, args.evals)
+    names = {share: at_share(args.study, share) for share in args.shares}
+    curve = read_learning_curve(args.study, names, args.evals)
     write_learning_curve(args.table, curve)
     write_text(args.figure, learning_curve(curve))
 

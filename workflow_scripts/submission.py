@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pipestill.evaluation.submission import write_submissions
 from pipestill.job.script import run
+from pipestill.tasks.multiclinsum.submission import write_submissions
 
 
 def main() -> None:

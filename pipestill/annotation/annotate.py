@@ -1,4 +1,4 @@
-"""The annotation of a task: records in, rationales and their cost out; a killed job goes on where it was."""
+"""Annotates a task: records in, rationales and their cost out; a killed job resumes."""
 
 import sys
 import time
@@ -75,7 +75,7 @@ def annotate(
 def write_estimate(
     settings: AnnotationConfig, task: str, records: Path, local: LocalModel | None, output: Path
 ) -> None:
-    """Write what :func:`annotate` would send and what that may cost; nothing is sent, and no key is needed."""
+    """Write an estimate of the requests and cost of :func:`annotate`; nothing is sent, and no key is needed."""
     rows, shared = _rows(settings, records), parameters(settings, _identity(settings, local))
     directory = Path(settings.ledger) / task
     with exclusive(directory):
@@ -91,7 +91,7 @@ def _rows(settings: AnnotationConfig, records: Path) -> list[Record]:
 
 
 def _identity(settings: AnnotationConfig, local: LocalModel | None) -> str:
-    """What names the weights that answer: a hosted model's name, or the digest of a local model's files."""
+    """The name of the weights that answer: a hosted model's name, or the digest of a local model's files."""
     return f"sha256:{verify_sha256sums(local.directory)}" if local else settings.model
 
 
@@ -104,7 +104,7 @@ def _key(settings: AnnotationConfig) -> str | None:
 
 @contextmanager
 def _connection(settings: AnnotationConfig, key: str | None, local: LocalModel | None) -> Iterator[Endpoint]:
-    """A client of the provider; a local model is served inside."""
+    """Connect to the provider; a local model is served until the context ends."""
     if local:
         with serve(local) as (base_url, name):
             yield Endpoint(base_url, None, name, settings.timeout_s)
@@ -115,7 +115,7 @@ def _connection(settings: AnnotationConfig, key: str | None, local: LocalModel |
 
 
 def _provider_options(settings: AnnotationConfig) -> dict[str, Any] | None:
-    """OpenRouter's ``provider`` object. It is also told the price that the budget counts on, as a limit."""
+    """OpenRouter's ``provider`` object, with the price that the budget counts on as a limit."""
     if settings.provider != "openrouter":
         return None
     price = settings.price

@@ -1,4 +1,4 @@
-"""What a local annotator learns from: documents of the teacher split, and the rationales that come with them."""
+"""Training rows of a local annotator: documents of the teacher split and the rationales that come with them."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ HELD_OUT = 10  # every tenth row is for validation
 
 
 def write_annotator_data(settings: AnnotationConfig, records: Path, train: Path, validation: Path) -> None:
-    """Write rows ``{"id", "input", "output"}``: the very prompt of the annotation, and the record's own rationale.
+    """Write rows ``{"id", "input", "output"}``: the prompt of the annotation and the record's own rationale.
 
-    Both files are made of the teacher split alone; rationales of other splits are never read.
+    Both files come from the teacher split only; rationales of other splits are never read.
 
     Raises:
         UserError: the teacher split is too small, or a record of it has no rationale.

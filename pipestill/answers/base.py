@@ -9,13 +9,19 @@ from typing import ClassVar
 
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Line, Record
+from pipestill.metrics.tables import MetricTable
 from pipestill.settings.models import ModelKind
 from pipestill.settings.section import Count, Section
 
 
 class AnswerOptions(Section):
-    """How a study asks for answers; each kind adds its own."""
+    """How a study asks for answers; each kind adds its own.
 
+    Attributes:
+        unasked: names of options that change nothing of what a model is asked.
+    """
+
+    unasked: ClassVar[frozenset[str]] = frozenset()
     max_new_tokens: Count | None = None
     """Where an answer without an end is cut; the task's own limit when absent."""
 
@@ -43,8 +49,11 @@ class Answers(ABC):
     ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run;
     ``say(task, loaded, asking, prompts, work)`` gives what a model says to prompts by key, :class:`Said` each;
     ``reply(task, loaded, asking, prompt, run)`` answers one prompt by hand.
-    ``score``: ``runs(task, predictions, options, columns)`` gives the runs of an experiment by seed.
-    ``show``: panels, figures, card and warnings of the report.
+    ``score``: ``runs(task, experiment, predictions, columns)`` gives the runs of an experiment by seed, and
+    ``measured(task, test_sets, directory)`` those of one that was evaluated;
+    ``card``: ``card(evaluation)`` gives its parts of the model card (:class:`pipestill.evaluation.card.Card`);
+    ``show``: ``PANELS``, ``FIGURES`` and ``MEASURED`` of the report (:mod:`pipestill.reporting.panels`), and
+    ``warnings(study)``.
 
     Attributes:
         metrics: keys of the metric catalogue that are measured; the first one decides.
@@ -58,6 +67,11 @@ class Answers(ABC):
     metrics: tuple[str, ...]
     max_new_tokens: int
     extractive: bool = False
+
+    @property
+    def tables(self) -> tuple[MetricTable, ...]:
+        """Which metrics the report shows side by side, the main table first."""
+        return (MetricTable(self.metrics),)
 
     @property
     def strata(self) -> tuple[str | None, ...]:

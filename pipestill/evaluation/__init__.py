@@ -1,1 +1,1 @@
-"""What predictions are worth: metrics of a run, intervals over an experiment, tests between methods."""
+"""What predictions are worth: metrics with intervals, costs, provenance and the model card of an experiment."""

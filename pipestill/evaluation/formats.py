@@ -2,54 +2,7 @@
 
 from collections.abc import Sequence
 
-METRIC_TITLES = {
-    "macro_f1": "macro F1",
-    "accuracy": "accuracy",
-    "nll": "NLL",
-    "brier": "Brier",
-    "ece": "ECE",
-    "label_mass": "label mass",
-    "rouge_1": "ROUGE-1",
-    "rouge_2": "ROUGE-2",
-    "rouge_l": "ROUGE-L",
-    "rouge_lsum": "ROUGE-Lsum",
-    "rouge_lsum_precision": "ROUGE-Lsum precision",
-    "rouge_lsum_recall": "ROUGE-Lsum recall",
-    "rouge_1_unicode": "ROUGE-1 (Unicode)",
-    "rouge_2_unicode": "ROUGE-2 (Unicode)",
-    "rouge_l_unicode": "ROUGE-L (Unicode)",
-    "rouge_lsum_unicode": "ROUGE-Lsum (Unicode)",
-    "rouge_lsum_unicode_precision": "ROUGE-Lsum precision (Unicode)",
-    "rouge_lsum_unicode_recall": "ROUGE-Lsum recall (Unicode)",
-    "bleu": "BLEU",
-    "bleu_nltk": "BLEU (nltk, smoothed)",
-    "chrf": "chrF",
-    "bertscore": "BERTScore",
-    "bertscore_precision": "BERTScore precision",
-    "bertscore_recall": "BERTScore recall",
-    "exact_match": "exact match",
-    "token_accuracy": "token accuracy",
-    "perplexity": "perplexity",
-}
-PERCENT = ("rouge", "bleu", "chrf", "bertscore")  # how metrics begin that run from 0 to 100
-LOWER_IS_BETTER = {"nll", "brier", "ece", "perplexity"}
-LANGUAGE_CODE = 2  # letters, of ISO 639-1
 MISSING = "–"
-
-
-def metric_title(name: str) -> str:
-    """What tables and figures call a metric: ``macro F1``; ``ROUGE-L on vicuna`` for ``rouge_l/vicuna``, and
-    ``ROUGE-L (es)`` where the test set is a language."""
-    metric, _, test_set = name.partition("/")
-    title = METRIC_TITLES.get(metric, metric)
-    if len(test_set) == LANGUAGE_CODE:
-        return f"{title[:-1]}, {test_set})" if title.endswith(")") else f"{title} ({test_set})"
-    return f"{title} on {test_set}" if test_set else title
-
-
-def decimals(name: str) -> int:
-    """How many decimals a metric is written with: two for those that run from 0 to 100, else three."""
-    return 2 if name.startswith(PERCENT) else 3
 
 
 def number(value: float | None, decimals: int = 3) -> str:

@@ -3,9 +3,10 @@
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pipestill.errors import UserError
+from pipestill.evaluation.evaluation import Provenance
+from pipestill.evaluation.inputs import Inputs
 from pipestill.io.files import SHA256SUMS, read_json, sha256
 
 
@@ -30,20 +31,20 @@ def digests(paths: Sequence[Path]) -> dict[str, str]:
     return {str(path): sha256(path) for path in paths}
 
 
-def provenance(config_sha256: str, data: Sequence[Path], models: Sequence[Path], predictions: Path) -> dict[str, Any]:
-    """The ``provenance`` of ``eval.json``.
+def provenance(config_sha256: str, inputs: Inputs) -> Provenance:
+    """Where an experiment's numbers come from.
 
     Args:
-        config_sha256: digest of every setting that the experiment's numbers depend on.
-        data: files that the numbers come from.
-        models: model directories, each identified by the digest of its ``SHA256SUMS``.
-        predictions: directory of the predictions, with the hardware plan and the library versions of their job.
+        config_sha256: digest of every setting that they depend on.
+        inputs: data files; model directories, each identified by the digest of its ``SHA256SUMS``; and the predictions,
+            with the hardware plan and the library versions of their job.
     """
-    return {
-        "git_commit": git_commit(Path(__file__).parent),
-        "config_sha256": config_sha256,
-        "data_sha256": digests(data),
-        "model_sha256": digests([Path(model) / SHA256SUMS for model in models]),
-        "versions": read_json(predictions / "versions.json"),
-        "hardware": read_json(predictions / "hardware.json"),
-    }
+    models = [*([inputs.base] if inputs.base else []), *inputs.models]
+    return Provenance(
+        git_commit=git_commit(Path(__file__).parent),
+        config_sha256=config_sha256,
+        data_sha256=digests(inputs.data),
+        model_sha256=digests([Path(model) / SHA256SUMS for model in models]),
+        versions=read_json(inputs.predictions / "versions.json"),
+        hardware=read_json(inputs.predictions / "hardware.json"),
+    )

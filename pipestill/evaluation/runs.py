@@ -1,14 +1,17 @@
 """Runs on the test set, whatever their task: what an evaluation and the report need of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipestill.errors import UserError
+from pipestill.evaluation.membership import Membership
 from pipestill.evaluation.statistics import Metric
-from pipestill.io.records import read_jsonl
+from pipestill.io.records import Json, read_jsonl
 
 
 @dataclass(frozen=True)
@@ -17,41 +20,46 @@ class Run(ABC):
 
     Attributes:
         path: the file that it was read from.
+        test_sets: of the examples.
+        signatures: how groups of metrics were computed, where they can be in several ways.
     """
 
     path: Path
     ids: list[str]
     metrics: dict[str, Metric]
+    test_sets: Membership
+    signatures: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @abstractmethod
-    def truth(self) -> list[str]:
+    def details(self) -> Json:
+        """What else ``eval.json`` says of it."""
+
+    @abstractmethod
+    def scores(self) -> Iterator[Json]:
+        """A row for each answer: its example, and what it contributes to the metrics."""
+
+    def truth(self) -> Sequence[str | None]:
         """What is known of each example, ``[examples]``, which must be the same in all runs."""
+        return self.test_sets.of_examples
 
-    @abstractmethod
-    def entry(self) -> dict[str, Any]:
-        """Its entry in the ``runs`` of ``eval.json``."""
+    def correct(self) -> np.ndarray | None:
+        """Whether each answer is right, ``[examples]``; none where answers are not right or wrong."""
+        return None
 
-    @abstractmethod
-    def scores(self) -> Iterator[dict[str, Any]]:
-        """A row for each answer: its example, and what it contributes to each metric that is a mean."""
+    @property
+    def sampled(self) -> bool:
+        """Whether its answers were drawn."""
+        return False
 
-
-def find_runs(directory: Path) -> dict[int, Path]:
-    """The directories ``seed_<n>`` of an experiment's predictions, by seed.
-
-    Raises:
-        UserError: there are none.
-    """
-    found = {int(path.name.removeprefix("seed_")): path for path in Path(directory).glob("seed_*")}
-    if not found:
-        raise UserError(f"{directory} holds no predictions (seed_<n>): predict again")
-    return dict(sorted(found.items()))
+    def draws(self, name: str) -> list[float]:
+        """A metric under each sampling seed; empty where answers are not generated."""
+        return []
 
 
-def check_same_examples(runs: Sequence[Run]) -> None:
+def check_same_examples(runs: Iterable[Run]) -> None:
     """Raise ``UserError`` unless all runs were tested on the same examples with the same gold labels or test sets."""
-    first = runs[0]
-    for run in runs[1:]:
+    first, *others = runs
+    for run in others:
         unshared = sorted(set(first.ids) ^ set(run.ids))
         if unshared:
             has, lacks = (first, run) if unshared[0] in set(first.ids) else (run, first)
@@ -66,7 +74,7 @@ def check_same_examples(runs: Sequence[Run]) -> None:
                 )
 
 
-def read_histories(models: Sequence[Path], seeds: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+def read_histories(models: Sequence[Path], seeds: Sequence[int]) -> dict[int, list[Json]]:
     """Training log of each run: a model directory is ``.../seed_<n>/model``, or the only one of its experiment.
 
     A model that was not trained here has none.

@@ -6,20 +6,14 @@ of its bins, a mean from itself.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipestill.settings.evaluation import StatisticsConfig
+
 LEVEL = 0.95
 CHUNK_ELEMENTS = 4_000_000  # of the weights held at a time: 32 MB
-
-
-@dataclass(frozen=True)
-class Bootstrap:
-    """How often to resample, and the seed that all resamples come from."""
-
-    resamples: int = 10_000
-    seed: int = 0
 
 
 def _first(means: np.ndarray) -> np.ndarray:
@@ -53,6 +47,11 @@ class Metric:
         """The mean of one value per example, ``values`` ``[examples]``."""
         return cls(np.asarray(values, dtype=np.float64)[:, None], highest=highest, strata=strata, lowest=lowest)
 
+    def over(self, weights: np.ndarray, strata: np.ndarray | None) -> "Metric":
+        """The same metric of weighted examples, ``[examples]`` of any scale, which are resampled within ``strata``."""
+        weighted = self.statistics * weights[:, None] * (len(weights) / weights.sum())
+        return replace(self, statistics=weighted, strata=strata)
+
     @property
     def is_mean(self) -> bool:
         """Whether it is the mean of one value per example."""
@@ -63,7 +62,9 @@ class Metric:
         return float(self.value(self.statistics.mean(axis=0)))
 
 
-def example_weights(n_examples: int, bootstrap: Bootstrap, strata: np.ndarray | None = None) -> Iterator[np.ndarray]:
+def example_weights(
+    n_examples: int, bootstrap: StatisticsConfig, strata: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Resamples of ``n_examples`` with replacement, as chunks of weights ``[<= resamples, examples]`` that sum to 1.
 
     They depend on the arguments alone: two methods replicated over the same examples meet the same resamples, which
@@ -86,7 +87,9 @@ def example_weights(n_examples: int, bootstrap: Bootstrap, strata: np.ndarray | 
         yield weights
 
 
-def replicates(runs: Sequence[Mapping[str, Metric]], bootstrap: Bootstrap, stream: int = 0) -> dict[str, np.ndarray]:
+def replicates(
+    runs: Sequence[Mapping[str, Metric]], bootstrap: StatisticsConfig, stream: int = 0
+) -> dict[str, np.ndarray]:
     """Bootstrap replicates ``[resamples]`` of each metric's mean over the runs (seeds) of one experiment.
 
     The runs share their test examples, so seeds and examples are crossed and vary independently. A replicate is

@@ -4,7 +4,7 @@ Both are scores of a whole set of answers. Kept as sums, they can be taken over 
 matrix product. What an answer contributes is counted by sacrebleu.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal
@@ -22,18 +22,12 @@ class Contributions:
     """What each answer contributes to one metric.
 
     Attributes:
-        metric: a key of ``CORPUS_METRICS``.
         counts: ``[answers, k]``.
         signature: how they were counted.
     """
 
-    metric: str
     counts: np.ndarray
     signature: str
-
-    def of(self, rows: np.ndarray | slice = slice(None)) -> float:
-        """The score (0..100) of some answers."""
-        return float(CORPUS_METRICS[self.metric](self.counts[rows].sum(axis=0)))
 
 
 def bleu_contributions(
@@ -42,16 +36,14 @@ def bleu_contributions(
     """BLEU (Papineni et al., 2002) as sacrebleu computes it, with one of its tokenizers."""
     from sacrebleu.metrics import BLEU
 
-    counts, signature = _count(BLEU(tokenize=tokenize), predictions, references)
-    return Contributions("bleu", counts, signature)
+    return Contributions(*_count(BLEU(tokenize=tokenize), predictions, references))
 
 
 def chrf_contributions(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Contributions:
     """chrF2 (Popović, 2015) as sacrebleu computes it: character n-grams up to 6."""
     from sacrebleu.metrics import CHRF
 
-    counts, signature = _count(CHRF(), predictions, references)
-    return Contributions("chrf", counts, signature)
+    return Contributions(*_count(CHRF(), predictions, references))
 
 
 def nltk_bleu_contributions(
@@ -77,7 +69,7 @@ def nltk_bleu_contributions(
     counts, _ = _count(metric, [*map(words, predictions)], [[*map(words, texts)] for texts in references])
     counts[:, 2 + ORDERS :] = np.maximum(counts[:, 2 + ORDERS :], 1)  # nltk counts one where an answer is too short
     signature = f"corpus_bleu of nltk {version('nltk')}|smooth:method1|tok:word_tokenize|sentences:{splitter}"
-    return Contributions("bleu_nltk", counts, signature)
+    return Contributions(counts, signature)
 
 
 def _count(metric: Any, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[np.ndarray, str]:
@@ -119,13 +111,3 @@ def chrf(sums: np.ndarray, beta: float = 2.0) -> np.ndarray:
     weighted = beta**2 * precision + recall
     product = 100 * (1 + beta**2) * precision * recall
     return np.divide(product, weighted, out=np.zeros_like(weighted), where=weighted > 0)
-
-
-# Sums of contributions [..., k] to the score [...] (0..100).
-CORPUS_METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "bleu": lambda sums: bleu(sums, "halving"),
-    "bleu_nltk": lambda sums: bleu(sums, "floor"),
-    "chrf": chrf,
-    "perplexity": lambda sums: np.exp(sums[..., 0] / sums[..., 1]),  # of nats and tokens
-    "token_accuracy": lambda sums: sums[..., 0] / sums[..., 1],  # of right tokens and tokens
-}

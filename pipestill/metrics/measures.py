@@ -1,4 +1,4 @@
-"""Measures: which metrics a task's generated answers are scored by, and how."""
+"""Measures: how generated answers are scored, and which of their metrics tables show."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +7,10 @@ from typing import Any
 
 from pipestill.metrics.exact_match import exact_match
 from pipestill.metrics.rouge import rouge_l
+from pipestill.metrics.tables import MetricTable
 from pipestill.text.sentences import Splitter
 
-Columns = dict[str, list[Any]]  # of each answer, by metric: a number, or what it adds to a metric of all answers
+ENGLISH = "en"  # of answers that are of no test set
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,16 @@ class Scored:
     """Scores of a set of answers.
 
     Attributes:
-        columns: by metric, in the order of the answers.
+        columns: by metric, in the order of the answers: a number, or what each adds to a metric of all answers.
         signatures: how metrics were computed that can be in several ways.
     """
 
-    columns: Columns
+    columns: dict[str, list[Any]]
     signatures: dict[str, Any] = field(default_factory=dict)
+
+    def with_more(self, more: "Scored") -> "Scored":
+        """These scores and others of the same answers."""
+        return Scored({**self.columns, **more.columns}, {**self.signatures, **more.signatures})
 
 
 @dataclass(frozen=True)
@@ -30,22 +35,33 @@ class Measure:
     """A way to score generated answers.
 
     Attributes:
-        metrics: keys of the catalogue; the first one decides.
-        one: the first metric of one answer against its references.
+        tables: what the report shows; the first metric of the first one decides.
+        one: that metric, of one answer against its references.
         score: answers, the references of each, their test sets and a splitter of sentences to scores.
+        more: keys of the catalogue that are measured too.
     """
 
-    metrics: tuple[str, ...]
+    tables: tuple[MetricTable, ...]
     one: Callable[[str, Sequence[str]], float]
     score: Callable[[Sequence[str], Sequence[Sequence[str]], Sequence[str | None], Splitter], Scored]
+    more: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Keys of the catalogue that can be measured; the first one decides."""
+        return (*(name for table in self.tables for name in table.names), *self.more)
 
 
 def _short_answers(
     answers: Sequence[str], references: Sequence[Sequence[str]], test_sets: Sequence[str | None], splitter: Splitter
 ) -> Scored:
     pairs = list(zip(answers, references, strict=True))
-    stemmed = [rouge_l(answer, texts, stemming=True) for answer, texts in pairs]
-    return Scored({"rouge_l": stemmed, "exact_match": [exact_match(answer, texts) for answer, texts in pairs]})
+    return Scored(
+        {
+            "rouge_l": [rouge_l(answer, texts, stemming=True) for answer, texts in pairs],
+            "exact_match": [exact_match(answer, texts) for answer, texts in pairs],
+        }
+    )
 
 
 def _summaries(
@@ -53,18 +69,26 @@ def _summaries(
 ) -> Scored:
     from pipestill.metrics.summaries import score_summaries
 
-    scores = score_summaries(answers, references, test_sets, splitter=splitter)
+    languages = [test_set or ENGLISH for test_set in test_sets]
+    scores = score_summaries(answers, references, languages, splitter=splitter)
     corpus = {name: list(metric.counts) for name, metric in scores.corpus.items()}
     return Scored({**scores.answers, **corpus}, scores.signatures)
 
 
-SHORT_ANSWERS = Measure(("rouge_l", "exact_match"), partial(rouge_l, stemming=True), _short_answers)
+SHORT_ANSWERS = Measure((MetricTable(("rouge_l", "exact_match")),), partial(rouge_l, stemming=True), _short_answers)
 SUMMARIES = Measure(  # in any language, and the stemmer is for English; test sets are languages
     (
-        *("rouge_l", "rouge_1", "rouge_2", "rouge_lsum", "bleu", "chrf", "bertscore", "exact_match"),
-        *("rouge_l_unicode", "rouge_1_unicode", "rouge_2_unicode", "rouge_lsum_unicode"),
-        *("perplexity", "token_accuracy"),
+        MetricTable(("rouge_l", "rouge_1", "rouge_2", "rouge_lsum", "bleu", "chrf", "bertscore", "exact_match")),
+        MetricTable(
+            ("rouge_l_unicode", "rouge_1_unicode", "rouge_2_unicode", "rouge_lsum_unicode"),
+            "ROUGE by Unicode tokens",
+            " (Unicode)",
+        ),
     ),
     rouge_l,
     _summaries,
+    more=(
+        *(f"rouge_lsum{tokens}_{part}" for tokens in ("", "_unicode") for part in ("precision", "recall")),
+        *("bleu_nltk", "bertscore_precision", "bertscore_recall", "perplexity", "token_accuracy"),
+    ),
 )

@@ -57,11 +57,13 @@ class TrainingFile:
         name: of the file, without its ending.
         row: a record and the sources to a row.
         split: whose records it is made of.
+        answer: key of the answer in a row.
     """
 
     name: str
     row: Callable[[Record, Sources], Json]
     split: Split = "train"
+    answer: str = "output"
 
 
 def gold_row(record: Record, sources: Sources) -> Json:
@@ -99,6 +101,7 @@ class Objective(ABC):
         file: what it is trained on.
         parts: logged beside the loss.
         model_kinds: kinds of models that it can train.
+        libraries: that its half needs beside those of every training.
         teacher: whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs.
     """
 
@@ -106,6 +109,7 @@ class Objective(ABC):
     Options: ClassVar[type[Section]] = NoOptions
     parts: ClassVar[tuple[Part, ...]] = ()
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq", "masked"})
+    libraries: ClassVar[frozenset[str]] = frozenset()
     file: TrainingFile
     teacher: TeacherUse = "unused"
 

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
@@ -143,7 +144,8 @@ def _type(kind: Any) -> str:
     if kind is Any:
         return "section"
     if issubclass(kind, Override):
-        return f"overrides of `{kind.__name__.removesuffix('Override').removesuffix('Config').removesuffix('Options').lower()}`"
+        name = re.sub("(Config|Options)?Override$", "", kind.__name__)
+        return f"overrides of `{name.lower()}`"
     if issubclass(kind, Section):
         return "section"
     return {str: "text", int: "integer", float: "number", bool: "true \\| false"}[kind]

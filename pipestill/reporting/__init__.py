@@ -1,1 +1,1 @@
-"""What people read: tables, figures, the HTML report and the model cards, all from the files of ``results/``."""
+"""What people read of all experiments: tables, comparisons, figures and the HTML report."""

@@ -4,38 +4,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipestill.errors import UserError
-from pipestill.evaluation.labels import load_label_runs
+from pipestill.evaluation.evaluation import read_evaluation
 from pipestill.evaluation.runs import check_same_examples
-from pipestill.evaluation.texts import load_scores
-from pipestill.io.files import read_json
+from pipestill.job.halves import half
 from pipestill.reporting.study import Experiment, Study, place
+from pipestill.tasks import TASKS
 
 STALE = 1e-9  # how far a recomputed metric may lie from the one in eval.json
 
 
 def load_experiment(path: Path) -> Experiment:
-    """Read one ``eval.json`` and what its runs made of the test examples: predictions of labels, or scores of texts.
+    """Read one ``eval.json`` and what its runs made of the test examples.
 
     Raises:
         UserError: a file is missing or broken, or the runs are not those that were evaluated.
     """
     path = Path(path)
-    evaluation = read_json(path)
-    if not isinstance(evaluation, dict) or not {"study", "method", "kind", "metrics", "runs"} <= set(evaluation):
-        raise UserError(f"{path} is not an evaluation: make it again")
-    if evaluation["kind"] == "text":
-        source = path.parent / "scores.jsonl"
-        runs = load_scores(source)
-    else:
-        source = path.parent / "predictions"
-        runs = load_label_runs(source, evaluation["runs"][0]["confusion"]["labels"])
-    measured = {run["seed"]: run["metrics"] for run in evaluation["runs"]}
-    if set(runs) != set(measured):
-        raise UserError(f"{source} holds other seeds than {path}: evaluate again")
-    for seed, metrics in measured.items():
-        for name, value in metrics.items():
-            if abs(runs[seed].metrics[name].estimate() - value) > STALE:
-                raise UserError(f"{runs[seed].path} gives another {name} than {path}: evaluate again")
+    evaluation = read_evaluation(path)
+    task = TASKS[evaluation.task]
+    runs = half(task.answers, "score").measured(task, list(evaluation.test_sets), path.parent)
+    if list(runs) != evaluation.seeds:
+        raise UserError(f"{path.parent} holds other seeds than {path}: evaluate again")
+    for entry in evaluation.runs:
+        run = runs[entry.seed]
+        for name, value in entry.metrics.items():
+            if abs(run.metrics[name].estimate() - value) > STALE:
+                raise UserError(f"{run.path} gives another {name} than {path}: evaluate again")
     return Experiment(path, evaluation, runs)
 
 
@@ -48,10 +42,10 @@ def collect(paths: Sequence[Path]) -> list[Study]:
     by_study: dict[str, list[Experiment]] = {}
     for path in paths:
         experiment = load_experiment(path)
-        by_study.setdefault(experiment.evaluation["study"], []).append(experiment)
+        by_study.setdefault(experiment.evaluation.study, []).append(experiment)
     studies = []
     for name, experiments in by_study.items():
         experiments.sort(key=lambda experiment: place(experiment.method))
-        check_same_examples([run for experiment in experiments for run in experiment.runs.values()])
+        check_same_examples(run for experiment in experiments for run in experiment.runs.values())
         studies.append(Study(name, experiments))
     return studies

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from pipestill.evaluation.formats import LOWER_IS_BETTER, bracket, decimals, metric_title, number, p_value
+from pipestill.evaluation.formats import bracket, number, p_value
 from pipestill.evaluation.statistics import holm, interval, mcnemar, two_sided_p
 from pipestill.io.files import atomic_path
+from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.study import Experiment, Study
 
 ALPHA = 0.05
-DETECTABLE = 1.96 + 0.84  # standard errors: what a two-sided test at 5 % shows four times in five
+DETECTABLE = 1.96 + 0.84  # standard errors: what a two-sided test at 5 % finds with 80 % power
 ALL_PAIRS, AGAINST_SFT = "all pairs", "against sft"
 COLUMNS = (
     "study", "family", "metric", "method_a", "method_b", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high",
@@ -53,13 +54,13 @@ class Comparison:
 
     @property
     def detectable(self) -> float:
-        """The true difference that such a test, before correction, would find with a power of 80 %."""
+        """The true difference that such a test, before correction, finds with 80 % power."""
         return DETECTABLE * self.standard_error
 
     @property
     def better(self) -> Experiment:
         """The method that is ahead, significantly or not."""
-        return self.a if (self.difference >= 0) != (self.metric in LOWER_IS_BETTER) else self.b
+        return self.a if (self.difference >= 0) != entry_of(self.metric).lower_is_better else self.b
 
     @property
     def verdict(self) -> str:
@@ -75,7 +76,8 @@ class Comparison:
 
     def sentence(self) -> str:
         """The result in words."""
-        title, places = metric_title(self.metric), decimals(self.metric)
+        entry = entry_of(self.metric)
+        title, places = entry.title, entry.decimals
         if round(self.difference, places) == 0:
             return (
                 f"{self.a.title} and {self.b.title} are level in {title}: difference {number(0, places)} "
@@ -110,7 +112,7 @@ class Comparison:
             "significant": "yes" if self.significant else "no",
             "mcnemar_p": self.mcnemar_text,
             "sentence": self.sentence(),
-            "source": self.a.evaluation["source"],
+            "source": self.a.evaluation.source,
             "notes": " ".join(dict.fromkeys([*self.a.notes, *self.b.notes])),
         }
 
@@ -123,11 +125,8 @@ def seed_pairs(a: Experiment, b: Experiment) -> list[tuple[int, int]]:
 
 
 def _mcnemar(a: Experiment, b: Experiment) -> dict[tuple[int, int], float]:
-    def correct(experiment: Experiment, seed: int):
-        predictions = experiment.runs[seed].predictions
-        return predictions.gold == predictions.predicted
-
-    return {(x, y): mcnemar(correct(a, x), correct(b, y)) for x, y in seed_pairs(a, b)}
+    pairs = {(x, y): (a.runs[x].correct(), b.runs[y].correct()) for x, y in seed_pairs(a, b)}
+    return {seeds: mcnemar(*correct) for seeds, correct in pairs.items() if all(each is not None for each in correct)}
 
 
 def _family(study: Study, name: str, pairs: Sequence[tuple[Experiment, Experiment]]) -> list[Comparison]:
@@ -146,7 +145,7 @@ def _family(study: Study, name: str, pairs: Sequence[tuple[Experiment, Experimen
             standard_error=float(samples.std(ddof=1)),
             p=p,
             p_holm=p_holm,
-            mcnemar={} if study.of_text else _mcnemar(a, b),
+            mcnemar=_mcnemar(a, b),
         )
         for (a, b), samples, p, p_holm in zip(pairs, differences, p_values, holm(p_values), strict=True)
     ]
@@ -159,7 +158,7 @@ def compare(study: Study) -> list[Comparison]:
 
 def against_sft(study: Study) -> list[Comparison]:
     """Every other trained method against SFT; empty where there is no SFT, or nothing else was trained."""
-    sft = study.get("sft")
+    sft = study.sft
     others = [(experiment, sft) for experiment in study.trained if experiment is not sft]
     return _family(study, AGAINST_SFT, others) if sft else []
 

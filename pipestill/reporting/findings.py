@@ -1,12 +1,15 @@
-"""Everything that the report says of one study, before it is put into words, tables and a page."""
+"""Everything that the report says of one study, before it is put into words and a page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 from pipestill.reporting.comparisons import Comparison, against_sft, compare
+from pipestill.reporting.conclusion import Conclusion, conclude
+from pipestill.reporting.fidelity import Fidelity
 from pipestill.reporting.figures import draw
 from pipestill.reporting.study import Study
+from pipestill.reporting.warnings import Warnings, warnings
 
 
 @dataclass(frozen=True)
@@ -16,17 +19,30 @@ class Findings:
     Attributes:
         pairs: all of them, compared.
         over_sft: every other trained method against SFT; empty where there is none.
-        figures: SVG by name.
         fidelity: of its cache of the teacher's distributions, if it has one.
     """
 
     study: Study
     pairs: list[Comparison]
     over_sft: list[Comparison]
-    figures: dict[str, str]
-    fidelity: Mapping[str, Any] | None = None
+    fidelity: Fidelity | None = None
+
+    @cached_property
+    def conclusion(self) -> Conclusion:
+        """Which method is best."""
+        return conclude(self.study, self.pairs)
+
+    @cached_property
+    def warnings(self) -> Warnings:
+        """What to be careful about."""
+        return warnings(self.study, self.pairs)
+
+    @cached_property
+    def figures(self) -> Mapping[str, str]:
+        """SVG by name."""
+        return draw(self.study)
 
 
-def findings(study: Study, fidelity: Mapping[str, Any] | None = None) -> Findings:
-    """Compare the methods of a study, and draw its figures."""
-    return Findings(study, compare(study), against_sft(study), draw(study), fidelity)
+def findings(study: Study, fidelity: Fidelity | None = None) -> Findings:
+    """Compare the methods of a study."""
+    return Findings(study, compare(study), against_sft(study), fidelity)

@@ -22,20 +22,20 @@ def gap_closed(study: Study, floor: str) -> list[GapClosed]:
     all three share. Empty unless there is a gap: the 95 % interval of the teacher's lead must lie above 0. The few
     replicates without a gap are left out.
     """
-    weaker, teacher = study.get(floor), study.get("teacher")
+    weaker, teacher = study.get(floor), study.teacher
     if weaker is None or teacher is None:
         return []
     sign = -1 if study.lower_is_better else 1
     lead = {method: sign * (samples - study.samples[floor]) for method, samples in study.samples.items()}
-    if interval(lead["teacher"])[0] <= 0:
+    if interval(lead[teacher.method])[0] <= 0:
         return []
-    there = lead["teacher"] > 0
+    there = lead[teacher.method] > 0
     gap = teacher.mean(study.primary) - weaker.mean(study.primary)
     return [
         GapClosed(
             experiment=experiment,
             share=(experiment.mean(study.primary) - weaker.mean(study.primary)) / gap,
-            ci95=interval(lead[experiment.method][there] / lead["teacher"][there]),
+            ci95=interval(lead[experiment.method][there] / lead[teacher.method][there]),
         )
         for experiment in study.trained
         if experiment is not weaker

@@ -1,22 +1,23 @@
 """The report: one HTML file that needs nothing else, for light and dark, wide and narrow screens."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipestill.evaluation import formats
 from pipestill.io.files import sha256, write_text
+from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.findings import Findings
-from pipestill.reporting.labels import CALIBRATION_METRICS
 from pipestill.reporting.views import anchor, study_view
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
-def render(findings: Sequence[Findings], config: Path) -> str:
-    """The page.
 
-    Args:
-        findings: of the studies, in the order of the page.
-        config: the configuration of the run, shown as it is.
-    """
+@cache
+def templates() -> "Environment":
+    """The page's templates."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -27,19 +28,31 @@ def render(findings: Sequence[Findings], config: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters["anchor"] = anchor
-    environment.globals["f"] = formats
+    environment.globals |= {"f": formats, "entry_of": entry_of}
+    return environment
+
+
+def render(findings: Sequence[Findings], config: Path) -> str:
+    """The page.
+
+    Args:
+        findings: of the studies, in the order of the page.
+        config: the configuration of the run, shown as it is.
+    """
     studies = [each.study for each in findings]
-    return environment.get_template("index.html.j2").render(
-        views=[study_view(each) for each in findings],
-        synthetic=[study.name for study in studies if study.synthetic],
-        any_text=any(study.of_text for study in studies),
-        any_bertscore=any("bertscore" in name for study in studies for name in study.columns),
-        any_documents=any(study.of_documents for study in studies),
-        any_labels=any(not study.of_text for study in studies),
-        calibration_metrics=CALIBRATION_METRICS,
-        config_name=Path(config).name,
-        config_sha256=sha256(config),
-        config_text=Path(config).read_text(encoding="utf-8"),
+    return (
+        templates()
+        .get_template("index.html.j2")
+        .render(
+            views=[study_view(each) for each in findings],
+            synthetic=[study.name for study in studies if study.synthetic],
+            measured=list(dict.fromkeys(study.show.MEASURED for study in studies)),
+            shown={name for study in studies for table in study.tables for name in table.names},
+            mcnemar=any(pair.mcnemar for each in findings for pair in each.pairs),
+            config_name=Path(config).name,
+            config_sha256=sha256(config),
+            config_text=Path(config).read_text(encoding="utf-8"),
+        )
     )
 
 

@@ -1,7 +1,7 @@
 """What the methods of a study reach with shares of its training rows: the numbers, and their table."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 from pipestill.errors import UserError
 from pipestill.evaluation.runs import check_same_examples
 from pipestill.io.files import atomic_path
-from pipestill.plan.shares import at_share
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft
 from pipestill.reporting.study import Experiment, Study
@@ -30,15 +29,20 @@ class LearningCurve:
     @property
     def base(self) -> Experiment | None:
         """The untrained student, if the study has it."""
-        return self.study.get("base")
+        return self.study.base
 
     def of(self, method: str) -> dict[float, Experiment]:
         """The experiments of a method by share."""
         return {share: study.get(method) for share, study in self.at.items()}
 
 
-def read_learning_curve(name: str, shares: Sequence[float], evaluations: Sequence[Path]) -> LearningCurve:
-    """The curve of the study ``name`` from the ``eval.json`` of its experiments at each of ``shares``, ascending to 1.
+def read_learning_curve(name: str, names: Mapping[float, str], evaluations: Sequence[Path]) -> LearningCurve:
+    """The curve of the study ``name``.
+
+    Args:
+        name: of the study.
+        names: what the study is called at each share, ascending to 1.
+        evaluations: ``eval.json`` of its experiments at each share.
 
     Raises:
         UserError: as :func:`~pipestill.reporting.collect.collect`, also for experiments at different shares; or nothing
@@ -48,7 +52,7 @@ def read_learning_curve(name: str, shares: Sequence[float], evaluations: Sequenc
     check_same_examples([run for study in studies.values() for each in study.experiments for run in each.runs.values()])
     if name not in studies or not studies[name].trained:
         raise UserError(f"study {name} trains no method, so it has no learning curve; add one to its `methods`")
-    return LearningCurve(studies[name], {share: studies[at_share(name, share)] for share in shares})
+    return LearningCurve(studies[name], {share: studies[own] for share, own in names.items()})
 
 
 def rows(curve: LearningCurve) -> Iterator[dict[str, Any]]:
@@ -72,12 +76,12 @@ def _rows_of(study: Study, experiment: Experiment, share: float) -> Iterator[dic
             "study": study.name,
             "method": experiment.method,
             "share": f"{share:.10g}",
-            "n_train": experiment.evaluation["n_train"],
+            "n_train": experiment.evaluation.n_train,
             "metric": name,
-            "mean": f"{metric['mean']:.6f}",
-            "sd": "" if metric["sd"] is None else f"{metric['sd']:.6f}",
-            **_interval("", metric["ci95"]),
-            "seeds": " ".join(map(str, experiment.evaluation["seeds"])),
+            "mean": f"{metric.mean:.6f}",
+            "sd": "" if metric.sd is None else f"{metric.sd:.6f}",
+            **_interval("", metric.ci95),
+            "seeds": " ".join(map(str, experiment.evaluation.seeds)),
         }
 
 

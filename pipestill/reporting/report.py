@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipestill.io.files import write_text
-from pipestill.reporting.closeness import read_fidelity
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import write_comparisons
+from pipestill.reporting.fidelity import read_fidelity
 from pipestill.reporting.findings import findings
 from pipestill.reporting.html import write_page
 from pipestill.reporting.summary import write_summary

@@ -3,21 +3,24 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
-from pipestill.evaluation.formats import LOWER_IS_BETTER
+from pipestill.evaluation.evaluation import Closeness, Evaluation, Summary
 from pipestill.evaluation.runs import Run
-from pipestill.evaluation.statistics import Bootstrap, replicates
-from pipestill.methods import METHODS, method_of
-from pipestill.reporting.tables import SUMMARIES, MetricTable
-from pipestill.tasks import TASKS
+from pipestill.evaluation.statistics import replicates
+from pipestill.job.halves import half
+from pipestill.methods import BASE, METHODS, SFT, TEACHER_NAME, method_of
+from pipestill.metrics.catalogue import entry_of, metric_title
+from pipestill.metrics.tables import MetricTable
+from pipestill.settings.evaluation import StatisticsConfig
+from pipestill.tasks import TASKS, Task
 
 
 def place(method: str) -> int:
     """Where a method stands among the experiments of a study: as in the registry, checkpoints, then the teacher."""
-    return [*METHODS].index(method) if method in METHODS else len(METHODS) + (method == "teacher")
+    return [*METHODS].index(method) if method in METHODS else len(METHODS) + (method == TEACHER_NAME)
 
 
 @dataclass(frozen=True)
@@ -25,28 +28,28 @@ class Experiment:
     """One row of a study's tables: the content of ``eval.json``, and its runs by seed."""
 
     path: Path
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
     runs: dict[int, Run]
 
     @property
     def method(self) -> str:
         """Name of the method; ``teacher`` for the study's teacher."""
-        return self.evaluation["method"]
+        return self.evaluation.method
 
     @property
     def title(self) -> str:
         """What tables call the method."""
-        return self.evaluation["method_title"]
+        return self.evaluation.method_title
 
     @property
     def notes(self) -> list[str]:
         """Sentences that every table must show with the experiment."""
-        return self.evaluation["notes"]
+        return self.evaluation.notes
 
     @property
     def is_reference(self) -> bool:
         """Whether it is what students are measured against: the untrained student, the teacher, or no model at all."""
-        return self.method in ("base", "teacher") or not method_of(self.method).model
+        return self.method in (BASE, TEACHER_NAME) or not method_of(self.method).model
 
     @property
     def learns_from_teacher(self) -> bool:
@@ -54,17 +57,17 @@ class Experiment:
         return method_of(self.method).teacher != "unused"
 
     @property
-    def closeness(self) -> dict[str, Any] | None:
+    def closeness(self) -> Closeness | None:
         """How near it is to the teacher on validation answers, where that was measured."""
-        return self.evaluation["agreement"]
+        return self.evaluation.agreement
 
-    def metric(self, name: str) -> dict[str, Any]:
+    def metric(self, name: str) -> Summary:
         """Mean, sd, interval and values of one metric."""
-        return self.evaluation["metrics"][name]
+        return self.evaluation.metrics[name]
 
     def mean(self, name: str) -> float:
         """Mean over the seeds of one metric."""
-        return self.metric(name)["mean"]
+        return self.metric(name).mean
 
 
 @dataclass(frozen=True)
@@ -75,43 +78,54 @@ class Study:
     experiments: list[Experiment]
 
     @property
+    def first(self) -> Evaluation:
+        """The evaluation of its first experiment, for what all have in common."""
+        return self.experiments[0].evaluation
+
+    @property
+    def task(self) -> Task:
+        """Its task."""
+        return TASKS[self.first.task]
+
+    @property
+    def show(self) -> ModuleType:
+        """What its kind of answers adds to the report."""
+        return half(self.task.answers, "show")
+
+    @property
     def primary(self) -> str:
         """The metric that decides."""
-        return self.experiments[0].evaluation["primary_metric"]
+        return self.first.primary_metric
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals it is written with."""
+        return entry_of(self.primary).decimals
 
     @property
     def lower_is_better(self) -> bool:
         """Whether a low value of the primary metric is a good one."""
-        return self.primary in LOWER_IS_BETTER
+        return entry_of(self.primary).lower_is_better
 
-    @property
-    def of_text(self) -> bool:
-        """Whether its task asks for text rather than for one of some labels."""
-        return self.experiments[0].evaluation["kind"] == "text"
+    def metric_title(self, name: str) -> str:
+        """What tables call one of its metrics."""
+        return metric_title(name, self.task.languages)
 
     @property
     def test_set_metrics(self) -> list[str]:
         """What its primary metric is called on each test set, of several."""
-        return [name for name in self.experiments[0].evaluation["metrics"] if name.startswith(f"{self.primary}/")]
+        return [name for name in self.first.metrics if name.startswith(f"{self.primary}/")]
 
     @property
     def metric_names(self) -> list[str]:
         """All of its metrics, the primary one first, then that on each test set."""
-        measured = [name for each in self.experiments for name in each.evaluation["metrics"]]
-        names = [self.primary, *self.test_set_metrics, *measured]
-        return list(dict.fromkeys(names))
-
-    @property
-    def of_documents(self) -> bool:
-        """Whether its task asks for summaries of documents."""
-        return TASKS[self.experiments[0].evaluation["task"]].metrics == "summaries"
+        measured = [name for each in self.experiments for name in each.evaluation.metrics]
+        return list(dict.fromkeys([self.primary, *self.test_set_metrics, *measured]))
 
     @property
     def tables(self) -> list[MetricTable]:
         """Its metrics as tables show them, the main table first."""
-        if not self.of_documents:
-            return [MetricTable(tuple(self.metric_names))]
-        return [table.of(self.metric_names) for table in SUMMARIES]
+        return [table.of(self.metric_names) for table in self.task.answers.tables]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -119,9 +133,9 @@ class Study:
         return self.tables[0].names
 
     @property
-    def bootstrap(self) -> Bootstrap:
+    def bootstrap(self) -> StatisticsConfig:
         """How its intervals were made."""
-        return Bootstrap(**self.experiments[0].evaluation["bootstrap"])
+        return self.first.bootstrap
 
     @cached_property
     def samples(self) -> dict[str, np.ndarray]:
@@ -137,7 +151,7 @@ class Study:
     @property
     def synthetic(self) -> bool:
         """Whether the data were generated."""
-        return any(experiment.evaluation["source"] == "synthetic" for experiment in self.experiments)
+        return any(experiment.evaluation.source == "synthetic" for experiment in self.experiments)
 
     @property
     def notes(self) -> list[str]:
@@ -149,20 +163,35 @@ class Study:
         return next((experiment for experiment in self.experiments if experiment.method == method), None)
 
     @property
+    def base(self) -> Experiment | None:
+        """The untrained student, if it is there."""
+        return self.get(BASE)
+
+    @property
+    def sft(self) -> Experiment | None:
+        """The student that was fine-tuned on gold outputs, if it is there."""
+        return self.get(SFT)
+
+    @property
+    def teacher(self) -> Experiment | None:
+        """The teacher, if it is there."""
+        return self.get(TEACHER_NAME)
+
+    @property
     def trained(self) -> list[Experiment]:
         """The students that were trained here, in the order of the registry."""
         return [each for each in self.experiments if method_of(each.method).trains and not each.is_reference]
 
     def best(self, name: str) -> Experiment | None:
-        """The student with the best mean of a metric, of several; label mass is no merit of its own."""
-        students = [experiment for experiment in self.experiments if not experiment.is_reference]
-        if name == "label_mass" or len(students) < 2:
+        """The student with the best mean of a metric, of several; none where no value is better than another."""
+        students, entry = [each for each in self.experiments if not each.is_reference], entry_of(name)
+        if not entry.merit or len(students) < 2:
             return None
-        pick = min if name in LOWER_IS_BETTER else max
+        pick = min if entry.lower_is_better else max
         return pick(students, key=lambda experiment: experiment.mean(name))
 
     @cached_property
     def ranked(self) -> list[Experiment]:
         """The students, trained or not, best first on the primary metric."""
-        students = [experiment for experiment in self.experiments if experiment.method != "teacher"]
+        students = [experiment for experiment in self.experiments if experiment.method != TEACHER_NAME]
         return sorted(students, key=lambda experiment: experiment.mean(self.primary), reverse=not self.lower_is_better)

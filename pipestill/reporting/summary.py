@@ -2,15 +2,18 @@
 
 import csv
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipestill.evaluation.formats import bracket, count, decimals, megabytes, metric_title, number, seconds
+from pipestill.evaluation.evaluation import AnnotationCost, Summary
+from pipestill.evaluation.formats import bracket, count, megabytes, number, seconds
 from pipestill.io.files import atomic_path, write_text
+from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.study import Experiment, Study
 
 COSTS = {"wall_s": 1, "cpu_s": 1, "peak_memory_mb": 0, "gpu_memory_mb": 0, "tokens": 0}  # decimals of each
+FACTS = ("study", "experiment", "task", "method", "student", "teacher", "source", "n_train", "n_test")
 SPREADS = ("sd", "training_sd", "sampling_sd")
 ANNOTATION = ("calls", "input_tokens", "output_tokens", "train_cpu_s")
 OPTIONAL = ("_training_sd", "_sampling_sd", "money_usd", *(f"annotation_{key}" for key in ANNOTATION))  # columns
@@ -25,36 +28,36 @@ def metric_names(studies: Sequence[Study]) -> list[str]:
     return list(dict.fromkeys([*(study.primary for study in studies), *(n for s in studies for n in s.metric_names)]))
 
 
-def _metric_cells(metric: Mapping[str, Any], name: str) -> dict[str, str]:
-    low, high = metric["ci95"] if metric else (None, None)
-    values = {name: metric.get("mean"), **{f"{name}_{key}": metric.get(key) for key in SPREADS}}
+def _metric_cells(metric: Summary | None, name: str) -> dict[str, str]:
+    low, high = metric.ci95 if metric else (None, None)
+    values = {name: metric and metric.mean, **{f"{name}_{key}": metric and getattr(metric, key) for key in SPREADS}}
     values |= {f"{name}_ci95_low": low, f"{name}_ci95_high": high}
     return {column: "" if value is None else f"{value:.6f}" for column, value in values.items()}
 
 
-def _annotation_cells(annotation: Mapping[str, Any] | None) -> dict[str, Any]:
+def _annotation_cells(annotation: AnnotationCost | None) -> dict[str, Any]:
     if annotation is None:
         return {f"annotation_{key}": "" for key in ANNOTATION}
-    tokens, training = annotation["tokens"], annotation["training"] or {}
-    values = (annotation["calls"]["total"], tokens["input"], tokens["output"], training.get("cpu_s"))
+    tokens, cpu_s = annotation.tokens, annotation.training and annotation.training.cpu_s
+    values = (annotation.calls["total"], tokens["input"], tokens["output"], cpu_s)
     return {f"annotation_{key}": value for key, value in zip(ANNOTATION, values, strict=True)}
 
 
 def summary_row(experiment: Experiment, names: Sequence[str]) -> dict[str, Any]:
     """The row of ``summary.csv``; what was not measured is empty."""
-    evaluation = experiment.evaluation
-    row = {key: evaluation[key] for key in ("study", "experiment", "task", "method", "student", "teacher", "source")}
-    row |= {key: evaluation[key] for key in ("n_train", "n_test")}
-    row["seeds"] = " ".join(map(str, evaluation["seeds"]))
-    row["primary_metric"] = evaluation["primary_metric"]
+    evaluation, cost = experiment.evaluation, experiment.evaluation.cost
+    row = {key: getattr(evaluation, key) for key in FACTS}
+    row["seeds"] = " ".join(map(str, evaluation.seeds))
+    row["primary_metric"] = evaluation.primary_metric
     for name in names:
-        row |= _metric_cells(evaluation["metrics"].get(name, {}), name)
+        row |= _metric_cells(evaluation.metrics.get(name), name)
     for stage in ("train", "teacher", "predict"):
-        values = evaluation["cost"][stage] or {}
+        spent = getattr(cost, stage)
         for key, places in COSTS.items():
-            row[f"{stage}_{key}"] = "" if values.get(key) is None else f"{values[key]:.{places}f}"
-    row |= _annotation_cells(evaluation["cost"]["annotation"])
-    row |= {key: evaluation["cost"][key] for key in ("trainable_parameters", "total_parameters", "money_usd")}
+            value = spent and getattr(spent, key)
+            row[f"{stage}_{key}"] = "" if value is None else f"{value:.{places}f}"
+    row |= _annotation_cells(cost.annotation)
+    row |= {key: getattr(cost, key) for key in ("trainable_parameters", "total_parameters", "money_usd")}
     row["notes"] = " ".join(experiment.notes)
     return row
 
@@ -74,26 +77,35 @@ def _cells(study: Study, experiment: Experiment, escape: Callable[[str], str], b
     """Method, seeds, metrics with intervals, processor time, memory and parameters trained, as text."""
     cells = [experiment.title, str(len(experiment.runs))]
     for name in study.columns:
-        metric, places = experiment.metric(name), decimals(name)
-        mean = escape(number(metric["mean"], places))
+        metric, places = experiment.metric(name), entry_of(name).decimals
+        mean = escape(number(metric.mean, places))
         mean = bold(mean) if study.best(name) is experiment else mean
-        cells.append(f"{mean} {escape(bracket(metric['ci95'], places))}")
-    cost = experiment.evaluation["cost"]
-    train = cost["train"] or {}
-    spent = [seconds(train.get("cpu_s")), megabytes(train.get("peak_memory_mb")), count(cost["trainable_parameters"])]
+        cells.append(f"{mean} {escape(bracket(metric.ci95, places))}")
+    cost, train = experiment.evaluation.cost, experiment.evaluation.cost.train
+    spent = [
+        seconds(train and train.cpu_s),
+        megabytes(train and train.peak_memory_mb),
+        count(cost.trainable_parameters),
+    ]
     return [*map(escape, cells[:2]), *cells[2:], *map(escape, spent)]
 
 
-def _head(names: Sequence[str]) -> list[str]:
-    return ["method", "seeds", *map(metric_title, names), "training CPU", "peak memory", "parameters trained"]
+def _head(study: Study) -> list[str]:
+    return [
+        "method",
+        "seeds",
+        *map(study.metric_title, study.columns),
+        "training CPU",
+        "peak memory",
+        "parameters trained",
+    ]
 
 
 def caption(study: Study) -> str:
     """What the table's numbers are."""
-    evaluation = study.experiments[0].evaluation
-    data = "synthetic data" if study.synthetic else f"data: {evaluation['source']}"
+    data = "synthetic data" if study.synthetic else f"data: {study.first.source}"
     return (
-        f"{study.name} ({data}), {evaluation['n_test']} test examples: mean over the seeds "
+        f"{study.name} ({data}), {study.first.n_test} test examples: mean over the seeds "
         "[95 % interval over seeds and examples]. Bold: the best student."
     )
 
@@ -102,8 +114,7 @@ def markdown(studies: Sequence[Study]) -> str:
     """One table a study, its notes below it."""
     parts = []
     for study in studies:
-        names = study.columns
-        rows = [_head(names), ["---"] + ["---:"] * (len(names) + 4)]
+        rows = [_head(study), ["---"] + ["---:"] * (len(study.columns) + 4)]
         rows += [
             _cells(study, each, lambda cell: cell.replace("|", "\\|"), "**{}**".format) for each in study.experiments
         ]
@@ -125,13 +136,12 @@ def latex(studies: Sequence[Study]) -> str:
     """
     parts = ["% Needs \\usepackage{booktabs} and \\usepackage{graphicx}."]
     for study in studies:
-        names = study.columns
-        columns = "ll" + "c" * len(names) + "rrr"
+        columns = "ll" + "c" * len(study.columns) + "rrr"
         lines = [
             r"\begin{table}", r"\centering", rf"\caption{{{latex_escape(caption(study))}}}",
             rf"\label{{tab:{study.name}}}", r"\resizebox{\linewidth}{!}{%", rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
-            " & ".join(map(latex_escape, _head(names))) + r" \\", r"\midrule",
+            " & ".join(map(latex_escape, _head(study))) + r" \\", r"\midrule",
         ]  # fmt: skip
         before = None
         for experiment in study.experiments:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pipestill.io.records import Json
 from pipestill.settings.section import Section, Seed
+from pipestill.text.sentences import Splitter
 
 
 class StatisticsConfig(Section):
@@ -26,8 +27,8 @@ class Annotator(Section):
     """As in the configuration."""
 
 
-class Experiment(Section):
-    """What an experiment is: who took part, and every setting that its numbers depend on."""
+class Described(Section):
+    """What an experiment is."""
 
     experiment: str
     """`<study>_<method>`."""
@@ -45,18 +46,23 @@ class Experiment(Section):
     """Key of the student's model; none where no model answers."""
     teacher: str | None
     """Key of the teacher's model, if the study has one."""
-    annotator: Annotator | None = None
-    """Who wrote the rationales that it learnt from."""
     source: str
     """Source of the data, as in the configuration."""
     notes: list[str] = []
     """Sentences that every table shows with it."""
-    test_sets: list[str] = []
-    """Names of the test sets, in order; none where test records are of no test set."""
-    splitter: str = "sentencex"
-    """What finds sentences."""
     answers: Json = {}
     """Options of the task's kind of answers; none where no model answers."""
+
+
+class Experiment(Described):
+    """What an experiment is, and every setting that its numbers depend on."""
+
+    annotator: Annotator | None = None
+    """Who wrote the rationales that it learnt from."""
+    test_sets: list[str] = []
+    """Names of the test sets, in order; none where test records are of no test set."""
+    splitter: Splitter = "sentencex"
+    """What finds sentences."""
     statistics: StatisticsConfig = StatisticsConfig()
     """The configuration's `statistics`."""
     settings: Json = {}

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pipestill.io.records import Json
 from pipestill.settings.models import HardwareConfig
-from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
+from pipestill.settings.section import Count, Section
 from pipestill.settings.training import Adaptation, TrainingConfig
 from pipestill.text.sentences import Splitter
 
@@ -28,15 +28,20 @@ class Asking(Section):
     """Options of the task's kind of answers."""
 
 
-class ScoringSettings(Section):
+class ModelSettings(Section):
+    """What a job that loads a model is told."""
+
+    adaptation: Adaptation
+    """How the model was trained; the hardware plan depends on it."""
+    hardware: HardwareConfig
+    """The configuration's `hardware`."""
+
+
+class ScoringSettings(ModelSettings):
     """What a job that asks a model is told."""
 
     asking: Asking
     """How it is asked."""
-    adaptation: Adaptation
-    """How the runs were trained; the hardware plan depends on it."""
-    hardware: HardwareConfig
-    """The configuration's `hardware`."""
     code: str
     """Digest of the code: what other code left behind is not resumed."""
 
@@ -46,8 +51,21 @@ class PredictionSettings(ScoringSettings):
 
     data: Json
     """Options of the task's layout: inputs that come later, by hand, are cropped as the records were."""
-    splitter: Splitter
+    splitter: Splitter = "sentencex"
     """What finds the sentences of such inputs."""
+
+
+class PredictionJob(Section):
+    """What a prediction job leaves for predictions by hand, which are made alike; paths are relative to its output."""
+
+    settings: PredictionSettings
+    """What it was told."""
+    base: str
+    """Directory of the base model."""
+    runs: dict[int, str | None]
+    """Model directory of each run by seed; none stands for the base model."""
+    crop_tokenizer: str | None = None
+    """The `tokenizer.json` whose tokens cropping counts; none: it counts characters."""
 
 
 class TrainingSettings(Section):
@@ -69,24 +87,3 @@ class TrainingSettings(Section):
     """Tokens that a rationale and a marker may take before each generated answer; 0: answers come alone."""
     selection: Asking | None = None
     """How candidates answer validation prompts, for `select: metric`."""
-
-
-class TrainingFileSettings(Section):
-    """What a job that writes a training file is told."""
-
-    task: str
-    """Name of the task."""
-    method: str
-    """Whose objective says what a row is: a key of METHODS, or `teacher`."""
-    rows: Count | None = None
-    """Rows at most, equal per class where there are classes."""
-    share: NonzeroShare = 1.0
-    """Share of these rows that is taken."""
-    seed: Seed
-    """Seed of the draw."""
-    allow_missing: Share = 0.0
-    """Share of the records that may have no rationale."""
-    data: Json = {}
-    """Options of the task's layout: how long rationales may be."""
-    splitter: Splitter = "sentencex"
-    """What finds their sentences."""

@@ -7,6 +7,7 @@ from typing import Any
 from pipestill.answers.base import Answers
 from pipestill.io.records import Json
 from pipestill.layouts.base import Layout
+from pipestill.layouts.documents import LANGUAGE
 from pipestill.layouts.example import Example
 from pipestill.text.templates import Template
 
@@ -38,6 +39,11 @@ class Task:
     parse: Callable[[Mapping[str, Any]], Example]
     synthetic: Callable[[Any, int], tuple[Any, Json]]
     challenge: bool = field(default=False, kw_only=True)
+
+    @property
+    def languages(self) -> bool:
+        """Whether its test sets are languages."""
+        return LANGUAGE in self.layout.fields
 
     @property
     def text_fields(self) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import zipfile
 from collections import Counter
 
 import pytest
-from layout_runs import prepare
 
 from pipestill.errors import UserError
 from pipestill.io.records import of_split
@@ -15,6 +14,7 @@ from pipestill.layouts.documents import DocumentFile
 from pipestill.layouts.example import BadRow
 from pipestill.layouts.pairs import read_pairs
 from pipestill.tasks import TASKS
+from support.layout_runs import prepare
 
 MULTICLINSUM = TASKS["multiclinsum"]
 SHARES = {"test_frac": 0.19, "val_frac": 0.01, "teacher_share": 0.0}

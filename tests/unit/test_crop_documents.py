@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from layout_runs import prompted
 
 from pipestill.errors import UserError
 from pipestill.io.records import Record
 from pipestill.layouts.documents import CropConfig
 from pipestill.tasks import TASKS
 from pipestill.text.crop import character_ends, crop_document, token_ends
+from support.layout_runs import prompted
 
 TOKENIZER = Path(__file__).parents[2] / "resources/models/tokenizer/tokenizer.json"
 TASK = TASKS["multiclinsum"]

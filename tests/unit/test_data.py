@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from layout_runs import prepare, prompted, provide, read, rows_of
 
 from pipestill.answers.labels.null_prompts import null_prompts
 from pipestill.errors import UserError
@@ -18,6 +17,7 @@ from pipestill.objectives.training_file import draw, write_training_file
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks import TASKS
 from pipestill.text.crop import crop_text
+from support.layout_runs import prepare, prompted, provide, read, rows_of
 
 ROOT = Path(__file__).parents[2]
 CREDITMIX = TASKS["creditmix"]

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 
 import pytest
-from layout_runs import prepare, prompted, rows_of
 
 from pipestill.errors import UserError
 from pipestill.io.records import of_split
 from pipestill.tasks import TASKS
+from support.layout_runs import prepare, prompted, rows_of
 
 DOLLY = TASKS["dolly"]
 NAMES = DOLLY.layout.names

@@ -6,13 +6,13 @@ import threading
 import time
 
 import pytest
-from layout_runs import provide
 
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.lock import exclusive
 from pipestill.layouts import fetch as fetching
 from pipestill.tasks import TASKS
+from support.layout_runs import provide
 
 CREDITMIX = TASKS["creditmix"]
 CONTENT = bytes(range(256)) * 5000

@@ -2,11 +2,10 @@
 
 import csv
 import re
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from report_fixture import METHODS, script, write_report, write_tree
+from pipestill.reporting.conclusions import conclusion
 
 from pipestill.errors import UserError
 from pipestill.evaluation import formats
@@ -15,12 +14,13 @@ from pipestill.io.files import read_json, write_json
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft, compare, find, seed_pairs
-from pipestill.reporting.conclusions import conclusion
 from pipestill.reporting.figures import draw
 from pipestill.reporting.figures.canvas import INK
 from pipestill.reporting.summary import latex_escape, write_csv
 from pipestill.reporting.views import difference_matrix
 from pipestill.reporting.warnings import warnings
+from support.pages import Page
+from support.reports import METHODS, script, write_report, write_tree
 
 FIGURES = {"metrics", "cost", "confusion", "reliability", "training"}
 
@@ -44,33 +44,6 @@ def study(tree):
 @pytest.fixture(scope="module")
 def comparisons(study):
     return compare(study)
-
-
-class Page(HTMLParser):
-    """Collects what the tests ask, and fails on tags that do not close."""
-
-    VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.ids, self.attributes, self.text = [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in self.VOID:
-            self.open.append(tag)
-        self.ids += [value for name, value in attrs if name == "id"]
-        self.attributes += [(tag, *attribute) for attribute in attrs]
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in self.VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +298,7 @@ def test_names_are_escaped(tree, tmp_path):
 def copied(tmp_path):
     """A small study of its own, to be broken."""
     write_tree(tmp_path, n_per_class=20, seeds=2)
-    from report_fixture import evaluate_arguments
+    from support.reports import evaluate_arguments
 
     for method, seeds in (("base", [0]), ("sft", [1, 2])):
         script("evaluate", evaluate_arguments(tmp_path, "creditmix", method, seeds))
@@ -346,7 +319,7 @@ def test_methods_that_were_tested_on_other_examples(copied):
         for seed in seeds if method == "base" else []:
             path = copied / f"creditmix_{method}/predictions/seed_{seed}/predictions.jsonl"
             write_jsonl(path, read_jsonl(path)[:-1])
-    from report_fixture import evaluate_arguments
+    from support.reports import evaluate_arguments
 
     script("evaluate", evaluate_arguments(copied, "creditmix", "base", [0]))
     with pytest.raises(UserError, match="has the test example 'creditmix-00059'"):

@@ -6,8 +6,9 @@ import re
 
 import numpy as np
 import pytest
-from report_fixture import evaluate_arguments, model_directories, script, write_cost, write_model
-from test_report import Page
+from pipestill.reporting.conclusions import conclusion
+from pipestill.reporting.summaries import signatures
+from pipestill.reporting.tables import SUMMARIES
 
 from pipestill.evaluation.formats import bracket, dollars, metric_title, number
 from pipestill.io.files import read_json, write_json, write_text
@@ -15,13 +16,12 @@ from pipestill.io.records import write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft, compare
-from pipestill.reporting.conclusions import conclusion
 from pipestill.reporting.rationales import rationale_rows, rationale_sentences
-from pipestill.reporting.summaries import signatures
-from pipestill.reporting.tables import SUMMARIES
 from pipestill.reporting.warnings import warnings
 from pipestill.tasks import lexicon
 from pipestill.tasks.multiclinsum.archives import LANGUAGES
+from support.pages import Page
+from support.reports import evaluate_arguments, model_directories, script, write_cost, write_model
 
 METHODS = {"base": 0.1, "lead": 0.3, "textrank": 0.2, "sft": 0.6, "stepwise": 0.65}  # share of reference words kept
 SIZES = {"en": 12, "es": 8}

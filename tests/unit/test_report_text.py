@@ -4,17 +4,7 @@ import csv
 import re
 
 import pytest
-from report_fixture import script, write_study
-from report_text_fixture import (
-    METHODS,
-    TEACHER_NLL,
-    TEST_SETS,
-    evaluate_text,
-    write_fidelity,
-    write_text_study,
-    write_text_tree,
-)
-from test_report import Page
+from pipestill.reporting.spread import spread_rows, spread_sentence
 
 from pipestill.errors import UserError
 from pipestill.evaluation import formats
@@ -24,8 +14,18 @@ from pipestill.reporting.closeness import closeness_rows, measured_on, read_fide
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import compare
 from pipestill.reporting.gap import gap_closed
-from pipestill.reporting.spread import spread_rows, spread_sentence
 from pipestill.reporting.warnings import warnings
+from support.pages import Page
+from support.reports import script, write_study
+from support.text_reports import (
+    METHODS,
+    TEACHER_NLL,
+    TEST_SETS,
+    evaluate_text,
+    write_fidelity,
+    write_text_study,
+    write_text_tree,
+)
 
 SETS = [f"rouge_l/{name}" for name in TEST_SETS]
 

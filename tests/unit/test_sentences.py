@@ -1,11 +1,11 @@
 from types import SimpleNamespace
 
 import pytest
-
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import rationale_crop
-from pipestill.errors import UserError
 from pipestill.evaluation.experiment import load_runs
+
+from pipestill.errors import UserError
 from pipestill.inference.by_hand import ask
 from pipestill.inference.extractive import extract_rows
 from pipestill.io.records import write_jsonl

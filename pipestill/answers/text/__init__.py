@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from pipestill.answers.base import AnswerOptions, Answers, Said
 from pipestill.io.records import Prediction
 from pipestill.metrics.measures import Measure
+from pipestill.metrics.tables import MetricTable
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import ModelKind
 from pipestill.settings.section import Name, Section
@@ -37,6 +38,7 @@ class BertScoreConfig(Section):
 class TextOptions(GenerationConfig, AnswerOptions):
     """How text is generated and compared."""
 
+    unasked: ClassVar = frozenset({"sampling_seeds", "bertscore"})
     bertscore: BertScoreConfig = BertScoreConfig()
     """BERTScore of the answers."""
 
@@ -74,6 +76,11 @@ class Text(Answers):
     def metrics(self) -> tuple[str, ...]:
         """Those of its measure."""
         return self.measure.metrics
+
+    @property
+    def tables(self) -> tuple[MetricTable, ...]:
+        """Those of its measure."""
+        return self.measure.tables
 
     def check_request(self, options: TextOptions, run: Path | None) -> None:
         """Any prompt can be answered."""

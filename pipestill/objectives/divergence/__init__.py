@@ -68,6 +68,11 @@ class Divergence(Objective):
         """See :func:`options_of`."""
         return options_of(self.kind)
 
+    @property
+    def shares_tokens(self) -> bool:
+        """Whether student and teacher must have the same tokens."""
+        return self.kind != ULD
+
     def online(self, options: DivergenceOptions) -> bool:
         """As configured."""
         return options.teacher == "online"
@@ -82,12 +87,13 @@ class Divergence(Objective):
         Raises:
             ValueError: says what would.
         """
-        if self.kind == ULD:
+        if not self.shares_tokens:
             raise ValueError("`uld` is for a teacher with other tokens, and no cache has them; use `teacher: online`")
-        if codec == "sample" and self.kind != SERVED_BY_SAMPLES:
+        if codec == "labels" or (codec == "sample" and self.kind != SERVED_BY_SAMPLES):
+            serve = f"only `{SERVED_BY_SAMPLES}`" if codec == "sample" else "no divergence over tokens"
             raise ValueError(
-                f"distributions stored by `sample` serve only `{SERVED_BY_SAMPLES}`; use `topk` or `full` for "
-                f"`{self.kind}`, or `teacher: online`"
+                f"distributions stored by `{codec}` serve {serve}; use `topk` or `full` for `{self.kind}`, or "
+                "`teacher: online`"
             )
 
     def tail(self, options: DivergenceOptions) -> Literal["bucket", "unigram"]:

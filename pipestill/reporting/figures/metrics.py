@@ -1,9 +1,8 @@
-"""Figures of any study: its metrics, and what they cost."""
+"""Figures of metrics: as dots with intervals, and against what they cost."""
 
 import math
 from collections.abc import Sequence
 
-from pipestill.evaluation.formats import metric_title
 from pipestill.reporting.figures.canvas import INK, WIDTH, colour_of, name_at_the_right, name_rows, panels, style, svg
 from pipestill.reporting.study import Experiment, Study
 
@@ -28,42 +27,25 @@ def dots(study: Study, experiments: Sequence[Experiment], names: Sequence[str], 
                 axes.axvline(line.mean(name), color=INK, alpha=0.35, linewidth=1, linestyle=(0, (3, 2)))
             for row, experiment in enumerate(experiments):
                 metric, colour = experiment.metric(name), colour_of(study, experiment)
-                axes.plot(metric["ci95"], [row, row], color=colour, linewidth=2.2, solid_capstyle="round")
-                axes.plot(metric["mean"], row, "o", color=colour, markersize=6)
-                values = metric["per_seed"] if len(metric["per_seed"]) > 1 else []
+                axes.plot(metric.ci95, [row, row], color=colour, linewidth=2.2, solid_capstyle="round")
+                axes.plot(metric.mean, row, "o", color=colour, markersize=6)
+                values = metric.per_seed if len(metric.per_seed) > 1 else []
                 axes.plot(values, [row + 0.28] * len(values), ".", color=colour, markersize=4, alpha=0.7)
             name_rows(axes, [experiment.title for experiment in experiments], named=index % columns == 0)
-            axes.set_title(metric_title(name))
+            axes.set_title(study.metric_title(name))
             axes.locator_params(axis="x", nbins=4)
         return svg(figure)
-
-
-def metrics(study: Study) -> str | None:
-    """Every metric of a study of labels."""
-    return None if study.of_text else dots(study, study.experiments, study.metric_names)
-
-
-def test_sets(study: Study) -> str | None:
-    """The primary metric and what it is on each test set, for a study of texts; SFT is drawn through.
-
-    The untrained student is left out, which lies so far from the others that they would be drawn as one.
-    """
-    compared = [experiment for experiment in study.experiments if experiment.method != "base"]
-    if not study.of_text or not compared:
-        return None
-    names = [study.primary, *study.test_set_metrics]
-    return dots(study, compared, names, line=study.get("sft"))
 
 
 def cost(study: Study) -> str | None:
     """The primary metric against the processor time of training; the teacher, and base among few, are for scale."""
     points = []
     for experiment in study.experiments:
-        train = experiment.evaluation["cost"]["train"]
+        train = experiment.evaluation.cost.train
         if train is None and len(study.experiments) > FEW:
             continue
-        if train is None or train["cpu_s"] is not None:
-            points.append((train["cpu_s"] if train else 0.0, experiment))
+        if train is None or train.cpu_s is not None:
+            points.append((train.cpu_s if train else 0.0, experiment))
     if len(points) < 2:
         return None
     with style() as Figure:
@@ -71,9 +53,9 @@ def cost(study: Study) -> str | None:
         axes = figure.add_subplot()
         for x, experiment in points:
             metric, colour = experiment.metric(study.primary), colour_of(study, experiment)
-            axes.plot([x, x], metric["ci95"], color=colour, linewidth=2, solid_capstyle="round")
-            axes.plot(x, metric["mean"], "o", color=colour)
-        axes.set(xlabel="processor time of training, s per seed", ylabel=metric_title(study.primary))
+            axes.plot([x, x], metric.ci95, color=colour, linewidth=2, solid_capstyle="round")
+            axes.plot(x, metric.mean, "o", color=colour)
+        axes.set(xlabel="processor time of training, s per seed", ylabel=study.metric_title(study.primary))
         named = [
             (x, experiment.mean(study.primary), experiment.title, colour_of(study, experiment))
             for x, experiment in points

@@ -24,7 +24,7 @@ FEW = 6  # methods, whose panels can be large
 
 def loss(study: Study) -> str | None:
     """Loss over training for every method that was trained: faint lines for steps, dots for validation."""
-    trained = [each for each in study.experiments if any(run["history"] for run in each.evaluation["runs"])]
+    trained = [each for each in study.experiments if any(run.history for run in each.evaluation.runs)]
     if not trained:
         return None
     with style() as Figure:
@@ -34,7 +34,7 @@ def loss(study: Study) -> str | None:
         figure = Figure(figsize=(WIDTH * columns / widest, height * rows), layout="constrained")
         for index, (axes, experiment) in enumerate(zip(panels(figure, len(trained), columns), trained, strict=True)):
             colour = colour_of(study, experiment)
-            for history in (run["history"] for run in experiment.evaluation["runs"]):
+            for history in (run.history for run in experiment.evaluation.runs):
                 for key, style_of in CURVES.items():
                     points = [(row["step"], row[key]) for row in history if row.get(key) is not None]
                     if points:
@@ -49,11 +49,11 @@ def loss(study: Study) -> str | None:
 def kl_by_step(experiment: Experiment) -> dict[int, list[float]]:
     """KL to the teacher on validation answers by training step, a value a run: steps that every run measured."""
     values = defaultdict(list)
-    for run in experiment.evaluation["runs"]:
-        for row in run["history"]:
+    for run in experiment.evaluation.runs:
+        for row in run.history:
             if row.get("eval_kl") is not None:
                 values[row["step"]].append(row["eval_kl"])
-    return {step: found for step, found in sorted(values.items()) if len(found) == len(experiment.evaluation["runs"])}
+    return {step: found for step, found in sorted(values.items()) if len(found) == len(experiment.evaluation.runs)}
 
 
 def kl_to_teacher(study: Study) -> str | None:
@@ -73,9 +73,9 @@ def kl_to_teacher(study: Study) -> str | None:
             axes.fill_between(steps, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.13, linewidth=0)
             axes.plot(steps, means, color=colour, linestyle=dashes_of(study, experiment), marker="o", markersize=3)
             named.append((steps[-1], means[-1], experiment.title, colour))
-        sft = study.get("sft")
+        sft = study.sft
         if sft and sft.closeness and not any(experiment is sft for experiment, _ in curves):
-            end = sft.closeness["kl"]["mean"]
+            end = sft.closeness.kl.mean
             axes.axhline(end, color=INK, alpha=0.5, linewidth=1, linestyle=(0, (3, 2)))
             named.append((axes.get_xlim()[1], end, "SFT, at its end", INK))
         axes.set(xlabel="step", ylabel="KL to the teacher, nats per token")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipestill.errors import UserError
-from pipestill.evaluation.runs import find_runs
 from pipestill.io.files import fresh_directory
-from pipestill.io.records import Record, of_split, read_jsonl
+from pipestill.io.records import Json, Record, of_split, read_jsonl, read_records
+from pipestill.io.runs import find_runs
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
@@ -26,7 +26,7 @@ class Submission:
     empty: list[str] = field(default_factory=list)
 
 
-def submission(predictions: Iterable[Record], records: Iterable[Record], team: str, run: int) -> Submission:
+def submission(predictions: Iterable[Json], records: Iterable[Record], team: str, run: int) -> Submission:
     """One run's answers to the test records, each in a file of its own.
 
     Args:
@@ -45,16 +45,16 @@ def submission(predictions: Iterable[Record], records: Iterable[Record], team: s
         answers.setdefault(row["id"], row["prediction"])
     made = Submission()
     for record in of_split(records, "test"):
-        name = record["meta"].get("file")
+        name = record.meta.get("file")
         if name is None or not re.fullmatch(NAME, name):
-            raise UserError(f"record {record['id']} has no document name that a file could have ({name!r})")
-        if record["id"] not in answers:
+            raise UserError(f"record {record.id} has no document name that a file could have ({name!r})")
+        if record.id not in answers:
             raise UserError(f"document {name} is not answered: predict again")
-        path = f"{team}_multiclinsum_{record['test_set']}_run_{run}/{name}_sum.txt"
+        path = f"{team}_multiclinsum_{record.test_set}_run_{run}/{name}_sum.txt"
         if path in made.files:
             raise UserError(f"two test documents are called {name}: the challenge cannot tell them apart")
-        made.files[path] = f"{answers[record['id']].strip()}\n"
-        if not answers[record["id"]].strip():
+        made.files[path] = f"{answers[record.id].strip()}\n"
+        if not answers[record.id].strip():
             made.empty.append(name)
     if not made.files:
         raise UserError("there is no test document to submit a summary of")
@@ -70,11 +70,11 @@ def write_submissions(predictions: Path, records: Path, team: str, output: Path)
         team: name of the team.
         output: directory to write.
     """
-    rows, made = read_jsonl(records), {}
+    documents, made = read_records(records), {}
     with fresh_directory(output) as directory:
         for number, (seed, run) in enumerate(find_runs(predictions).items(), 1):
             made[f"run {number} (seed {seed})"] = each = submission(
-                read_jsonl(run / "predictions.jsonl"), rows, team, number
+                read_jsonl(run / "predictions.jsonl"), documents, team, number
             )
             for path, text in each.files.items():
                 (directory / path).parent.mkdir(exist_ok=True)

@@ -1,0 +1,95 @@
+"""Metrics of label ranking, in numpy: ``gold`` and ``predicted`` are indices ``[examples]`` into the labels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipestill.answers.labels.calibration import log_posterior as log_softmax
+from pipestill.answers.labels.calibration import macro_f1, precision_recall_f1
+from pipestill.evaluation.statistics import Metric
+from pipestill.io.records import Json
+from pipestill.metrics.catalogue import CATALOGUE
+
+BINS = 10
+COLLAPSE_SHARE = 0.9  # of all predictions going to one label ...
+COLLAPSE_EXCESS = 0.1  # ... and this much above the label's share among the gold labels
+
+
+def confusion_cells(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> np.ndarray:
+    """One-hot cell of the confusion matrix for each example, ``[examples, labels * labels]``, gold label first."""
+    return np.eye(n_labels * n_labels)[gold * n_labels + predicted]
+
+
+def bin_index(confidence: np.ndarray) -> np.ndarray:
+    """Which of ``BINS`` equal intervals ``(low, high]`` of ``(0, 1]`` each confidence falls into."""
+    return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[Json]:
+    """Mean confidence and accuracy per bin; ``None`` where a bin is empty."""
+    bins, rows = bin_index(confidence), []
+    for index in range(BINS):
+        inside = bins == index
+        n = int(inside.sum())
+        rows.append(
+            {
+                "low": index / BINS,
+                "high": (index + 1) / BINS,
+                "n": n,
+                "confidence": float(confidence[inside].mean()) if n else None,
+                "accuracy": float(correct[inside].mean()) if n else None,
+            }
+        )
+    return rows
+
+
+def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray) -> dict[str, Metric]:
+    """The metrics of one run, whose probabilities are the softmax of ``scores`` ``[examples, labels]``.
+
+    ``nll`` is in nats; ``brier`` sums the squared error over the labels (0 to 2); ``ece`` is the expected calibration
+    error of the predicted label's probability over ``BINS`` equal bins.
+    """
+    n, n_labels = scores.shape
+    rows = np.arange(n)
+    log_probabilities = log_softmax(scores)
+    probabilities = np.exp(log_probabilities)
+    correct = (gold == predicted).astype(np.float64)
+    confidence = probabilities[rows, predicted]
+    # The gap of a bin, weighted by its share of examples, is the mean of (confidence - correct) inside it.
+    gaps = np.eye(BINS)[bin_index(confidence)] * (confidence - correct)[:, None]
+    return {
+        "accuracy": Metric.mean_of(correct),
+        "macro_f1": Metric(
+            confusion_cells(gold, predicted, n_labels),
+            lambda means: macro_f1(means.reshape(*means.shape[:-1], n_labels, n_labels)),
+        ),
+        "nll": Metric.mean_of(-log_probabilities[rows, gold], highest=CATALOGUE["nll"].highest),
+        "brier": Metric.mean_of(
+            ((probabilities - np.eye(n_labels)[gold]) ** 2).sum(axis=1), highest=CATALOGUE["brier"].highest
+        ),
+        "ece": Metric(gaps, lambda means: np.abs(means).sum(axis=-1), biased_up=True),
+    }
+
+
+def per_class(confusion: np.ndarray, labels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support by label, from counts ``[labels, labels]``."""
+    precision, recall, f1 = precision_recall_f1(confusion)
+    support = confusion.sum(axis=1)
+    return {
+        label: {
+            "precision": float(precision[i]),
+            "recall": float(recall[i]),
+            "f1": float(f1[i]),
+            "support": int(support[i]),
+        }
+        for i, label in enumerate(labels)
+    }
+
+
+def collapsed(confusion: np.ndarray, labels: Sequence[str]) -> Json | None:
+    """The label that takes nearly all predictions, with its share, when it is not that frequent in truth."""
+    predicted, gold = (confusion.sum(axis=axis) / confusion.sum() for axis in (0, 1))
+    top = int(predicted.argmax())
+    if predicted[top] < COLLAPSE_SHARE or predicted[top] < gold[top] + COLLAPSE_EXCESS:
+        return None
+    return {"label": labels[top], "share": float(predicted[top])}

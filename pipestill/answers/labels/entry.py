@@ -1,0 +1,72 @@
+"""What ``eval.json`` says of a run that ranks labels."""
+
+from pipestill.evaluation.evaluation import RunEntry
+from pipestill.settings.section import Section
+
+
+class Confusion(Section):
+    """Counts of gold and predicted labels."""
+
+    labels: list[str]
+    """Of rows and columns."""
+    matrix: list[list[int]]
+    """Rows gold, columns predicted."""
+
+
+class Bin(Section):
+    """Predictions of about the same confidence."""
+
+    low: float
+    """Confidence is above this."""
+    high: float
+    """And at most this."""
+    n: int
+    """How many there are."""
+    confidence: float | None
+    """Their mean confidence; none of no predictions."""
+    accuracy: float | None
+    """Share that is right; none of no predictions."""
+
+
+class PerClass(Section):
+    """Metrics of one label."""
+
+    precision: float
+    """Share of its predictions that are right."""
+    recall: float
+    """Share of its examples that are found."""
+    f1: float
+    """Harmonic mean of both."""
+    support: int
+    """Its examples."""
+
+
+class Collapse(Section):
+    """A label that takes nearly all predictions."""
+
+    label: str
+    """Its name."""
+    share: float
+    """Share of the predictions."""
+
+
+class LabelDetails(Section):
+    """What is said of one run."""
+
+    per_class: dict[str, PerClass]
+    """Metrics by label."""
+    confusion: Confusion
+    """Gold and predicted labels."""
+    reliability: list[Bin]
+    """Accuracy by confidence."""
+    collapsed: Collapse | None
+    """Whether one label takes nearly all predictions."""
+    calibration: str
+    """Name of the prior that is subtracted."""
+    calibrations: dict[str, dict[str, float]]
+    """Test metrics under every prior."""
+
+
+def details_of(run: RunEntry) -> LabelDetails:
+    """The details of a run, typed."""
+    return LabelDetails.model_validate(run.details)

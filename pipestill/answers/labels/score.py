@@ -1,0 +1,131 @@
+"""Runs that rank labels: their metrics, and what else is said of each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipestill.answers.labels import classification
+from pipestill.answers.labels.calibration import confusion_matrix, log_posterior
+from pipestill.answers.labels.predictions import (
+    Calibration,
+    Predictions,
+    calibrated_scores,
+    read_calibration,
+    read_predictions,
+)
+from pipestill.evaluation.membership import Membership
+from pipestill.evaluation.runs import Run, check_same_examples
+from pipestill.evaluation.statistics import Metric
+from pipestill.io.records import Json
+from pipestill.io.runs import find_runs
+from pipestill.metrics.catalogue import entry_of
+from pipestill.settings.evaluation import Experiment
+from pipestill.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class LabelRun(Run):
+    """A run that ranks labels."""
+
+    predictions: Predictions
+    calibration: Calibration
+
+    def truth(self) -> list[str]:
+        """The gold labels."""
+        return [self.predictions.labels[index] for index in self.predictions.gold]
+
+    def correct(self) -> np.ndarray:
+        """Whether the gold label ranks first."""
+        return self.predictions.gold == self.predictions.predicted
+
+    def details(self) -> Json:
+        """Metrics of each class and calibration, and how far the probabilities can be trusted."""
+        predictions, labels = self.predictions, self.predictions.labels
+        confusion = confusion_matrix(predictions.gold, predictions.predicted, len(labels))
+        probabilities = np.exp(log_posterior(calibrated_scores(predictions, self.calibration)))
+        confidence = probabilities[np.arange(len(self.ids)), predictions.predicted]
+        return {
+            "per_class": classification.per_class(confusion, labels),
+            "confusion": {"labels": list(labels), "matrix": confusion.tolist()},
+            "reliability": classification.reliability(confidence, self.correct()),
+            "collapsed": classification.collapsed(confusion, labels),
+            "calibration": self.calibration.chosen,
+            "calibrations": self._calibrations(),
+        }
+
+    def _calibrations(self) -> dict[str, dict[str, float]]:
+        """Test metrics under every calibration, recomputed from the raw scores."""
+        gold, raw = self.predictions.gold, self.predictions.raw_scores
+        table = {}
+        for name, prior in self.calibration.priors.items():
+            scores = raw - prior
+            predicted = self.predictions.predicted if name == self.calibration.chosen else scores.argmax(axis=1)
+            found = classification.metrics(gold, predicted, scores)
+            table[name] = {metric: value.estimate() for metric, value in found.items()}
+        return table
+
+    def scores(self) -> Iterator[Json]:
+        """Accuracy, NLL, Brier score and label mass of each example."""
+        means = {name: each.statistics[:, 0] for name, each in self.metrics.items() if each.is_mean and "/" not in name}
+        for index, example in enumerate(self.ids):
+            yield {"id": example, **{name: float(values[index]) for name, values in means.items()}}
+
+
+def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping[str, Path]) -> dict[int, LabelRun]:
+    """The runs of an experiment by seed, from ``predictions/seed_<n>/``.
+
+    Args:
+        task: says which labels there are.
+        experiment: names its test sets.
+        predictions: directory of the predictions of all runs.
+        columns: what other jobs measured of each answer; nothing is, of labels.
+
+    Raises:
+        UserError: there is no run, a file of one is missing or broken, or the runs were tested on different examples.
+    """
+    return _runs(task, experiment.test_sets, predictions)
+
+
+def measured(task: Task, test_sets: Sequence[str], directory: Path) -> dict[int, LabelRun]:
+    """The runs of an evaluated experiment by seed, from ``predictions`` in its directory.
+
+    Args:
+        task: of the experiment.
+        test_sets: that it was tested on, in order.
+        directory: of the experiment.
+
+    Raises:
+        UserError: as :func:`runs`.
+    """
+    return _runs(task, test_sets, Path(directory) / "predictions")
+
+
+def metrics_by_test_set(metrics: Mapping[str, Metric], test_sets: Membership) -> dict[str, Metric]:
+    """Metrics of all examples, and of those of each test set; examples are resampled within their test set."""
+    if not test_sets.sizes:
+        return dict(metrics)
+    everything, found = np.ones(len(test_sets.of_examples)), {}
+    for name, metric in metrics.items():
+        found[name] = metric.over(everything, test_sets.strata)
+        for test_set in test_sets.sizes if entry_of(name).per_test_set else ():
+            found[f"{name}/{test_set}"] = metric.over(test_sets.members(test_set), test_sets.strata)
+    return found
+
+
+def _runs(task: Task, test_sets: Sequence[str], predictions: Path) -> dict[int, LabelRun]:
+    found = {seed: _run(path, task.answers.labels, test_sets) for seed, path in find_runs(predictions).items()}
+    check_same_examples(found.values())
+    return found
+
+
+def _run(directory: Path, labels: Sequence[str], test_sets: Sequence[str]) -> LabelRun:
+    predictions = read_predictions(directory / "predictions.jsonl", labels, test_sets)
+    calibration = read_calibration(directory / "calibration.json", labels)
+    scores = calibrated_scores(predictions, calibration)
+    metrics = classification.metrics(predictions.gold, predictions.predicted, scores)
+    metrics["label_mass"] = Metric.mean_of(predictions.label_mass)
+    membership = Membership(predictions.test_sets)
+    own = metrics_by_test_set(metrics, membership)
+    return LabelRun(predictions.path, predictions.ids, own, membership, predictions, calibration)

@@ -1,0 +1,84 @@
+"""One experiment's numbers: the metrics of each run, their mean, spread and interval, cost and provenance."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from pipestill.evaluation.closeness import read_closeness
+from pipestill.evaluation.cost import annotation_cost, cost
+from pipestill.evaluation.evaluation import Evaluation, RunEntry, Summary
+from pipestill.evaluation.inputs import Inputs
+from pipestill.evaluation.provenance import provenance
+from pipestill.evaluation.runs import Run, read_histories
+from pipestill.evaluation.statistics import Metric, biased_interval, interval, replicates, spread
+from pipestill.io.files import read_json
+from pipestill.io.records import Json, read_jsonl
+from pipestill.io.runs import find_runs
+from pipestill.job.halves import half
+from pipestill.settings.evaluation import Described, Experiment, StatisticsConfig
+from pipestill.tasks import TASKS
+
+
+def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[int, Run]]:
+    """Measure the runs of one experiment.
+
+    Returns:
+        The content of ``eval.json``, and the runs by seed.
+
+    Raises:
+        UserError: a file is missing or broken, or files are not of the same runs.
+    """
+    task = TASKS[experiment.task]
+    columns = {"bertscore": inputs.bertscore} if inputs.bertscore else {}
+    runs: dict[int, Run] = half(task.answers, "score").runs(task, experiment, inputs.predictions, columns)
+    first, seeds, trained_on = next(iter(runs.values())), list(runs), inputs.data[1:]
+    histories = read_histories(inputs.models, seeds)
+    annotation = annotation_cost(experiment.annotator, inputs) if inputs.usage else None
+    evaluation = Evaluation(
+        **{name: getattr(experiment, name) for name in Described.model_fields},
+        primary_metric=task.answers.metrics[0],
+        n_train=None if inputs.models and not trained_on else sum(len(read_jsonl(path)) for path in trained_on),
+        n_test=len(first.ids),
+        test_sets=first.test_sets.sizes,
+        seeds=seeds,
+        bootstrap=experiment.statistics,
+        metrics=summarise(list(runs.values()), experiment.statistics),
+        signatures=first.signatures,
+        runs=[_entry(seed, run, histories.get(seed, [])) for seed, run in runs.items()],
+        agreement=read_closeness(find_runs(inputs.predictions)),
+        sentences=None if inputs.base else read_json(inputs.predictions / "job.json")["sentences"],
+        cost=cost(inputs, len(runs), annotation),
+        provenance=provenance(experiment.config_sha256, inputs),
+    )
+    return evaluation, runs
+
+
+def _entry(seed: int, run: Run, history: list[Json]) -> RunEntry:
+    metrics = {name: metric.estimate() for name, metric in run.metrics.items()}
+    return RunEntry(seed=seed, n_test=len(run.ids), metrics=metrics, details=run.details(), history=history)
+
+
+def summarise(runs: Sequence[Run], bootstrap: StatisticsConfig) -> dict[str, Summary]:
+    """Each metric over the runs; of generated answers, what training and sampling contribute to its spread too."""
+    samples = replicates([run.metrics for run in runs], bootstrap)
+    return {name: _summary(name, runs, samples[name]) for name in runs[0].metrics}
+
+
+def _summary(name: str, runs: Sequence[Run], samples: np.ndarray) -> Summary:
+    metric: Metric = runs[0].metrics[name]
+    values = [run.metrics[name].estimate() for run in runs]
+    mean, draws = float(np.mean(values)), np.array([run.draws(name) for run in runs])
+    training_sd, sampling_sd = spread(draws, runs[0].sampled) if draws.size else (None, None)
+    return Summary(
+        mean=mean,
+        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        ci95=biased_interval(samples, mean) if metric.biased_up else interval(samples),
+        per_seed=values,
+        training_sd=training_sd,
+        sampling_sd=sampling_sd,
+    )
+
+
+def score_rows(runs: Mapping[int, Run]) -> Iterator[Json]:
+    """The rows of ``scores.jsonl``: what each answer of each run contributes to the metrics."""
+    return ({"seed": seed, **row} for seed, run in runs.items() for row in run.scores())

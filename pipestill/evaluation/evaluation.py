@@ -1,0 +1,194 @@
+"""The content of ``eval.json``: the numbers of an experiment, what they cost and what they come from."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipestill.errors import UserError
+from pipestill.io.files import read_json
+from pipestill.io.records import Json
+from pipestill.settings.evaluation import Annotator, Described, StatisticsConfig
+from pipestill.settings.section import Section
+
+Number = int | float
+
+
+class Summary(Section):
+    """A metric over the runs of an experiment."""
+
+    mean: float
+    """Mean over the runs."""
+    sd: float | None
+    """Sample standard deviation over the runs; none of one run."""
+    ci95: tuple[float, float]
+    """The 95 % interval, over runs and examples."""
+    per_seed: list[float]
+    """Value of each run."""
+    training_sd: float | None = None
+    """What training contributes to its spread, as a standard deviation; none with too few runs or draws to tell."""
+    sampling_sd: float | None = None
+    """The same of sampling answers."""
+
+
+class RunEntry(Section):
+    """One run."""
+
+    seed: int
+    """Of the training."""
+    n_test: int
+    """Test examples."""
+    metrics: dict[str, float]
+    """Every metric."""
+    details: Json
+    """What its kind of answers says of it beside."""
+    history: list[Json]
+    """Its training log; empty where nothing was trained here."""
+
+
+class JobCost(Section):
+    """What a job took; none for what could not be measured."""
+
+    wall_s: Number | None
+    """Seconds of wall time."""
+    cpu_s: Number | None
+    """Seconds of processor time."""
+    peak_memory_mb: Number | None
+    """Largest memory, in MB (10^6 bytes)."""
+    gpu_memory_mb: Number | None
+    """Largest memory of the accelerator, in MB."""
+    tokens: Number | None
+    """Tokens that models read or wrote."""
+
+
+class AnnotationCost(Annotator):
+    """Who wrote the rationales that an experiment learnt from, and what they took, once for all runs and methods."""
+
+    records: int
+    """Records to be annotated."""
+    annotated: int
+    """Records that have a rationale."""
+    calls: dict[str, Any]
+    """How many requests there were: `total`, `ok`, `failed` by reason, `unfinished`."""
+    tokens: dict[str, int]
+    """Of prompts (`input`) and answers (`output`)."""
+    latency_s: dict[str, Number | None]
+    """Seconds to an answer that was kept: `p50` and `p95`."""
+    served_models: dict[str, int]
+    """Answers by the model that wrote them."""
+    served_providers: dict[str, int]
+    """Answers by the company that served them."""
+    dollars: Number | None
+    """Their price; none where it is not known."""
+    training: JobCost | None
+    """What training the annotator took, where it was trained here."""
+
+
+class Cost(Section):
+    """What an experiment cost."""
+
+    train: JobCost | None
+    """Mean over the training jobs of the runs; none where nothing was trained."""
+    teacher: JobCost | None
+    """What the teacher did for the students, once for all; none where they learn from none."""
+    predict: JobCost
+    """A run's share of the prediction job."""
+    annotation: AnnotationCost | None
+    """The rationales that it learnt from, if it did."""
+    trainable_parameters: int | None
+    """Parameters that were trained; none without a model."""
+    total_parameters: int | None
+    """All parameters; none without a model."""
+    money_usd: Number | None
+    """Dollars that were paid; none where a price is not known."""
+
+
+class Mean(Section):
+    """A number of each run."""
+
+    mean: float
+    """Mean over the runs."""
+    per_seed: list[float]
+    """Value of each run."""
+
+
+class Closeness(Section):
+    """How near the runs come to their teacher on validation answers, token by token."""
+
+    kl: Mean
+    """Divergence of the student's distributions from the teacher's, in nats per token."""
+    agreement: Mean
+    """Share of tokens that both find likeliest."""
+    teacher_nll: Mean
+    """The teacher's negative log-likelihood of the answers, in nats per token."""
+    student_nll: Mean
+    """The student's."""
+    tokens: int
+    """How many were compared."""
+    temperature: float
+    """That logits were divided by."""
+    codec: str | None
+    """How the teacher's distributions were stored."""
+    tail: str | None
+    """What stood for tokens that are not stored."""
+
+
+class Provenance(Section):
+    """Where numbers come from."""
+
+    git_commit: str | None
+    """State of the code."""
+    config_sha256: str
+    """Digest of every setting."""
+    data_sha256: dict[str, str]
+    """Digests of data files, by path."""
+    model_sha256: dict[str, str]
+    """Digests of the checksums of models, by path."""
+    versions: dict[str, str]
+    """Versions of libraries in the prediction job."""
+    hardware: Json
+    """Its hardware plan."""
+
+
+class Evaluation(Described):
+    """The numbers of an experiment."""
+
+    primary_metric: str
+    """The metric that decides."""
+    n_train: int | None
+    """Training examples; none where they are not known."""
+    n_test: int
+    """Test examples."""
+    test_sets: dict[str, int]
+    """Examples of each test set, in order."""
+    seeds: list[int]
+    """Of its runs."""
+    bootstrap: StatisticsConfig
+    """How intervals were made."""
+    metrics: dict[str, Summary]
+    """Every metric, and those of single test sets as `<metric>/<test set>`."""
+    signatures: dict[str, Any]
+    """How metrics were computed that can be in several ways."""
+    runs: list[RunEntry]
+    """Each run."""
+    agreement: Closeness | None
+    """How near they come to the teacher, where it was measured."""
+    sentences: int | None
+    """How many sentences of the input are the answer, where no model answers."""
+    cost: Cost
+    """What it cost."""
+    provenance: Provenance
+    """Where it comes from."""
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """The content of ``eval.json``.
+
+    Raises:
+        UserError: the file is missing, or other code wrote it.
+    """
+    try:
+        return Evaluation.model_validate(read_json(path))
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise UserError(f"{path} is not an evaluation ({where}): make it again") from None

@@ -1,0 +1,77 @@
+"""How exactly a cache holds what the teacher says: the gradients that it gives, against the exact ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipestill.errors import UserError
+from pipestill.io.files import read_json
+from pipestill.methods import METHODS
+from pipestill.objectives.divergence import Divergence
+
+LARGE_ANGLE = 20  # degrees between the cached gradient and the exact one
+
+
+@dataclass(frozen=True)
+class CachedGradient:
+    """The gradient of one method's divergence, from the cache.
+
+    Attributes:
+        title: of the method.
+        tail: what stands for tokens that are not stored.
+        angle: in degrees, to the exact gradient.
+        norm_ratio: of its length and that of the exact one.
+    """
+
+    title: str
+    tail: str | None
+    angle: float
+    norm_ratio: float
+
+    @property
+    def large(self) -> bool:
+        """Whether it points so far away that the method learns something else."""
+        return self.angle > LARGE_ANGLE
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What was measured of a study's cache."""
+
+    study: str
+    codec: str
+    bytes_per_token: float
+    tokens: int
+    gradients: list[CachedGradient]
+
+    @property
+    def large(self) -> list[CachedGradient]:
+        """Those that point too far away."""
+        return [each for each in self.gradients if each.large]
+
+
+def read_fidelity(paths: Sequence[Path]) -> dict[str, Fidelity]:
+    """What was measured of each study's cache, by study.
+
+    Raises:
+        UserError: a file is missing or is not what ``distribution_fidelity`` writes.
+    """
+    by_study = {}
+    for path in paths:
+        try:
+            content = read_json(path)
+            facts = [content[key] for key in ("study", "codec", "bytes_per_token", "tokens")]
+            rows = [
+                (kind, *(row[key] for key in ("tail", "angle", "norm_ratio"))) for kind, row in content["kinds"].items()
+            ]
+        except (KeyError, TypeError, AttributeError):
+            raise UserError(f"{path} does not say how exact a cache is: make it again") from None
+        titles = titles_by_kind()
+        by_study[content["study"]] = Fidelity(*facts, [CachedGradient(titles[kind], *row) for kind, *row in rows])
+    return by_study
+
+
+def titles_by_kind() -> dict[str, str]:
+    """What tables call the method of each divergence."""
+    divergences = ((method.objective, method.title) for method in METHODS.values())
+    return {objective.kind: title for objective, title in divergences if isinstance(objective, Divergence)}
