@@ -8,7 +8,7 @@ from pipestill.job.halves import half_name
 from pipestill.methods import ANNOTATOR_NAME, METHODS, TEACHER_NAME, method_of
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
-from pipestill.settings.distributions import CaptureSettings, FidelitySettings
+from pipestill.settings.distributions import CaptureSettings, ComparedDivergence, FidelitySettings
 from pipestill.settings.jobs import (
     Asking,
     PredictionSettings,
@@ -143,7 +143,7 @@ class Jobs(Experiments):
         kinds = {}
         for method in self.readers(study):
             objective, options = METHODS[method].objective, self.training(study, method).options
-            kinds[objective.kind] = {"tail": objective.tail(options), **objective.own(options)}
+            kinds[objective.kind] = ComparedDivergence(tail=objective.tail(options), options=objective.own(options))
         section = FidelitySettings(
             study=study,
             kinds=kinds,

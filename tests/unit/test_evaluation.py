@@ -8,14 +8,14 @@ from statistics import mean
 
 import numpy as np
 import pytest
-from pipestill.evaluation.labels import load_label_runs
-from pipestill.evaluation.record import evaluation_record
 from sklearn.metrics import f1_score, log_loss
 
 from pipestill.errors import UserError
 from pipestill.evaluation.cost import annotation_cost, combined_cost, cost, predict_cost
+from pipestill.evaluation.labels import load_label_runs
 from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.provenance import git_commit, provenance
+from pipestill.evaluation.record import evaluation_record
 from pipestill.evaluation.runs import read_histories
 from pipestill.io.files import read_json, sha256, write_json
 from pipestill.io.records import read_jsonl, write_jsonl

@@ -5,7 +5,6 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from pipestill.reporting.conclusions import conclusion
 
 from pipestill.errors import UserError
 from pipestill.evaluation import formats
@@ -14,6 +13,7 @@ from pipestill.io.files import read_json, write_json
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft, compare, find, seed_pairs
+from pipestill.reporting.conclusions import conclusion
 from pipestill.reporting.figures import draw
 from pipestill.reporting.figures.canvas import INK
 from pipestill.reporting.summary import latex_escape, write_csv

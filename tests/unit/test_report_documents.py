@@ -6,9 +6,6 @@ import re
 
 import numpy as np
 import pytest
-from pipestill.reporting.conclusions import conclusion
-from pipestill.reporting.summaries import signatures
-from pipestill.reporting.tables import SUMMARIES
 
 from pipestill.evaluation.formats import bracket, dollars, metric_title, number
 from pipestill.io.files import read_json, write_json, write_text
@@ -16,7 +13,10 @@ from pipestill.io.records import write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft, compare
+from pipestill.reporting.conclusions import conclusion
 from pipestill.reporting.rationales import rationale_rows, rationale_sentences
+from pipestill.reporting.summaries import signatures
+from pipestill.reporting.tables import SUMMARIES
 from pipestill.reporting.warnings import warnings
 from pipestill.tasks import lexicon
 from pipestill.tasks.multiclinsum.archives import LANGUAGES

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pipestill.evaluation.experiment import summarise
-from pipestill.reporting.conclusions import conclusion, over_sft, over_sft_summary
 
+from pipestill.evaluation.experiment import summarise
 from pipestill.evaluation.statistics import Bootstrap, Metric, holm
 from pipestill.methods import METHODS, method_of
 from pipestill.reporting.closeness import fidelity_warning
 from pipestill.reporting.comparisons import against_sft, compare
+from pipestill.reporting.conclusions import conclusion, over_sft, over_sft_summary
 from pipestill.reporting.figures.canvas import colour_of, dashes_of, spread
 from pipestill.reporting.figures.training import kl_by_step
 from pipestill.reporting.gap import gap_closed

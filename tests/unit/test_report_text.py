@@ -4,7 +4,6 @@ import csv
 import re
 
 import pytest
-from pipestill.reporting.spread import spread_rows, spread_sentence
 
 from pipestill.errors import UserError
 from pipestill.evaluation import formats
@@ -14,6 +13,7 @@ from pipestill.reporting.closeness import closeness_rows, measured_on, read_fide
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import compare
 from pipestill.reporting.gap import gap_closed
+from pipestill.reporting.spread import spread_rows, spread_sentence
 from pipestill.reporting.warnings import warnings
 from support.pages import Page
 from support.reports import script, write_study

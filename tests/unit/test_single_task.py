@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 from pipestill.evaluation.submission import submission
-from pipestill.evaluation.texts import load_text_runs
 from pipestill.settings.train import TrainingSettings
 from pipestill.training.inputs import Inputs
 
 from pipestill.errors import UserError
+from pipestill.evaluation.texts import load_text_runs
 from pipestill.inference.answers import answer_run
 from pipestill.inference.by_hand import predict_text
 from pipestill.inference.target import find_target

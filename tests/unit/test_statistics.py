@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 import pytest
-from pipestill.evaluation.classification import bin_index, metrics
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
+from pipestill.evaluation.classification import bin_index, metrics
 from pipestill.evaluation.statistics import (
     Bootstrap,
     Metric,

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from pipestill.evaluation.agreement import read_agreement
-from pipestill.evaluation.texts import load_scores, load_text_runs, metrics_of
 from rouge_score.rouge_scorer import RougeScorer
 
 from pipestill.errors import UserError
+from pipestill.evaluation.agreement import read_agreement
 from pipestill.evaluation.statistics import Bootstrap, interval, replicates
+from pipestill.evaluation.texts import load_scores, load_text_runs, metrics_of
 from pipestill.io.files import read_json, write_json, write_text
 from pipestill.io.records import read_jsonl, write_jsonl
 from support.reports import script
