@@ -155,7 +155,7 @@ class AnnotationConfig(Section):
         if self.provider == "local" and not ENDS_WITH_A_FIELD.search(self.steps[0].prompt):
             raise ValueError(
                 "a `local` model is trained on prompts that lose their end where they are too long: let `prompt` end "
-                "with a field such as `{text}`, and put what it asks before that"
+                "with a field such as `{document}`, and put what it asks before that"
             )
         names = [step.out for step in self.steps]
         if len(set(names)) < len(names):

@@ -14,7 +14,7 @@ from pipestill.text.gaps import fill
 from support.layout_runs import prepare, prompted
 
 ROOT = Path(__file__).parents[2]
-GOOD = {"provider": "openrouter", "model": "m", "steps": [{"prompt": "{text}", "out": "rationale"}]}
+GOOD = {"provider": "openrouter", "model": "m", "steps": [{"prompt": "{document}", "out": "rationale"}]}
 ENDPOINT = {"provider": "endpoint", "base_url": "https://api.example.org/v1"}
 
 
@@ -27,8 +27,8 @@ ENDPOINT = {"provider": "endpoint", "base_url": "https://api.example.org/v1"}
         ENDPOINT | {"base_url": "http://[::1]:80/v1"},
         ENDPOINT | {"base_url": "http://localhost/v1", "key_variable": "KEY"},
         {"provider": "local", "max_cost": 0},
-        {"provider": "local", "steps": [{"prompt": "List the findings:\n{text}\n", "out": "rationale"}]},
-        ENDPOINT | {"steps": [{"prompt": "Case: {text}\nList the findings.", "out": "rationale"}]},
+        {"provider": "local", "steps": [{"prompt": "List the findings:\n{document}\n", "out": "rationale"}]},
+        ENDPOINT | {"steps": [{"prompt": "Case: {document}\nList the findings.", "out": "rationale"}]},
     ],
 )
 def test_good_settings(change):
@@ -45,16 +45,16 @@ def test_good_settings(change):
         (ENDPOINT | {"base_url": "http://127.0.0.1.example.org/v1"}, "must begin with https://"),
         (ENDPOINT | {"base_url": "https://me:word@api.example.org/v1"}, "holds a user name or password"),
         ({"max_cost": 1.0}, "`max_cost` needs `price`"),
-        ({"steps": [{"prompt": "{text}", "out": "summary"}]}, "must have `out: rationale`"),
+        ({"steps": [{"prompt": "{document}", "out": "summary"}]}, "must have `out: rationale`"),
         ({"steps": GOOD["steps"] * 2}, "the same `out`"),
-        ({"steps": [{"prompt": "{text}", "out": "rationale", "pattern": "("}]}, "not a regular expression"),
+        ({"steps": [{"prompt": "{document}", "out": "rationale", "pattern": "("}]}, "not a regular expression"),
         (
-            {"provider": "local", "steps": [{"prompt": "{text}", "out": "rationale", "system": "Be brief."}]},
+            {"provider": "local", "steps": [{"prompt": "{document}", "out": "rationale", "system": "Be brief."}]},
             "trained to answer one question",
         ),
         (
-            {"provider": "local", "steps": [{"prompt": "Case: {text}\nList the findings.", "out": "rationale"}]},
-            r"let `prompt` end with a field such as `\{text\}`",
+            {"provider": "local", "steps": [{"prompt": "Case: {document}\nList the findings.", "out": "rationale"}]},
+            r"let `prompt` end with a field such as `\{document\}`",
         ),
         ({"splits": ["test"]}, "'train' or 'validation'"),
         ({"extra_body": {"note": "sk-or-v1-0123456789abcdef"}}, "looks like a secret key"),
@@ -135,12 +135,18 @@ def test_schemas_of_all_drafts_may_refer_to_themselves(schema):
 @pytest.mark.parametrize(
     ("step", "sentence"),
     [
-        ("{nothing}", r"steps.1.prompt: `{nothing}` is neither .*; there are: id, split, target, prompt, document, test_set, findings$"),
+        (
+            "{nothing}",
+            r"steps.1.prompt: `{nothing}` is neither .*; .*, prompt, document, test_set, findings$",
+        ),
         ({"prompt": "{document}", "system": "{all}", "out": "rationale"}, r"steps.1.system: `{all}` is neither"),
         ("{rationale}", r"steps.1.prompt: `{rationale}` is neither"),
         ("{references}", r"steps.1.prompt: `{references}` is neither"),
         ("{label}", r"steps.1.prompt: `{label}` is neither"),
-        ({"prompt": "{document}", "out": "id"}, r"steps.1.out: `id` is a field of the records; give the answer another"),
+        (
+            {"prompt": "{document}", "out": "id"},
+            r"steps.1.out: `id` is a field of the records; give the answer another",
+        ),
         ({"prompt": "{document}", "out": "document"}, r"steps.1.out: `document` is a field"),
         ({"prompt": "{document}", "out": "group"}, r"steps.1.out: `group` is a field"),
     ],
