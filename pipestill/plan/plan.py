@@ -422,7 +422,8 @@ class Plan(Jobs):
 
     def evaluation_code(self, w: Wildcards) -> str:
         """Digest of the code of an evaluation."""
-        return code_digest("evaluate", half_name(self.task(w.study).answers, "score"))
+        answers = self.task(w.study).answers
+        return code_digest("evaluate", half_name(answers, "score"), half_name(answers, "card"))
 
     # The report.
 
