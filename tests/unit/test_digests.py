@@ -4,6 +4,8 @@ import pytest
 
 from pipestill.io import digests
 
+CREDITMIX = ("pipestill.tasks.creditmix", "pipestill.layouts.rows")
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
@@ -36,13 +38,27 @@ def test_code_of_an_imported_module_counts_and_comments_do_not(project):
 
 
 def test_a_new_task_or_default_re_runs_nothing_but_a_changed_task_does(project):
-    before = digest("records", "pipestill.tasks.creditmix")
+    before = digest("records", *CREDITMIX)
     for name in ("plan/config.py", "methods.py", "tasks/__init__.py"):
         path = project / "pipestill" / name
         path.write_text(f"{path.read_text()}\nNEW = 1\n")
-    assert digest("records", "pipestill.tasks.creditmix") == before
+    assert digest("records", *CREDITMIX) == before
     edit(project / "pipestill" / "tasks" / "creditmix" / "synthetic.py", "NOISE_SD = 0.35", "NOISE_SD = 0.36")
-    assert digest("records", "pipestill.tasks.creditmix") != before
+    assert digest("records", *CREDITMIX) != before
+
+
+def test_an_edited_layout_re_runs_the_data_stages_alone(project):
+    def digests_now():
+        data = {script: digest(script, *CREDITMIX) for script in ("download", "records", "prompts", "training_file")}
+        others = {"predict": CREDITMIX[0], "train": "pipestill.objectives.stepwise.train", "evaluate": CREDITMIX[0]}
+        return data | {script: digest(script, module) for script, module in others.items()}
+
+    before = digests_now()
+    edit(project / "pipestill" / "layouts" / "rows.py", "if size == 0:", "if size < 1:")
+    after = digests_now()
+    assert [script for script in before if before[script] != after[script]] == [
+        *("download", "records", "prompts", "training_file")
+    ]
 
 
 @pytest.mark.parametrize(
