@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What these say reaches a rule through its parameters; following them would re-run everything for a new task.
 REGISTRIES = {"pipestill", "pipestill.methods", "pipestill.tasks"}
 CONFIGURATION = ("pipestill.settings", "pipestill.plan")  # packages, with all of their modules
+LAYOUTS = "pipestill.layouts"  # reach other stages as data files; followed from scripts and where they are named
 
 
 def canonical_json(value: Any) -> str:
@@ -31,7 +32,7 @@ def code_digest(script: str, *modules: str) -> str:
 
     Args:
         script: name of the workflow script.
-        modules: further modules to follow, such as the one of a task.
+        modules: further modules to follow, such as those of a task and its layout.
     """
     main = _read(ROOT / "workflow_scripts" / f"{script}.py")
     seen: dict[str, str] = {}
@@ -42,7 +43,8 @@ def code_digest(script: str, *modules: str) -> str:
             continue
         code = _read(path)
         seen[module] = code.syntax
-        queue += [*code.imports, module.rpartition(".")[0]]
+        imports = [name for name in code.imports if module.startswith(LAYOUTS) or not name.startswith(LAYOUTS)]
+        queue += [*imports, module.rpartition(".")[0]]
     parts = [main.syntax, *(f"{module}\0{seen[module]}" for module in sorted(seen))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 

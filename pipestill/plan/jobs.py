@@ -30,6 +30,11 @@ def task_module(task: str) -> str:
     return f"pipestill.tasks.{task}"
 
 
+def layout_module(task: str) -> str:
+    """The module of a task's layout."""
+    return type(TASKS[task].layout).__module__
+
+
 class Jobs(Experiments):
     """The settings of the jobs of a checked configuration."""
 

@@ -12,7 +12,7 @@ from pipestill.job.halves import half_name
 from pipestill.methods import METHODS, TEACHER_NAME, method_of
 from pipestill.objectives.base import OUTPUTS, RATIONALES
 from pipestill.plan.config import Config
-from pipestill.plan.jobs import Jobs, task_module, told
+from pipestill.plan.jobs import Jobs, layout_module, task_module, told
 from pipestill.plan.shares import origin
 from pipestill.tasks import TASKS
 
@@ -72,7 +72,7 @@ class Plan(Jobs):
     def raw_code(self, w: Wildcards) -> str:
         """Digest of the code of `download`; only synthetic data are made by a task's own code."""
         synthetic = self.config.tasks[w.task].data.source == "synthetic"
-        return code_digest("download", task_module(w.task) if synthetic else type(TASKS[w.task].layout).__module__)
+        return code_digest("download", layout_module(w.task), *([task_module(w.task)] if synthetic else []))
 
     def division(self, w: Wildcards) -> str:
         """JSON of the options that decide a task's records."""
@@ -102,8 +102,8 @@ class Plan(Jobs):
         return f"--tokenizer {input.tokenizer}/tokenizer.json" if input.tokenizer else ""
 
     def task_code(self, script: str) -> Callable[[Wildcards], str]:
-        """Function that gives the digest of the code of ``script`` for a task."""
-        return lambda wildcards: code_digest(script, task_module(self._task(wildcards)))
+        """Function that gives the digest of the code of ``script``, which works on a task's data."""
+        return lambda w: code_digest(script, task_module(self._task(w)), layout_module(self._task(w)))
 
     def task_of(self, w: Wildcards) -> str:
         """Name of the task of a study."""
@@ -142,8 +142,8 @@ class Plan(Jobs):
 
     def file_code(self, w: Wildcards) -> str:
         """Digest of the code of such a job."""
-        objective = method_of(self.maker(w.study, w.file)).objective
-        return code_digest("training_file", task_module(self.task_of(w)), type(objective).__module__)
+        objective, task = method_of(self.maker(w.study, w.file)).objective, self.task_of(w)
+        return code_digest("training_file", task_module(task), layout_module(task), type(objective).__module__)
 
     # Models.
 

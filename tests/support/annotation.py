@@ -7,11 +7,12 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from pipestill.io.records import Record, write_jsonl
 from pipestill.settings.annotation import AnnotationConfig
 
 ECHO = "<the key of the request>"  # in a fault: what the client sent in its Authorization header
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
-ASK = "Extract the key information from clinical text: {text}"
+ASK = "Extract the key information from clinical text: {document}"
 COST = 0.001
 
 
@@ -166,6 +167,5 @@ def settings(url, directory, **changes):
 
 
 def write_records(path, texts, split="train"):
-    rows = [{"id": f"r{number}", "split": split, "text": text} for number, text in enumerate(texts)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(path, [Record(f"r{number}", split, {"document": text}, "", []) for number, text in enumerate(texts)])
     return path

@@ -4,22 +4,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipestill.data.crop import crop_records
-from pipestill.data.crop_documents import crop_documents
-from pipestill.data.make_records import make_records
-from pipestill.data.source import provide_raw
-from pipestill.plan.data import SourceConfig, SplitsConfig
 
 from pipestill.errors import UserError
-from pipestill.io.records import FIELDS, read_jsonl
+from pipestill.io.records import Record
 from pipestill.plan.check import check
 from pipestill.settings.annotation import AnnotationConfig
-from pipestill.settings.data import CropConfig
 from pipestill.tasks import TASKS
 from pipestill.text.gaps import fill
+from support.layout_runs import prepare, prompted
 
 ROOT = Path(__file__).parents[2]
-GOOD = {"provider": "openrouter", "model": "m", "steps": [{"prompt": "{text}", "out": "rationale"}]}
+GOOD = {"provider": "openrouter", "model": "m", "steps": [{"prompt": "{document}", "out": "rationale"}]}
 ENDPOINT = {"provider": "endpoint", "base_url": "https://api.example.org/v1"}
 
 
@@ -32,8 +27,8 @@ ENDPOINT = {"provider": "endpoint", "base_url": "https://api.example.org/v1"}
         ENDPOINT | {"base_url": "http://[::1]:80/v1"},
         ENDPOINT | {"base_url": "http://localhost/v1", "key_variable": "KEY"},
         {"provider": "local", "max_cost": 0},
-        {"provider": "local", "steps": [{"prompt": "List the findings:\n{text}\n", "out": "rationale"}]},
-        ENDPOINT | {"steps": [{"prompt": "Case: {text}\nList the findings.", "out": "rationale"}]},
+        {"provider": "local", "steps": [{"prompt": "List the findings:\n{document}\n", "out": "rationale"}]},
+        ENDPOINT | {"steps": [{"prompt": "Case: {document}\nList the findings.", "out": "rationale"}]},
     ],
 )
 def test_good_settings(change):
@@ -50,15 +45,15 @@ def test_good_settings(change):
         (ENDPOINT | {"base_url": "http://127.0.0.1.example.org/v1"}, "must begin with https://"),
         (ENDPOINT | {"base_url": "https://me:word@api.example.org/v1"}, "holds a user name or password"),
         ({"max_cost": 1.0}, "`max_cost` needs `price`"),
-        ({"steps": [{"prompt": "{text}", "out": "summary"}]}, "must have `out: rationale`"),
+        ({"steps": [{"prompt": "{document}", "out": "summary"}]}, "must have `out: rationale`"),
         ({"steps": GOOD["steps"] * 2}, "the same `out`"),
-        ({"steps": [{"prompt": "{text}", "out": "rationale", "pattern": "("}]}, "not a regular expression"),
+        ({"steps": [{"prompt": "{document}", "out": "rationale", "pattern": "("}]}, "not a regular expression"),
         (
-            {"provider": "local", "steps": [{"prompt": "{text}", "out": "rationale", "system": "Be brief."}]},
+            {"provider": "local", "steps": [{"prompt": "{document}", "out": "rationale", "system": "Be brief."}]},
             "trained to answer one question",
         ),
         (
-            {"provider": "local", "steps": [{"prompt": "Case: {text}\nList the findings.", "out": "rationale"}]},
+            {"provider": "local", "steps": [{"prompt": "Case: {document}\nList the findings.", "out": "rationale"}]},
             r"let `prompt` end with a field such as `\{document\}`",
         ),
         ({"splits": ["test"]}, "'train' or 'validation'"),
@@ -97,12 +92,12 @@ def check_steps(*steps, **annotation):
 )
 def test_fields_of_the_request_that_bypass_other_keys_are_refused(field, sentence):
     with pytest.raises(UserError, match=rf"tasks.multiclinsum.annotation.extra_body.{field}: {sentence}"):
-        check_steps("{text}", extra_body={"reasoning": {"enabled": False}, field: 3})
+        check_steps("{document}", extra_body={"reasoning": {"enabled": False}, field: 3})
 
 
 def test_other_fields_of_the_request_are_passed_on():
-    check_steps("{text}", extra_body={"reasoning": {"max_tokens": 10}, "response_format": {"type": "json_object"}})
-    check_steps("{text}", **ENDPOINT, extra_body={"provider": {"sort": "price"}})  # of whatever stands behind it
+    check_steps("{document}", extra_body={"reasoning": {"max_tokens": 10}, "response_format": {"type": "json_object"}})
+    check_steps("{document}", **ENDPOINT, extra_body={"provider": {"sort": "price"}})  # of whatever stands behind it
 
 
 @pytest.mark.parametrize(
@@ -121,7 +116,7 @@ def test_other_fields_of_the_request_are_passed_on():
 def test_a_schema_that_cannot_be_used_is_refused(schema, sentence):
     pattern = sentence.replace("$defs", r"\$defs")
     with pytest.raises(UserError, match=rf"annotation.steps.0.json_schema: .*{pattern}"):
-        check_steps({"prompt": "{text}", "out": "rationale", "json_schema": schema})
+        check_steps({"prompt": "{document}", "out": "rationale", "json_schema": schema})
 
 
 @pytest.mark.parametrize(
@@ -134,55 +129,56 @@ def test_a_schema_that_cannot_be_used_is_refused(schema, sentence):
     ],
 )
 def test_schemas_of_all_drafts_may_refer_to_themselves(schema):
-    check_steps({"prompt": "{text}", "out": "rationale", "json_schema": schema})
+    check_steps({"prompt": "{document}", "out": "rationale", "json_schema": schema})
 
 
 @pytest.mark.parametrize(
     ("step", "sentence"),
     [
-        ("{nothing}", r"steps.1.prompt: `{nothing}` is neither .*; there are: id, split, text, target, .*, findings$"),
-        ({"prompt": "{text}", "system": "{all}", "out": "rationale"}, r"steps.1.system: `{all}` is neither"),
+        (
+            "{nothing}",
+            r"steps.1.prompt: `{nothing}` is neither .*; .*, prompt, document, test_set, findings$",
+        ),
+        ({"prompt": "{document}", "system": "{all}", "out": "rationale"}, r"steps.1.system: `{all}` is neither"),
         ("{rationale}", r"steps.1.prompt: `{rationale}` is neither"),
         ("{references}", r"steps.1.prompt: `{references}` is neither"),
         ("{label}", r"steps.1.prompt: `{label}` is neither"),
-        ({"prompt": "{text}", "out": "id"}, r"steps.1.out: `id` is a field of the records; give the answer another"),
-        ({"prompt": "{text}", "out": "text"}, r"steps.1.out: `text` is a field"),
-        ({"prompt": "{text}", "out": "group"}, r"steps.1.out: `group` is a field"),
+        (
+            {"prompt": "{document}", "out": "id"},
+            r"steps.1.out: `id` is a field of the records; give the answer another",
+        ),
+        ({"prompt": "{document}", "out": "document"}, r"steps.1.out: `document` is a field"),
+        ({"prompt": "{document}", "out": "group"}, r"steps.1.out: `group` is a field"),
     ],
 )
 def test_names_in_steps_are_checked_before_anything_runs(step, sentence):
-    findings, last = {"prompt": "{text}", "out": "findings"}, {"prompt": "{findings}", "out": "rationale"}
+    findings, last = {"prompt": "{document}", "out": "findings"}, {"prompt": "{findings}", "out": "rationale"}
     steps = [findings, step, last] if isinstance(step, dict) and step["out"] != "rationale" else [findings, step]
     with pytest.raises(UserError, match=f"tasks.multiclinsum.annotation.{sentence}"):
         check_steps(*steps)
 
 
 def test_a_rationale_may_be_made_shorter():
-    check_steps("{text} {{}} {target}", {"prompt": "Shorten: {rationale}", "out": "short"})
+    check_steps("{document} {{}} {target}", {"prompt": "Shorten: {rationale}", "out": "short"})
 
 
 SMALL = {
-    "creditmix": (SourceConfig(rows=200), SplitsConfig(test_per_class=5, val_per_class=5, teacher_share=0.5)),
-    "dolly": (SourceConfig(rows=60, test_rows=4), SplitsConfig(val_rows=5, teacher_share=0.5)),
-    "multiclinsum": (SourceConfig(rows=60), SplitsConfig(test_frac=0.2, val_frac=0.2, teacher_share=0.3)),
+    "creditmix": {"rows": 200, "splits": {"test_rows": 15, "val_rows": 15, "teacher_share": 0.5}},
+    "dolly": {"rows": 60, "test_rows": 4, "splits": {"val_rows": 5, "teacher_share": 0.5}},
+    "multiclinsum": {"rows": 60, "splits": {"test_frac": 0.2, "val_frac": 0.2, "teacher_share": 0.3}},
 }
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_fields_of_records_are_known(tmp_path, name):
     """What prompts may name is a text of every record that a configuration may have annotated."""
-    task, (source, splits) = TASKS[name], SMALL[name]
-    provide_raw(name, source, tmp_path / "raw")
-    make_records(name, splits, 0.1, tmp_path / "raw", tmp_path / "records.jsonl", tmp_path / "manifest.json")
-    records = read_jsonl(tmp_path / "records.jsonl")
-    if task.collection:
-        cropped, _ = crop_documents(records, task, CropConfig())
-    else:
-        cropped, _ = crop_records(records, task, 400)
-    assert {record["split"] for record in cropped} == {"teacher", "train", "validation", "test"}
+    task = TASKS[name]
+    records, _ = prepare(task, tmp_path, max_bad_share=0.1, **SMALL[name])
+    cropped, _ = prompted(task, records, **SMALL[name])
+    assert {record.split for record in cropped} == {"teacher", "train", "validation", "test"}
     for record in cropped:
-        assert set(record) <= set(FIELDS)
-        assert all(isinstance(record[field], str) for field in task.text_fields)
+        assert set(task.text_fields) <= set(record.texts)
+        assert Record.of(record.row()) == record
 
 
 def test_prompts_are_filled():

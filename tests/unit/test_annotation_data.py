@@ -1,25 +1,24 @@
 """What a local annotator is trained on."""
 
-import json
-
 import pytest
 
 from pipestill.annotation.annotator_data import write_annotator_data
 from pipestill.errors import UserError
-from pipestill.io.records import read_jsonl
+from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.settings.annotation import AnnotationConfig
 from support.annotation import ASK
 
 SETTINGS = AnnotationConfig(provider="local", model="demo-teacher", steps=[{"prompt": ASK, "out": "rationale"}])
 
 
-def write(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+def write(path, records):
+    write_jsonl(path, records)
     return path
 
 
-def record(number, split="teacher", **more):
-    return {"id": f"{split}{number}", "split": split, "text": f"text {number}", "rationale": f"truth {number}", **more}
+def record(number, split="teacher", rationale="truth"):
+    inputs, target = {"document": f"text {number}"}, "summary"
+    return Record(f"{split}{number}", split, inputs, target, [target], rationale=rationale and f"{rationale} {number}")
 
 
 def test_only_the_teacher_split_is_learned_from(tmp_path):
@@ -28,7 +27,7 @@ def test_only_the_teacher_split_is_learned_from(tmp_path):
     write_annotator_data(SETTINGS, write(tmp_path / "records.jsonl", rows), train, validation)
     assert [row["id"] for row in read_jsonl(validation)] == ["teacher0", "teacher10"]
     assert [row["id"] for row in read_jsonl(train)] == [f"teacher{n}" for n in range(20) if n % 10]
-    assert read_jsonl(train)[0] == {"id": "teacher1", "input": ASK.format(text="text 1"), "output": "truth 1"}
+    assert read_jsonl(train)[0] == {"id": "teacher1", "input": ASK.format(document="text 1"), "output": "truth 1"}
 
 
 @pytest.mark.parametrize(

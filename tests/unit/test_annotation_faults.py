@@ -161,7 +161,7 @@ def test_an_answer_that_stays_cut_is_enlarged_once(tmp_path):
 
 
 def test_answers_are_checked(tmp_path):
-    step = {"prompt": "{text}", "out": "rationale", "pattern": "^findings", "min_chars": 5, "max_chars": 20}
+    step = {"prompt": "{document}", "out": "rationale", "pattern": "^findings", "min_chars": 5, "max_chars": 20}
     replies = iter(["no", "findings " * 3, "these findings", "findings of 0"])
     with serve(answer=lambda _: next(replies)) as server:
         rows, usage = run(server, tmp_path, ["0"], steps=[step])
@@ -173,12 +173,14 @@ def test_answers_are_checked_against_a_json_schema(tmp_path):
     schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
     replies = iter(["no", '{"age": "old"}', '{"age": 54}'])
     with serve(answer=lambda _: next(replies)) as server:
-        rows, _ = run(server, tmp_path, ["0"], steps=[{"prompt": "{text}", "out": "rationale", "json_schema": schema}])
+        rows, _ = run(
+            server, tmp_path, ["0"], steps=[{"prompt": "{document}", "out": "rationale", "json_schema": schema}]
+        )
     assert rows[0]["rationale"] == '{"age": 54}'
 
 
 def test_brackets_without_end_are_no_json(tmp_path):
-    step = {"prompt": "{text}", "out": "rationale", "json_schema": {"type": "array"}}
+    step = {"prompt": "{document}", "out": "rationale", "json_schema": {"type": "array"}}
     replies = iter(["[" * 100_000, "[1]"])
     with serve(answer=lambda _: next(replies)) as server:
         rows, usage = run(server, tmp_path, ["0"], steps=[step])

@@ -72,7 +72,7 @@ def test_after_sigkill_and_a_torn_line_every_answer_is_there_exactly_once(tmp_pa
     assert Counter(row["key"] for row in ledger(tmp_path)).most_common(1)[0][1] == 1
     assert len(ledger(tmp_path)) == 40
     texts = {row["text"].removeprefix("findings of ") for row in kept}
-    assert all(after[ASK.format(text=word)] == before[ASK.format(text=word)] for word in texts)
+    assert all(after[ASK.format(document=word)] == before[ASK.format(document=word)] for word in texts)
     calls = usage["calls"]
     assert len(server.bodies) <= calls["total"] <= len(server.bodies) + 4, "a row is written before a call is sent"
     assert calls["ok"] + sum(calls["failed"].values()) + calls["unfinished"] == calls["total"]
@@ -115,8 +115,8 @@ def test_equal_requests_that_fail_are_sent_once_and_counted_for_each_record(tmp_
 
 def test_steps_are_chained(tmp_path):
     steps = [
-        {"prompt": "Name the patient in: {text}", "out": "patient", "system": "You are {text}."},
-        {"prompt": "Why {{that}}? {patient} of {text}", "out": "rationale"},
+        {"prompt": "Name the patient in: {document}", "out": "patient", "system": "You are {document}."},
+        {"prompt": "Why {{that}}? {patient} of {document}", "out": "rationale"},
     ]
     replies = {"Name the patient in: a": "Ann", "Why {that}? Ann of a": "because"}
     with serve(answer=replies.get) as server:
@@ -147,7 +147,7 @@ def test_answers_are_kept_by_what_they_depend_on(tmp_path, changes, calls):
 
 
 def test_an_unknown_name_in_a_prompt_is_an_error_of_the_user(tmp_path):
-    with serve() as server, pytest.raises(UserError, match=r"\{summary\}.*there are: id, split, text"):
+    with serve() as server, pytest.raises(UserError, match=r"\{summary\}.*there are: id, split, target, document"):
         run(server, tmp_path, ["one"], steps=[{"prompt": "{summary}", "out": "rationale"}])
     assert not server.bodies
 
@@ -176,7 +176,7 @@ def test_an_estimate_sends_nothing_and_needs_no_key(tmp_path):
         changed = settings(server.url, tmp_path, price=price, key_variable="NOT_SET_ANYWHERE")
         write_estimate(changed, "task", records, None, tmp_path / "estimate.json")
     assert len(server.bodies) == 1
-    instruction = len(ASK.format(text=""))
+    instruction = len(ASK.format(document=""))
     tokens = -(-(instruction + 3) // 4) + -(-(instruction + 351) // 4)
     assert read_json(tmp_path / "estimate.json") == {
         "records": 4,

@@ -108,7 +108,7 @@ def test_redaction():
 
 
 def test_the_key_of_openrouter_is_needed_when_something_is_sent_there():
-    steps = [{"prompt": "{text}", "out": "rationale"}]
+    steps = [{"prompt": "{document}", "out": "rationale"}]
     hosted = AnnotationConfig(provider="openrouter", model="m", steps=steps)
     assert hosted.key_name() == "OPENROUTER_API_KEY"
     assert hosted.model_copy(update={"replay": True}).key_name() is None

@@ -6,11 +6,13 @@ import yaml
 
 from pipestill.errors import UserError
 from pipestill.methods import METHODS
-from pipestill.plan import experiments
+from pipestill.objectives.cross_entropy import CrossEntropy
 from pipestill.plan import reference as config_reference
 from pipestill.plan.check import check
+from pipestill.plan.config import Config, Training
+from pipestill.plan.plan import Plan
+from pipestill.plan.shares import with_shares
 from pipestill.settings.section import Section
-from pipestill.settings.training import TrainingConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +20,16 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def default():
     return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def planned(config):
+    """The plan of a configuration that is not checked yet."""
+    return Plan(with_shares(check(config)), ROOT)
+
+
+def told(plan, study, *methods):
+    """Settings of the training jobs of some methods."""
+    return {method: json.loads(plan.training_settings(study, method)) for method in methods}
 
 
 def test_the_generated_reference_and_schema_are_up_to_date():
@@ -37,16 +49,17 @@ def test_the_schema_accepts_the_default_and_refuses_what_the_check_refuses(defau
     assert not validator.is_valid(default)
 
 
-def test_every_key_of_the_default_has_a_comment():
+def test_every_key_of_the_default_has_a_comment_where_it_comes_first():
+    explained = set()
     for number, line in enumerate((ROOT / "config.yaml").read_text().splitlines(), 1):
-        assert not line.strip() or "#" in line, f"config.yaml, line {number} has no comment"
+        key = line.partition(":")[0].strip("- ")
+        assert not line.strip() or "#" in line or key in explained, f"config.yaml, line {number} has no comment"
+        explained.add(key)
 
 
 def test_the_default_states_every_top_level_key_and_every_training_key(default):
-    from pipestill.plan.config import Config
-
     assert set(default) == set(Config.model_fields)
-    assert set(default["training"]) | {"max_steps"} == set(TrainingConfig.model_fields)
+    assert set(default["training"]) | {"max_steps"} == set(Training.model_fields)
 
 
 def test_every_key_has_a_description():
@@ -62,7 +75,7 @@ def test_every_key_has_a_description():
         (lambda c: c.update(spam=1), "unknown key `spam`"),
         (lambda c: c["training"].update(epoch=1), "unknown key `training.epoch`"),
         (lambda c: c["training"].update(epochs="3x"), '`training.epochs` is "3x"'),
-        (lambda c: c["training"]["dpo"].update(beta=0), "`training.dpo.beta` is 0"),
+        (lambda c: c["training"]["preference"].update(beta=0), "`training.preference.beta` is 0"),
         (lambda c: c["training"].update(epochs=float("nan")), "`training.epochs` is NaN"),
         (lambda c: c.update(seeds=[1, 2, 1]), "seeds: `1` is listed twice"),
         (lambda c: c.update(seeds=[]), "`seeds` is []"),
@@ -76,11 +89,11 @@ def test_every_key_has_a_description():
         (lambda c: c["studies"]["creditmix"].update(teacher="gpt"), "studies.creditmix.teacher: `gpt` is not defined"),
         (
             lambda c: c["models"]["demo-student"].update(kind="masked"),
-            "studies.creditmix.student: a `masked` model writes no answers",
+            "studies.creditmix.student: a `masked` model cannot answer `creditmix`; name one of the kinds causal",
         ),
         (
             lambda c: c["models"]["demo-teacher"].update(kind="seq2seq"),
-            "studies.creditmix.teacher: the labels of `creditmix` are ranked by `causal` models only",
+            "studies.creditmix.teacher: a `seq2seq` model cannot answer `creditmix`; name one of the kinds causal",
         ),
         (
             lambda c: (
@@ -90,19 +103,25 @@ def test_every_key_has_a_description():
             "studies.dolly.methods: `fkl` compares a causal student with a seq2seq teacher",
         ),
         (lambda c: c["studies"]["creditmix"].update(task="x"), "studies.creditmix.task: `x` is not defined in tasks"),
-        (lambda c: c["studies"]["creditmix"].update(methods=["sft", "sft"]), "methods: `sft` is listed twice"),
-        (lambda c: c["studies"]["creditmix"].update(methods=["magic"]), "`magic` is not defined in the methods"),
+        (
+            lambda c: c["studies"]["creditmix"].update(methods=["sft", "sft"], overrides={}),
+            "`sft` is listed twice",
+        ),
+        (
+            lambda c: c["studies"]["creditmix"].update(methods=["magic"], overrides={}),
+            "`magic` is not defined",
+        ),
         (lambda c: c["studies"]["creditmix"].update(seeds=[2, 2]), "studies.creditmix.seeds: `2` is listed twice"),
         (lambda c: c["studies"]["creditmix"]["overrides"].update(icl={}), "overrides: `icl` is not defined"),
         (
-            lambda c: c["studies"]["creditmix"]["overrides"].update(dpo={"dpo": {"gamma": 1}}),
-            "unknown key `studies.creditmix.overrides.dpo.dpo.gamma`",
+            lambda c: c["studies"]["creditmix"]["overrides"].update(dpo={"preference": {"gamma": 1}}),
+            "unknown key `studies.creditmix.overrides.dpo.preference.gamma`",
         ),
         (
             lambda c: c["studies"]["creditmix"].update(
-                teacher=None, overrides={"dpo": {"dpo": {"rejected": "confusable"}}}
+                teacher=None, overrides={"dpo": {"preference": {"rejected": "confusable"}}}
             ),
-            "`dpo.rejected: confusable` needs a teacher",
+            "the options of `dpo` ask for a teacher; set `studies.creditmix.teacher`",
         ),
         (
             lambda c: c["studies"]["creditmix"].update(methods=["dpo"], training={"init": "sft"}),
@@ -116,9 +135,19 @@ def test_every_key_has_a_description():
             lambda c: c["studies"]["creditmix"].update(teacher=None, pretrained_teacher=True, overrides={}),
             "studies.creditmix.pretrained_teacher: there is no teacher",
         ),
-        (lambda c: c["studies"]["dolly"].update(train_per_class=3), "`dolly` has no classes; use `train_rows`"),
-        (lambda c: c["studies"]["creditmix"].update(teacher_rows=3), "has classes; use `teacher_per_class`"),
-        (lambda c: c["studies"]["dolly"].update(methods=["dpo"]), "`dpo` needs wrong labels to reject"),
+        (lambda c: c["studies"]["dolly"].update(train_per_class=3), "unknown key `studies.dolly.train_per_class`"),
+        (
+            lambda c: c["studies"]["dolly"]["answers"].update(calibration="none"),
+            "`studies.dolly.answers.calibration`",
+        ),
+        (
+            lambda c: c["studies"]["creditmix"]["answers"].update(temperature=1),
+            "unknown key `studies.creditmix.answers.temperature`",
+        ),
+        (
+            lambda c: c["studies"]["dolly"].update(methods=["dpo"]),
+            "`dpo` needs wrong answers to reject",
+        ),
         (lambda c: c["studies"]["dolly"].update(checkpoints={"sft": {"path": "x"}}), "`sft` is the name of a method"),
         (
             lambda c: c["studies"]["dolly"].update(checkpoints={"mine": {"path": "x", "base": "gpt"}}),
@@ -126,14 +155,22 @@ def test_every_key_has_a_description():
         ),
         (
             lambda c: c["studies"]["dolly"]["overrides"].update(fkl={"divergence": {"beta": 2}}),
-            "studies.dolly.overrides.fkl.divergence: `fkl` has no option `beta`",
+            "unknown key `studies.dolly.overrides.fkl.divergence.beta`",
         ),
         (
             lambda c: c["studies"]["dolly"]["overrides"].update(jsd={"divergence": {"beta": 2}}),
-            "`divergence.beta` of `jsd` must be a number above 0 and below 1, not 2.0",
+            "`studies.dolly.overrides.jsd.divergence.beta` is 2, but: Input should be less than 1",
+        ),
+        (lambda c: c["training"]["divergence"].update(beta=0.5), "unknown key `training.divergence.beta`"),
+        (
+            lambda c: c["studies"]["dolly"]["training"].update(divergence={"lam": 0.5}),
+            "unknown key `studies.dolly.training.divergence.lam`",
         ),
         (lambda c: c["studies"]["dolly"].update(methods=["uld"]), "no cache has them; use `teacher: online`"),
-        (lambda c: c["studies"]["dolly"]["distributions"].update(codec="sample"), "`sample` serves `fkl` alone"),
+        (
+            lambda c: c["studies"]["dolly"]["distributions"].update(codec="sample"),
+            "by `sample` serve only `fkl`",
+        ),
         (
             lambda c: c["studies"]["dolly"]["overrides"].update(fkl={"divergence": {"temperature": 1}}),
             "methods that read one cache need the same `divergence.temperature` (fkl: 1, rkl: 2",
@@ -154,18 +191,34 @@ def test_every_key_has_a_description():
             "`training.lora.target_modules` is 5, but: Input should be 'auto' or Input should be a valid list",
         ),
         (lambda c: c["studies"].update(creditmix=None), "`studies.creditmix` is null, but: a mapping is expected"),
-        (lambda c: c["tasks"]["creditmix"]["splits"].update(test_frac=0), "`tasks.creditmix.splits.test_frac` is 0"),
-        (lambda c: c["tasks"]["creditmix"]["splits"].update(test_frac=0.1), "either `test_per_class` or `test_frac`"),
+        (
+            lambda c: c["tasks"]["creditmix"]["data"]["splits"].update(test_frac=0),
+            "creditmix.data.splits.test_frac` is 0",
+        ),
+        (
+            lambda c: c["tasks"]["creditmix"]["data"]["splits"].update(test_frac=0.1),
+            "tasks.creditmix.data.splits: give either `test_rows` or `test_frac`",
+        ),
         (lambda c: c["tasks"]["multiclinsum"].update(annotation=None), "`stepwise` learns from rationales; say in"),
         (
             lambda c: c["tasks"]["multiclinsum"]["annotation"].update(splits=["train"]),
             "tasks.multiclinsum.annotation.splits: `stepwise` needs rationales of both",
         ),
         (
-            lambda c: c["tasks"]["multiclinsum"]["splits"].update(teacher_share=0),
-            "tasks.multiclinsum.splits.teacher_share: the local annotator of `stepwise` learns from teacher rows",
+            lambda c: c["tasks"]["multiclinsum"]["data"]["splits"].update(teacher_share=0),
+            "tasks.multiclinsum.data.splits.teacher_share: the local annotator of `stepwise` learns from teacher rows",
         ),
-        (lambda c: c["tasks"]["creditmix"].update(source="url"), "`source: url` needs `url`"),
+        (lambda c: c["tasks"]["creditmix"]["data"].update(source="url"), "`source: url` needs `url`"),
+        (
+            lambda c: c["tasks"]["dolly"]["data"]["splits"].update(test_frac=0.1),
+            "unknown key `tasks.dolly.data.splits.test_frac`",
+        ),
+        (lambda c: c["tasks"]["creditmix"]["data"]["splits"].pop("val_rows"), "give either `val_rows` or `val_frac`"),
+        (
+            lambda c: c["tasks"]["creditmix"].update(prompt="alpaca"),
+            "tasks.creditmix.prompt: `alpaca` is not defined in the prompts of `creditmix` (answer, unconditioned)",
+        ),
+        (lambda c: c["studies"]["dolly"].update(answers=None), "`studies.dolly.answers` is null, but: a mapping is"),
         (lambda c: c["tasks"].update(poker=c["tasks"]["creditmix"]), "`poker` is not defined in the tasks"),
     ],
 )
@@ -180,7 +233,7 @@ def test_a_wrong_key_gives_one_sentence_with_its_path(default, change, sentence)
 def test_a_required_teacher_is_missed_before_any_work(default, monkeypatch):
     from pipestill.methods import Method
 
-    monkeypatch.setitem(METHODS, "sft", Method("x", "x", "sft", "cross_entropy", teacher="required"))
+    monkeypatch.setitem(METHODS, "sft", Method("x", "x", CrossEntropy(teacher="required")))
     default["studies"]["creditmix"]["teacher"] = None
     default["studies"]["creditmix"]["overrides"] = {}
     with pytest.raises(UserError, match=r"method `sft` needs a teacher; set `studies\.creditmix\.teacher`"):
@@ -190,13 +243,23 @@ def test_a_required_teacher_is_missed_before_any_work(default, monkeypatch):
 def test_overrides_are_merged_common_then_study_then_method(default):
     default["training"].update(learning_rate=0.1, epochs=5)
     default["studies"]["creditmix"].update(
-        training={"epochs": 7, "lora": {"r": 4}}, overrides={"dpo": {"epochs": 9, "dpo": {"beta": 0.3}}}
+        training={"epochs": 7, "lora": {"r": 4}}, overrides={"dpo": {"epochs": 9, "preference": {"beta": 0.3}}}
     )
-    config = check(default)
-    dpo, sft = (experiments.training(config, "creditmix", method) for method in ("dpo", "sft"))
-    teacher = experiments.training(config, "creditmix", "teacher")
-    assert (dpo.learning_rate, dpo.epochs, dpo.lora.r, dpo.lora.alpha, dpo.dpo.beta) == (0.1, 9, 4, 32, 0.3)
-    assert (sft.epochs, sft.dpo.beta, teacher.epochs, teacher.lora.r) == (7, 0.1, 5, 16)
+    plan = planned(default)
+    dpo, sft, teacher = (plan.training("creditmix", method) for method in ("dpo", "sft", "teacher"))
+    assert (dpo.training.learning_rate, dpo.training.epochs, dpo.options.beta) == (0.1, 9, 0.3)
+    assert (dpo.training.lora.r, dpo.training.lora.alpha) == (4, 32)
+    assert (sft.training.epochs, teacher.training.epochs, teacher.training.lora.r) == (7, 5, 16)
+
+
+def test_options_of_objectives_are_merged_too(default):
+    default["training"]["preference"]["beta"] = 0.2
+    assert planned(default).training("creditmix", "dpo").options.beta == 0.2
+    default["studies"]["creditmix"]["training"] = {"preference": {"beta": 0.4}}
+    assert planned(default).training("creditmix", "dpo").options.beta == 0.4
+    default["studies"]["creditmix"]["overrides"]["dpo"] = {"preference": {"rejected": "confusable"}}
+    options = planned(default).training("creditmix", "dpo").options
+    assert (options.beta, options.rejected) == (0.4, "confusable")
 
 
 def test_the_resolved_configuration_is_a_configuration(default):
@@ -208,71 +271,72 @@ def test_the_resolved_configuration_is_a_configuration(default):
 
 
 def test_a_job_is_told_only_what_its_objective_uses(default):
-    config = check(default)
-    before = {m: experiments.training_settings(config, "creditmix", m) for m in ("sft", "kd", "dpo")}
-    default["training"]["dpo"]["beta"] = 0.7
-    changed = check(default)
-    after = {m: experiments.training_settings(changed, "creditmix", m) for m in ("sft", "kd", "dpo")}
+    before = told(planned(default), "creditmix", "sft", "kd", "dpo")
+    default["training"]["preference"]["beta"] = 0.7
+    after = told(planned(default), "creditmix", "sft", "kd", "dpo")
     assert [m for m in before if before[m] != after[m]] == ["dpo"]
 
 
 def test_a_divergence_is_told_its_own_options_alone(default):
-    default["training"]["divergence"] |= {"beta": 0.5, "lam": 0.2}
-    config = check(default)
-    told = {m: experiments.training_settings(config, "dolly", m) for m in ("sft", "fkl", "jsd", "todi", "sfkl")}
-    assert "divergence" not in told["sft"]["training"]
-    options = {
-        m: set(told[m]["training"]["divergence"]) & {"lam", "alpha", "beta", "order"} for m in told if m != "sft"
+    default["studies"]["dolly"]["overrides"] |= {
+        "jsd": {"divergence": {"beta": 0.4}},
+        "sfkl": {"divergence": {"lam": 0.2}},
     }
-    assert options == {"fkl": set(), "jsd": {"beta"}, "todi": {"beta"}, "sfkl": {"lam"}}
-    kinds = experiments.fidelity_settings(config, "dolly")["kinds"]
-    assert (kinds["jsd"], kinds["fkl"]) == ({"tail": "auto", "beta": 0.5}, {"tail": "auto"})
+    plan = planned(default)
+    settings = told(plan, "dolly", "sft", "fkl", "jsd", "todi", "sfkl")
+    assert settings["sft"]["options"] == {}
+    common = set(settings["fkl"]["options"])
+    own = {m: {k: v for k, v in settings[m]["options"].items() if k not in common} for m in ("jsd", "todi", "sfkl")}
+    assert own == {"jsd": {"beta": 0.4}, "todi": {"beta": 1.0, "stop_gradient": True}, "sfkl": {"lam": 0.2}}
+    kinds = json.loads(plan.fidelity_settings("dolly"))["kinds"]
+    assert kinds["jsd"] == {"tail": "unigram", "options": {"beta": 0.4}}
+    assert kinds["fkl"] == {"tail": "bucket", "options": {}}
 
 
 def test_a_teacher_beside_the_student_is_held_as_it_was_trained(default):
     default["studies"]["dolly"]["overrides"]["teacher"]["adaptation"] = "lora"
     default["studies"]["dolly"]["overrides"]["rkl"] = {"divergence": {"teacher": "online"}}
-    config = check(default)
-    told = {m: experiments.training_settings(config, "dolly", m)["teacher_adaptation"] for m in ("sft", "fkl", "rkl")}
-    assert told == {"sft": None, "fkl": None, "rkl": "lora"}
+    settings = told(planned(default), "dolly", "sft", "fkl", "rkl")
+    held = {method: each["teacher_adaptation"] for method, each in settings.items()}
+    assert held == {"sft": None, "fkl": None, "rkl": "lora"}
 
 
 def test_a_study_chooses_its_own_hardware(default):
     default["studies"]["dolly"]["hardware"] = {"quantization": "none"}
     default["hardware"]["quantization"] = "nf4"
-    config = check(default)
-    planned = {study: experiments.hardware(config, study)["quantization"] for study in ("creditmix", "dolly")}
-    assert planned == {"creditmix": "nf4", "dolly": "none"}
+    plan = planned(default)
+    chosen = {study: plan.hardware(study).quantization for study in ("creditmix", "dolly")}
+    assert chosen == {"creditmix": "nf4", "dolly": "none"}
 
 
 def test_gold_outputs_for_kd_are_said_in_every_table(default):
-    config = check(default)
-    assert experiments.notes(config, "creditmix", "kd") == []
+    assert planned(default).notes("creditmix", "kd") == []
     default["studies"]["creditmix"]["teacher"] = None
-    config = check(default)
-    assert "gold outputs" in experiments.notes(config, "creditmix", "kd")[0]
-    assert ("creditmix", "teacher") not in experiments.experiments(config)
-    assert not experiments.asks_teacher(config, "creditmix", "kd")
+    plan = planned(default)
+    assert "gold outputs" in plan.notes("creditmix", "kd")[0]
+    assert ("creditmix", "teacher") not in plan.experiments
+    assert not plan.learns_from_teacher("creditmix", "kd")
 
 
 def preset(default, name):
-    """The default with a preset over it, merged as Snakemake does."""
+    """The plan of the default with a preset over it, merged as Snakemake does."""
     from snakemake.utils import update_config
 
     update_config(default, yaml.safe_load((ROOT / "resources" / "presets" / f"{name}.yaml").read_text()))
-    return check(default)
+    return planned(default)
 
 
 def test_the_published_recipe_of_the_divergences(default):
-    config = preset(default, "paper")
-    assert [s for s in config.studies if s.startswith("dolly")] == [
+    plan = preset(default, "paper")
+    studies = plan.config.studies
+    assert [s for s in studies if s.startswith("dolly") and "@" not in s] == [
         *("dolly", "dolly-llama", "dolly-qwen2.5", "dolly-olmo2", "dolly-gemma3")
     ]
-    gpt2, llama = (experiments.training(config, study, "todi") for study in ("dolly", "dolly-llama"))
+    gpt2, llama = (plan.training(study, "todi").training for study in ("dolly", "dolly-llama"))
     assert (gpt2.adaptation, gpt2.learning_rate, gpt2.epochs) == ("full", 5e-4, 20)
     assert (llama.adaptation, llama.learning_rate, llama.epochs) == ("lora", 1e-3, 10)
     assert (llama.lora.r, llama.lora.alpha, llama.lora.dropout) == (256, 8, 0.1)
-    for training in (gpt2, llama):
+    for study, training in (("dolly", gpt2), ("dolly-llama", llama)):
         assert training.batch_size * training.accumulation_steps == 32
         assert (training.schedule, training.warmup, training.weight_decay, training.max_grad_norm) == (
             "cosine",
@@ -281,61 +345,61 @@ def test_the_published_recipe_of_the_divergences(default):
             1,
         )
         assert (training.max_length, training.select, training.init) == (512, "metric", "base")
-        divergence = training.divergence
+        divergence = plan.training(study, "todi").options
         assert (divergence.kd_rate, divergence.temperature, divergence.t_squared) == (0.5, 2.0, False)
-    generation = config.studies["dolly"].generation
-    assert generation == config.studies["dolly-llama"].generation
-    assert (generation.sampling_seeds, generation.no_repeat_ngram_size) == ([10, 20, 30, 40, 50], 6)
-    assert (generation.temperature, generation.top_p, generation.top_k) == (1.0, 1.0, 0)
-    assert config.tasks["dolly"].splits.val_rows == 1000
+    answers = studies["dolly"].answers
+    assert answers == studies["dolly-llama"].answers
+    assert (answers.sampling_seeds, answers.no_repeat_ngram_size) == ([10, 20, 30, 40, 50], 6)
+    assert (answers.temperature, answers.top_p, answers.top_k) == (1.0, 1.0, 0)
+    assert plan.config.tasks["dolly"].data.splits.val_rows == 1000
+    assert plan.config.tasks["dolly"].prompt == "alpaca"
 
 
 def test_the_published_recipe_of_clinical_summaries(default):
-    config = preset(default, "paper")
-    task, study = config.tasks["multiclinsum"], config.studies["multiclinsum"]
-    assert (task.crop.text, task.crop.target, task.crop.rationale) == (2560, 512, 512)
-    assert (task.crop.unit, task.crop.boundary) == ("chars", "none")
-    assert (task.splits.seed, task.splits.val_frac, task.splits.test_frac, task.splits.unit) == (42, 0.01, 0.19, "row")
+    plan = preset(default, "paper")
+    task, study = plan.config.tasks["multiclinsum"], plan.config.studies["multiclinsum"]
+    crop, splits = task.data.crop, task.data.splits
+    assert (crop.text, crop.target, crop.rationale, crop.unit, crop.boundary) == (2560, 512, 512, "chars", "none")
+    assert (splits.seed, splits.val_frac, splits.test_frac, splits.unit) == (42, 0.01, 0.19, "row")
     assert (task.annotation.provider, task.annotation.model) == ("openrouter", "qwen/qwen-2.5-72b-instruct")
-    assert config.models[study.student].repo == "Qwen/Qwen2.5-0.5B-Instruct"
+    assert plan.config.models[study.student].repo == "Qwen/Qwen2.5-0.5B-Instruct"
     for method, batch_size in (("sft", 2), ("stepwise", 1)):
-        training = experiments.training(config, "multiclinsum", method)
+        training = plan.training("multiclinsum", method).training
         assert (training.adaptation, training.learning_rate, training.epochs) == ("full", 1e-5, 3)
         assert (training.schedule, training.warmup, training.weight_decay) == ("cosine", 0.03, 0.01)
         assert (training.max_steps, training.batch_size, training.accumulation_steps) == (None, batch_size, 1)
-        assert (training.max_length, study.generation.max_new_tokens) == (3078 + 762, 762)
-    assert training.stepwise.alpha == 0.8
+        assert (training.max_length, study.answers.max_new_tokens) == (3078 + 762, 762)
+    assert plan.training("multiclinsum", "stepwise").options.alpha == 0.8
 
 
 @pytest.mark.parametrize("name", ["paper", "gpu-8gb"])
 def test_presets_of_the_published_recipe_say_what_it_says(default, name):
-    config = preset(default, name)
+    plan = preset(default, name)
+    config = plan.config
     for method in ("sft", "kd", "dpo"):
-        training = experiments.training(config, "creditmix", method)
+        training = plan.training("creditmix", method).training
         assert (training.adaptation, training.epochs, training.max_length) == ("lora", 5, 256)
         assert (training.lora.r, training.lora.alpha, training.lora.dropout) == (16, 32, 0.05)
         assert len(training.lora.target_modules) == 7
         assert training.batch_size * training.accumulation_steps == 16
         assert training.gradient_checkpointing
-    assert training.dpo.beta == 0.1
+    assert plan.training("creditmix", "dpo").options.beta == 0.1
     assert config.hardware.quantization == "nf4"
-    assert config.tasks["creditmix"].splits.teacher_share == 0
+    assert config.tasks["creditmix"].data.splits.teacher_share == 0
     model = config.models[config.studies["creditmix"].student]
     assert (model.repo, model.source) == ("Qwen/Qwen2.5-3B-Instruct", "hub")
     if name == "paper":
         assert training.max_steps == 7115
-        assert (training.batch_size, config.tasks["creditmix"].splits.val_per_class) == (2, 1500)
+        assert (training.batch_size, config.tasks["creditmix"].data.splits.val_rows) == (2, 4500)
 
 
 def test_a_digest_covers_the_models_that_an_experiment_learns_from(default):
     def digests():
-        config = check(default)
-        return {
-            m: experiments.experiment(config, "creditmix", m)["config_sha256"] for m in ("base", "sft", "kd", "dpo")
-        }
+        plan = planned(default)
+        return {m: plan.experiment("creditmix", m).config_sha256 for m in ("base", "sft", "kd", "dpo")}
 
     before = digests()
-    default["studies"]["creditmix"]["teacher_per_class"] = 17
+    default["studies"]["creditmix"]["teacher_rows"] = 51
     after = digests()
     assert [m for m in before if before[m] != after[m]] == ["kd"]
     default["studies"]["creditmix"]["overrides"]["dpo"]["init"] = "sft"

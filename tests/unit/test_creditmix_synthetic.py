@@ -37,7 +37,7 @@ def test_the_text_has_the_published_form():
         "Credit Utilization Ratio",
         "Payment Behaviour",
     ]
-    assert CREDITMIX.parse({**rows[0], "answer": "Good"}).text == rows[0]["question"]
+    assert CREDITMIX.parse({**rows[0], "answer": "Good"}).inputs == {"features": rows[0]["question"]}
 
 
 def test_bayes_accuracy_is_what_the_best_classifier_gets():

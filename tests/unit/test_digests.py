@@ -4,6 +4,8 @@ import pytest
 
 from pipestill.io import digests
 
+CREDITMIX = ("pipestill.tasks.creditmix", "pipestill.layouts.rows")
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
@@ -19,25 +21,74 @@ def digest(*names):
     return digests.code_digest(*names)
 
 
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
 def test_code_of_an_imported_module_counts_and_comments_do_not(project):
-    before = {name: digest(name) for name in ("crop", "balance")}
-    module = project / "pipestill" / "data" / "crop.py"
+    before = {name: digest(name) for name in ("prompts", "report")}
+    module = project / "pipestill" / "text" / "crop.py"
     module.write_text(f"# a comment\n{module.read_text()}")
-    assert digest("crop") == before["crop"]
-    module.write_text(module.read_text().replace("max_chars - len(instruction)", "max_chars"))
-    assert digest("crop") != before["crop"]
-    assert digest("balance") == before["balance"]
+    assert digest("prompts") == before["prompts"]
+    edit(module, "places[limit - 1]", "places[limit]")
+    assert digest("prompts") != before["prompts"]
+    assert digest("report") == before["report"]
 
 
 def test_a_new_task_or_default_re_runs_nothing_but_a_changed_task_does(project):
-    before = digest("records", "pipestill.tasks.creditmix")
-    for name in ("config/root.py", "methods.py", "tasks/__init__.py"):
+    before = digest("records", *CREDITMIX)
+    for name in ("plan/config.py", "methods.py", "tasks/__init__.py"):
         path = project / "pipestill" / name
         path.write_text(f"{path.read_text()}\nNEW = 1\n")
-    assert digest("records", "pipestill.tasks.creditmix") == before
-    task = project / "pipestill" / "tasks" / "creditmix_synthetic.py"
-    task.write_text(task.read_text().replace("NOISE_SD = 0.35", "NOISE_SD = 0.36"))
-    assert digest("records", "pipestill.tasks.creditmix") != before
+    assert digest("records", *CREDITMIX) == before
+    edit(project / "pipestill" / "tasks" / "creditmix" / "synthetic.py", "NOISE_SD = 0.35", "NOISE_SD = 0.36")
+    assert digest("records", *CREDITMIX) != before
+
+
+def test_an_edited_layout_re_runs_the_data_stages_alone(project):
+    def digests_now():
+        data = {script: digest(script, *CREDITMIX) for script in ("download", "records", "prompts", "training_file")}
+        others = {"predict": CREDITMIX[0], "train": "pipestill.objectives.stepwise.train", "evaluate": CREDITMIX[0]}
+        return data | {script: digest(script, module) for script, module in others.items()}
+
+    before = digests_now()
+    edit(project / "pipestill" / "layouts" / "rows.py", "if size == 0:", "if size < 1:")
+    after = digests_now()
+    assert [script for script in before if before[script] != after[script]] == [
+        *("download", "records", "prompts", "training_file")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("edited", "changed"),
+    [
+        ("answers/labels/predict.py", {"predict labels"}),
+        ("answers/text/predict.py", {"predict text"}),
+        ("answers/labels/score.py", {"evaluate labels"}),
+        ("answers/labels/show.py", {"report"}),
+        ("objectives/preference/train.py", {"train preference"}),
+    ],
+)
+def test_an_edited_half_re_runs_its_stage_alone(project, edited, changed):
+    def digests_now():
+        labels, text = "pipestill.answers.labels", "pipestill.answers.text"
+        halves = {
+            "predict labels": ("predict", f"{labels}.predict"),
+            "predict text": ("predict", f"{text}.predict"),
+            "evaluate labels": ("evaluate", f"{labels}.score"),
+            "report": ("report", f"{labels}.show", f"{text}.show"),
+            "train preference": ("train", "pipestill.objectives.preference.train"),
+            "train stepwise": ("train", "pipestill.objectives.stepwise.train"),
+        }
+        return {name: digest(*modules) for name, modules in halves.items()}
+
+    before = digests_now()
+    path = project / "pipestill" / edited
+    path.write_text(f"{path.read_text()}\nNEW = 1\n")
+    after = digests_now()
+    assert {name for name in before if before[name] != after[name]} == changed
 
 
 def test_the_spelling_of_json_does_not_matter():

@@ -8,13 +8,13 @@ import pytest
 
 from pipestill.models.prompts import encode_answer, encode_prompt
 from pipestill.pretraining.corpus.mixture import family_documents
-from pipestill.tasks import TASKS, lexicon
+from pipestill.tasks import lexicon
+from pipestill.tasks.dolly import DOLLY, PLAIN
 from pipestill.tasks.dolly.synthetic import ASKED, generate
 from pipestill.tasks.toy_world import people
-from pipestill.text.templates import plain
 
 ROOT = Path(__file__).parents[2]
-TEST_SETS = TASKS["dolly"].test_sets
+TEST_SETS = DOLLY.layout.names
 SIZES = {"train": 3000, **dict.fromkeys(TEST_SETS, 200)}
 KIND_OF = {word: kind for kind, words in lexicon.KINDS.items() for word in words}
 
@@ -95,7 +95,7 @@ def test_several_references_are_different_answers(data):
     assert all(isinstance(row["output"], str) for role in SIZES if role != "sinst" for row in data[role])
     assert all(len(set(row["output"])) == len(row["output"]) for row in data["sinst"])
     assert statistics.mean(len(row["output"]) > 1 for row in data["sinst"]) > 0.9
-    assert all(TASKS["dolly"].parse(row).target == first_answer(row) for rows in data.values() for row in rows)
+    assert all(DOLLY.parse(row).target == first_answer(row) for rows in data.values() for row in rows)
 
 
 def test_rows_are_short(data):
@@ -106,14 +106,14 @@ def test_rows_are_short(data):
     for role, rows in data.items():
         for row in rows[:200]:
             answer = len(encode_answer(tokenizer, first_answer(row)))
-            prompt = len(encode_prompt(tokenizer, plain(row["instruction"], row["input"])))
-            assert answer < TASKS["dolly"].max_new_tokens and prompt + answer < 150, (role, row)
+            prompt = len(encode_prompt(tokenizer, PLAIN.fill(row)))
+            assert answer < DOLLY.answers.max_new_tokens and prompt + answer < 150, (role, row)
             totals.append(prompt + answer)
     assert statistics.mean(totals) < 70
 
 
 def test_no_question_is_in_the_pre_training_corpus(data):
-    questions = {plain(row["instruction"], row["input"]) for rows in data.values() for row in rows}
+    questions = {PLAIN.fill(row) for rows in data.values() for row in rows}
     for family in ("instructions", "facts", "numbers", "repeat"):
         for document in family_documents(family, "test", 2000):
             asked = re.findall(r"<\|im_start\|>user\n(.*?)<\|im_end\|>", document.text, re.S)

@@ -9,7 +9,8 @@ import yaml
 from pipestill.errors import UserError
 from pipestill.io.lock import exclusive, hold
 from pipestill.plan.check import check
-from pipestill.plan.preflight import problems
+from pipestill.plan.plan import Plan
+from pipestill.plan.preflight import Needs, problems
 
 ROOT = Path(__file__).parents[2]
 HOLDER = (
@@ -48,43 +49,51 @@ def config():
     return yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
-MODELS, TASKS, TRAININGS = ["demo-student", "demo-teacher"], ["creditmix"], [("creditmix", "teacher")]
+DEMO = {"models": ["demo-student", "demo-teacher"], "tasks": ["creditmix"]}
+TRAININGS = [("creditmix", "teacher")]
+
+
+def missing(config, **needs):
+    """What a run of the configuration lacks for the jobs that it needs."""
+    return problems(Plan(check(config), ROOT), Needs(**needs))
 
 
 def test_missing_models_data_and_room_are_known_before_work(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config["models"]["demo-teacher"]["path"] = "nowhere"
-    config["tasks"]["creditmix"].update(source="file", path="data.json")
-    assert problems(check(config), ROOT, MODELS, TASKS, TRAININGS) == [
+    config["tasks"]["creditmix"]["data"].update(source="file", path="data.json")
+    assert missing(config, **DEMO, trainings=TRAININGS) == [
         "models.demo-teacher.path: nowhere does not exist; name a model directory",
-        "tasks.creditmix.path: data.json does not exist; put the data there, or name another file",
+        "tasks.creditmix.data.path: data.json does not exist; put the data there, or name another file",
     ]
-    assert problems(check(config), ROOT, ["demo-student"], [], []) == []
+    assert missing(config, models=["demo-student"]) == []
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10**8}))
-    assert "has 0.1 GB of free disk" in problems(check(config), ROOT, [], [], [])[0]
+    assert "has 0.1 GB of free disk" in missing(config)[0]
 
 
 def test_what_bertscore_and_a_challenge_lack_is_known_before_work(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config["models"]["encoder"] = {"kind": "masked", "source": "path", "path": "resources/models/demo-bert-student"}
     study = config["studies"]["multiclinsum"]
-    study["bertscore"] = {"encoder": "encoder", "layer": 99, "baseline": "no/such"}
+    study["answers"] = {"bertscore": {"encoder": "encoder", "layer": 99, "baseline": "no/such"}}
     study["submission"] = {"documents": {"en": {"path": "test_en"}, "es": {"url": "https://example.org/es.zip"}}}
 
     def found():
-        return problems(check(config), ROOT, [], [], [], bertscores=["multiclinsum"], challenges=["multiclinsum"])
+        return missing(config, bertscores=["multiclinsum"], challenges=["multiclinsum"])
 
     layer, baseline, documents = found()
-    assert layer == "studies.multiclinsum.bertscore.layer: `encoder` has 4 layers; give one of 0 to 4"
-    assert baseline.startswith("studies.multiclinsum.bertscore.baseline: bert-score ships no baseline of no/such")
+    assert layer == "studies.multiclinsum.answers.bertscore.layer: `encoder` has 4 layers; give 0 to 4"
+    assert baseline.startswith(
+        "studies.multiclinsum.answers.bertscore.baseline: bert-score ships no baseline of no/such"
+    )
     assert documents == (
         "studies.multiclinsum.submission.documents.en.path: test_en does not exist; put the documents there, or name "
         "another file"
     )
-    assert problems(check(config), ROOT, [], [], []) == []  # none of it is planned
+    assert missing(config) == []  # none of it is planned
     (tmp_path / "test_en").mkdir()
     for baseline in ("corpus", "bert-base-multilingual-cased", None):
-        study["bertscore"] |= {"layer": 4, "baseline": baseline}
+        study["answers"]["bertscore"] |= {"layer": 4, "baseline": baseline}
         assert found() == []
     config["models"]["encoder"]["path"] = "elsewhere"  # a missing model is said where it is taken
     assert found() == []
@@ -92,18 +101,18 @@ def test_what_bertscore_and_a_challenge_lack_is_known_before_work(config, tmp_pa
 
 def test_a_missing_key_is_known_before_work(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    annotation = {"provider": "openrouter", "model": "m", "steps": [{"prompt": "{text}", "out": "rationale"}]}
+    annotation = {"provider": "openrouter", "model": "m", "steps": [{"prompt": "{document}", "out": "rationale"}]}
     config["tasks"]["multiclinsum"]["annotation"] = annotation
     monkeypatch.setenv("OPENROUTER_API_KEY", " ")
-    assert problems(check(config), ROOT, [], [], [], annotations=["multiclinsum"]) == [
+    assert missing(config, annotations=["multiclinsum"]) == [
         "tasks.multiclinsum.annotation: the environment variable OPENROUTER_API_KEY is not set; put the key there"
     ]
-    assert problems(check(config), ROOT, [], [], []) == []
+    assert missing(config) == []
     annotation["replay"] = True
-    assert problems(check(config), ROOT, [], [], [], annotations=["multiclinsum"]) == []
+    assert missing(config, annotations=["multiclinsum"]) == []
     annotation["replay"] = False
     monkeypatch.setenv("OPENROUTER_API_KEY", "a key of the provider")
-    assert problems(check(config), ROOT, [], [], [], annotations=["multiclinsum"]) == []
+    assert missing(config, annotations=["multiclinsum"]) == []
 
 
 def test_training_needs_room_for_its_state(config, tmp_path, monkeypatch):
@@ -114,5 +123,5 @@ def test_training_needs_room_for_its_state(config, tmp_path, monkeypatch):
         file.truncate(10**9)  # sparse
     config["models"]["demo-teacher"]["path"] = "big"
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 5 * 10**9}))
-    assert problems(check(config), ROOT, MODELS, TASKS, []) == []
-    assert "may need 9.1 GB" in problems(check(config), ROOT, MODELS, TASKS, TRAININGS)[0]
+    assert missing(config, **DEMO) == []
+    assert "may need 9.1 GB" in missing(config, **DEMO, trainings=TRAININGS)[0]

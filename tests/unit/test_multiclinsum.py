@@ -7,16 +7,17 @@ from statistics import mean
 
 import pytest
 
-from pipestill.metrics import rouge_l
+from pipestill.layouts.example import BadRow
+from pipestill.metrics.rouge import rouge_l
 from pipestill.pretraining.corpus.mixture import family_documents
-from pipestill.tasks import TASKS, BadRow
-from pipestill.tasks.multiclinsum import prompt, rationale_prompt
+from pipestill.tasks import TASKS
 from pipestill.tasks.multiclinsum.lexicon import DIAGNOSES, TREATMENTS
 from pipestill.tasks.multiclinsum.wordings import FORMS, PARTS
 from pipestill.text.sentences import split_sentences
 
 ROOT = Path(__file__).parents[2]
 TASK = TASKS["multiclinsum"]
+PROMPTS = [TASK.prompts[name] for name in ("answer", "rationale")]
 PAIR = {"input": "A long clinical report.", "output": "A summary."}
 
 
@@ -26,10 +27,15 @@ def rows():
 
 
 def test_rows_of_every_origin_are_read():
-    assert TASK.parse(PAIR).references == ("A summary.",)
+    assert (TASK.parse(PAIR).inputs, TASK.parse(PAIR).target) == ({"document": PAIR["input"]}, PAIR["output"])
     example = TASK.parse({"text": " un caso largo ", "summary": "caso", "language": "es", "case": 7, "rationale": "r"})
-    assert (example.text, example.target, example.test_set, example.group) == ("un caso largo", "caso", "es", "7")
-    assert example.extra == {"rationale": "r"}
+    assert (example.inputs["document"], example.target, example.test_set, example.group) == (
+        "un caso largo",
+        "caso",
+        "es",
+        "7",
+    )
+    assert example.rationale == "r"
     assert TASK.parse({"fulltext": "long", "summary": "s"}).meta == {"language": "en"}
 
 
@@ -50,16 +56,17 @@ def test_unusable_rows_are_named(change, reason):
 
 
 def test_prompts_are_those_of_the_published_recipe():
-    assert prompt("x") == "Summarize clinical text:\nx" == TASK.message("x")
-    assert rationale_prompt("x") == "Extract the key information from clinical text:\nx"
+    assert [prompt.fill({"document": "x"}) for prompt in PROMPTS] == [
+        "Summarize clinical text:\nx",
+        "Extract the key information from clinical text:\nx",
+    ]
 
 
 def test_no_study_prompt_or_report_is_in_the_pretraining_corpus(rows):
     corpus = [document.text for document in family_documents("reports", "test", 3000)]
     reports = {row["input"] for row in rows}
     for text in corpus:
-        assert prompt("").strip() not in text
-        assert rationale_prompt("").strip() not in text
+        assert not any(prompt.fill({"document": ""}).strip() in text for prompt in PROMPTS)
         assert not any(part in reports for part in re.split(r"\n|<\|im_\w+\|>(?:user|assistant)?", text))
 
 
@@ -77,7 +84,7 @@ def test_cases_come_in_both_languages_and_rows_can_be_used(rows):
     assert len({row["case"] for row in rows}) == 600
     assert len({row["input"] for row in rows}) == 1200
     for row in rows:
-        assert TASK.parse(row).extra == {"rationale": row["findings"]}
+        assert TASK.parse(row).rationale == row["findings"]
 
 
 def named(text, language, words):
@@ -109,7 +116,7 @@ def test_reports_are_long_and_summaries_short_but_not_too_long_for_small_models(
     assert 150 < mean(text + summary for text, summary, _ in lengths.values()) < 170
     assert max(text + summary for text, summary, _ in lengths.values()) < 240
     assert all(max(summary, findings) < text for text, summary, findings in lengths.values())
-    assert max(max(summary, findings) for _, summary, findings in lengths.values()) < TASK.max_new_tokens
+    assert max(max(summary, findings) for _, summary, findings in lengths.values()) < TASK.answers.max_new_tokens
 
 
 def test_no_sentence_of_a_report_is_its_summary(rows):

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from pipestill.errors import UserError
-from pipestill.tasks.base import BadRow
+from pipestill.layouts.example import BadRow
 from pipestill.tasks.multiclinsum.archives import case_of, language_of, read_set, write_sets
 
 

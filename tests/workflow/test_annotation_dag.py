@@ -16,7 +16,7 @@ COMMON = {"download": 1, "records": 1, "crop": 1, "annotate": 1}
 
 
 def overlay(directory, **annotation):
-    settings = {"model": "demo-teacher", "steps": [{"prompt": "Explain: {text}", "out": "rationale"}]} | annotation
+    settings = {"model": "demo-teacher", "steps": [{"prompt": "Explain: {features}", "out": "rationale"}]} | annotation
     path = directory / "overlay.yaml"
     path.write_text(json.dumps({"run": ["creditmix"], "tasks": {"creditmix": {"annotation": settings}}}))
     return [path]
@@ -58,6 +58,6 @@ def test_a_key_that_is_set_is_passed_on_to_jobs(tmp_path, monkeypatch, names):
 )
 def test_contradictions_name_the_key(annotation, sentence):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config["tasks"]["creditmix"]["annotation"] = annotation | {"steps": [{"prompt": "{text}", "out": "rationale"}]}
+    config["tasks"]["creditmix"]["annotation"] = annotation | {"steps": [{"prompt": "{features}", "out": "rationale"}]}
     with pytest.raises(UserError, match=sentence):
         check(config)

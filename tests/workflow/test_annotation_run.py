@@ -16,7 +16,7 @@ ESTIMATE = "results/data/creditmix/annotation_estimate.json"
 TASK = {"rows": 400, "splits": {"test_per_class": 5, "val_per_class": 4}}
 ANNOTATION = {
     "model": "some/model",
-    "steps": [{"prompt": "Explain: {text}", "out": "rationale", "max_tokens": 50}],
+    "steps": [{"prompt": "Explain: {features}", "out": "rationale", "max_tokens": 50}],
     "splits": ["validation"],
     "price": {"input": 1.0, "output": 10.0},
     "max_cost": 1.0,

@@ -35,7 +35,7 @@ def adapter(tiny_model_dir, tmp_path_factory):
 
 def test_the_served_model_writes_what_it_writes_here(tmp_path, tiny_model_dir, adapter, monkeypatch):
     model, tokenizer = load_trained_model(adapter, tiny_model_dir, CPU), load_tokenizer(tiny_model_dir)
-    prompts = [encode_prompt(tokenizer, ASK.format(text=text)) for text in TEXTS]
+    prompts = [encode_prompt(tokenizer, ASK.format(document=text)) for text in TEXTS]
     expected = {
         row: answer.text.strip()
         for batch in generate(model, tokenizer, prompts, max_new_tokens=12)
