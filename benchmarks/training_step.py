@@ -61,7 +61,7 @@ def trainers(model, rows, directory: Path) -> dict:
     from transformers import Trainer, TrainingArguments
 
     from pipestill.models.rows import collate
-    from pipestill.training.cross_entropy import CrossEntropyTrainer
+    from pipestill.objectives.cross_entropy.train import CrossEntropyTrainer
 
     arguments = TrainingArguments(
         output_dir=str(directory),
