@@ -170,6 +170,16 @@ def test_an_encoder_decoder_without_a_start_is_refused(tmp_path):
         load_base_model(source, CPU)
 
 
+def test_an_objective_names_the_kinds_of_models_that_it_trains(tmp_path):
+    inputs = Inputs(None, None, base=make_directory_of("t5", tmp_path / "base"))
+    job = make_job(tmp_path, "dpo", TOKENIZER, {}, SGD, inputs)
+    with pytest.raises(
+        UserError, match="`dpo` trains causal language models, and the student is of the kind `seq2seq`"
+    ):
+        job.read(None)
+    assert make_job(tmp_path, "sft", TOKENIZER, {}, SGD, inputs).start == PAD
+
+
 def trainer_for(tmp_path, model, rows, teacher=None):
     method, options, data = "sft", {}, {}
     if teacher:
