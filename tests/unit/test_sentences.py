@@ -5,6 +5,7 @@ import pytest
 
 from pipestill.answers.text import score
 from pipestill.errors import UserError
+from pipestill.inference.by_hand import Predictor
 from pipestill.inference.extractive import extract_rows
 from pipestill.inference.target import Target
 from pipestill.io.records import Record, write_jsonl
