@@ -20,6 +20,7 @@ from pipestill.reporting.html import templates
 from pipestill.reporting.over_sft import over_sft_rows
 from pipestill.reporting.rationales import rationales
 from pipestill.reporting.study import Study
+from pipestill.settings.evaluation import StatisticsConfig
 
 LABELS = ["Good", "Standard", "Bad"]
 #           skill, sd of it over the runs, label mass, seconds of training
@@ -191,6 +192,11 @@ def script(name: str, arguments: list[str]) -> None:
         runpy.run_path(path)["main"]()
     finally:
         sys.argv = before
+
+
+def bootstrap(resamples: int, seed: int = 0) -> StatisticsConfig:
+    """Few resamples, which the configuration would refuse."""
+    return StatisticsConfig.model_construct(resamples=resamples, seed=seed)
 
 
 def write_study(root: Path, study: str = "creditmix", **options) -> list[Path]:

@@ -8,9 +8,9 @@ import pytest
 from pipestill.data.challenge import challenge_records
 from pipestill.data.text_crop import character_ends
 from pipestill.errors import UserError
-from pipestill.evaluation.submission import submission, write_submissions
 from pipestill.io.records import write_jsonl
 from pipestill.settings.data import CropConfig, FileConfig
+from pipestill.tasks.multiclinsum.submission import submission, write_submissions
 
 
 def record(number, language="en", **changes):
