@@ -22,7 +22,7 @@ include: "rules/submission.smk"
 
 
 onstart:
-    start_run()
+    check_start()
 
 
 localrules:
@@ -34,4 +34,4 @@ rule all:
     default_target: True
     input:
         "<results>/report/index.html",
-        [f"<results>/{study}_{method}/eval.json" for study, method in EXPERIMENTS],
+        PLAN.of_experiments("eval.json"),

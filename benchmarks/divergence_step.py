@@ -37,29 +37,31 @@ def write_rows(path: Path, rows: int) -> Path:
 def store(data: Path, directory: Path) -> Path:
     """Manifest of the teacher's distributions at the answers of ``data``."""
     from pipestill.settings.distributions import CaptureSettings
-    from pipestill.teacher.distributions.capture import capture_shard
+    from pipestill.teacher.distributions.capture import ShardFiles, Sources, capture_shard
     from pipestill.teacher.distributions.manifest import write_manifest
 
     shape = {"codec": "topk", "k": 50, "temperature": TEMPERATURE, "max_length": MAX_LENGTH}
     settings = CaptureSettings.model_validate(shape | {"adaptation": "full", "hardware": {}, "code": ""})
     facts = directory / "shard_0.json"
     shard, state, cost = facts.with_suffix(".safetensors"), directory / "state", directory / "cost.json"
-    capture_shard(settings, [data], TEACHER, None, STUDENT, 0, 1, state, shard, facts, cost, 1)
+    place = ShardFiles(0, 1, state, shard, facts, cost)
+    capture_shard(settings, Sources([data], TEACHER, None, STUDENT), place, 1)
     write_manifest([facts], directory / "manifest.json")
     return directory / "manifest.json"
 
 
 def make_trainer(kind: str | None, source: str, data: Path, manifest: Path, directory: Path):
     """The trainer of a training job; ``kind`` none is cross-entropy alone."""
-    from pipestill.models.hardware import HardwarePlan
-    from pipestill.models.loading import load_base_model, load_tokenizer
-    from pipestill.models.rows import read_answers
-    from pipestill.settings.models import HardwareConfig
     from pipestill.settings.train import TrainingSettings
-    from pipestill.settings.training import TrainingConfig
-    from pipestill.training import trainers
     from pipestill.training.inputs import Inputs
     from pipestill.training.make_teacher import make_teacher
+
+    from pipestill.models.hardware import HardwarePlan
+    from pipestill.models.loading import load_base_model, load_tokenizer
+    from pipestill.models.rows import RowEncoder, read_answers
+    from pipestill.settings.models import HardwareConfig
+    from pipestill.settings.training import TrainingConfig
+    from pipestill.training import trainers
     from pipestill.training.state import TrainingState
 
     plan, tokenizer = HardwarePlan("cpu"), load_tokenizer(STUDENT)
@@ -70,7 +72,7 @@ def make_trainer(kind: str | None, source: str, data: Path, manifest: Path, dire
         training=TrainingConfig(adaptation="full", batch_size=8, divergence=divergence),
         hardware=HardwareConfig(),
     )
-    rows, teacher = read_answers(data, tokenizer, MAX_LENGTH), None
+    rows, teacher = read_answers(data, RowEncoder(tokenizer, MAX_LENGTH)), None
     if kind:
         inputs = Inputs(data, data, STUDENT, teacher_base=TEACHER, distributions=manifest)
         teacher = make_teacher(settings, inputs, tokenizer, plan)

@@ -88,11 +88,11 @@ def _metric(prediction) -> dict[str, float]:
 
 def make_trainer(way: str, rows: list, directory: str):
     """A trainer that evaluates ``rows``."""
+    from pipestill.training.stepwise import StepwiseTrainer
     from transformers import Trainer, TrainingArguments
 
     from pipestill.models.rows import collate, collate_explained
     from pipestill.settings.training import StepwiseConfig
-    from pipestill.training.stepwise import StepwiseTrainer
 
     settings = TrainingArguments(
         output_dir=directory,

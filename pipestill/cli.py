@@ -3,12 +3,24 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pipestill import __version__
-from pipestill.inference.calibration import CALIBRATIONS
+from pipestill.answers.labels.calibration import CALIBRATIONS
+from pipestill.job.halves import half
 from pipestill.job.script import run
-from pipestill.tasks import TASKS
+from pipestill.tasks import TASKS, Task
+
+
+def _takers(names_of: Callable[[Task], Iterable[str]]) -> dict[str, list[str]]:
+    """By name, the tasks that take it."""
+    names = dict.fromkeys(name for task in TASKS.values() for name in names_of(task))
+    return {name: [task.name for task in TASKS.values() if name in names_of(task)] for name in names}
+
+
+INPUTS = _takers(lambda task: task.inputs)
+FIELDS = _takers(lambda task: task.layout.fields)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,11 +36,10 @@ def parser() -> argparse.ArgumentParser:
         'pipestill predict dolly_todi --instruction "Name the animals." --input "The dog saw a cat."',
     )
     predict.add_argument("model", help="experiment (creditmix_sft), model directory, or hub repository (owner/name)")
-    predict.add_argument("--features", "--input", default="", metavar="TEXT", dest="text", help="the input text")
-    predict.add_argument(
-        "--instruction", default="", metavar="TEXT", help="what is asked about it, in tasks without one of their own"
-    )
-    predict.add_argument("--language", help="language of the input, in tasks of documents (default: en)")
+    for name, takers in INPUTS.items():
+        predict.add_argument(f"--{name}", metavar="TEXT", help=f"input of {', '.join(takers)}")
+    for name, takers in FIELDS.items():
+        predict.add_argument(f"--{name}", metavar="NAME", help=f"{name} of the input, in {', '.join(takers)}")
     predict.add_argument("--seed", type=int, help="run of the experiment (default: the first)")
     predict.add_argument("--json", action="store_true", help="print JSON for machines, with all scores")
     predict.add_argument(
@@ -47,23 +58,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _predict(args: argparse.Namespace) -> None:
+    from pipestill.inference.by_hand import Predictor
     from pipestill.inference.target import find_target
 
-    target = find_target(args.model, args.results, args.seed, args.task, args.calibration, args.revision)
-    from pipestill.inference.by_hand import predict_text  # torch takes seconds: only where there is something to ask
+    def given(names: Iterable[str]) -> dict[str, str]:
+        return {name: text for name in names if (text := getattr(args, name)) is not None}
 
-    answer = predict_text(target, args.text, args.instruction, args.threads, args.language)
+    target = find_target(args.model, args.results, args.task, args.seed, args.revision)
+    predictor = Predictor(target, given(["calibration"]), args.threads)
+    reply = predictor.reply(given(INPUTS), given(FIELDS))
     if args.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(json.dumps(reply, ensure_ascii=False))
         return
-    if "probabilities" in answer:
-        run = "" if answer["seed"] is None else f"seed {answer['seed']}, "
-        print(f"{answer['prediction']}  ({run}margin {answer['top2_margin']:.2f}, calibration {answer['calibration']})")
-        for label, probability in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
-            print(f"  {label:<12} {probability:.3f}")
-    else:
-        print(answer["prediction"])
-    if answer["cropped"]:
+    print("\n".join(half(target.task.answers, "predict").lines(reply)))
+    if reply["cropped"]:
         print("note: the input was too long, and its end was not read", file=sys.stderr)
 
 

@@ -7,11 +7,8 @@ kept in <ledger>/<task>/, outside of the results. annotation_estimate says what 
 """
 
 
-include: "functions/annotate.smk"
-
-
 envvars:  # for jobs on other machines; a run that asks for rationales needs them, see start_run
-    *[name for name in ANNOTATION_KEYS if os.environ.get(name)],
+    *[name for name in PLAN.annotation_keys if os.environ.get(name)],
 
 
 rule annotator_data:
@@ -35,8 +32,8 @@ rule annotator_data:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=script("annotator_data"),
-        settings=annotator_prompt,
+        script=PLAN.script("annotator_data"),
+        settings=PLAN.annotator_prompt,
         code=code_digest("annotator_data"),
     shell:
         "python {params.script} --settings {params.settings:q} --records {input} --train {output.train} "
@@ -48,7 +45,7 @@ rule train_annotator:
     input:
         data="<results>/annotators/{task}/train.jsonl",
         validation="<results>/annotators/{task}/validation.jsonl",
-        base=annotator_base,
+        base=PLAN.annotator_base,
     output:
         model=directory("<results>/annotators/{task}/model"),
         cost="<results>/annotators/{task}/cost.json",
@@ -62,17 +59,17 @@ rule train_annotator:
     priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="8h",
-        gpu=GPU,
+        gpu=PLAN.gpu,
     params:
-        script=script("train"),
-        settings=annotator_settings,
-        seed=min(CONFIG.seeds),
+        script=PLAN.script("train"),
+        settings=PLAN.annotator_training,
+        seed=min(PLAN.config.seeds),
         state=lambda wildcards, output: f"{output.model}.state",
-        code=code_digest("train"),
+        code=code_digest("train", half_name(method_of("annotator").objective, "train")),
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "
@@ -84,7 +81,7 @@ rule annotate:
     """Ask for rationales; a local annotator is served for as long as this job runs, see docs/annotation.md."""
     input:
         records="<results>/data/{task}/cropped.jsonl",
-        local=annotator,
+        local=PLAN.annotator,
     output:
         rationales="<results>/data/{task}/rationales.jsonl",
         usage="<results>/data/{task}/usage.json",
@@ -99,20 +96,19 @@ rule annotate:
     retries: 0  # the job itself repeats what may be repeated
     conda:
         "../envs/annotate.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="24h",
-        gpu=annotator_gpu,
+        gpu=PLAN.annotator_gpu,
     params:
-        script=script("annotate"),
-        settings=annotation_settings,
-        local=annotator_options,
-        synthetic=synthetic_option,
+        script=PLAN.script("annotate"),
+        settings=PLAN.annotation,
+        local=PLAN.annotator_options,
         code=code_digest("annotate"),
     shell:
         "python {params.script} --task {wildcards.task} --settings {params.settings:q} --records {input.records} "
-        "{params.local} {params.synthetic} --threads {threads} --server-log {log.server} --output {output.rationales} "
+        "{params.local} --threads {threads} --server-log {log.server} --output {output.rationales} "
         "--usage {output.usage} > {log.job} 2>&1"
 
 
@@ -120,7 +116,7 @@ rule annotation_estimate:
     """Count what the annotation would send, and what that may cost; sends nothing. No part of `all`."""
     input:
         records="<results>/data/{task}/cropped.jsonl",
-        local=annotator,
+        local=PLAN.annotator,
     output:
         "<results>/data/{task}/annotation_estimate.json",
     log:
@@ -136,11 +132,10 @@ rule annotation_estimate:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=script("annotate"),
-        settings=annotation_settings,
-        local=annotator_options,
-        synthetic=synthetic_option,
+        script=PLAN.script("annotate"),
+        settings=PLAN.annotation,
+        local=PLAN.annotator_options,
         code=code_digest("annotate"),
     shell:
         "python {params.script} --task {wildcards.task} --settings {params.settings:q} --records {input.records} "
-        "{params.local} {params.synthetic} --estimate {output} > {log} 2>&1"
+        "{params.local} --estimate {output} > {log} 2>&1"

@@ -2,11 +2,8 @@
 
 Comes in: a task's raw files, from a generator, local files or addresses.
 Goes out: results/data/<task>/cropped.jsonl (all splits) and results/data/<study>/{teacher,sft,kd,dpo,stepwise}.jsonl.
-Steps: download, records (bad rows out, splits), crop, balance (training files in the schema of a method).
+Steps: download, records (bad rows out, splits), prompts (cropped inputs), training_file (rows of an objective).
 """
-
-
-include: "functions/data.smk"
 
 
 rule download:
@@ -25,12 +22,12 @@ rule download:
         mem_mb=1000,
         runtime="2h",
     params:
-        script=script("download"),
-        source=data_source,
-        local=local_digest,
-        code=download_code,
+        script=PLAN.script("download"),
+        data=PLAN.raw_data,
+        local=PLAN.raw_digest,
+        code=PLAN.raw_code,
     shell:
-        "python {params.script} --task {wildcards.task} --source {params.source:q} " "--output {output} > {log} 2>&1"
+        "python {params.script} --task {wildcards.task} --data {params.data:q} --output {output} > {log} 2>&1"
 
 
 rule records:
@@ -52,27 +49,25 @@ rule records:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=script("records"),
-        splits=lambda wildcards: CONFIG.tasks[wildcards.task].splits.model_dump_json(),
-        max_bad_share=lambda wildcards: CONFIG.tasks[wildcards.task].max_bad_share,
-        code=lambda wildcards: code_digest("records", f"pipestill.tasks.{wildcards.task}"),
+        script=PLAN.script("records"),
+        data=PLAN.division,
+        code=PLAN.task_code("records"),
     shell:
-        "python {params.script} --task {wildcards.task} --splits {params.splits:q} "
-        "--max-bad-share {params.max_bad_share} --raw {input} --records {output.records} "
-        "--manifest {output.manifest} > {log} 2>&1"
+        "python {params.script} --task {wildcards.task} --data {params.data:q} --raw {input} "
+        "--records {output.records} --manifest {output.manifest} > {log} 2>&1"
 
 
-rule crop:
+rule prompts:
     """Crop inputs and write prompts; test references are never cropped."""
     input:
         records="<results>/data/{task}/records.jsonl",
-        tokenizer=crop_tokenizer,
+        tokenizer=PLAN.crop_tokenizer,
     output:
         "<results>/data/{task}/cropped.jsonl",
     log:
-        "<logs>/crop/{task}.log",
+        "<logs>/prompts/{task}.log",
     benchmark:
-        "<logs>/benchmarks/crop/{task}.jsonl"
+        "<logs>/benchmarks/prompts/{task}.jsonl"
     priority: BEFORE_STUDENTS
     conda:
         "../envs/light.yaml"
@@ -81,28 +76,32 @@ rule crop:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=script("crop"),
-        options=crop_options,
-        code=lambda wildcards: code_digest("crop", f"pipestill.tasks.{wildcards.task}"),
+        script=PLAN.script("prompts"),
+        data=PLAN.cropping,
+        tokenizer=PLAN.tokenizer_option,
+        splitter=PLAN.splitter,
+        prompt=PLAN.prompt,
+        code=PLAN.task_code("prompts"),
     shell:
-        "python {params.script} --task {wildcards.task} {params.options} --records {input.records} "
-        "--output {output} > {log} 2>&1"
+        "python {params.script} --task {wildcards.task} --data {params.data:q} {params.tokenizer} "
+        "--splitter {params.splitter} --prompt {params.prompt} --records {input.records} --output {output} "
+        "> {log} 2>&1"
 
 
-rule balance:
-    """Write a training file, balanced over classes where there are some, and its validation rows."""
+rule training_file:
+    """Write the rows that an objective is trained on, balanced over classes where there are some, and validation rows."""
     input:
-        records=lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
-        outputs=teacher_outputs,
-        rationales=rationales,
-        tokenizer=rationale_tokenizer,
+        records=PLAN.cropped,
+        outputs=PLAN.file_outputs,
+        rationales=PLAN.file_rationales,
+        tokenizer=PLAN.file_tokenizer,
     output:
         train="<results>/data/{study}/{file}.jsonl",
         validation="<results>/data/{study}/validation/{file}.jsonl",
     log:
-        "<logs>/balance/{study}_{file}.log",
+        "<logs>/training_file/{study}_{file}.log",
     benchmark:
-        "<logs>/benchmarks/balance/{study}_{file}.jsonl"
+        "<logs>/benchmarks/training_file/{study}_{file}.jsonl"
     priority: BEFORE_STUDENTS
     conda:
         "../envs/light.yaml"
@@ -111,14 +110,10 @@ rule balance:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=script("balance"),
-        task=task_of,
-        outputs=lambda wildcards, input: f"--outputs {input.outputs}" if input.outputs else "",
-        rationales=rationale_options,
-        rows=rows,
-        seed=lambda wildcards: CONFIG.tasks[task_of(wildcards)].splits.seed,
-        code=lambda wildcards: code_digest("balance", f"pipestill.tasks.{task_of(wildcards)}"),
+        script=PLAN.script("training_file"),
+        settings=PLAN.file_settings,
+        optional=PLAN.file_options,
+        code=PLAN.file_code,
     shell:
-        "python {params.script} --task {params.task} --format {wildcards.file} --records {input.records} "
-        "{params.outputs} {params.rationales} {params.rows} --seed {params.seed} --train {output.train} "
-        "--validation {output.validation} > {log} 2>&1"
+        "python {params.script} --settings {params.settings:q} --records {input.records} {params.optional} "
+        "--train {output.train} --validation {output.validation} > {log} 2>&1"

@@ -7,14 +7,11 @@ and README.md, a model card.
 """
 
 
-include: "functions/evaluate.smk"
-
-
 rule bertscore:
     """Compare answers and references by the vectors of an encoder."""
     input:
         predictions="<results>/{study}_{method}/predictions",
-        encoder=bertscore_encoder,
+        encoder=PLAN.bertscore_encoder,
     output:
         "<results>/{study}_{method}/bertscore.json",
     log:
@@ -23,14 +20,14 @@ rule bertscore:
         "<logs>/benchmarks/bertscore/{study}_{method}.jsonl"
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="4h",
-        gpu=GPU,
+        gpu=PLAN.gpu,
     params:
-        script=script("bertscore"),
-        options=bertscore_options,
+        script=PLAN.script("bertscore"),
+        options=PLAN.bertscore_options,
         code=code_digest("bertscore"),
     shell:
         "python {params.script} --predictions {input.predictions} --encoder {input.encoder} {params.options} "
@@ -41,14 +38,14 @@ rule evaluate:
     """Measure the runs of an experiment; no model is loaded."""
     input:
         predictions="<results>/{study}_{method}/predictions",
-        models=run_models,
-        costs=run_costs,
-        teacher_costs=teacher_costs,
-        usage=annotation_usage,
-        annotator_cost=annotator_cost,
-        base=evaluated_base,
-        data=evaluated_data,
-        bertscore=bertscore_file,
+        models=PLAN.run_models,
+        costs=PLAN.run_costs,
+        teacher_costs=PLAN.teacher_costs,
+        usage=PLAN.annotation_usage,
+        annotator_cost=PLAN.annotator_cost,
+        base=PLAN.evaluated_base,
+        data=PLAN.evaluated_data,
+        bertscore=PLAN.bertscores,
     output:
         evaluation="<results>/{study}_{method}/eval.json",
         scores="<results>/{study}_{method}/scores.jsonl",
@@ -64,17 +61,11 @@ rule evaluate:
         mem_mb=1000,
         runtime="30m",
     params:
-        script=script("evaluate"),
-        experiment=experiment,
-        models=lambda wildcards, input: f"--models {input.models} --costs {input.costs}" if input.models else "",
-        teacher=lambda wildcards, input: f"--teacher-costs {input.teacher_costs}" if input.teacher_costs else "",
-        optional=lambda wildcards, input: " ".join(
-            f"--{name.replace('_', '-')} {path}"
-            for name in ("usage", "annotator_cost", "base", "bertscore")
-            if (path := input.get(name))
-        ),
-        code=code_digest("evaluate"),
+        script=PLAN.script("evaluate"),
+        experiment=PLAN.described,
+        optional=PLAN.evaluation_options,
+        code=PLAN.evaluation_code,
     shell:
         "python {params.script} --experiment {params.experiment:q} --predictions {input.predictions} "
-        "{params.models} {params.teacher} {params.optional} --data {input.data} --output {output.evaluation} "
+        "{params.optional} --data {input.data} --output {output.evaluation} "
         "--scores {output.scores} --card {output.card} > {log} 2>&1"

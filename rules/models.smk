@@ -6,9 +6,6 @@ the same for a model on disk that is evaluated beside a study's students.
 """
 
 
-include: "functions/models.smk"
-
-
 rule base_model:
     """Copy or download a base model, check it, and align its special tokens."""
     output:
@@ -25,18 +22,18 @@ rule base_model:
         mem_mb=4000,
         runtime="4h",
     params:
-        script=script("base_model"),
-        model=model_source,
-        identity=model_identity,
+        script=PLAN.script("base_model"),
+        model=PLAN.model_source,
+        identity=PLAN.model_identity,
         code=code_digest("base_model"),
     shell:
-        "python {params.script} --name {wildcards.model} --model {params.model:q} " "--output {output} > {log} 2>&1"
+        "python {params.script} --name {wildcards.model} --model {params.model:q} --output {output} > {log} 2>&1"
 
 
 rule checkpoint:
     """Take a model from disk, full weights or an adapter, to evaluate it as a study's student."""
     input:
-        base=lambda wildcards: base_model(wildcards, wildcards.checkpoint),
+        base=PLAN.base_directory,
     output:
         directory("<results>/{study}_{checkpoint}/model"),
     log:
@@ -50,9 +47,9 @@ rule checkpoint:
         mem_mb=4000,
         runtime="1h",
     params:
-        script=script("checkpoint"),
-        path=checkpoint_path,
-        identity=checkpoint_identity,
-        code=lambda wildcards: code_digest("checkpoint"),
+        script=PLAN.script("checkpoint"),
+        path=PLAN.checkpoint_path,
+        identity=PLAN.checkpoint_identity,
+        code=code_digest("checkpoint"),
     shell:
         "python {params.script} --path {params.path:q} --base {input.base} --output {output} > {log} 2>&1"

@@ -1,23 +1,20 @@
 """Predictions.
 
 Comes in: cropped records, the models of all runs of an experiment and, where there are any, the distributions of its
-teacher. `extract` needs no model: it takes sentences of the documents.
+teacher. `extractive_summaries` needs no model: it takes sentences of the documents.
 Goes out: results/<study>_<method>/predictions/ with seed_<n>/predictions.jsonl (and calibration.json of ranked labels,
 agreement.json where there are distributions), job.json, hardware.json, versions.json, cost.json.
 """
 
 
-include: "functions/predict.smk"
-
-
 rule predict:
     """Predict with every run of an experiment, in one process; resumable."""
     input:
-        records=lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
-        base=base_model,
-        models=run_models,
-        distributions=distributions,
-        answers=agreement_data,
+        records=PLAN.cropped,
+        base=PLAN.base_directory,
+        models=PLAN.run_models,
+        distributions=PLAN.distributions,
+        answers=PLAN.agreement_data,
     output:
         directory("<results>/{study}_{method}/predictions"),
     log:
@@ -25,22 +22,20 @@ rule predict:
     benchmark:
         "<logs>/benchmarks/predict/{study}_{method}.jsonl"
     wildcard_constraints:
-        method="|".join(MODELS),
+        method="|".join(PLAN.with_model),
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="4h",
-        gpu=GPU,
+        gpu=PLAN.gpu,
     params:
-        script=script("predict"),
-        settings=prediction_settings,
-        seeds=seeds,
-        models=lambda wildcards, input: f"--models {input.models}" if input.models else "",
-        agreement=lambda wildcards, input: (
-            f"--distributions {input.distributions[0]} --agreement-data {input.answers}" if input.answers else ""
-        ),
+        script=PLAN.script("predict"),
+        settings=PLAN.predictions_settings,
+        seeds=PLAN.run_seeds,
+        models=PLAN.models_option,
+        agreement=PLAN.agreement_options,
         state=lambda wildcards, output: f"{output}.state",
     shell:
         "python {params.script} --settings {params.settings:q} --records {input.records} --base {input.base} "
@@ -48,18 +43,18 @@ rule predict:
         "--threads {threads} > {log} 2>&1"
 
 
-rule extract:
+rule extractive_summaries:
     """Take sentences of the documents as summaries; how many is chosen on validation rows."""
     input:
-        lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
+        PLAN.cropped,
     output:
         directory("<results>/{study}_{method}/predictions"),
     log:
-        "<logs>/extract/{study}_{method}.log",
+        "<logs>/extractive_summaries/{study}_{method}.log",
     benchmark:
-        "<logs>/benchmarks/extract/{study}_{method}.jsonl"
+        "<logs>/benchmarks/extractive_summaries/{study}_{method}.jsonl"
     wildcard_constraints:
-        method="|".join(EXTRACTS),
+        method="|".join(EXTRACTIVE),
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -67,10 +62,10 @@ rule extract:
         mem_mb=1000,
         runtime="2h",
     params:
-        script=script("extract"),
-        seed=seeds,
-        splitter=splitter,
-        code=code_digest("extract"),
+        script=PLAN.script("extractive_summaries"),
+        seed=PLAN.run_seeds,
+        splitter=PLAN.splitter,
+        code=code_digest("extractive_summaries"),
     shell:
         "python {params.script} --method {wildcards.method} --records {input} --seed {params.seed} "
         "--splitter {params.splitter} --output {output} > {log} 2>&1"

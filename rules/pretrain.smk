@@ -37,7 +37,7 @@ rule pretrain_demo_tokenizer:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=script("pretrain_demo_tokenizer"),
+        script=PLAN.script("pretrain_demo_tokenizer"),
         code=code_digest("pretrain_demo_tokenizer"),
     shell:
         "python {params.script} --output {output} > {log} 2>&1"
@@ -62,7 +62,7 @@ rule pretrain_demo_model:
         mem_mb=3000,
         runtime="4h",
     params:
-        script=script("pretrain_demo_model"),
+        script=PLAN.script("pretrain_demo_model"),
         state=lambda wildcards, output: f"{output}.state/state.pt",
         code=code_digest("pretrain_demo_model"),
     shell:

@@ -6,9 +6,6 @@ Not a part of `all`: learning_curve, which trains every method of a study on sha
 """
 
 
-include: "functions/report.smk"
-
-
 rule resolved_config:
     """Write the merged and checked configuration of this run."""
     output:
@@ -24,7 +21,7 @@ rule resolved_config:
         mem_mb=500,
         runtime="5m",
     params:
-        script=script("resolved_config"),
+        script=PLAN.script("resolved_config"),
         config=lambda wildcards: GIVEN.model_dump_json(),  # a function, since its braces are no wildcards
         code=code_digest("resolved_config"),
     shell:
@@ -34,10 +31,10 @@ rule resolved_config:
 rule report:
     """Compare the methods of each study, in tables, figures and one page."""
     input:
-        evaluations=[f"<results>/{study}_{method}/eval.json" for study, method in EXPERIMENTS],
-        scores=[f"<results>/{study}_{method}/scores.jsonl" for study, method in EXPERIMENTS],
-        predictions=[f"<results>/{study}_{method}/predictions" for study, method in EXPERIMENTS],
-        fidelity=fidelity_files(),
+        evaluations=PLAN.of_experiments("eval.json"),
+        scores=PLAN.of_experiments("scores.jsonl"),
+        predictions=PLAN.of_experiments("predictions"),
+        fidelity=PLAN.fidelity_files(),
         config="<results>/config.yaml",
     output:
         page=report(
@@ -66,7 +63,7 @@ rule report:
                 labels={"study": study, "figure": "{figure}"},
                 caption="../resources/captions/figures.rst",
             )
-            for study in experiments.studies(CONFIG)
+            for study in PLAN.config.run
         ],
     log:
         "<logs>/report.log",
@@ -79,10 +76,10 @@ rule report:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=script("report"),
+        script=PLAN.script("report"),
         directory=lambda wildcards, output: str(Path(output.page).parent),
-        methods=canonical_json({name: vars(method) for name, method in METHODS.items()}),
-        code=code_digest("report"),
+        methods=PLAN.method_entries(),
+        code=PLAN.report_code("report"),
     shell:
         "python {params.script} --evals {input.evaluations} --fidelity {input.fidelity} "
         "--config {input.config} --output-dir {params.directory} > {log} 2>&1"
@@ -91,9 +88,9 @@ rule report:
 rule learning_curve:
     """Draw what each method of a study reaches with shares of its training rows; not a part of `all`."""
     input:
-        evaluations=learning_curve_files("eval.json"),
-        scores=learning_curve_files("scores.jsonl"),
-        predictions=learning_curve_files("predictions"),
+        evaluations=PLAN.of_learning_curve("eval.json"),
+        scores=PLAN.of_learning_curve("scores.jsonl"),
+        predictions=PLAN.of_learning_curve("predictions"),
     output:
         figure="<results>/report/figures/learning_curve_{study}.svg",
         table="<results>/report/learning_curve_{study}.csv",
@@ -110,9 +107,9 @@ rule learning_curve:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=script("learning_curve"),
-        shares=lambda wildcards: CONFIG.studies[wildcards.study].learning_curve,
-        code=code_digest("learning_curve"),
+        script=PLAN.script("learning_curve"),
+        shares=PLAN.shares,
+        code=PLAN.report_code("learning_curve"),
     shell:
         "python {params.script} --study {wildcards.study} --shares {params.shares} --evals {input.evaluations} "
         "--figure {output.figure} --table {output.table} > {log} 2>&1"

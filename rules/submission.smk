@@ -6,13 +6,10 @@ Steps: challenge (documents to records), predict_challenge or extract_challenge,
 """
 
 
-include: "functions/submission.smk"
-
-
 rule challenge:
     """Take the documents of a challenge, and write them as test records with their prompts."""
     input:
-        tokenizer=crop_tokenizer,
+        tokenizer=PLAN.crop_tokenizer,
     output:
         "<results>/data/{study}/challenge.jsonl",
     log:
@@ -26,15 +23,19 @@ rule challenge:
         mem_mb=2000,
         runtime="2h",
     params:
-        script=script("challenge"),
-        task=task_of,
-        files=challenge_files,
-        local=challenge_digest,
-        options=lambda wildcards, input: crop_documents_options(CONFIG.tasks[task_of(wildcards)], input),
+        script=PLAN.script("challenge"),
+        task=PLAN.task_of,
+        files=PLAN.challenge_files,
+        local=PLAN.challenge_digest,
+        data=PLAN.challenge_cropping,
+        tokenizer=PLAN.tokenizer_option,
+        splitter=PLAN.splitter,
+        prompt=PLAN.challenge_prompt,
         state=lambda wildcards, output: f"{output}.state",
-        code=lambda wildcards: code_digest("challenge", f"pipestill.tasks.{task_of(wildcards)}"),
+        code=PLAN.task_code("challenge"),
     shell:
-        "python {params.script} --task {params.task} --files {params.files:q} {params.options} "
+        "python {params.script} --task {params.task} --files {params.files:q} --data {params.data:q} "
+        "{params.tokenizer} --splitter {params.splitter} --prompt {params.prompt} "
         "--state {params.state} --output {output} > {log} 2>&1"
 
 
@@ -42,8 +43,8 @@ rule predict_challenge:
     """Summarise the documents of a challenge with every run of an experiment, in one process."""
     input:
         records="<results>/data/{study}/challenge.jsonl",
-        base=base_model,
-        models=run_models,
+        base=PLAN.base_directory,
+        models=PLAN.run_models,
     output:
         directory("<results>/{study}_{method}/challenge"),
     log:
@@ -51,19 +52,19 @@ rule predict_challenge:
     benchmark:
         "<logs>/benchmarks/predict_challenge/{study}_{method}.jsonl"
     wildcard_constraints:
-        method="|".join(MODELS),
+        method="|".join(PLAN.with_model),
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="12h",
-        gpu=GPU,
+        gpu=PLAN.gpu,
     params:
-        script=script("predict"),
-        settings=prediction_settings,
-        seeds=seeds,
-        models=lambda wildcards, input: f"--models {input.models}" if input.models else "",
+        script=PLAN.script("predict"),
+        settings=PLAN.predictions_settings,
+        seeds=PLAN.run_seeds,
+        models=PLAN.models_option,
         state=lambda wildcards, output: f"{output}.state",
     shell:
         "python {params.script} --settings {params.settings:q} --records {input.records} --base {input.base} "
@@ -74,7 +75,7 @@ rule predict_challenge:
 rule extract_challenge:
     """Take sentences of a challenge's documents as summaries; how many is chosen on the task's validation rows."""
     input:
-        records=lambda wildcards: f"<results>/data/{task_of(wildcards)}/cropped.jsonl",
+        records=PLAN.cropped,
         documents="<results>/data/{study}/challenge.jsonl",
     output:
         directory("<results>/{study}_{method}/challenge"),
@@ -83,7 +84,7 @@ rule extract_challenge:
     benchmark:
         "<logs>/benchmarks/extract_challenge/{study}_{method}.jsonl"
     wildcard_constraints:
-        method="|".join(EXTRACTS),
+        method="|".join(EXTRACTIVE),
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -91,10 +92,10 @@ rule extract_challenge:
         mem_mb=1000,
         runtime="2h",
     params:
-        script=script("extract"),
-        seed=seeds,
-        splitter=splitter,
-        code=code_digest("extract"),
+        script=PLAN.script("extractive_summaries"),
+        seed=PLAN.run_seeds,
+        splitter=PLAN.splitter,
+        code=code_digest("extractive_summaries"),
     shell:
         "python {params.script} --method {wildcards.method} --records {input.records} --documents {input.documents} "
         "--seed {params.seed} --splitter {params.splitter} --output {output} > {log} 2>&1"
@@ -103,8 +104,8 @@ rule extract_challenge:
 rule submission:
     """Write an experiment's summaries in the layout of the challenge."""
     input:
-        records=submitted_records,
-        predictions=submitted_predictions,
+        records=PLAN.submitted_records,
+        predictions=PLAN.submitted_predictions,
     output:
         directory("<results>/{study}_{method}/submission"),
     log:
@@ -118,8 +119,8 @@ rule submission:
         mem_mb=1000,
         runtime="10m",
     params:
-        script=script("submission"),
-        team=lambda wildcards: CONFIG.studies[wildcards.study].submission.team,
+        script=PLAN.script("submission"),
+        team=PLAN.team,
         code=code_digest("submission"),
     shell:
         "python {params.script} --predictions {input.predictions} --records {input.records} --team {params.team} "

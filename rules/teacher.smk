@@ -6,15 +6,12 @@ distributions/, what it finds likely at each token of the students' training and
 """
 
 
-include: "functions/teacher.smk"
-
-
 rule train_teacher:
     """Fine-tune the teacher; resumable, see docs/training.md."""
     input:
         data="<results>/data/{study}/teacher.jsonl",
         validation="<results>/data/{study}/validation/teacher.jsonl",
-        base=lambda wildcards: base_model(wildcards, "teacher"),
+        base=PLAN.teacher_base,
     output:
         model=directory("<results>/teachers/{study}/model"),
         cost="<results>/teachers/{study}/cost.json",
@@ -26,17 +23,17 @@ rule train_teacher:
     priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="8h",
-        gpu=GPU,
+        gpu=PLAN.gpu,
     params:
-        script=script("train"),
-        settings=training_settings,
-        seed=lambda wildcards: experiments.seeds(CONFIG, wildcards.study, "teacher")[0],
+        script=PLAN.script("train"),
+        settings=PLAN.teacher_settings,
+        seed=PLAN.teacher_seed,
         state=lambda wildcards, output: f"{output.model}.state",
-        code=code_digest("train"),
+        code=PLAN.teacher_code,
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "
@@ -48,8 +45,8 @@ rule teacher_outputs:
     """Let the teacher answer the prompts that students are trained on, and score their labels."""
     input:
         prompts="<results>/data/{study}/sft.jsonl",
-        base=lambda wildcards: base_model(wildcards, "teacher"),
-        teacher=teacher_model,
+        base=PLAN.teacher_base,
+        teacher=PLAN.teacher_model,
     output:
         outputs="<results>/teachers/{study}/outputs.jsonl",
         cost="<results>/teachers/{study}/outputs_cost.json",
@@ -60,15 +57,15 @@ rule teacher_outputs:
     priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="4h",
-        gpu=GPU,
+        gpu=PLAN.gpu,
     params:
-        script=script("teacher_outputs"),
-        settings=scoring_settings,
-        teacher=teacher_option,
+        script=PLAN.script("teacher_outputs"),
+        settings=PLAN.outputs_settings,
+        teacher=PLAN.teacher_option,
         state=lambda wildcards, output: f"{output.outputs}.state",
     shell:
         "python {params.script} --settings {params.settings:q} --prompts {input.prompts} "
@@ -81,9 +78,9 @@ rule teacher_distributions_shard:
     input:
         data="<results>/data/{study}/sft.jsonl",
         validation="<results>/data/{study}/validation/sft.jsonl",
-        base=lambda wildcards: base_model(wildcards, "teacher"),
-        teacher=teacher_model,
-        student=lambda wildcards: base_model(wildcards, "sft"),
+        base=PLAN.teacher_base,
+        teacher=PLAN.teacher_model,
+        student=PLAN.student_base,
     output:
         shard="<results>/teachers/{study}/distributions/shard_{shard}.safetensors",
         facts="<results>/teachers/{study}/distributions/shard_{shard}.json",
@@ -95,16 +92,16 @@ rule teacher_distributions_shard:
     priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="8h",
-        gpu=GPU,
+        gpu=PLAN.gpu,
     params:
-        script=script("teacher_distributions_shard"),
-        settings=distribution_settings,
-        teacher=teacher_option,
-        shards=lambda wildcards: CONFIG.studies[wildcards.study].distributions.shards,
+        script=PLAN.script("teacher_distributions_shard"),
+        settings=PLAN.shard_settings,
+        teacher=PLAN.teacher_option,
+        shards=PLAN.shard_count,
         state=lambda wildcards, output: f"{output.shard}.state",
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} {input.validation} "
@@ -116,8 +113,8 @@ rule teacher_distributions_shard:
 rule teacher_distributions:
     """Check that the shards belong together, and list them in one manifest."""
     input:
-        shards=shards,
-        facts=lambda wildcards: [str(Path(shard).with_suffix(".json")) for shard in shards(wildcards)],
+        shards=PLAN.shards,
+        facts=PLAN.shard_facts,
     output:
         manifest="<results>/teachers/{study}/distributions/manifest.json",
     log:
@@ -132,8 +129,8 @@ rule teacher_distributions:
         mem_mb=2000,
         runtime="2h",
     params:
-        script=script("teacher_distributions"),
-        code=lambda wildcards: code_digest("teacher_distributions"),
+        script=PLAN.script("teacher_distributions"),
+        code=code_digest("teacher_distributions"),
     shell:
         "python {params.script} --facts {input.facts} --output {output.manifest} > {log} 2>&1"
 
@@ -142,11 +139,11 @@ rule distribution_fidelity:
     """Compare gradients from the stored distributions with exact ones, on validation tokens."""
     input:
         manifest="<results>/teachers/{study}/distributions/manifest.json",
-        shards=shards,
+        shards=PLAN.shards,
         validation="<results>/data/{study}/validation/sft.jsonl",
-        base=lambda wildcards: base_model(wildcards, "teacher"),
-        teacher=teacher_model,
-        student=lambda wildcards: base_model(wildcards, "sft"),
+        base=PLAN.teacher_base,
+        teacher=PLAN.teacher_model,
+        student=PLAN.student_base,
     output:
         "<results>/teachers/{study}/fidelity.json",
     log:
@@ -155,16 +152,16 @@ rule distribution_fidelity:
         "<logs>/benchmarks/distribution_fidelity/{study}.jsonl"
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="1h",
-        gpu=GPU,
+        gpu=PLAN.gpu,
     params:
-        script=script("distribution_fidelity"),
-        settings=lambda wildcards: canonical_json(experiments.fidelity_settings(CONFIG, wildcards.study)),
-        teacher=teacher_option,
-        code=lambda wildcards: code_digest("distribution_fidelity"),
+        script=PLAN.script("distribution_fidelity"),
+        settings=PLAN.comparison_settings,
+        teacher=PLAN.teacher_option,
+        code=code_digest("distribution_fidelity"),
     shell:
         "python {params.script} --settings {params.settings:q} --manifest {input.manifest} "
         "--validation {input.validation} --base {input.base} {params.teacher} --student {input.student} "
@@ -175,7 +172,7 @@ rule export_distributions:
     """Write the stored distributions as a Parquet table, for a look at them; not a part of `all`."""
     input:
         manifest="<results>/teachers/{study}/distributions/manifest.json",
-        shards=shards,
+        shards=PLAN.shards,
     output:
         "<results>/teachers/{study}/distributions/export.parquet",
     log:
@@ -189,7 +186,7 @@ rule export_distributions:
         mem_mb=4000,
         runtime="1h",
     params:
-        script=script("export_distributions"),
-        code=lambda wildcards: code_digest("export_distributions"),
+        script=PLAN.script("export_distributions"),
+        code=code_digest("export_distributions"),
     shell:
         "python {params.script} --manifest {input.manifest} --output {output} > {log} 2>&1"

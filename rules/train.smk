@@ -6,18 +6,15 @@ memory.jsonl.
 """
 
 
-include: "functions/train.smk"
-
-
 rule train:
     """Train one student by one method with one seed; resumable, see docs/training.md."""
     input:
-        data=training_data,
-        validation=validation_data,
-        base=base_model,
-        start=start,
-        teacher=online_teacher,
-        distributions=cached_teacher,
+        data=PLAN.training_data,
+        validation=PLAN.validation_data,
+        base=PLAN.base_directory,
+        start=PLAN.start,
+        teacher=PLAN.online_teacher,
+        distributions=PLAN.cached_teacher,
     output:
         model=directory("<results>/{study}_{method}/seed_{seed}/model"),
         cost="<results>/{study}_{method}/seed_{seed}/cost.json",
@@ -31,18 +28,18 @@ rule train:
     priority: STUDENTS
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.threads
+    threads: PLAN.config.threads
     resources:
         mem_mb=4000,
         runtime="8h",
-        gpu=GPU,
+        gpu=PLAN.gpu,
     params:
-        script=script("train"),
-        settings=training_settings,
-        init=lambda wildcards, input: f"--init {input.start}" if input.start else "",
-        teacher=training_teacher,
+        script=PLAN.script("train"),
+        settings=PLAN.student_settings,
+        init=PLAN.init_option,
+        teacher=PLAN.training_teacher,
         state=lambda wildcards, output: f"{output.model}.state",
-        code=code_digest("train"),
+        code=PLAN.student_code,
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} {params.init} {params.teacher} --seed {wildcards.seed} "

@@ -8,12 +8,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: more threads wai
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "unit"))  # tiny_models, for tests outside of unit/
+sys.path.insert(0, str(Path(__file__).parent))  # support
 
 
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory) -> Path:
     """A random Qwen2 of a few kilobytes with its tokenizer and SHA256SUMS, as a base model lies on disk."""
-    from tiny_models import make_directory
+    from support.models import make_directory
 
     return make_directory(tmp_path_factory.mktemp("models") / "tiny")

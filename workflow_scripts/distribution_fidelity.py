@@ -21,18 +21,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
     with uncollected():
+        from pipestill.teacher.distributions.capture import Sources
         from pipestill.teacher.distributions.fidelity import measure_fidelity
 
-    measure_fidelity(
-        args.settings,
-        args.manifest,
-        args.validation,
-        args.base,
-        args.teacher,
-        args.student,
-        args.output,
-        args.threads,
-    )
+    sources = Sources([args.validation], args.base, args.teacher, args.student)
+    measure_fidelity(args.settings, args.manifest, sources, args.output, args.threads)
 
 
 if __name__ == "__main__":

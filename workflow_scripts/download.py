@@ -3,19 +3,19 @@
 import argparse
 from pathlib import Path
 
-from pipestill.data.source import provide_raw
 from pipestill.job.script import run
-from pipestill.plan.data import SourceConfig
+from pipestill.tasks import TASKS
 
 
 def main() -> None:
     """Parse the command line and provide the raw data."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", required=True, help="name of the task")
-    parser.add_argument("--source", type=SourceConfig.model_validate_json, required=True, help="JSON object")
-    parser.add_argument("--output", type=Path, required=True, help="directory for the raw file and its manifest")
+    parser.add_argument("--task", required=True, choices=TASKS, help="name of the task")
+    parser.add_argument("--data", required=True, help="JSON object: where the data come from")
+    parser.add_argument("--output", type=Path, required=True, help="directory for the raw files and their manifest")
     args = parser.parse_args()
-    provide_raw(args.task, args.source, args.output)
+    task = TASKS[args.task]
+    task.layout.provide(task, task.layout.Options.model_validate_json(args.data), args.output)
 
 
 if __name__ == "__main__":

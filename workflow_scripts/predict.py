@@ -1,8 +1,9 @@
-"""Predict with every run of an experiment; a killed job goes on where it was."""
+"""Predict with every run of an experiment; a killed job is resumed."""
 
 import argparse
 from pathlib import Path
 
+from pipestill.inference.experiment import Runs, predict_experiment
 from pipestill.job.script import json_option, run
 from pipestill.job.startup import uncollected
 from pipestill.settings.jobs import PredictionSettings
@@ -22,16 +23,15 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="directory to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    with uncollected():
-        from pipestill.inference.experiment import predict_experiment
-
     measure = None
     if args.distributions:
-        from pipestill.teacher.agreement import Agreement
+        with uncollected():
+            from pipestill.teacher.agreement import Agreement
 
         measure = Agreement(args.distributions, args.agreement_data)
-    runs = dict(zip(args.seeds, args.models or [None] * len(args.seeds), strict=True))
-    predict_experiment(args.settings, args.records, args.base, runs, args.state, args.output, args.threads, measure)
+    models = dict(zip(args.seeds, args.models or [None] * len(args.seeds), strict=True))
+    runs = Runs(args.base, models)
+    predict_experiment(args.settings, runs, args.records, args.state, args.output, args.threads, measure)
 
 
 if __name__ == "__main__":

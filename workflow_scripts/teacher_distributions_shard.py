@@ -1,4 +1,4 @@
-"""Capture a shard of the teacher's distributions at the tokens of answers; a killed job goes on where it was."""
+"""Capture a shard of the teacher's distributions at the tokens of answers; a killed job is resumed."""
 
 import argparse
 from pathlib import Path
@@ -25,22 +25,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
     with uncollected():
-        from pipestill.teacher.distributions.capture import capture_shard
+        from pipestill.teacher.distributions.capture import ShardFiles, Sources, capture_shard
 
-    capture_shard(
-        args.settings,
-        args.data,
-        args.base,
-        args.teacher,
-        args.student,
-        args.shard,
-        args.shards,
-        args.state,
-        args.output,
-        args.facts,
-        args.cost,
-        args.threads,
-    )
+    sources = Sources(args.data, args.base, args.teacher, args.student)
+    shard = ShardFiles(args.shard, args.shards, args.state, args.output, args.facts, args.cost)
+    capture_shard(args.settings, sources, shard, args.threads)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Let the teacher answer the prompts that students are trained on; a killed job goes on where it was."""
+"""Let the teacher answer the prompts that students are trained on; a killed job is resumed."""
 
 import argparse
 from pathlib import Path
 
 from pipestill.job.script import json_option, run
-from pipestill.job.startup import uncollected
 from pipestill.settings.jobs import ScoringSettings
+from pipestill.teacher.outputs import Places, write_teacher_outputs
 
 
 def main() -> None:
@@ -20,12 +20,8 @@ def main() -> None:
     parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    with uncollected():
-        from pipestill.teacher.outputs import write_teacher_outputs
-
-    write_teacher_outputs(
-        args.settings, args.prompts, args.base, args.teacher, args.state, args.output, args.cost, args.threads
-    )
+    places = Places(args.prompts, args.base, args.teacher, args.state, args.output, args.cost)
+    write_teacher_outputs(args.settings, places, args.threads)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Train one model with one seed; a killed job goes on where it was."""
+"""Train one model with one seed; to resume a killed job, repeat the command."""
 
 import argparse
 from pathlib import Path
 
 from pipestill.job.script import json_option, run
-from pipestill.settings.train import TrainingSettings
+from pipestill.settings.jobs import TrainingSettings
 
 
 def main() -> None:
@@ -25,13 +25,14 @@ def main() -> None:
     parser.add_argument("--cost", type=Path, required=True, help="JSON file for what the training cost")
     parser.add_argument("--memory", type=Path, required=True, help="JSON Lines file for the memory at each step")
     args = parser.parse_args()
-    from pipestill.training.inputs import Inputs
+    from pipestill.training.files import Inputs, Outputs
     from pipestill.training.run import train
 
     inputs = Inputs(
         args.data, args.validation, args.base, args.init, args.teacher_base, args.teacher, args.distributions
     )
-    train(args.settings, inputs, args.seed, args.threads, args.state, args.output, args.cost, args.memory)
+    outputs = Outputs(args.state, args.output, args.cost, args.memory)
+    train(args.settings, inputs, outputs, args.seed, args.threads)
 
 
 if __name__ == "__main__":

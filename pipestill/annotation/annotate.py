@@ -1,4 +1,4 @@
-"""The annotation of a task: records in, rationales and their cost out; a killed job goes on where it was."""
+"""Annotates a task: records in, rationales and their cost out; a killed job resumes."""
 
 import sys
 import time
@@ -22,7 +22,7 @@ from pipestill.annotation.usage import usage
 from pipestill.errors import UserError
 from pipestill.io.files import verify_sha256sums, write_json
 from pipestill.io.lock import exclusive
-from pipestill.io.records import Record, iterate_jsonl, write_jsonl
+from pipestill.io.records import Json, Record, iterate_records, write_jsonl
 from pipestill.job.progress import Progress
 from pipestill.settings.annotation import OPENROUTER, AnnotationConfig
 
@@ -75,7 +75,7 @@ def annotate(
 def write_estimate(
     settings: AnnotationConfig, task: str, records: Path, local: LocalModel | None, output: Path
 ) -> None:
-    """Write what :func:`annotate` would send and what that may cost; nothing is sent, and no key is needed."""
+    """Write an estimate of the requests and cost of :func:`annotate`; nothing is sent, and no key is needed."""
     rows, shared = _rows(settings, records), parameters(settings, _identity(settings, local))
     directory = Path(settings.ledger) / task
     with exclusive(directory):
@@ -84,14 +84,14 @@ def write_estimate(
 
 
 def _rows(settings: AnnotationConfig, records: Path) -> list[Record]:
-    rows = [record for record in iterate_jsonl(records) if record["split"] in settings.splits]
+    rows = [record for record in iterate_records(records) if record.split in settings.splits]
     if not rows:
         raise UserError(f"{records} has no records of the splits {', '.join(settings.splits)}: nothing to annotate")
     return rows
 
 
 def _identity(settings: AnnotationConfig, local: LocalModel | None) -> str:
-    """What names the weights that answer: a hosted model's name, or the digest of a local model's files."""
+    """The name of the weights that answer: a hosted model's name, or the digest of a local model's files."""
     return f"sha256:{verify_sha256sums(local.directory)}" if local else settings.model
 
 
@@ -104,7 +104,7 @@ def _key(settings: AnnotationConfig) -> str | None:
 
 @contextmanager
 def _connection(settings: AnnotationConfig, key: str | None, local: LocalModel | None) -> Iterator[Endpoint]:
-    """A client of the provider; a local model is served inside."""
+    """Connect to the provider; a local model is served until the context ends."""
     if local:
         with serve(local) as (base_url, name):
             yield Endpoint(base_url, None, name, settings.timeout_s)
@@ -115,7 +115,7 @@ def _connection(settings: AnnotationConfig, key: str | None, local: LocalModel |
 
 
 def _provider_options(settings: AnnotationConfig) -> dict[str, Any] | None:
-    """OpenRouter's ``provider`` object. It is also told the price that the budget counts on, as a limit."""
+    """OpenRouter's ``provider`` object, with the price that the budget counts on as a limit."""
     if settings.provider != "openrouter":
         return None
     price = settings.price
@@ -123,7 +123,7 @@ def _provider_options(settings: AnnotationConfig) -> dict[str, Any] | None:
     return settings.routing.model_dump(exclude_none=True) | limit
 
 
-def _run(annotator: Annotator, rows: list[Record]) -> tuple[list[Record], list[Record]]:
+def _run(annotator: Annotator, rows: list[Record]) -> tuple[list[Json], list[Json]]:
     """Rows with their answers in the order of ``rows``, and rows about those without one.
 
     Raises:
@@ -132,7 +132,7 @@ def _run(annotator: Annotator, rows: list[Record]) -> tuple[list[Record], list[R
     done, dead, ended = {}, {}, None
     progress = Progress(len(rows), "records", "annotating")
     with ThreadPoolExecutor(annotator.settings.concurrency) as pool:
-        futures = {pool.submit(annotator.annotate, record): record["id"] for record in rows}
+        futures = {pool.submit(annotator.annotate, record): record.id for record in rows}
         try:
             for future in as_completed(futures):
                 identity = futures[future]
@@ -151,5 +151,5 @@ def _run(annotator: Annotator, rows: list[Record]) -> tuple[list[Record], list[R
             annotator.stop()
     if ended:
         raise type(ended)(f"{len(done)} of {len(rows)} records are annotated and kept; {ended}")
-    order = [record["id"] for record in rows]
+    order = [record.id for record in rows]
     return [done[i] for i in order if i in done], [dead[i] for i in order if i in dead]

@@ -81,9 +81,9 @@ class Annotator:
         Raises:
             DeadLetter: a step has no answer.
             Stopped: the run ended before.
-            UserError: the run cannot go on.
+            UserError: the run cannot continue.
         """
-        values: dict[str, Any] = dict(record)
+        values = record.texts
         for step in self.settings.steps:
             values[step.out] = self._answer(make_request(step, values, self.shared), step)
         return {step.out: values[step.out] for step in self.settings.steps}
@@ -160,7 +160,7 @@ class Annotator:
                 raise
 
     def _may_enlarge(self, failure: CallFailed, request: Request, max_tokens: int) -> bool:
-        """Whether a cut answer is worth a second try; it is, once, when nothing but thoughts came before the cut."""
+        """True for the first cut of an answer, if the settings say retry or if only thoughts came before the cut."""
         wanted = self.settings.on_truncation == "retry" or not failure.answer.text
         return wanted and max_tokens == request.max_tokens
 
@@ -172,7 +172,7 @@ class Annotator:
             raise Refused(f"the provider asks to wait for {pause:.0f} s, longer than `max_pause_s`: run again later")
 
     def _wait(self, failure: CallFailed, attempt: int) -> None:
-        """Wait before another attempt: all threads as long as the provider asks, this one for a random time more."""
+        """Wait before another attempt: all threads as long as the provider asks, then this one for a random time."""
         if failure.status == RATE_LIMIT:
             self.gate.slower()
         if failure.retry_after:

@@ -1,9 +1,9 @@
-"""What a local annotator learns from: documents of the teacher split, and the rationales that come with them."""
+"""Training rows of a local annotator: documents of the teacher split and the rationales that come with them."""
 
 from pathlib import Path
 
 from pipestill.errors import UserError
-from pipestill.io.records import Record, iterate_jsonl, of_split, write_jsonl
+from pipestill.io.records import Json, Record, iterate_records, of_split, write_jsonl
 from pipestill.settings.annotation import RATIONALE, AnnotationConfig
 from pipestill.text.gaps import fill
 
@@ -11,14 +11,14 @@ HELD_OUT = 10  # every tenth row is for validation
 
 
 def write_annotator_data(settings: AnnotationConfig, records: Path, train: Path, validation: Path) -> None:
-    """Write rows ``{"id", "input", "output"}``: the very prompt of the annotation, and the record's own rationale.
+    """Write rows ``{"id", "input", "output"}``: the prompt of the annotation and the record's own rationale.
 
-    Both files are made of the teacher split alone; rationales of other splits are never read.
+    Both files come from the teacher split only; rationales of other splits are never read.
 
     Raises:
         UserError: the teacher split is too small, or a record of it has no rationale.
     """
-    rows = [_row(settings, record) for record in of_split(iterate_jsonl(records), "teacher")]
+    rows = [_row(settings, record) for record in of_split(iterate_records(records), "teacher")]
     if len(rows) < HELD_OUT:
         raise UserError(
             f"{records} has {len(rows)} records of the teacher split, and a local annotator needs {HELD_OUT} at least: "
@@ -29,11 +29,10 @@ def write_annotator_data(settings: AnnotationConfig, records: Path, train: Path,
     print(f"{len(rows)} rows of the teacher split, each tenth for validation")
 
 
-def _row(settings: AnnotationConfig, record: Record) -> Record:
-    rationale = record.get(RATIONALE)
-    if not isinstance(rationale, str) or not rationale.strip():
+def _row(settings: AnnotationConfig, record: Record) -> Json:
+    if not (record.rationale or "").strip():
         raise UserError(
-            f"record {record['id']} of the teacher split has no `{RATIONALE}`, which a local annotator learns to "
+            f"record {record.id} of the teacher split has no `{RATIONALE}`, which a local annotator learns to "
             "write: use another `annotation.provider`"
         )
-    return {"id": record["id"], "input": fill(settings.steps[0].prompt, record), "output": rationale}
+    return {"id": record.id, "input": fill(settings.steps[0].prompt, record.texts), "output": record.rationale}

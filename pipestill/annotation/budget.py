@@ -1,4 +1,4 @@
-"""What calls cost: a journal of every call, and limits that are never overshot."""
+"""The cost of calls: a journal of every call, and limits that are never exceeded."""
 
 import threading
 from pathlib import Path
@@ -11,16 +11,16 @@ EXIT_CODE = 3
 
 
 class BudgetReached(UserError):
-    """The next call could cost more than there is left."""
+    """The next call could cost more than is left."""
 
     exit_code = EXIT_CODE
 
 
 class Budget:
-    """A journal with two rows for each call: what it may cost before it is sent, what it did cost when it has ended.
+    """A journal with two rows for each call: the most it can cost, before it is sent, and its cost, once it has ended.
 
-    Both are kept over all runs. A call whose end was never written, as its process was killed, counts as much as it
-    may have cost.
+    Both are kept over all runs. A call whose end was never written, since its process was killed, counts with the most
+    it can have cost.
 
     Args:
         path: the journal, JSON Lines.
@@ -41,13 +41,13 @@ class Budget:
         return list(self.journal.rows.values())
 
     def open(self, request: str, most: float) -> str:
-        """Set aside what a call may cost at ``most``, in dollars, and return the call's number.
+        """Reserve the money for a call and return the call's number.
 
-        Where the money is short only because of calls under way, their end is waited for.
+        If the money is short only because of calls under way, wait for their end.
 
         Args:
             request: the request's key.
-            most: dollars.
+            most: dollars that the call can cost.
 
         Raises:
             BudgetReached: a limit is reached; the sentence says which, and what to do.
@@ -69,7 +69,7 @@ class Budget:
             return call
 
     def close(self, call: str, outcome: str, cost: float, **facts: Any) -> None:
-        """Write how a call ended, and what it cost, in dollars."""
+        """Record the outcome of a call and its cost in dollars."""
         with self.settled:
             opened = self.journal.rows[call]
             self.reserved -= opened["reserved"]

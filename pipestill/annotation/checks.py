@@ -1,4 +1,4 @@
-"""Whether an answer can be used."""
+"""Checks that decide if an answer can be used."""
 
 import json
 import re
@@ -16,7 +16,7 @@ def check_answer(answer: Answer, step: StepConfig, accept_truncated: bool, key: 
 
     Args:
         answer: the answer.
-        step: what it answers.
+        step: the question.
         accept_truncated: take an answer that was cut at ``max_tokens``.
         key: the provider's key, to be kept out of messages.
 
@@ -40,14 +40,14 @@ def check_answer(answer: Answer, step: StepConfig, accept_truncated: bool, key: 
 
 
 def is_usable(row: Mapping[str, Any] | None, step: StepConfig, accept_truncated: bool) -> bool:
-    """Whether a row of the ledger, if there is one, still is an answer under settings that may have changed since."""
+    """True if a row of the ledger is still an answer under settings that may have changed since."""
     if row is None or (row["finish_reason"] == "length" and not accept_truncated):
         return False
     return problem_with(row["text"], step) is None
 
 
 def problem_with(text: str, step: StepConfig) -> str | None:
-    """What ``text`` lacks to be an answer to ``step``, in a few words; nothing when it has all."""
+    """The first problem of ``text`` as an answer to ``step``, in a few words; None if it passes."""
     if len(text) < step.min_chars:
         return f"the answer has {len(text)} characters, fewer than {step.min_chars}"
     if step.max_chars is not None and len(text) > step.max_chars:

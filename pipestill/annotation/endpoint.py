@@ -1,12 +1,13 @@
-"""One address that speaks the OpenAI protocol: a request goes out, an answer or a classified failure comes back."""
+"""The client of an address that speaks the OpenAI protocol; it classifies failures."""
 
 import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from pipestill.annotation.answer import Answer, read_answer
+from pipestill.annotation.answer import Answer
 from pipestill.annotation.failures import CallFailed, by_status
+from pipestill.annotation.protocol import read_answer
 from pipestill.annotation.redaction import redact
 from pipestill.annotation.request import Request
 from pipestill.settings.annotation import is_loopback
@@ -49,7 +50,7 @@ class Endpoint:
         """Send ``request``.
 
         Raises:
-            CallFailed: no answer came; its message holds no secret, and nothing that it was raised from either.
+            CallFailed: no answer came; neither its message nor its cause holds a secret.
         """
         body = dict(request.parameters)
         extra = {**body.pop("extra_body"), **self.extra}

@@ -1,4 +1,4 @@
-"""What a run would take, before anything is sent."""
+"""Estimates the requests, tokens and dollars of a run before anything is sent."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,12 +18,12 @@ def estimate(
 ) -> dict[str, Any]:
     """Requests, tokens and dollars that ``records`` would take.
 
-    Tokens of prompts are counted as a quarter of their characters. Answers, also those that later prompts repeat, are
-    taken to be as long as they may be, so tokens and dollars are more than what will come; retries are not counted.
+    Tokens of prompts are estimated as a quarter of their characters. Every answer, also one that a later prompt
+    repeats, is assumed to be as long as allowed, so tokens and dollars are overestimates; retries are not counted.
     """
     waiting, kept, count = {}, set(), 0
     for record in records:
-        values, count = dict(record), count + 1
+        values, count = record.texts, count + 1
         for step in settings.steps:
             request = make_request(step, values, shared)
             row = answers.get(request.key)

@@ -1,15 +1,13 @@
-"""Ways in which a call fails, and what follows from each: ask again, give the record up, or stop the run."""
+"""Failures of calls and their consequences: ask again, give up the record, or stop the run."""
 
 import email.utils
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from pipestill.annotation.answer import Answer
 from pipestill.errors import UserError
-
-if TYPE_CHECKING:
-    from pipestill.annotation.answer import Answer
 
 REFUSED = 4  # exit code: the provider refused, or left records without an answer
 REPEATABLE = {408, 409, 425, 429}  # and all from 500: the same request may succeed later
@@ -18,16 +16,16 @@ RATE_LIMIT = 429
 
 @dataclass(eq=False)
 class CallFailed(Exception):
-    """One call that brought no usable answer.
+    """A call that brought no usable answer.
 
     Attributes:
         kind: ``transient`` (ask again), ``permanent`` (this request never succeeds), ``fatal`` (no request will).
-        reason: class in the statistics.
+        reason: class of the failure in the statistics.
         message: for people, without secrets.
         status: HTTP status, or the code of an error that came with status 200.
         retry_after: seconds that the provider asks to wait.
-        charged: whether the call may have cost something; that is so when an answer was being written.
-        answer: the answer that is not usable, where there is one.
+        charged: whether the call may have cost something, as it does once an answer is being written.
+        answer: the unusable answer, if there is one.
     """
 
     kind: Literal["transient", "permanent", "fatal"]
@@ -36,14 +34,14 @@ class CallFailed(Exception):
     status: int | None = None
     retry_after: float | None = None
     charged: bool = False
-    answer: "Answer | None" = None
+    answer: Answer | None = None
 
     def __str__(self) -> str:  # noqa: D105
         return f"{self.reason}: {self.message}"
 
 
 class Refused(UserError):
-    """The provider takes no more requests of this run, or left records without an answer."""
+    """The provider accepts no more requests of this run, or left records without an answer."""
 
     exit_code = REFUSED
 
@@ -79,7 +77,7 @@ def _is_moderation(error: Any) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that ``Retry-After`` (seconds or a date, RFC 9110) or ``retry-after-ms`` asks to wait, if either does."""
+    """Seconds to wait by ``Retry-After`` (seconds or a date, RFC 9110) or ``retry-after-ms``; None without either."""
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
             return max(0.0, float(headers[name]) / unit)

@@ -1,4 +1,4 @@
-"""The gate that every call passes: so many at a time, at a pace, and none while the provider asks for a pause."""
+"""The gate that every call passes: it limits calls at a time and their pace, and closes when the provider says so."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Stopped(Exception):
-    """The run is ending: nothing is sent any more."""
+    """The run is ending and sends nothing more."""
 
 
 class Gate:
@@ -33,7 +33,7 @@ class Gate:
         """Wait for a place, and hold it inside.
 
         Args:
-            tokens: that the call may take, prompt and answer together.
+            tokens: most that the call can take, prompt and answer together.
 
         Raises:
             Stopped: :meth:`stop` was called.
@@ -72,7 +72,7 @@ class Gate:
                 self.changed.notify_all()
 
     def rest(self, seconds: float) -> None:
-        """Let one thread wait, outside of the gate.
+        """Let one thread wait outside the gate.
 
         Raises:
             Stopped: :meth:`stop` was called.
@@ -82,7 +82,7 @@ class Gate:
                 raise Stopped
 
     def stop(self) -> None:
-        """End the run: whoever waits, and whoever comes, gets :class:`Stopped`."""
+        """End the run: threads that wait, and threads that come, get :class:`Stopped`."""
         with self.changed:
             self.stopped = True
             self.changed.notify_all()

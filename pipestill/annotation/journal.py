@@ -1,4 +1,4 @@
-"""Append-only files of what was paid for."""
+"""Append-only files of paid calls and answers."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,10 @@ from pipestill.job.row_log import RowLog
 
 
 def open_journal(path: Path) -> RowLog:
-    """The rows of ``path``, which need not exist; a torn last line, from a kill, is dropped.
+    """Open the rows of ``path``, which need not exist; a last line that a kill tore is dropped.
 
     Raises:
-        UserError: another line is broken. It is not skipped: what it says was paid for.
+        UserError: another line is broken. It is not skipped, since it was paid for.
     """
     try:
         return RowLog(path)

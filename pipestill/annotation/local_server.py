@@ -1,4 +1,4 @@
-"""A model of the run's own behind the same protocol: a server on this machine, for as long as it is needed."""
+"""A server on this machine for a model of the run itself, which speaks the same protocol."""
 
 import os
 import socket
@@ -27,11 +27,11 @@ class LocalModel:
     """A trained model to serve.
 
     Attributes:
-        directory: full weights, or an adapter, which is merged into its base for the time of serving.
+        directory: full weights, or an adapter, which is merged into its base to serve it.
         base: its base model.
         device: as in the configuration's ``hardware``.
         threads: of the server.
-        log: file for what the server prints.
+        log: file for the server's output.
     """
 
     directory: Path
@@ -43,10 +43,10 @@ class LocalModel:
 
 @contextmanager
 def serve(model: LocalModel) -> Iterator[tuple[str, str]]:
-    """Serve ``model`` by ``transformers serve``; gives the address up to ``/v1`` and the name to ask for.
+    """Serve ``model`` by ``transformers serve``; yields the address up to ``/v1`` and the name to ask for.
 
     Raises:
-        UserError: the server does not start; the sentence ends with what it printed last.
+        UserError: the server does not start; the sentence ends with its last line of output.
     """
     port = free_port()
     environment = {
@@ -74,10 +74,10 @@ def running(
     environment: Mapping[str, str] | None = None,
     start_s: float = START_S,
 ) -> Iterator[subprocess.Popen]:
-    """Run a server, inside as soon as ``health`` answers; it is stopped by its own process id.
+    """Run a server; yields its process once ``health`` answers, and stops it by its own process id.
 
-    Its standard input is a pipe from this process. When this process dies, however it dies, the pipe closes; a server
-    that watches it (:mod:`pipestill.annotation.model_server`) ends then too.
+    Its standard input is a pipe from this process, which closes whenever this process dies; a server that watches it
+    (:mod:`pipestill.annotation.model_server`) then ends too.
 
     Raises:
         UserError: it ends, or does not answer within ``start_s`` seconds.
@@ -99,7 +99,7 @@ def running(
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
+    """A free port of the loopback interface."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What a call costs, and who says so."""
+"""The cost of a call, and the source of that figure."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ def price_of(price: PriceConfig | None, input_tokens: int, output_tokens: int) -
 
 
 def cost_of(answer: Answer | None, charged: bool, most: float, price: PriceConfig | None) -> dict[str, Any]:
-    """What a call cost: ``cost`` in dollars, ``cost_source``, and the tokens where the server counts them.
+    """The cost of a call: ``cost`` in dollars, ``cost_source``, and the tokens if the server counts them.
 
     Sources, best first: ``free`` (refused before any work), ``reported`` by the provider, ``estimated`` from tokens and
-    price, ``reserved`` (the most that it can have cost), ``unknown`` (there is no price).
+    price, ``reserved`` (the most it can have cost), ``unknown`` (without a price).
 
     Args:
-        answer: what came back, if anything did.
+        answer: the answer, if one came back.
         charged: whether the call may have cost something.
-        most: dollars that were set aside for it.
+        most: dollars that were reserved for it.
         price: of the model.
     """
     if not charged:

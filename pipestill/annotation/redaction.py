@@ -1,4 +1,4 @@
-"""Keys: taken from the environment, and kept out of every file and message."""
+"""Keys come from the environment and are kept out of every file and message."""
 
 import os
 import re
@@ -11,10 +11,10 @@ LONGEST_MESSAGE = 500  # characters of a server's message that are kept
 
 
 def read_key(name: str | None) -> str | None:
-    """The key in the environment variable ``name``; none where no key is needed.
+    """The key in the environment variable ``name``; None if no key is needed.
 
     Raises:
-        UserError: the variable is empty, or holds something that no key can be.
+        UserError: the variable is empty, or its value cannot be a key.
     """
     if name is None:
         return None

@@ -1,4 +1,4 @@
-"""What is asked, and the digest that its answer is kept under."""
+"""Requests, and the digests under which their answers are kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Request:
         messages: chat messages, each with ``role`` and ``content``.
         max_tokens: where the answer is cut.
         parameters: everything else that an answer depends on: the model, sampling, routing. Keys, addresses, limits
-            and prices are no part of it, so that an answer is found again when they change.
+            and prices are not among them, so that an answer is found again when they change.
     """
 
     messages: list[dict[str, str]]
@@ -35,17 +35,17 @@ class Request:
 
     @property
     def estimated_tokens(self) -> int:
-        """About how many tokens the messages have."""
+        """Estimated tokens of the messages."""
         return sum(-(-len(message["content"]) // CHARS_PER_TOKEN) for message in self.messages)
 
     @property
     def most_tokens(self) -> int:
-        """How many tokens the messages have at most: each token of text is a byte or longer."""
+        """Most tokens that the messages can have: each token of text is a byte or longer."""
         return sum(len(message["content"].encode()) + TURN_TOKENS for message in self.messages)
 
 
 def parameters(settings: AnnotationConfig, model: str) -> dict[str, Any]:
-    """The parameters that all requests of a job share; ``model`` names the weights, also when they move."""
+    """The parameters that all requests of a job share; ``model`` names the weights wherever they lie."""
     shared = {"model": model, "extra_body": settings.extra_body}
     if settings.provider == "openrouter":
         shared["routing"] = settings.routing.model_dump(exclude_none=True)

@@ -1,4 +1,4 @@
-"""What the rationales of a task took: calls, tokens, money, time, and who answered."""
+"""The cost of a task's rationales: calls, tokens, money, time, and who answered."""
 
 import math
 from collections import Counter
@@ -14,7 +14,7 @@ def usage(
     annotated: int,
     wall_s: float,
 ) -> dict[str, Any]:
-    """The content of ``usage.json``: of the requests ``asked``, over all runs that worked on them.
+    """The content of ``usage.json`` for the requests ``asked``, over all runs that worked on them.
 
     Args:
         asked: keys of the requests that the rationales are made of.
@@ -22,7 +22,7 @@ def usage(
         calls: the journal, one row for each call.
         records: how many there are to annotate.
         annotated: how many are annotated.
-        wall_s: seconds of this run alone.
+        wall_s: seconds of this run only.
     """
     asked = set(asked)
     kept = [answers[key] for key in asked & answers.keys()]
@@ -51,7 +51,7 @@ def usage(
 
 
 def _cost(calls: list[Mapping[str, Any]], annotated: int) -> dict[str, Any]:
-    """Dollars, and how many calls were priced how; null where the price of a call is not known at all."""
+    """Dollars, and calls by the source of their cost; null if the cost of a call is unknown."""
     sources = Counter(call.get("cost_source", "reserved") for call in calls)
     known = "unknown" not in sources
     dollars = round(sum(call.get("cost", call["reserved"]) for call in calls), 8) if known else None

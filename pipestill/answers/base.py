@@ -15,8 +15,13 @@ from pipestill.settings.section import Count, Section
 
 
 class AnswerOptions(Section):
-    """How a study asks for answers; each kind adds its own."""
+    """How a study asks for answers; each kind adds its own.
 
+    Attributes:
+        unasked: names of options that change nothing of what a model is asked.
+    """
+
+    unasked: ClassVar[frozenset[str]] = frozenset()
     max_new_tokens: Count | None = None
     """Where an answer without an end is cut; the task's own limit when absent."""
 
@@ -88,6 +93,10 @@ class Answers(ABC):
         Raises:
             UserError: with the way out.
         """
+
+    def models(self, options: AnswerOptions) -> dict[str, str]:
+        """Further models that measuring needs, by the key that names them."""
+        return {}
 
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """An answer that is worse than the record's target, for preference pairs.

@@ -1,1 +1,1 @@
-"""Predicting with trained models: label ranking and its calibration."""
+"""Asking models: ranking and generation, the prediction job of an experiment, and predictions by hand."""

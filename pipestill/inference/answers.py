@@ -1,126 +1,55 @@
-"""The predictions of one run in a task that generates text: answers that survive a kill, once per sampling seed."""
+"""Generated answers to prompts, which survive a kill."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-from pipestill.inference.generation import generate
-from pipestill.io.records import Record, of_split, read_jsonl, write_jsonl
-from pipestill.job.cost import CostMeter
+from pipestill.inference.generation import Answer, generate
+from pipestill.inference.loaded import Loaded
+from pipestill.inference.work import Work
+from pipestill.io.records import Json
 from pipestill.job.progress import Progress
-from pipestill.job.row_log import RowLog
-from pipestill.models.prompts import PromptEncoder
 from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.jobs import PredictionSettings
-
-
-def sampling_seeds(generation: GenerationConfig) -> list[int | None]:
-    """Seeds that every prompt is answered with; greedy answers have none."""
-    return list(generation.sampling_seeds) if generation.sampling else [None]
+from pipestill.settings.jobs import Asking
 
 
 def answer_prompts(
-    model: Any,
-    tokenizer: Any,
-    asked: Mapping[str, str],
-    generation: GenerationConfig,
-    max_prompt_tokens: int,
-    max_new_tokens: int,
-    log: RowLog,
-    cost: CostMeter,
-    label: str,
-    after_rationale: bool = False,
-) -> None:
-    """Answer prompts into ``log``, a row ``{"text"}`` by key; what it holds already is not asked again.
+    loaded: Loaded, asking: Asking, ending: str, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+) -> dict[str, Json]:
+    """Generate an answer to each prompt; those that the log ``answers`` of the work holds are not asked again.
 
     Args:
-        model: causal or encoder-decoder, in eval mode.
-        tokenizer: of the model.
-        asked: prompts by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once.
-        generation: how to answer.
-        max_prompt_tokens: longer prompts lose the end of their text.
-        max_new_tokens: where an answer without an end is cut.
-        log: keeps the answers; a killed job goes on where it was.
-        cost: what the job costs so far.
-        label: what the progress line says.
-        after_rationale: each answer comes after a rationale and a marker; the row has the ``rationale`` too, none where
-            the marker is missing.
+        loaded: a causal model or an encoder-decoder.
+        asking: length limits, and whether each answer comes after a rationale and a marker.
+        ending: of the prompts' template, see :class:`~pipestill.models.prompts.PromptEncoder`.
+        decoding: how tokens are chosen.
+        prompts: by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once.
+        work: keeps the answers.
+
+    Returns:
+        ``{"text"}`` by key; after a rationale the ``rationale`` too, none where the marker is missing.
     """
-    keys = list(asked)
-    encoder = PromptEncoder(tokenizer, model.config.is_encoder_decoder)
-    encoded = {text: encoder(text, max_prompt_tokens) for text in set(asked.values())}
-    encoder.report(label)
-    prompts = [encoded[asked[key]] for key in keys]
+    keys, log, encoder = list(prompts), work.log("answers"), loaded.encoder(ending)
+    encoded = {text: encoder(text, asking.max_prompt_tokens) for text in set(prompts.values())}
+    encoder.report(work.label)
+    tokens = [encoded[prompts[key]] for key in keys]
     done = {index for index, key in enumerate(keys) if key in log.rows}
-    progress = Progress(len(keys), "answers", label, done=len(done))
+    progress = Progress(len(keys), "answers", work.label, done=len(done))
+    explained = asking.rationale_tokens > 0
+
+    def row(answer: Answer) -> Json:
+        return {"text": answer.text} | ({"rationale": answer.rationale} if explained else {})
+
     for batch in generate(
-        model,
-        tokenizer,
-        prompts,
-        max_new_tokens=max_new_tokens,
-        decoding=generation,
+        loaded.model,
+        loaded.tokenizer,
+        tokens,
+        max_new_tokens=asking.max_new_tokens,
+        decoding=decoding,
         keys=keys,
         done=done,
-        after_rationale=after_rationale,
+        after_rationale=explained,
     ):
-        log.append(
-            (keys[index], {"text": answer.text} | ({"rationale": answer.rationale} if after_rationale else {}))
-            for index, answer in batch
-        )
-        cost.tokens += sum(len(prompts[index]) + answer.tokens for index, answer in batch)
-        cost.save()
+        log.append((keys[index], row(answer)) for index, answer in batch)
+        work.cost.tokens += sum(len(tokens[index]) + answer.tokens for index, answer in batch)
+        work.cost.save()
         progress.update(len(batch))
-
-
-def answer_run(
-    model: Any,
-    tokenizer: Any,
-    settings: PredictionSettings,
-    records: list[Record],
-    log: RowLog,
-    cost: CostMeter,
-    directory: Path,
-    label: str,
-) -> None:
-    """Write ``predictions.jsonl`` of one run to ``directory``: a row per test record and sampling seed.
-
-    Answers that come after a rationale have it beside them, none where no marker tells it from the answer.
-
-    Args:
-        model: in eval mode.
-        tokenizer: of the model.
-        settings: how to generate.
-        records: records of the task; those of the test split are answered.
-        log: keeps the answers; a killed job goes on where it was.
-        cost: what the job costs so far.
-        label: what the progress line says.
-    """
-    wanted, seeds = of_split(records, "test"), sampling_seeds(settings.generation)
-    asked = {_key(record, seed): record["prompt"] for record in wanted for seed in seeds}  # equal ones side by side
-    limits = settings.max_prompt_tokens, settings.max_new_tokens
-    explained = settings.rationale_tokens > 0
-    answer_prompts(model, tokenizer, asked, settings.generation, *limits, log, cost, label, explained)
-    rows = (
-        {
-            "id": record["id"],
-            "split": record["split"],
-            "test_set": record["test_set"],
-            "sampling_seed": seed,
-            "prediction": log.rows[_key(record, seed)]["text"],
-            "references": record["references"],
-            **({"rationale": log.rows[_key(record, seed)]["rationale"]} if explained else {}),
-        }
-        for seed in seeds
-        for record in wanted
-    )
-    write_jsonl(directory / "predictions.jsonl", rows)
-
-
-def rationales(predictions: Path) -> dict[str, str]:
-    """By id, the rationale before each answer of ``predictions.jsonl`` that has one; of several seeds, the first."""
-    rows = reversed(read_jsonl(predictions))
-    return {row["id"]: row["rationale"] for row in rows if row.get("rationale") is not None}
-
-
-def _key(record: Record, seed: int | None) -> str:
-    return record["id"] if seed is None else f"{seed}/{record['id']}"
+    return log.rows

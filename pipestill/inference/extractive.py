@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from pipestill.answers.text import Generated
 from pipestill.errors import UserError
 from pipestill.io.files import fresh_directory, write_json
-from pipestill.io.records import Record, of_split, read_jsonl, write_jsonl
+from pipestill.io.records import Record, of_split, read_records, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.versions import versions
 from pipestill.metrics.rouge import rouge_l
@@ -57,9 +57,10 @@ def page_rank(weights: np.ndarray) -> np.ndarray:
 RANKINGS: dict[str, Ranking] = {"lead": lead, "textrank": text_rank}
 
 
-def extract(text: str, language: str, ranking: Ranking, count: int, splitter: Splitter = "sentencex") -> str:
-    """The ``count`` best sentences of ``text``, in their order."""
-    sentences = split_sentences(text, language, splitter)
+def extract(record: Record, ranking: Ranking, count: int, splitter: Splitter = "sentencex") -> str:
+    """The ``count`` best sentences of a record's only input, in their order."""
+    (text,) = record.inputs.values()
+    sentences = split_sentences(text, record.test_set, splitter)
     return " ".join(sentences[index] for index in sorted(ranking(sentences)[:count]))
 
 
@@ -74,17 +75,14 @@ def choose_count(records: Sequence[Record], ranking: Ranking, splitter: Splitter
         raise UserError("there are no validation rows to choose the number of sentences on; set `splits.val_frac`")
 
     def score(count: int) -> float:
-        return sum(
-            rouge_l(extract(record["text"], record["test_set"], ranking, count, splitter), record["references"])
-            for record in held_out
-        )
+        return sum(rouge_l(extract(record, ranking, count, splitter), record.references) for record in held_out)
 
     return max(range(1, MOST + 1), key=score)
 
 
 def extract_rows(
     records: Sequence[Record], documents: Sequence[Record], name: str, splitter: Splitter = "sentencex"
-) -> tuple[list[dict[str, Any]], int]:
+) -> tuple[list[Generated], int]:
     """Predictions of one of ``RANKINGS`` for the test records of ``documents``, and how many sentences they have.
 
     Args:
@@ -96,14 +94,7 @@ def extract_rows(
     ranking = RANKINGS[name]
     count = choose_count(records, ranking, splitter)
     rows = [
-        {
-            "id": record["id"],
-            "split": "test",
-            "test_set": record["test_set"],
-            "sampling_seed": None,
-            "prediction": extract(record["text"], record["test_set"], ranking, count, splitter),
-            "references": record["references"],
-        }
+        Generated.to(record, extract(record, ranking, count, splitter), sampling_seed=None)
         for record in of_split(documents, "test")
     ]
     return rows, count
@@ -128,7 +119,7 @@ def extract_experiment(
     """
     with fresh_directory(output) as directory:
         cost = CostMeter(directory / "cost.json")
-        rows, count = extract_rows(read_jsonl(records), read_jsonl(documents), name, splitter)
+        rows, count = extract_rows(read_records(records), read_records(documents), name, splitter)
         write_jsonl(directory / f"seed_{seed}" / "predictions.jsonl", rows)
         write_json(directory / "job.json", {"method": name, "sentences": count})
         write_json(directory / "hardware.json", {"device": "cpu", "threads": 1})

@@ -1,61 +1,61 @@
 """How likely a model finds the references of a test set, read word by word; for perplexity and token accuracy."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from pipestill.inference.answer_logits import AnswerLogits, batches
 from pipestill.inference.devices import input_device
-from pipestill.io.records import Record, of_split, write_jsonl
+from pipestill.inference.loaded import Loaded
+from pipestill.io.records import Json, Record
 from pipestill.job.progress import Progress
 from pipestill.models.kinds import start_token
-from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label
-from pipestill.models.rows import IGNORED, Row, encode_row, supervised
+from pipestill.models.prompts import encode_answer, encode_label
+from pipestill.models.rows import IGNORED, Row, supervised
 from pipestill.text.marker import join
 
 
-def write_likelihoods(
-    model: Any,
-    tokenizer: Any,
-    records: list[Record],
+def likelihoods(
+    loaded: Loaded,
     max_prompt_tokens: int,
-    path: Path,
+    ending: str,
+    records: Iterable[Record],
     label: str,
     rationales: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    """Write a row ``{"id", "nll", "correct", "tokens"}`` for each test record: of its gold output and the end, the sum
-    of the negative log-likelihoods in nats, how many tokens the model finds likeliest, and how many there are.
+) -> list[Json]:
+    """A row ``{"id", "nll", "correct", "tokens"}`` for each record: of its target and the end, the sum of the negative
+    log-likelihoods in nats, how many tokens the model finds likeliest, and how many there are.
 
     Logits are held for a few tokens at a time, never for a row or a batch.
 
     Args:
-        model: in eval mode.
-        tokenizer: of the model.
-        records: records of the task.
+        loaded: a causal model or an encoder-decoder.
         max_prompt_tokens: longer prompts lose the end of their text.
-        path: JSON Lines file to write.
+        ending: of the prompts' template, see :class:`~pipestill.models.prompts.PromptEncoder`.
+        records: with prompts.
         label: what the progress line says.
-        rationales: by id, what the model itself wrote before its answer; the gold output is read after it.
+        rationales: by id, what the model itself wrote before its answer; the target is read after it.
     """
-    start = start_token(model.config)
-    prompts = PromptEncoder(tokenizer, start is not None)
+    start, prompts, tokenizer = start_token(loaded.model.config), loaded.encoder(ending), loaded.tokenizer
 
     def encode(record: Record) -> Row:
-        length = max_prompt_tokens + len(encode_answer(tokenizer, record["target"]))
-        row = encode_row(prompts, record["prompt"], record["target"], length, start)
-        if record["id"] in rationales:
-            _insert(row, encode_label(tokenizer, join(rationales[record["id"]], "")))
-        return {"id": record["id"], **row}
+        """As a training row; what is before the answer is read, and not scored."""
+        prompt, answer = prompts(record.prompt, max_prompt_tokens), encode_answer(tokenizer, record.target)
+        rationale = rationales.get(record.id)
+        read = [] if rationale is None else encode_label(tokenizer, join(rationale, ""))
+        if start is not None:
+            decoder = [start, *read]
+            labels = [IGNORED] * len(decoder) + answer
+            return {"id": record.id, "input_ids": prompt, "decoder_input_ids": decoder + answer, "labels": labels}
+        return {"id": record.id, "input_ids": prompt + read + answer, "labels": [IGNORED] * len(prompt + read) + answer}
 
-    rows = [encode(record) for record in of_split(records, "test")]
-    found = {row["id"]: {"id": row["id"], "nll": 0.0, "correct": 0, "tokens": 0} for row in rows}
-    forward = AnswerLogits(model, tokenizer.pad_token_id, len(tokenizer))
+    rows = [encode(record) for record in records]
+    found: dict[str, Json] = {row["id"]: {"id": row["id"], "nll": 0.0, "correct": 0, "tokens": 0} for row in rows}
+    forward = AnswerLogits(loaded.model, tokenizer.pad_token_id, len(tokenizer))
     progress = Progress(len(rows), "references", label)
-    for batch in batches(rows, input_device(model).type):
+    for batch in batches(rows, input_device(loaded.model).type):
         for index, first, logits in forward(batch):
             labels, entry = batch[index]["labels"], found[batch[index]["id"]]
             places = supervised(labels)[first : first + len(logits)]
@@ -64,11 +64,4 @@ def write_likelihoods(
             entry["correct"] += int((logits.argmax(dim=-1) == gold).sum())
             entry["tokens"] += len(gold)
         progress.update(len(batch))
-    write_jsonl(path, found.values())
-
-
-def _insert(row: Row, tokens: list[int]) -> None:
-    """Put ``tokens`` before the answer of ``row``: they are read, and not scored."""
-    place = supervised(row["labels"])[0]
-    row["decoder_input_ids" if "decoder_input_ids" in row else "input_ids"][place:place] = tokens
-    row["labels"][place:place] = [IGNORED] * len(tokens)
+    return list(found.values())

@@ -100,9 +100,10 @@ class Prediction(Line):
     prediction: str
     references: list[str]
 
-    def row(self) -> Json:
-        """The line as JSON, every field in it."""
-        return dict(vars(self))
+    @classmethod
+    def to(cls, record: Record, prediction: str, **more: Any) -> Self:
+        """The answer ``prediction`` to ``record``; ``more`` are the fields that a kind of answers adds."""
+        return cls(record.id, record.split, record.test_set, prediction, record.references, **more)
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | Line]) -> None:

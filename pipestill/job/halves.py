@@ -1,7 +1,7 @@
 """Halves: what a kind of answers or an objective does in one stage, a module of its own named after the stage.
 
-A stage imports the half that it runs, so that a digest of its code (:mod:`pipestill.io.digests`), which follows imports,
-does not change when another stage's half does.
+A stage imports the half that it runs, so that a digest of its code (:mod:`pipestill.io.digests`), which follows
+imports, does not change when another stage's half does.
 """
 
 from importlib import import_module

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from pipestill.answers.base import Answers
 from pipestill.errors import UserError
-from pipestill.io.files import fresh_directory, write_json
+from pipestill.io.files import fresh_directory, read_json, sha256, write_json
 from pipestill.io.lock import exclusive
-from pipestill.io.records import Json, Record
+from pipestill.io.records import SPLITS, Json, Record, of_split, write_jsonl
 from pipestill.layouts.example import Example
 from pipestill.settings.section import Count, Section, Seed, Share
 from pipestill.text.crop import Ends, character_ends, crop_text
@@ -51,6 +51,16 @@ class DataOptions(Section):
     """Seed of the generator, for `source: synthetic`."""
     max_bad_share: Share = 0.02
     """Share of unusable rows (no label or answer, unknown label, empty text, broken JSON) above which the run stops."""
+
+    @property
+    def rationale_limit(self) -> int | None:
+        """Units that a rationale may have; none: no limit."""
+        return None
+
+    @property
+    def tokenizer(self) -> str | None:
+        """Key of the model whose tokens cropping counts; none: it counts characters."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -150,6 +160,10 @@ class Layout(ABC):
             facts = {"source": options.source, **self.take(task, options, Path(directory), temporary)}
             write_json(temporary / RAW_MANIFEST, facts)
 
+    def crop_rationale(self, rationale: str, record: Record, options: DataOptions, how: Cropping) -> str:
+        """A rationale of ``record`` as long as it may be."""
+        return rationale
+
     def raw_options(self, options: DataOptions) -> Json:
         """Those of ``options`` that decide the raw data."""
         keys = {"source", *self.raw_keys[options.source]}
@@ -196,3 +210,28 @@ def crop_inputs(inputs: Mapping[str, str], max_chars: int) -> dict[str, str]:
         cropped[name] = crop_text(text, left)
         left -= len(cropped[name])
     return cropped
+
+
+def write_records(
+    task: Content, layout: Layout, options: DataOptions, raw: Path, records: Path, manifest: Path
+) -> None:
+    """Read the directory ``raw`` and write ``records``, and a ``manifest`` of what was set aside.
+
+    Raises:
+        UserError: too many rows of a file are unusable, or a split would have too few rows.
+    """
+    facts = read_json(Path(raw) / RAW_MANIFEST)
+    found, readings = layout.records(task, options, Path(raw), facts)
+    write_jsonl(records, found)
+    counts = {"splits": count_splits(found, task.answers), "records_sha256": sha256(records)}
+    write_json(manifest, {"task": task.name, "raw": facts, **readings, **counts})
+
+
+def count_splits(records: list[Record], answers: Answers) -> Json:
+    """Rows of each split: by stratum or by test set where there are some."""
+    counts: Json = {}
+    for split in SPLITS:
+        members = of_split(records, split)
+        groups = [answers.stratum(record) or record.test_set for record in members]
+        counts[split] = len(members) if None in groups else dict(sorted(Counter(groups).items()))
+    return counts

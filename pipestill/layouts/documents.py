@@ -99,6 +99,16 @@ class DocumentsData(DataOptions):
         self.all_files()
         return self
 
+    @property
+    def rationale_limit(self) -> int | None:
+        """As cropping has it."""
+        return self.crop.rationale
+
+    @property
+    def tokenizer(self) -> str | None:
+        """As cropping has it."""
+        return self.crop.tokenizer
+
     def all_files(self) -> dict[str, DocumentFile]:
         """The files by name; of published datasets, those that they consist of."""
         if self.source != "published":
@@ -223,16 +233,18 @@ class Documents(Layout):
     def crop(self, record: Record, options: DocumentsData, how: Cropping) -> Record:
         """Inputs, target and rationale are cropped; of a test record the inputs alone, and only if options say so."""
         crop, changed = options.crop, Record(**vars(record))
-
-        def cropped(text: str, limit: int | None) -> str:
-            return crop_document(text, limit, record.test_set, crop.boundary, how.ends, how.splitter)
-
         if record.split != "test" or crop.test_texts:
-            changed.inputs = {name: cropped(text, crop.text) for name, text in record.inputs.items()}
+            changed.inputs = {
+                name: _cropped(text, crop.text, record, crop, how) for name, text in record.inputs.items()
+            }
         if record.split != "test":
-            changed.target = cropped(record.target, crop.target)
-            changed.rationale = record.rationale and cropped(record.rationale, crop.rationale)
+            changed.target = _cropped(record.target, crop.target, record, crop, how)
+            changed.rationale = record.rationale and self.crop_rationale(record.rationale, record, options, how)
         return changed
+
+    def crop_rationale(self, rationale: str, record: Record, options: DocumentsData, how: Cropping) -> str:
+        """As options say."""
+        return _cropped(rationale, options.crop.rationale, record, options.crop, how)
 
     def crop_all(self, records: list[Record], options: DocumentsData, how: Cropping) -> tuple[list[Record], Counter]:
         """See :meth:`Layout.crop_all`; what is missing to find sentences is missed first, not after training."""
@@ -255,6 +267,10 @@ class Documents(Layout):
         found = Found() if path.suffix in SUFFIXES else self.read(path)
         rows: Iterator[tuple[int | str, Any]] = read_pairs(path) if path.suffix in SUFFIXES else iter(found.rows)
         return read_examples(task, itertools.islice(rows, limit)), found.ignored
+
+
+def _cropped(text: str, limit: int | None, record: Record, crop: CropConfig, how: Cropping) -> str:
+    return crop_document(text, limit, record.test_set, crop.boundary, how.ends, how.splitter)
 
 
 def _check_shares(splits: DocumentSplits, uses: set[str]) -> None:

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
-from pipestill.text.templates import ending
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def encode_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens: int | None = None) -> list[int]:
+def encode_prompt(
+    tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens: int | None = None, ending: str = ""
+) -> list[int]:
     """Tokens of ``prompt`` as a user turn in the chat template, up to where the assistant's answer begins.
 
     A tokenizer without a chat template gets the prompt and a newline. When the result would be longer than
     ``max_tokens``, the end of the user text is cut at one of its token boundaries; the template stays whole, and so
-    does what the prompt's own template puts behind the text.
+    does the ``ending`` that the prompt's own template puts behind the text.
 
     Raises:
         UserError: the template alone is longer than ``max_tokens``.
@@ -24,8 +25,7 @@ def encode_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens:
     tokens = _encode_turn(tokenizer, prompt)
     if max_tokens is None or len(tokens) <= max_tokens:
         return tokens
-    tail = ending(prompt)
-    text = prompt.removesuffix(tail)
+    text, tail = _without(ending, prompt)
     user = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ends = [end for _, end in user["offset_mapping"]]
 
@@ -43,23 +43,27 @@ def encode_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens:
     return tokens
 
 
-def encode_source(tokenizer: "PreTrainedTokenizerBase", text: str, max_tokens: int | None = None) -> list[int]:
-    """Tokens of ``text`` for an encoder: those that the tokenizer puts before it, its own, and the end of sequence.
+def encode_source(
+    tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens: int | None = None, ending: str = ""
+) -> list[int]:
+    """Tokens of ``prompt`` for an encoder: those that the tokenizer puts before it, its own, and the end of sequence.
 
-    What is longer than ``max_tokens`` loses the end of its text, not what the text's own template puts behind it.
+    A prompt that is longer than ``max_tokens`` loses the end of its text, not the ``ending`` that its own template
+    puts behind it.
 
     Raises:
-        UserError: what is behind the text is longer than ``max_tokens``.
+        UserError: the ending is longer than ``max_tokens``.
     """
     around = tokenizer.encode("")
     begin = around[:-1] if around[-1:] == [tokenizer.eos_token_id] else around
-    tokens = [*begin, *tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
+    tokens = [*begin, *tokenizer.encode(prompt, add_special_tokens=False), tokenizer.eos_token_id]
     if max_tokens is None or len(tokens) <= max_tokens:
         return tokens
-    tail = [*tokenizer.encode(ending(text), add_special_tokens=False), tokenizer.eos_token_id]
+    text, tail = _without(ending, prompt)
+    tail = [*tokenizer.encode(tail, add_special_tokens=False), tokenizer.eos_token_id]
     if len(tail) > max_tokens:
         raise _no_room(max_tokens, tail)
-    tokens = [*begin, *tokenizer.encode(text.removesuffix(ending(text)), add_special_tokens=False)]
+    tokens = [*begin, *tokenizer.encode(text, add_special_tokens=False)]
     return [*tokens[: max_tokens - len(tail)], *tail]
 
 
@@ -70,12 +74,14 @@ class PromptEncoder:
     Attributes:
         tokenizer: of the model.
         for_encoder: whether prompts are read by an encoder (:func:`encode_source`) or a decoder.
+        ending: of the prompts' template: what stands behind the text, and is never cut.
         seen: prompts so far.
         cut: those of them that lost the end of their text.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
     for_encoder: bool = False
+    ending: str = ""
     seen: int = 0
     cut: int = 0
 
@@ -87,16 +93,17 @@ class PromptEncoder:
         if len(tokens) <= max_tokens:
             return tokens
         self.cut += 1
-        return encode(self.tokenizer, prompt, max_tokens)
+        return encode(self.tokenizer, prompt, max_tokens, self.ending)
 
     def report(self, name: str) -> None:
-        """Say in the log how many prompts of ``name`` were cut, if any."""
+        """Say in the log how many prompts of ``name`` were cut, if any, and count anew."""
         if self.cut:
             print(
                 f"{name}: {self.cut} of {self.seen} prompts were longer than max_length allows and lost the end of "
                 "their text",
                 file=sys.stderr,
             )
+        self.seen = self.cut = 0
 
 
 def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
@@ -107,6 +114,12 @@ def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
 def encode_label(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     """Tokens of an answer without the end-of-sequence token: what label ranking scores."""
     return tokenizer.encode(text, add_special_tokens=False)
+
+
+def _without(ending: str, prompt: str) -> tuple[str, str]:
+    """A prompt in two parts: its text, and its ending, which is empty where the prompt is of another template."""
+    text = prompt.removesuffix(ending)
+    return text, prompt[len(text) :]
 
 
 def _no_room(max_tokens: int, template: list[int]) -> UserError:

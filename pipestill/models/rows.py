@@ -1,11 +1,12 @@
 """Training files to tokens, and tokens to padded batches."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
-from pipestill.io.records import Record, read_jsonl
+from pipestill.io.records import Json, read_jsonl
 from pipestill.models.prompts import PromptEncoder, encode_answer
 from pipestill.text.marker import join
 
@@ -18,34 +19,60 @@ IGNORED = -100  # label of a position that is not learned
 Row = dict[str, Any]
 
 
-def read_answers(
-    path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, start: int | None = None
-) -> list[Row]:
-    """Rows ``{"input", "output" | "teacher_output"}`` as ``{"id", "input_ids", "labels"}``.
+@dataclass
+class RowEncoder:
+    """Encodes the rows of a training file for one model.
 
-    The tokens are the prompt's, the answer's and the end of sequence; labels are those of the last two, the prompt has
-    :data:`IGNORED`. A prompt that does not fit into ``max_length`` loses its end.
+    Attributes:
+        tokenizer: of the model.
+        max_length: tokens of prompt and answer together; a longer prompt loses the end of its text.
+        start: token that the decoder of an encoder-decoder starts with; none for other models.
+        ending: what the template of the prompts puts behind the text, which is never cut.
+        prompts: encodes and counts the prompts.
+    """
 
-    With ``start``, the token that the decoder of an encoder-decoder starts with, ``input_ids`` are the prompt's and
-    ``decoder_input_ids`` and ``labels`` are those of start, answer and end. The decoder so reads the last token for
-    nothing, but each label stands where the token itself does, and is predicted one position before, in every kind.
+    tokenizer: "PreTrainedTokenizerBase"
+    max_length: int
+    start: int | None = None
+    ending: str = ""
+    prompts: PromptEncoder = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self.prompts = PromptEncoder(self.tokenizer, self.start is not None, self.ending)
+
+    def answer(self, prompt: str, output: str) -> Row:
+        """See :func:`encode_row`."""
+        return encode_row(self.prompts, prompt, output, self.max_length, self.start)
+
+    def pair(self, prompt: str, chosen: str, rejected: str) -> Row:
+        """``{"prompt_ids", "chosen_ids", "rejected_ids"}``: both answers have their end of sequence, and the prompt is
+        cut so that the longer one fits.
+
+        Raises:
+            UserError: an answer does not fit, or is rejected in favour of itself.
+        """
+        better, worse = encode_answer(self.tokenizer, chosen), encode_answer(self.tokenizer, rejected)
+        if better == worse:
+            raise UserError("`chosen` and `rejected` are the same, so there is nothing to prefer")
+        prompt_ids = _fit_prompt(self.prompts, prompt, [better, worse], self.max_length)
+        return {"prompt_ids": prompt_ids, "chosen_ids": better, "rejected_ids": worse}
+
+
+def read_answers(path: Path, encoder: RowEncoder, column: str = "output") -> list[Row]:
+    """Rows ``{"input", column}`` as those of :meth:`RowEncoder.answer`, each with its ``id``.
 
     Raises:
         UserError: the file is missing, empty or broken, or an answer does not fit; names file and line.
     """
 
-    prompts = PromptEncoder(tokenizer, start is not None)
+    def encode(row: Json) -> Row:
+        return {"id": row.get("id"), **encoder.answer(_text(row, "input"), _text(row, column))}
 
-    def encode(row: Record) -> Row:
-        output = _text(row, "output" if "output" in row else "teacher_output")
-        return {"id": row.get("id"), **encode_row(prompts, _text(row, "input"), output, max_length, start)}
-
-    return _encode_file(path, encode, prompts)
+    return _encode_file(path, encode, encoder)
 
 
-def read_explained(
-    path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, start: int | None = None
-) -> list[Row]:
+def read_explained(path: Path, encoder: RowEncoder) -> list[Row]:
     """Rows ``{"input", "output", "rationale_prompt", "rationale"}`` as those of :func:`read_answers`, each with a
     second one, ``rationale``, in which the rationale is the answer; ``None`` where a row has no rationale.
 
@@ -53,61 +80,44 @@ def read_explained(
         UserError: as in :func:`read_answers`.
     """
 
-    prompts = PromptEncoder(tokenizer, start is not None)
-
-    def answered(row: Record, prompt: str, output: str) -> Row:
-        return encode_row(prompts, _text(row, prompt), _text(row, output), max_length, start)
-
-    def encode(row: Record) -> Row:
+    def encode(row: Json) -> Row:
         explained = row.get("rationale") is not None
-        rationale = answered(row, "rationale_prompt", "rationale") if explained else None
-        return {"id": row.get("id"), **answered(row, "input", "output"), "rationale": rationale}
+        rationale = encoder.answer(_text(row, "rationale_prompt"), _text(row, "rationale")) if explained else None
+        answer = encoder.answer(_text(row, "input"), _text(row, "output"))
+        return {"id": row.get("id"), **answer, "rationale": rationale}
 
-    return _encode_file(path, encode, prompts)
+    return _encode_file(path, encode, encoder)
 
 
-def read_joined(
-    path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, start: int | None = None
-) -> list[Row]:
+def read_joined(path: Path, encoder: RowEncoder) -> list[Row]:
     """Rows of the files of :func:`read_explained` as those of :func:`read_answers`: rationale and answer are one text.
 
     Raises:
         UserError: as in :func:`read_answers`, or an answer could not be told from its rationale.
     """
 
-    prompts = PromptEncoder(tokenizer, start is not None)
-
-    def encode(row: Record) -> Row:
+    def encode(row: Json) -> Row:
         rationale = _text(row, "rationale") if row.get("rationale") is not None else None
-        output = join(rationale, _text(row, "output"))
-        return {"id": row.get("id"), **encode_row(prompts, _text(row, "input"), output, max_length, start)}
+        text = join(rationale, _text(row, "output"))
+        return {"id": row.get("id"), **encoder.answer(_text(row, "input"), text)}
 
-    return _encode_file(path, encode, prompts)
+    return _encode_file(path, encode, encoder)
 
 
-def read_pairs(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Row]:
-    """Rows ``{"prompt", "chosen", "rejected"}`` as ``{"prompt_ids", "chosen_ids", "rejected_ids"}``.
-
-    The tokens are those of :func:`read_answers`: both answers end with the end of sequence, and the prompt is cut so
-    that the longer one fits.
+def read_pairs(path: Path, encoder: RowEncoder) -> list[Row]:
+    """Rows ``{"prompt", "chosen", "rejected"}`` as those of :meth:`RowEncoder.pair`.
 
     Raises:
         UserError: as in :func:`read_answers`, or an answer is rejected in favour of itself.
     """
 
-    prompts = PromptEncoder(tokenizer)
+    def encode(row: Json) -> Row:
+        return encoder.pair(*(_text(row, name) for name in ("prompt", "chosen", "rejected")))
 
-    def encode(row: Record) -> Row:
-        chosen, rejected = (encode_answer(tokenizer, _text(row, key)) for key in ("chosen", "rejected"))
-        if chosen == rejected:
-            raise UserError("`chosen` and `rejected` are the same, so there is nothing to prefer")
-        prompt = _fit_prompt(prompts, _text(row, "prompt"), [chosen, rejected], max_length)
-        return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
-
-    return _encode_file(path, encode, prompts)
+    return _encode_file(path, encode, encoder)
 
 
-def _encode_file(path: Path, encode: Callable[[Record], Row], prompts: PromptEncoder) -> list[Row]:
+def _encode_file(path: Path, encode: Callable[[Json], Row], encoder: RowEncoder) -> list[Row]:
     rows = read_jsonl(path)
     if not rows:
         raise UserError(f"{path} is empty: there is nothing to train on")
@@ -117,11 +127,11 @@ def _encode_file(path: Path, encode: Callable[[Record], Row], prompts: PromptEnc
             encoded.append(encode(row))
         except UserError as error:
             raise UserError(f"{path}, line {number}: {error}") from None
-    prompts.report(str(path))
+    encoder.prompts.report(str(path))
     return encoded
 
 
-def _text(row: Record, key: str) -> str:
+def _text(row: Json, key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str):
         problem = "is missing" if key not in row else f"is {type(value).__name__}, not text"
@@ -130,7 +140,14 @@ def _text(row: Record, key: str) -> str:
 
 
 def encode_row(prompts: PromptEncoder, prompt: str, output: str, max_length: int, start: int | None) -> Row:
-    """Tokens and labels of one prompt and its answer, as in :func:`read_answers`.
+    """One prompt and its answer as ``{"input_ids", "labels"}``.
+
+    The tokens are the prompt's, the answer's and the end of sequence; labels are those of the last two, the prompt has
+    :data:`IGNORED`. A prompt that does not fit into ``max_length`` loses its end.
+
+    With ``start``, the token that the decoder of an encoder-decoder starts with, ``input_ids`` are the prompt's and
+    ``decoder_input_ids`` and ``labels`` are those of start, answer and end. The decoder so reads the last token for
+    nothing, but each label stands where the token itself does, and is predicted one position before, in every kind.
 
     Raises:
         UserError: the answer does not fit.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from pipestill.answers.base import Answers
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, Split
 from pipestill.settings.models import ModelKind
@@ -56,11 +57,13 @@ class TrainingFile:
         name: of the file, without its ending.
         row: a record and the sources to a row.
         split: whose records it is made of.
+        answer: key of the answer in a row.
     """
 
     name: str
     row: Callable[[Record, Sources], Json]
     split: Split = "train"
+    answer: str = "output"
 
 
 def gold_row(record: Record, sources: Sources) -> Json:
@@ -98,6 +101,7 @@ class Objective(ABC):
         file: what it is trained on.
         parts: logged beside the loss.
         model_kinds: kinds of models that it can train.
+        libraries: that its half needs beside those of every training.
         teacher: whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs.
     """
 
@@ -105,6 +109,7 @@ class Objective(ABC):
     Options: ClassVar[type[Section]] = NoOptions
     parts: ClassVar[tuple[Part, ...]] = ()
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq", "masked"})
+    libraries: ClassVar[frozenset[str]] = frozenset()
     file: TrainingFile
     teacher: TeacherUse = "unused"
 
@@ -116,6 +121,14 @@ class Objective(ABC):
     def sources(self, options: Section) -> frozenset[str]:
         """Which of ``outputs`` and ``rationales`` its training file is made from."""
         return frozenset()
+
+    def asks_teacher(self, options: Section) -> bool:
+        """Whether anything that it learns from comes from the teacher."""
+        return self.teacher != "unused" or OUTPUTS in self.sources(options)
+
+    def serves(self, answers: Answers) -> bool:
+        """Whether its training rows can be made for tasks with such answers."""
+        return True
 
     def online(self, options: Section) -> bool:
         """Whether the teacher runs beside the student."""

@@ -1,6 +1,8 @@
 """What the annotation of a task must fulfil; every sentence names the key to change."""
 
-from pipestill.io.records import FIELDS
+from dataclasses import fields
+
+from pipestill.io.records import Record
 from pipestill.settings.annotation import RATIONALE, AnnotationConfig
 from pipestill.settings.json_schema import check_json_schema
 from pipestill.tasks import Task
@@ -23,7 +25,7 @@ STREAMS = ("stream", "stream_options")
 def check_annotation(path: str, settings: AnnotationConfig, task: Task) -> None:
     """Refuse requests that the job cannot send, pay or read; ``path`` is the section's."""
     _check_extra_body(f"{path}.extra_body", settings)
-    known = list(task.text_fields)
+    known, taken = list(task.text_fields), {each.name for each in fields(Record)} | set(task.inputs)
     for number, step in enumerate(settings.steps):
         where = f"{path}.steps.{number}"
         for key in ("system", "prompt"):
@@ -33,7 +35,7 @@ def check_annotation(path: str, settings: AnnotationConfig, task: Task) -> None:
                         f"{where}.{key}: `{{{name}}}` is neither a text of the records nor the answer of an earlier "
                         f"step; there are: {', '.join(known)}"
                     )
-        if step.out in FIELDS and step.out != RATIONALE:
+        if step.out in taken and step.out != RATIONALE:
             raise ValueError(f"{where}.out: `{step.out}` is a field of the records; give the answer another name")
         if step.json_schema is not None:
             try:

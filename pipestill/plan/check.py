@@ -1,12 +1,18 @@
 """Checking a merged configuration, in one sentence about the first wrong key."""
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from pipestill.errors import UserError
+from pipestill.plan.checks import check_config, known
 from pipestill.plan.config import Config
+from pipestill.plan.resolve import override_section
+from pipestill.settings.section import Section
+from pipestill.tasks import TASKS
+
+S = TypeVar("S", bound=Section)
 
 
 def check(config: dict[str, Any]) -> Config:
@@ -15,15 +21,35 @@ def check(config: dict[str, Any]) -> Config:
     Raises:
         UserError: one sentence with the path of the first wrong key.
     """
+    checked = _section(Config, config)
     try:
-        return Config.model_validate(config)
+        for name, task in checked.tasks.items():
+            known(name, TASKS, f"tasks.{name}", "the tasks of this version")
+            task.data = _section(TASKS[name].layout.Options, task.data, f"tasks.{name}.data")
+        for name, study in checked.studies.items():
+            known(study.task, checked.tasks, f"studies.{name}.task", "tasks")
+            study.answers = _section(TASKS[study.task].answers.Options, study.answers, f"studies.{name}.answers")
+            for method, override in study.overrides.items():
+                path = f"studies.{name}.overrides"
+                known(method, [*study.methods, "teacher"], path, "the methods of the study")
+                study.overrides[method] = _section(override_section(method), override, f"{path}.{method}")
+        check_config(checked)
+    except ValueError as error:
+        raise UserError(f"config: {error}") from None
+    return checked
+
+
+def _section(section: type[S], given: Any, path: str = "") -> S:
+    """``given`` as ``section``, which lies at ``path``."""
+    try:
+        return section.model_validate(given)
     except ValidationError as error:
-        raise UserError(_sentence(error)) from None
+        raise UserError(_sentence(error, path)) from None
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, above: str) -> str:
     """One sentence about the first wrong key; the alternatives of a union are errors of their own, and are joined."""
-    found = [(_path(details["loc"]), details) for details in error.errors()]
+    found = [(_path(above, details["loc"]), details) for details in error.errors()]
     path, first = found[0]
     if first["type"] == "extra_forbidden":
         return f"config: unknown key `{path}`; docs/config.md lists the keys"
@@ -38,9 +64,10 @@ def _sentence(error: ValidationError) -> str:
     return f"config: `{path}` is {json.dumps(first['input'], default=str)}, but: {' or '.join(messages)}"
 
 
-def _path(location: tuple[int | str, ...]) -> str:
+def _path(above: str, location: tuple[int | str, ...]) -> str:
     internal = ("literal", "list[", "constrained", "[key]", "int", "float", "str")  # pydantic's names of union members
-    return ".".join(str(part) for part in location if not str(part).startswith(internal))
+    parts = [str(part) for part in location if not str(part).startswith(internal)]
+    return ".".join([*([above] if above else []), *parts])
 
 
 def _message(details: Any) -> str:

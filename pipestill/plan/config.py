@@ -1,28 +1,141 @@
-"""The whole configuration, and what its sections say together."""
+"""The whole configuration: its sections, but for those that jobs are told or that a task or an objective has."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
+from pipestill.io.records import Json
+from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
-from pipestill.plan.annotation_checks import check_annotation
-from pipestill.plan.data import TaskConfig
-from pipestill.plan.data_checks import check_data
-from pipestill.plan.study import StudyConfig
-from pipestill.plan.study_checks import check_models, check_task, check_training
-from pipestill.settings.models import BaseModelConfig, HardwareConfig
-from pipestill.settings.section import Count, Name, Section, Seed
+from pipestill.settings.annotation import AnnotationConfig
+from pipestill.settings.evaluation import StatisticsConfig
+from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
+from pipestill.settings.section import Count, Name, NonzeroShare, Section, Seed, partial
 from pipestill.settings.training import TrainingConfig
-from pipestill.tasks import TASKS
+from pipestill.text.sentences import Splitter
+
+OBJECTIVES = {  # settings of objectives, by section
+    method.objective.section: type(method.objective).Options
+    for method in METHODS.values()
+    if method.objective and method.objective.section
+}
+Training = create_model(
+    "Training",
+    __base__=TrainingConfig,
+    __doc__="How models are trained; each objective has a section of its own.",
+    **{
+        name: (options, Field(options(), description=f"Settings of the objective `{name}`."))
+        for name, options in OBJECTIVES.items()
+    },
+)
+TrainingOverride = partial(Training)
 
 
-class StatisticsConfig(Section):
-    """Intervals and tests."""
+class TaskConfig(Section):
+    """Where a task's data come from, and how they are checked, divided, cropped and asked about."""
 
-    resamples: Annotated[int, Field(ge=100)] = 10000
-    """Bootstrap resamples."""
-    seed: Seed = 0
-    """Seed of the bootstrap."""
+    data: Any = {}
+    """Data of the task: keys depend on its layout."""
+    prompt: str = "answer"
+    """Which of the task's prompts is asked: `answer`, or another wording that the task has, such as `alpaca`."""
+    splitter: Splitter = "sentencex"
+    """What finds sentences: `sentencex`, or `punkt`, for which nltk's data `punkt_tab` must be on the machine."""
+    annotation: AnnotationConfig | None = None
+    """Who writes rationales, for methods that learn from them."""
+
+
+class DistributionsConfig(Section):
+    """The cache of the teacher's distributions (logits), for `divergence.teacher: cached`."""
+
+    codec: Literal["full", "topk", "sample"] = "topk"
+    """`full`: every log-probability, exact, for small runs; `topk`: the `k` likeliest tokens and the mass of the
+    others; `sample`: `draws` tokens drawn from the distribution, unbiased for fkl and for nothing else."""
+    k: Count = 50
+    """Tokens that `topk` keeps."""
+    draws: Count = 50
+    """Draws of `sample`."""
+    shards: Count = 1
+    """Jobs that the work is divided among."""
+
+    def told(self) -> Json:
+        """The codec, and the option that it has."""
+        option = {"full": set(), "topk": {"k"}, "sample": {"draws"}}[self.codec]
+        return self.model_dump(include={"codec", *option})
+
+
+class CheckpointConfig(Section):
+    """A model that is evaluated beside a study's students, and not trained here."""
+
+    path: str | None = None
+    """Directory of full weights, of a PEFT adapter, or of a model that was trained here; or give `model`."""
+    base: Name | None = None
+    """The key of `models` that an adapter belongs to; the study's student when absent."""
+    model: Name | None = None
+    """A key of `models`, such as a published model of the hub."""
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        if (self.path is None) == (self.model is None):
+            raise ValueError("give either `path` or `model`")
+        if self.model is not None and self.base is not None:
+            raise ValueError("`base` is for an adapter at `path`; remove it")
+        return self
+
+
+class SubmissionConfig(Section):
+    """What is submitted to a challenge, for a task that has one."""
+
+    team: str = Field("team", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the team."""
+    documents: dict[Name, DocumentFile] = {}
+    """Archives or folders of the documents to summarise; the study's own test documents when absent."""
+
+
+class StudyConfig(Section):
+    """One comparison: a task, a student, a teacher and the methods to compare."""
+
+    task: Name
+    """A key of `tasks`."""
+    student: Name
+    """A key of `models`."""
+    teacher: Name | None = None
+    """A key of `models`, fine-tuned on the teacher split; none: `kd` learns from gold outputs."""
+    pretrained_teacher: bool = False
+    """The teacher is taken as it is, for a model that was fine-tuned elsewhere."""
+    methods: Annotated[list[str], Field(min_length=1)]
+    """Methods to compare."""
+    seeds: list[Seed] | None = None
+    """Training seeds of this study, where they differ from the common ones."""
+    train_rows: Count | None = None
+    """Training rows at most; in a task with classes, equal per class (the smallest class is a limit too)."""
+    teacher_rows: Count | None = None
+    """The same for the teacher's training rows."""
+    train_share: NonzeroShare = 1.0
+    """Share of the students' training rows that are taken, of those within the limits above; smaller shares are subsets
+    of larger ones."""
+    learning_curve: Annotated[list[NonzeroShare], Field(min_length=1)] = [0.25, 0.5, 1.0]
+    """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
+    answers: Any = {}
+    """How test answers are asked for: keys depend on the task's kind of answers."""
+    distributions: DistributionsConfig = DistributionsConfig()
+    """The cache of the teacher's distributions."""
+    checkpoints: dict[Name, CheckpointConfig] = {}
+    """Models on disk to evaluate as students, by the name that tables give them."""
+    submission: SubmissionConfig = SubmissionConfig()
+    """What is submitted to a challenge."""
+    hardware: HardwareOverride = HardwareOverride()
+    """Overrides of the common `hardware`."""
+    training: TrainingOverride = TrainingOverride()
+    """Overrides of the common `training` for the students of this study."""
+    overrides: dict[str, Any] = {}
+    """Overrides of `training` for single methods, with the options of their objective, and for `teacher`."""
+
+    @model_validator(mode="after")
+    def _shares_ascend_to_one(self):
+        shares = self.learning_curve
+        if shares != sorted(set(shares)) or shares[-1] != 1:
+            raise ValueError("shares of a `learning_curve` ascend and end with 1, as in [0.25, 0.5, 1]")
+        return self
 
 
 class Config(Section):
@@ -40,69 +153,9 @@ class Config(Section):
     """Data of the tasks, by task."""
     studies: dict[Name, StudyConfig]
     """Comparisons, by name."""
-    training: TrainingConfig = TrainingConfig()
+    training: Training = Training()
     """How students and teachers are trained, unless a study overrides it."""
     hardware: HardwareConfig = HardwareConfig()
     """Choice of device, precision and quantisation."""
     statistics: StatisticsConfig = StatisticsConfig()
     """Intervals and tests."""
-
-    @model_validator(mode="after")
-    def _names_exist(self):
-        for name in self.run:
-            _known(name, self.studies, "run", "studies")
-        for name in self.tasks:
-            _known(name, TASKS, f"tasks.{name}", "the tasks of this version")
-            check_data(f"tasks.{name}", self.tasks[name], TASKS[name])
-            if (tokenizer := self.tasks[name].crop.tokenizer) is not None:
-                _known(tokenizer, self.models, f"tasks.{name}.crop.tokenizer", "models")
-            if (annotation := self.tasks[name].annotation) is not None:
-                if annotation.provider == "local":
-                    _known(annotation.model, self.models, f"tasks.{name}.annotation.model", "models")
-                check_annotation(f"tasks.{name}.annotation", annotation, TASKS[name])
-        _unique(self.seeds, "seeds")
-        for name, study in self.studies.items():
-            self._check_study(f"studies.{name}", study)
-        return self
-
-    def _check_study(self, path: str, study: StudyConfig) -> None:
-        _known(study.task, self.tasks, f"{path}.task", "tasks")
-        _known(study.student, self.models, f"{path}.student", "models")
-        if study.teacher is not None:
-            _known(study.teacher, self.models, f"{path}.teacher", "models")
-        elif study.pretrained_teacher:
-            raise ValueError(f"{path}.pretrained_teacher: there is no teacher; set `{path}.teacher`")
-        _unique(study.methods, f"{path}.methods")
-        _unique(study.generation.sampling_seeds, f"{path}.generation.sampling_seeds")
-        if study.seeds is not None:
-            _unique(study.seeds, f"{path}.seeds")
-            if not study.seeds:
-                raise ValueError(f"{path}.seeds: at least one seed is needed")
-        for method in study.methods:
-            _known(method, METHODS, f"{path}.methods", "the methods of this version")
-            if METHODS[method].teacher == "required" and study.teacher is None:
-                raise ValueError(f"{path}: method `{method}` needs a teacher; set `{path}.teacher`")
-        for method in study.overrides:
-            _known(method, [*study.methods, "teacher"], f"{path}.overrides", "the methods of the study")
-        for name, checkpoint in study.checkpoints.items():
-            if name in METHODS or name == "teacher":
-                raise ValueError(f"{path}.checkpoints: `{name}` is the name of a method; choose another one")
-            for key in ("base", "model"):
-                if (model := getattr(checkpoint, key)) is not None:
-                    _known(model, self.models, f"{path}.checkpoints.{name}.{key}", "models")
-        if study.bertscore.encoder is not None:
-            _known(study.bertscore.encoder, self.models, f"{path}.bertscore.encoder", "models")
-        check_models(self, path, study)
-        check_task(self, path, study)
-        check_training(self, path, study)
-
-
-def _known(name: str, known: Any, path: str, where: str) -> None:
-    if name not in known:
-        raise ValueError(f"{path}: `{name}` is not defined in {where} ({', '.join(known)})")
-
-
-def _unique(values: list, path: str) -> None:
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"{path}: `{value}` is listed twice")

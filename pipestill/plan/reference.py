@@ -4,15 +4,22 @@
 """
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from pipestill.io.files import write_text
-from pipestill.plan.config import Config
-from pipestill.settings.section import Section
+from pipestill.methods import METHODS, TEACHER_NAME
+from pipestill.objectives.base import Objective
+from pipestill.plan.config import Config, StudyConfig, TaskConfig
+from pipestill.plan.resolve import override_section
+from pipestill.settings.section import Override, Section
+from pipestill.tasks import TASKS
 
 SCHEMA = Path("resources/schemas/config.schema.json")
 REFERENCE = Path("docs/config.md")
@@ -28,7 +35,8 @@ the target: `snakemake --cores 2 all --config threads=2`. Every key is checked b
 error names it. Missing files and a full disk are found when a run starts, before its first job. Editors complete and
 check keys with `resources/schemas/config.schema.json`.
 
-This page is generated from `pipestill/config/`, the one source of defaults and checks.
+This page is generated from the sections in `pipestill/plan/config.py`, `pipestill/settings/`, and those of layouts,
+answers and objectives, which are the only source of defaults and checks.
 """
 
 TABLE_HEAD = "| key | type | default | meaning |\n|---|---|---|---|\n"
@@ -36,37 +44,79 @@ TABLE_HEAD = "| key | type | default | meaning |\n|---|---|---|---|\n"
 
 def schema() -> str:
     """The JSON Schema (2020-12) of the configuration."""
-    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_whole().model_json_schema()}
     document["title"] = "pipestill configuration"
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def _whole() -> type[Section]:
+    """The configuration with the sections that its tasks, kinds of answers and objectives have."""
+    tasks = {name: (_filled(TaskConfig, name, data=task.layout.Options) | None, None) for name, task in TASKS.items()}
+    options = tuple(dict.fromkeys(task.answers.Options for task in TASKS.values()))
+    names = [*METHODS, TEACHER_NAME]
+    overrides = create_model("Overrides", __base__=Section, **{n: (override_section(n) | None, None) for n in names})
+    study = _filled(StudyConfig, "Study", answers=Union[options], overrides=overrides)  # noqa: UP007 (a tuple of types)
+    return _filled(Config, "Config", tasks=create_model("Tasks", __base__=Section, **tasks), studies=dict[str, study])
+
+
+def _filled(section: type[Section], name: str, **fields: Any) -> type[Section]:
+    """``section`` with the types of some fields."""
+    told = {key: section.model_fields[key].description for key in fields}
+    return create_model(
+        name.title() + section.__name__ if section is TaskConfig else section.__name__,
+        __base__=section,
+        __doc__=section.__doc__,
+        **{key: (kind, FieldInfo(default={}, description=told[key])) for key, kind in fields.items()},
+    )
+
+
 def reference() -> str:
     """The tables of ``docs/config.md``: key, type, default and meaning, section by section."""
-    parts = [INTRODUCTION]
-    for path, section in _sections("", Config):
-        title = f"`{path}`" if path else "Top level"
-        parts.append(f"\n## {title}\n\n{section.__doc__.strip()}\n\n{TABLE_HEAD}")
-        parts += [_row(name, field) for name, field in section.model_fields.items()]
-    return "".join(parts)
+    return "".join([INTRODUCTION, *(_table(path, section) for path, section in _sections("", Config))])
 
 
-def _sections(path: str, section: type[Section]) -> list[tuple[str, type[Section]]]:
-    found = [(path, section)]
-    if section.__name__.endswith("Override"):
-        return []
+def _table(path: str, section: type[Section]) -> str:
+    title = f"`{path}`" if path else "Top level"
+    rows = "".join(_row(name, field) for name, field in section.model_fields.items())
+    return f"\n## {title}\n\n{section.__doc__.strip()}\n\n{TABLE_HEAD}{rows}"
+
+
+def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+    """A section with those below it, each with its path."""
+    yield path, section
+    if issubclass(section, Override):
+        return
     for name, field in section.model_fields.items():
-        below = f"{path}.{name}".lstrip(".")
-        kind = _bare(field.annotation)
-        if get_origin(kind) in (Union, UnionType):
-            kind = get_args(kind)[0]
-        if get_origin(kind) is dict:
-            kind, below = _bare(get_args(kind)[1]), f"{below}.<name>"
-        elif get_origin(kind) is list:
-            kind, below = _bare(get_args(kind)[0]), f"{below}[]"
-        if isinstance(kind, type) and issubclass(kind, Section):
-            found += _sections(below, kind)
-    return found
+        for below, kind in _below(f"{path}.{name}".lstrip("."), section, name, field):
+            yield from _sections(below, kind)
+
+
+def _below(path: str, section: type[Section], name: str, field: FieldInfo) -> list[tuple[str, type[Section]]]:
+    """Sections of one field; several where a task or an objective decides which."""
+    if (section, name) == (TaskConfig, "data"):
+        return [(path.replace("<name>", task.name), task.layout.Options) for task in TASKS.values()]
+    if (section, name) == (StudyConfig, "answers"):
+        kinds = {type(task.answers): task.answers.Options for task in TASKS.values()}
+        return [(f"{path} ({kind.__name__.lower()})", options) for kind, options in kinds.items()]
+    if (section, name) == (StudyConfig, "overrides"):
+        own = {method: _own(entry.objective) for method, entry in METHODS.items() if entry.objective}
+        return [(f"{path}.{method}.{kind.__name__}", kind) for method, kind in own.items() if kind.model_fields]
+    kind = _bare(field.annotation)
+    if get_origin(kind) in (Union, UnionType):
+        kind = get_args(kind)[0]
+    if get_origin(kind) is dict:
+        kind, path = _bare(get_args(kind)[1]), f"{path}.<name>"
+    elif get_origin(kind) is list:
+        kind, path = _bare(get_args(kind)[0]), f"{path}[]"
+    return [(path, kind)] if isinstance(kind, type) and issubclass(kind, Section) else []
+
+
+def _own(objective: Objective) -> type[Section]:
+    """Options of one method's objective beside those that all methods with such an objective have."""
+    fields, common = objective.settings.model_fields, type(objective).Options.model_fields
+    own = {name: (field.annotation, field) for name, field in fields.items() if name not in common}
+    doc = "Options beside those of the common section."
+    return create_model(objective.section or "training", __base__=Section, __doc__=doc, **own)
 
 
 def _bare(kind: Any) -> Any:
@@ -91,9 +141,13 @@ def _type(kind: Any) -> str:
         return "mapping"
     if kind is type(None):
         return "none"
+    if kind is Any:
+        return "section"
+    if issubclass(kind, Override):
+        name = re.sub("(Config|Options)?Override$", "", kind.__name__)
+        return f"overrides of `{name.lower()}`"
     if issubclass(kind, Section):
-        overridden = kind.__name__.removesuffix("ConfigOverride").lower()
-        return f"overrides of `{overridden}`" if kind.__name__.endswith("Override") else "section"
+        return "section"
     return {str: "text", int: "integer", float: "number", bool: "true \\| false"}[kind]
 
 

@@ -1,60 +1,88 @@
 """Settings of a study and its methods: the common ones, the study's over them, and the method's over those."""
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import Any, NamedTuple
 
-from pipestill.methods import method_of
-from pipestill.plan.study import StudyConfig
+from pydantic import create_model
+
+from pipestill.methods import ANNOTATOR_NAME, SFT, TEACHER_NAME, method_of
+from pipestill.objectives.base import NoOptions
+from pipestill.plan.config import OBJECTIVES, StudyConfig, TaskConfig, Training
 from pipestill.settings.annotation import RATIONALE
 from pipestill.settings.models import HardwareConfig
+from pipestill.settings.section import Override, Section, partial
 from pipestill.settings.training import TrainingConfig
-from pipestill.tasks import TASKS
+from pipestill.tasks import Task
 from pipestill.text.marker import MARKER_TOKENS
 
-if TYPE_CHECKING:
-    from pipestill.plan.config import Config
+
+class Resolved(NamedTuple):
+    """How one model is trained: what all objectives have, and the options of its own."""
+
+    training: TrainingConfig
+    options: Section
 
 
-def resolve_training(config: "Config", study: StudyConfig, method: str) -> TrainingConfig:
+def override_section(method: str) -> type[Override]:
+    """The keys that an override for ``method`` may set: common settings, and those of its objective."""
+    objective = method_of(method).objective
+    return _override_section(objective.section, objective.settings) if objective else _override_section(None, NoOptions)
+
+
+@cache
+def _override_section(name: str | None, settings: type[Section]) -> type[Override]:
+    own = {name: (settings, settings())} if name else {}
+    return partial(
+        create_model(f"{settings.__name__}Training" if own else "TrainingConfig", __base__=TrainingConfig, **own)
+    )
+
+
+def resolve_training(common: Training, study: StudyConfig, method: str) -> Resolved:
     """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, then the method's."""
-    settings = config.training.model_dump()
-    if method != "teacher":
+    settings, entry = common.model_dump(), method_of(method)
+    if method != TEACHER_NAME:
         settings = _merge(settings, study.training.model_dump())
-    if method in ("teacher", "sft") or not method_of(method).trains:
+    if method in (TEACHER_NAME, SFT) or not entry.trains:
         settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
     if method in study.overrides:
         settings = _merge(settings, study.overrides[method].model_dump())
-    return TrainingConfig.model_validate(settings)
+    return _resolved(settings, method)
 
 
-def resolve_rationale_tokens(config: "Config", study: StudyConfig, method: str) -> int:
-    """Tokens that the rationale before each answer may take, its marker included; 0 where answers come alone.
+def resolve_annotator(common: Training, task: TaskConfig) -> Resolved:
+    """Training of a task's local annotator: the common settings, and the annotation's over them."""
+    settings = common.model_dump() | {"init": "base"}
+    return _resolved(_merge(settings, task.annotation.training.model_dump()), ANNOTATOR_NAME)
+
+
+def _resolved(settings: dict[str, Any], method: str) -> Resolved:
+    objective = method_of(method).objective
+    sections = {name: settings.pop(name) for name in OBJECTIVES}
+    options = objective.settings.model_validate(sections.get(objective.section, {})) if objective else NoOptions()
+    return Resolved(TrainingConfig.model_validate(settings), options)
+
+
+def rationale_tokens(task: TaskConfig, resolved: Resolved, method: str) -> int:
+    """Tokens that the rationale before each answer may take, its marker included; 0 where answers come by themselves.
 
     A rationale is as long as the annotation may make it, or as `crop` leaves it, where characters stand for tokens.
     """
-    is_stepwise = method_of(method).objective == "stepwise"
-    if not is_stepwise or resolve_training(config, study, method).stepwise.mode == "multi_task":
+    objective = method_of(method).objective
+    if objective is None or not objective.explains(resolved.options):
         return 0
-    task = config.tasks[study.task]
     (asked,) = (step.max_tokens for step in task.annotation.steps if step.out == RATIONALE)
     written = 2 * asked if task.annotation.on_truncation == "retry" else asked
-    return min(written, task.crop.rationale or written) + MARKER_TOKENS
+    return min(written, task.data.rationale_limit or written) + MARKER_TOKENS
 
 
-def resolve_new_tokens(config: "Config", study: StudyConfig, method: str) -> int:
-    """Tokens after which the answers of a method are cut, rationales before them included."""
-    new_tokens = study.generation.max_new_tokens or TASKS[study.task].max_new_tokens
-    return new_tokens + resolve_rationale_tokens(config, study, method)
+def new_tokens(task: Task, study: StudyConfig) -> int:
+    """Tokens after which an answer is cut."""
+    return study.answers.max_new_tokens or task.answers.max_new_tokens
 
 
-def resolve_annotator(config: "Config", task: str) -> TrainingConfig:
-    """Training of the local annotator of ``task``: the common settings, and the annotation's over them."""
-    settings = config.training.model_dump() | {"init": "base"}
-    return TrainingConfig.model_validate(_merge(settings, config.tasks[task].annotation.training.model_dump()))
-
-
-def resolve_hardware(config: "Config", study: StudyConfig) -> HardwareConfig:
+def resolve_hardware(common: HardwareConfig, study: StudyConfig) -> HardwareConfig:
     """Hardware of the jobs of ``study``: the common settings, and the study's over them."""
-    return HardwareConfig.model_validate(_merge(config.hardware.model_dump(), study.hardware.model_dump()))
+    return HardwareConfig.model_validate(_merge(common.model_dump(), study.hardware.model_dump()))
 
 
 def _merge(base: dict, override: dict) -> dict:

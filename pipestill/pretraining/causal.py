@@ -1,22 +1,19 @@
 """Causal models (Qwen2): the next token of answers in chat documents, and of everything in plain text."""
 
-from collections.abc import Mapping
 from random import Random
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from pipestill.pretraining.architecture import Architecture
+from pipestill.pretraining.batch import IGNORE, Batch, Encoded, pack
 from pipestill.pretraining.corpus.document import Document
 from pipestill.pretraining.induction import initialise_qwen2
-from pipestill.pretraining.packing import IGNORE, Batch, Encoded, pack
 from pipestill.pretraining.recipe import Shape
 from pipestill.pretraining.tokenizer import END, PAD
 
 
-class Causal:
-    """See ``Objective``."""
-
-    emphasis: ClassVar[Mapping[str, float]] = {}
+class Causal(Architecture):
+    """Qwen2: learns each next token."""
 
     def build(self, shape: Shape, vocabulary: int, seed: int) -> nn.Module:
         """A Qwen2 model with the copy circuit set."""
@@ -53,14 +50,6 @@ class Causal:
         """``string`` two times, the second time to be learnt."""
         return Encoded(string * 2, [IGNORE] * len(string) + string)
 
-    def longest_string(self, room: int) -> int:
-        """Half of it."""
-        return room // 2
-
-    def lengths(self, length: int) -> tuple[int]:
-        """A row has one part."""
-        return (length,)
-
     def pack(self, rows: list[list[Encoded]], lengths: tuple[int]) -> Batch:
         """Each label one place ahead."""
         return pack(rows, *lengths, pad=PAD)
@@ -72,6 +61,3 @@ class Causal:
         ).last_hidden_state
         wanted = batch.labels != IGNORE
         return model.lm_head(hidden[wanted]), batch.labels[wanted]
-
-
-OBJECTIVE = Causal()

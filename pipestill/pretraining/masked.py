@@ -5,15 +5,14 @@ these 80 % are masked, 10 % replaced by random ones and 10 % left as they are. A
 rest, as there the model learns to compare; chosen evenly, one in seven short answers would be learnt.
 """
 
-from collections.abc import Mapping
 from random import Random
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from pipestill.pretraining.architecture import Architecture
+from pipestill.pretraining.batch import IGNORE, Batch, Encoded, pack
 from pipestill.pretraining.corpus.document import END_OF_TEXT, Document
 from pipestill.pretraining.induction import initialise_bert
-from pipestill.pretraining.packing import IGNORE, Batch, Encoded, pack
 from pipestill.pretraining.recipe import BertShape
 from pipestill.pretraining.tokenizer import END, MASK, PAD, SPECIAL_TOKENS, VOCABULARY
 
@@ -37,10 +36,8 @@ def hide(ids: list[int], weights: list[float], rng: Random) -> Encoded:
     return Encoded(read, labels)
 
 
-class Masked:
-    """See ``Objective``."""
-
-    emphasis: ClassVar[Mapping[str, float]] = {}
+class Masked(Architecture):
+    """BERT: learns the hidden tokens."""
 
     def build(self, shape: BertShape, vocabulary: int, seed: int) -> nn.Module:
         """A BERT model with the copy circuit set; without dropout, as its studies are short."""
@@ -77,14 +74,6 @@ class Masked:
         """``string`` two times: what is hidden in one stands in the other."""
         return hide(string * 2, [1.0] * 2 * len(string), rng)
 
-    def longest_string(self, room: int) -> int:
-        """Half of it."""
-        return room // 2
-
-    def lengths(self, length: int) -> tuple[int]:
-        """A row has one part."""
-        return (length,)
-
     def pack(self, rows: list[list[Encoded]], lengths: tuple[int]) -> Batch:
         """Each label in its place."""
         return pack(rows, *lengths, pad=PAD, ahead=0)
@@ -96,6 +85,3 @@ class Masked:
         ).last_hidden_state
         wanted = batch.labels != IGNORE
         return model.cls(hidden[wanted]), batch.labels[wanted]
-
-
-OBJECTIVE = Masked()

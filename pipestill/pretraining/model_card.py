@@ -1,4 +1,4 @@
-"""The README of a pre-trained model: what it is, how it was made, what it can do, all from the run itself."""
+"""The model card of a pre-trained model: architecture, training and probes, all from the run itself."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ LAST = 100  # steps behind the final loss
 
 @dataclass(frozen=True)
 class Words:
-    """What a card says of a kind of model; ``pipeline`` is the hub's name of what it does."""
+    """Words of the card for a kind of model; ``pipeline`` is the hub's name of its use."""
 
     pipeline: str
     what: str
@@ -128,10 +128,10 @@ def _architecture(config, recipe) -> list[tuple[str, str]]:
 
 
 def _training(recipe, words: Words, counters, log: list[dict]) -> list[tuple[str, str]]:
-    from pipestill.pretraining.objective import objective_of
+    from pipestill.pretraining.architectures import ARCHITECTURES
 
     recent = [entry["loss"] for entry in log if entry["phase"] == "corpus" and entry["step"] > recipe.steps - LAST]
-    parts = shares(objective_of(recipe.shape.kind).emphasis)
+    parts = shares(ARCHITECTURES[recipe.shape.kind].emphasis)
     rates = f"Muon {recipe.lr:g} for the layers' matrices, AdamW {recipe.embedding_lr:g} for the rest"
     return [
         ("initialisation", f"copy circuit ({words.circuit}) set by hand, the rest random"),

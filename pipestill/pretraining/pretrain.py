@@ -1,4 +1,4 @@
-"""The pre-training loop: copy curriculum, then the corpus; killed at any moment it goes on from its last state."""
+"""The pre-training loop: copy curriculum, then the corpus; a killed run resumes from its last state."""
 
 import math
 import time
@@ -11,7 +11,7 @@ from torch import nn
 from pipestill.errors import UserError
 from pipestill.io.files import atomic_path
 from pipestill.job.progress import Progress
-from pipestill.pretraining.objective import objective_of
+from pipestill.pretraining.architectures import ARCHITECTURES
 from pipestill.pretraining.packing import CorpusBatches, RepeatedStrings, first_plain_id
 from pipestill.pretraining.recipe import Recipe
 
@@ -22,13 +22,13 @@ SAVE_EVERY = 150.0  # seconds
 
 def corpus_batches(recipe: Recipe, tokenizer) -> CorpusBatches:
     """The corpus of ``recipe``."""
-    objective = objective_of(recipe.shape.kind)
-    return CorpusBatches(objective, tokenizer, recipe.corpus_seed, recipe.rows, recipe.length, recipe.strings_from)
+    architecture = ARCHITECTURES[recipe.shape.kind]
+    return CorpusBatches(architecture, tokenizer, recipe.corpus_seed, recipe.rows, recipe.length, recipe.strings_from)
 
 
 @dataclass
 class Counters:
-    """What a run has cost so far."""
+    """The cost of a run so far."""
 
     copy_steps: int = 0
     step: int = 0
@@ -88,8 +88,8 @@ class _Run:
 
     def __init__(self, recipe: Recipe, tokenizer, state_path: Path, fingerprint: str):
         self.recipe, self.tokenizer, self.state_path, self.fingerprint = recipe, tokenizer, state_path, fingerprint
-        self.objective = objective_of(recipe.shape.kind)
-        self.model = self.objective.build(recipe.shape, tokenizer.get_vocab_size(), recipe.seed)
+        self.architecture = ARCHITECTURES[recipe.shape.kind]
+        self.model = self.architecture.build(recipe.shape, tokenizer.get_vocab_size(), recipe.seed)
         self.optimizers = _corpus_optimizers(self.model, recipe)
         self.counters, self.log = Counters(), []
         if state_path.exists():
@@ -120,8 +120,8 @@ class _Run:
         self.clock.saved = time.monotonic()
 
     def _step(self, batch, optimizers: dict[torch.optim.Optimizer, float]) -> tuple[float, float]:
-        """One update by ``{optimizer: learning rate}``; the loss and the share of supervised tokens that were right."""
-        logits, targets = self.objective.supervised_logits(self.model, batch)
+        """One update by ``{optimizer: learning rate}``; returns the loss and the share of right supervised tokens."""
+        logits, targets = self.architecture.supervised_logits(self.model, batch)
         loss = nn.functional.cross_entropy(logits, targets)
         if not math.isfinite(loss.item()):
             raise UserError(f"the loss became {loss.item()}: lower the learning rate and delete {self.state_path}")
@@ -144,12 +144,12 @@ class _Run:
         self.log.append({**entry, "cpu_s": round(self.counters.cpu_seconds, 1)})
 
     def copy_phase(self) -> None:
-        """Repeated random strings until ten steps on end are copied well; too short to be resumed half-way."""
+        """Repeated random strings until ten steps in a row are copied well; too short to be resumed half-way."""
         recipe, counters = self.recipe, self.counters
         if counters.step:
             return
         ids = range(first_plain_id(self.tokenizer), self.tokenizer.get_vocab_size())
-        strings = RepeatedStrings(self.objective, ids, f"copy {recipe.seed}", recipe.copy_rows, recipe.copy_length)
+        strings = RepeatedStrings(self.architecture, ids, f"copy {recipe.seed}", recipe.copy_rows, recipe.copy_length)
         optimizer = _copy_optimizer(self.model)
         seen: list[tuple[float, float]] = []
         for step in range(recipe.copy_steps):

@@ -20,26 +20,26 @@ def probe(directory: Path, documents: int = DOCUMENTS) -> dict[str, dict[str, fl
     from tokenizers import Tokenizer
 
     from pipestill.models.kinds import auto_class, kind_of, read_config
-    from pipestill.pretraining.objective import objective_of
+    from pipestill.pretraining.architectures import ARCHITECTURES
     from pipestill.pretraining.packing import RepeatedStrings, documents_as_batches, first_plain_id
 
     tokenizer = Tokenizer.from_file(str(Path(directory) / "tokenizer.json"))
     kind = kind_of(read_config(directory))
-    objective = objective_of(kind)
+    architecture = ARCHITECTURES[kind]
     model = auto_class(kind).from_pretrained(str(directory), dtype=torch.float32).eval()
     sets = {
-        name: documents_as_batches(objective, family_documents(name, PROBE_SEED, documents), tokenizer, PROBE_SEED)
+        name: documents_as_batches(architecture, family_documents(name, PROBE_SEED, documents), tokenizer, PROBE_SEED)
         for name in (family.name for family in FAMILIES)
     }
     ids = range(first_plain_id(tokenizer), tokenizer.get_vocab_size())
     for length in COPY_LENGTHS:
-        sets[f"copy {length}"] = [RepeatedStrings(objective, ids, PROBE_SEED, 16, 2 * length)(0)]
+        sets[f"copy {length}"] = [RepeatedStrings(architecture, ids, PROBE_SEED, 16, 2 * length)(0)]
     results = {}
     with torch.inference_mode():
         for name, batches in sets.items():
             right = loss = tokens = 0
             for batch in batches:
-                logits, targets = objective.supervised_logits(model, batch)
+                logits, targets = architecture.supervised_logits(model, batch)
                 right += int((logits.argmax(-1) == targets).sum())
                 loss += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
                 tokens += targets.numel()

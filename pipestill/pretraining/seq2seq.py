@@ -14,9 +14,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from pipestill.pretraining.architecture import Architecture
+from pipestill.pretraining.batch import IGNORE, Batch, Encoded, pack
 from pipestill.pretraining.corpus.document import END_OF_TEXT, Document
 from pipestill.pretraining.induction import initialise_t5
-from pipestill.pretraining.packing import IGNORE, Batch, Encoded, pack
 from pipestill.pretraining.recipe import T5Shape
 from pipestill.pretraining.tokenizer import END, PAD, SENTINELS
 
@@ -41,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Packed rows of pairs; a row's documents have the same numbers in both parts."""
+    """Packed rows of pairs; a document has the same number in both parts of its row."""
 
     source: Batch
     target: Batch
@@ -52,7 +53,7 @@ class PairBatch:
         return self.source.tokens + self.target.tokens
 
     def content(self) -> bytes:
-        """What the model reads and learns, for digests."""
+        """Bytes of everything that the model reads and learns, for digests."""
         return self.source.content() + self.target.content()
 
 
@@ -84,12 +85,12 @@ def _parts(total: int, parts: int, rng: Random) -> list[int]:
 
 
 def _additive(mask: Tensor) -> Tensor:
-    """``mask`` as numbers to be added to the logits: T5 would make them anew in each layer."""
+    """``mask`` as numbers to add to the logits, which T5 would otherwise make again in each layer."""
     return torch.zeros(mask.shape).masked_fill_(~mask, torch.finfo(torch.float32).min)
 
 
-class Seq2Seq:
-    """See ``Objective``."""
+class Seq2Seq(Architecture):
+    """T5: the decoder learns each next token of an answer."""
 
     emphasis: ClassVar[Mapping[str, float]] = {"reports": 8.0}  # what encoder-decoders are for in the embedded default
 
@@ -116,7 +117,7 @@ class Seq2Seq:
         return model
 
     def encode(self, document: Document, tokenizer, rng: Random) -> Pair:
-        """An answer, all answers or the spans of plain text, as the case may be."""
+        """One answer or all answers of a chat document; hidden spans of plain text."""
 
         def tokens(text: str) -> list[int]:
             return tokenizer.encode(text, add_special_tokens=False).ids
@@ -134,7 +135,7 @@ class Seq2Seq:
         return Pair([*tokens("\n".join(asked)), END], [*tokens("".join(answer for _, answer in marked)), END])
 
     def copied(self, string: list[int], rng: Random) -> Pair:
-        """``string``, to be said again."""
+        """``string`` for both sides."""
         return Pair([*string, END], [*string, END])
 
     def longest_string(self, room: int) -> int:
@@ -164,6 +165,3 @@ class Seq2Seq:
         ).last_hidden_state
         wanted = target.labels != IGNORE
         return model.lm_head(hidden[wanted] * model.model_dim**-0.5), target.labels[wanted]
-
-
-OBJECTIVE = Seq2Seq()

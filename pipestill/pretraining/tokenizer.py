@@ -27,12 +27,12 @@ CHAT_TEMPLATE = (
 )
 CORPUS_SEED = "tokenizer 1"
 DOCUMENTS = 24_000
-LEXICON_REPEATS = 300  # the corpus alone gives rare words too few counts to become one token
+LEXICON_REPEATS = 300  # in the corpus, rare words are too rare to become one token
 LABEL_REPEATS = 2000
 
 
 def training_texts(documents: int = DOCUMENTS) -> Iterator[str]:
-    """What the merges are learnt from: the mixture, and the lexicon after a space; label words bare too."""
+    """Texts to learn the merges from: the mixture, then the lexicon after a space; label words also without one."""
     rng = Random(CORPUS_SEED)
     weights = mixture.document_weights(lambda document: len(document.text))
     yield from (document.text for document in islice(mixture.documents(rng, weights), documents))

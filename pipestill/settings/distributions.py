@@ -1,18 +1,17 @@
 """What the jobs around teacher distributions are told by their rules."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipestill.settings.models import HardwareConfig
-from pipestill.settings.section import Section
+from pipestill.settings.jobs import ModelSettings
+from pipestill.settings.section import Count, Section
 
-Count = Annotated[int, Field(ge=1)]
 OPTIONS = {"full": None, "topk": "k", "sample": "draws", "labels": "labels"}  # what each codec must be told
 
 
-class CaptureSettings(Section):
-    """The settings of a job that captures distributions."""
+class CaptureSettings(ModelSettings):
+    """What a job that captures distributions is told."""
 
     codec: Literal["full", "topk", "sample", "labels"]
     """How distributions are stored."""
@@ -26,12 +25,10 @@ class CaptureSettings(Section):
     """The teacher's logits are divided by it."""
     max_length: Count
     """Tokens of prompt and answer together, as in the students' training."""
-    adaptation: Literal["lora", "full"]
-    """How the teacher was trained; its hardware plan depends on it."""
-    hardware: HardwareConfig
-    """The configuration's `hardware`."""
+    ending: str = ""
+    """What stands behind the text in the prompts: one that is too long keeps it."""
     code: str
-    """Digest of the code: what other code left behind is not gone on with."""
+    """Digest of the code: what other code left behind is not resumed."""
 
     @model_validator(mode="after")
     def _codec_has_its_option(self):
@@ -42,23 +39,21 @@ class CaptureSettings(Section):
         return self
 
 
-class FidelitySettings(Section):
-    """The settings of a job that compares gradients from stored distributions with exact ones."""
+class ComparedDivergence(Section):
+    """A divergence, as one method of a study uses it."""
+
+    tail: Literal["bucket", "unigram"]
+    """What it makes of the tokens that a `topk` cache does not store."""
+    options: dict[str, bool | float | str] = {}
+    """Its own options; those that are not given have their defaults."""
+
+
+class FidelitySettings(ModelSettings):
+    """What a job that compares gradients from stored distributions with exact ones is told."""
 
     study: str
     """Name of the study."""
-    kinds: dict[str, dict[str, Any]]
-    """The study's divergences: `tail`, and options that are given."""
+    kinds: dict[str, ComparedDivergence]
+    """The study's divergences by kind."""
     tokens: Count = 256
     """Validation tokens to compare on."""
-    adaptation: Literal["lora", "full"]
-    """How the teacher was trained; its hardware plan depends on it."""
-    hardware: HardwareConfig
-    """The configuration's `hardware`."""
-
-
-def tail_of(kind: str, tail: str) -> str:
-    """What a divergence makes of the mass of tokens that are not stored: ``auto`` is ``bucket`` for fkl alone."""
-    if tail == "auto":
-        return "bucket" if kind == "fkl" else "unigram"
-    return tail

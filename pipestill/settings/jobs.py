@@ -8,6 +8,7 @@ from pipestill.io.records import Json
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.section import Count, Section
 from pipestill.settings.training import Adaptation, TrainingConfig
+from pipestill.text.sentences import Splitter
 
 
 class Asking(Section):
@@ -27,15 +28,20 @@ class Asking(Section):
     """Options of the task's kind of answers."""
 
 
-class ScoringSettings(Section):
+class ModelSettings(Section):
+    """What a job that loads a model is told."""
+
+    adaptation: Adaptation
+    """How the model was trained; the hardware plan depends on it."""
+    hardware: HardwareConfig
+    """The configuration's `hardware`."""
+
+
+class ScoringSettings(ModelSettings):
     """What a job that asks a model is told."""
 
     asking: Asking
     """How it is asked."""
-    adaptation: Adaptation
-    """How the runs were trained; the hardware plan depends on it."""
-    hardware: HardwareConfig
-    """The configuration's `hardware`."""
     code: str
     """Digest of the code: what other code left behind is not resumed."""
 
@@ -45,8 +51,21 @@ class PredictionSettings(ScoringSettings):
 
     data: Json
     """Options of the task's layout: inputs that come later, by hand, are cropped as the records were."""
-    splitter: str
+    splitter: Splitter = "sentencex"
     """What finds the sentences of such inputs."""
+
+
+class PredictionJob(Section):
+    """What a prediction job leaves for predictions by hand, which are made alike; paths are relative to its output."""
+
+    settings: PredictionSettings
+    """What it was told."""
+    base: str
+    """Directory of the base model."""
+    runs: dict[int, str | None]
+    """Model directory of each run by seed; none stands for the base model."""
+    crop_tokenizer: str | None = None
+    """The `tokenizer.json` whose tokens cropping counts; none: it counts characters."""
 
 
 class TrainingSettings(Section):

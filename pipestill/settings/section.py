@@ -1,5 +1,6 @@
 """What all sections of the configuration are made of."""
 
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, create_model, model_serializer
@@ -29,6 +30,7 @@ class Override(Section):
         return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
 
 
+@cache
 def partial(section: type[Section]) -> type[Override]:
     """The same section with every key optional: what an override may set."""
     fields: dict[str, Any] = {}

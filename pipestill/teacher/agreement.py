@@ -3,16 +3,17 @@
 import sys
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 from torch.nn.functional import cross_entropy
 
 from pipestill.errors import UserError
 from pipestill.inference.answer_logits import AnswerLogits, batches
 from pipestill.inference.devices import input_device
+from pipestill.inference.loaded import Loaded
+from pipestill.io.records import Json
 from pipestill.job.progress import Progress
 from pipestill.models.kinds import start_token
-from pipestill.models.rows import read_answers, supervised
+from pipestill.models.rows import Row, read_answers, supervised
 from pipestill.teacher.distributions.store import DistributionStore
 
 
@@ -30,16 +31,16 @@ class Agreement:
     def __init__(self, manifest: Path, answers: Path):
         self.store, self.answers = DistributionStore(manifest), answers
 
-    def __call__(self, model: Any, tokenizer: Any) -> dict[str, Any] | None:
-        """What :meth:`measure` finds; none, with a line that says why, where the model reads other tokens."""
+    def __call__(self, loaded: Loaded) -> Json | None:
+        """As :meth:`measure`; none, with a line that says why, where the model reads other tokens."""
         try:
-            return self.measure(model, tokenizer)
+            return self.measure(loaded)
         except UserError as error:
             print(f"agreement with the teacher is not measured: {error}", file=sys.stderr, flush=True)
             return None
 
-    def measure(self, model: Any, tokenizer: Any) -> dict[str, Any]:
-        """Compare ``model`` with the teacher on every token of the answers.
+    def measure(self, loaded: Loaded) -> Json:
+        """Compare a model with the teacher on every token of the answers.
 
         Returns:
             ``kl``: forward divergence KL(teacher, model) in nats per token, both at the ``temperature`` of the store;
@@ -51,8 +52,9 @@ class Agreement:
         Raises:
             UserError: the tokenizer or the tokens of an answer are not those of the distributions.
         """
+        model, tokenizer = loaded.model, loaded.tokenizer
         self.store.check(tokenizer=tokenizer)
-        rows = read_answers(self.answers, tokenizer, self.store.max_length, start_token(model.config))
+        rows = read_answers(self.answers, self.store.encoder(tokenizer, start_token(model.config)))
         sums = dict.fromkeys(("kl", "agreement", "teacher_nll", "student_nll"), 0.0)
         tokens, forward = 0, AnswerLogits(model, tokenizer.pad_token_id, self.store.vocab_size)
         progress = Progress(len(rows), "answers", "agreement with the teacher")
@@ -68,7 +70,7 @@ class Agreement:
             "tail": "bucket" if codec == "topk" else None,
         }
 
-    def _add(self, sums: dict[str, float], forward: AnswerLogits, batch: list[dict[str, Any]]) -> int:
+    def _add(self, sums: dict[str, float], forward: AnswerLogits, batch: list[Row]) -> int:
         """Add the sums over the answers of ``batch``; returns how many tokens these have."""
         keys, device = [self.store.key(row) for row in batch], input_device(forward.model)
         target = self.store.target(keys, "bucket", device)

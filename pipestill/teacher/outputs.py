@@ -1,68 +1,59 @@
-"""What a teacher answers to the prompts that students are trained on, and how likely it finds labels."""
+"""What a teacher says to the prompts that students are trained on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipestill.inference.answers import answer_prompts
-from pipestill.inference.scoring import Scorer, fingerprint, load_run, prepare_hardware
+from pipestill.inference.loaded import load, prepare
+from pipestill.inference.work import Work, fingerprint
 from pipestill.io.files import write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
-from pipestill.job.row_log import RowLog, state_of
+from pipestill.job.halves import half
+from pipestill.job.row_log import state_of
 from pipestill.job.startup import without
 from pipestill.models.libraries import unneeded_libraries
-from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import ScoringSettings
 from pipestill.tasks import TASKS
 
 
-def write_teacher_outputs(
-    settings: ScoringSettings,
-    prompts_file: Path,
-    base: Path,
-    model: Path | None,
-    state: Path,
-    output: Path,
-    cost_file: Path,
-    threads: int,
-) -> None:
-    """Write a row ``{"id", "output"}`` for each row of ``prompts_file`` (a study's ``sft.jsonl``).
+@dataclass(frozen=True)
+class Places:
+    """Where a job that asks a teacher reads and writes.
 
-    Outputs are generated greedily. Tasks that rank labels get ``label_scores`` too: mean log-probabilities per token,
-    without calibration.
-
-    Args:
-        settings: the task, lengths, hardware.
-        prompts_file: the file.
+    Attributes:
+        prompts: rows with ``id`` and ``input``, such as a study's ``sft.jsonl``.
         base: directory of the teacher's base model.
-        model: directory of the fine-tuned teacher; none: the base model is taken as it is.
+        teacher: directory of the fine-tuned teacher; none: the base model is taken as it is.
         state: directory that keeps what is finished from one attempt to the next.
         output: JSON Lines file to write.
-        cost_file: JSON file for the cost of all attempts.
+        cost: JSON file to write: the cost of all attempts.
+    """
+
+    prompts: Path
+    base: Path
+    teacher: Path | None
+    state: Path
+    output: Path
+    cost: Path
+
+
+def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: int) -> None:
+    """Write what the teacher says (:class:`~pipestill.answers.base.Said`) to each prompt.
+
+    Args:
+        settings: how it is asked.
+        places: where.
         threads: torch threads.
     """
-    task = TASKS[settings.task]
-    prompts = {row["id"]: row["input"] for row in read_jsonl(prompts_file)}
-    plan = prepare_hardware(settings, threads)
-    with without(*unneeded_libraries(plan)), exclusive(state):
-        kept = state_of(state, fingerprint(settings, plan, prompts_file, [base, *([model] if model else [])]))
+    task = TASKS[settings.asking.task]
+    prompts = {row["id"]: row["input"] for row in read_jsonl(places.prompts)}
+    plan = prepare(settings, threads)
+    models = [places.base, *([places.teacher] if places.teacher else [])]
+    with without(*unneeded_libraries(plan)), exclusive(places.state):
+        kept = state_of(places.state, fingerprint(settings, plan, places.prompts, models))
         cost = CostMeter(kept / "cost.json")
-        teacher, tokenizer = load_run(base, model, plan)
-
-        scores = RowLog(kept / "scores.jsonl")
-        if task.ranks_labels:
-            scorer = Scorer(teacher, tokenizer, task.labels, settings.max_prompt_tokens)
-            scorer.score(prompts, scores, cost, "teacher: ranking labels")
-
-        texts = RowLog(kept / "texts.jsonl")
-        limits = settings.max_prompt_tokens, settings.max_new_tokens
-        answer_prompts(teacher, tokenizer, prompts, GenerationConfig(), *limits, texts, cost, "teacher: generating")
-
-        rows = []
-        for key in prompts:
-            row = {"id": key, "output": texts.rows[key]["text"]}
-            if task.ranks_labels:
-                row["label_scores"] = dict(zip(task.labels, scores.rows[key]["raw"], strict=True))
-            rows.append(row)
-        write_jsonl(output, rows)
-        write_json(cost_file, cost.total())
+        loaded = load(places.base, places.teacher, plan)
+        said = half(task.answers, "predict").say(task, loaded, settings.asking, prompts, Work(kept, cost, "teacher"))
+        write_jsonl(places.output, said.values())
+        write_json(places.cost, cost.total())

@@ -38,6 +38,11 @@ def token_ends(tokenizer: Path) -> Ends:
     return lambda text: [end for _, end in loaded.encode(text, add_special_tokens=False).offsets]
 
 
+def unit_ends(tokenizer: Path | None) -> Ends:
+    """Tokens of ``tokenizer``, or characters without one."""
+    return token_ends(tokenizer) if tokenizer else character_ends
+
+
 def crop_document(text: str, limit: int | None, language: str, boundary: str, ends: Ends, splitter: Splitter) -> str:
     """At most ``limit`` units of ``text``.
 

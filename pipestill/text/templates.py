@@ -28,6 +28,10 @@ class Template:
         full = (each for each in self.wordings if all(inputs.get(name) for name in gaps(each)))
         return fill(next(full, self.wordings[-1]), inputs)
 
+    def missing(self, inputs: Mapping[str, str]) -> list[str]:
+        """The inputs without text that even the last wording has gaps for; without them there is nothing to ask."""
+        return [name for name in gaps(self.wordings[-1]) if not inputs.get(name)]
+
     @cached_property
     def gaps(self) -> tuple[str, ...]:
         """Names of all gaps."""

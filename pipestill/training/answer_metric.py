@@ -1,41 +1,49 @@
-"""A task's primary metric on generated answers to validation prompts, which `select: metric` chooses by."""
+"""A task's first metric on answers to validation prompts, which `select: metric` chooses by."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from pipestill.errors import UserError
+from pipestill.inference.loaded import Loaded
+from pipestill.inference.work import Work
 from pipestill.io.files import SHA256SUMS, sha256
-from pipestill.io.records import Record, read_jsonl
-from pipestill.metrics import METRICS
-from pipestill.settings.train import TrainingSettings
+from pipestill.io.records import read_jsonl
+from pipestill.job.halves import half
+from pipestill.job.row_log import state_of
+from pipestill.settings.jobs import TrainingSettings
 from pipestill.tasks import TASKS
 from pipestill.training.candidates import Candidates
+from pipestill.training.job import Job
 
 
 def check_selection(settings: TrainingSettings) -> None:
-    """Refuse a choice by a metric that is not computed on generated answers.
+    """Refuse a choice by a metric that single answers do not have.
 
     Raises:
         UserError: with the way out.
     """
-    if settings.training.select == "metric" and (settings.task is None or TASKS[settings.task].ranks_labels):
+    asking = settings.selection
+    if settings.training.select == "metric" and not (asking and TASKS[asking.task].answers.can("score_one")):
         raise UserError("`training.select: metric` is for tasks whose answers are generated: use `loss`")
 
 
-def selection_prompts(validation: Path, limit: int | None) -> list[Record]:
-    """At most ``limit`` rows ``{"id", "input", "references"}`` of a training file, spread evenly over it."""
+@dataclass(frozen=True)
+class Question:
+    """A prompt, and the answer that is expected."""
+
+    prompt: str
+    reference: str
+
+
+def selection_questions(validation: Path, answer: str, limit: int | None) -> dict[str, Question]:
+    """By id at most ``limit`` questions of a training file, spread evenly over it; ``answer`` is the key of answers."""
     rows = read_jsonl(validation)
     count = min(limit or len(rows), len(rows))
-    return [
-        {
-            "id": row.get("id", str(number)),
-            "input": row["input"],
-            "references": [row["output" if "output" in row else "teacher_output"]],
-        }
-        for number, row in [(part, rows[part * len(rows) // count]) for part in range(count)]
-    ]
+    chosen = [rows[part * len(rows) // count] for part in range(count)]
+    return {row.get("id", str(number)): Question(row["input"], row[answer]) for number, row in enumerate(chosen)}
 
 
 @dataclass(frozen=True)
@@ -43,51 +51,36 @@ class AnswerMetric:
     """Called with the step of a candidate whose weights are in the model, it answers and scores; a kill costs little.
 
     Attributes:
-        trainer: holds the model, the training state and the cost of the job.
-        tokenizer: of the model.
-        rows: see :func:`selection_prompts`.
-        settings: of the job.
+        trainer: holds the model.
+        job: of the trainer.
+        questions: see :func:`selection_questions`.
         candidates: that are chosen among.
     """
 
     trainer: Any
-    tokenizer: Any
-    rows: list[Record]
-    settings: TrainingSettings
+    job: Job
+    questions: Mapping[str, Question]
     candidates: Candidates
 
     @property
     def name(self) -> str:
         """Of the metric."""
-        return TASKS[self.settings.task].primary_metric
+        return TASKS[self.job.settings.selection.task].answers.metrics[0]
 
     def __call__(self, step: int) -> float:
-        """The metric's mean over the rows and sampling seeds."""
-        from pipestill.inference.answers import answer_prompts, sampling_seeds
-        from pipestill.job.row_log import RowLog, state_of
-
-        generation, model = self.settings.generation, self.trainer.model.eval()
-        new_tokens = generation.max_new_tokens or TASKS[self.settings.task].max_new_tokens
-        new_tokens += self.settings.rationale_tokens
-        state = self.trainer.job_state.directory / "answers" / f"{step:08}"
-        log = RowLog(state_of(state, sha256(self.candidates.path(step) / SHA256SUMS)) / "answers.jsonl")
-        rows = {
-            row["id"] if seed is None else f"{seed}/{row['id']}": row
-            for row in self.rows
-            for seed in sampling_seeds(generation)
-        }
+        """The metric's mean over all answers."""
+        asking = self.job.settings.selection
+        answers = TASKS[asking.task].answers
+        state = self.job.state.directory / "answers" / f"{step:08}"
+        state = state_of(state, sha256(self.candidates.path(step) / SHA256SUMS))
+        loaded = Loaded(self.trainer.model.eval(), self.job.tokenizer, self.job.plan)
+        prompts = {key: question.prompt for key, question in self.questions.items()}
         with self.trainer.accelerator.autocast():
-            answer_prompts(
-                model,
-                self.tokenizer,
-                {key: row["input"] for key, row in rows.items()},
-                generation,
-                self.settings.training.max_length - new_tokens,
-                new_tokens,
-                log,
-                self.trainer.cost,
-                f"candidate of step {step}",
-                self.settings.rationale_tokens > 0,
+            said = half(answers, "predict").say(
+                TASKS[asking.task], loaded, asking, prompts, Work(state, self.job.cost, f"candidate of step {step}")
             )
-        metric = METRICS[TASKS[self.settings.task].metrics][self.name]
-        return fmean(metric(log.rows[key]["text"], row["references"]) for key, row in rows.items())
+        return fmean(
+            answers.score_one(replace(said[key], outputs=[output]), [question.reference])
+            for key, question in self.questions.items()
+            for output in said[key].outputs
+        )

@@ -3,12 +3,14 @@
 import math
 import signal
 import time
+from collections.abc import Sequence
 from types import FrameType
 
 from transformers import TrainerCallback
 
 from pipestill.job.cost import CostMeter
 from pipestill.job.progress import Progress
+from pipestill.objectives.base import Part
 from pipestill.training.candidates import Candidates
 from pipestill.training.history import describe
 from pipestill.training.memory import MemoryLog
@@ -30,13 +32,13 @@ class Schedule(TrainerCallback):
     The end is not saved: there the result is written.
     """
 
-    def __init__(self, evaluations: int, checkpoints: int, batches: LengthGroupedBatches):
-        self.evaluations, self.checkpoints, self.batches = evaluations, checkpoints, batches
+    def __init__(self, evaluations: int, saves: int, batches: LengthGroupedBatches):
+        self.evaluations, self.saves, self.batches = evaluations, saves, batches
 
     def on_train_begin(self, args, state, control, **kwargs):
         """Lay the steps out."""
         self.evaluate_at = spread(self.evaluations, state.max_steps, last=True)
-        self.save_at = spread(self.checkpoints, state.max_steps, last=False)
+        self.save_at = spread(self.saves, state.max_steps, last=False)
 
     def on_epoch_begin(self, args, state, control, **kwargs):
         """Set the epoch from the steps done, which a resume knows exactly."""
@@ -98,8 +100,8 @@ class Termination(TrainerCallback):
 class Report(TrainerCallback):
     """Shows rate, time left and loss, and notes the cost now and then."""
 
-    def __init__(self, label: str, cost: CostMeter):
-        self.label, self.cost = label, cost
+    def __init__(self, label: str, cost: CostMeter, parts: Sequence[Part]):
+        self.label, self.cost, self.parts = label, cost, parts
         self.evaluation = ""
 
     def on_train_begin(self, args, state, control, **kwargs):
@@ -110,9 +112,9 @@ class Report(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Show what was measured last."""
         if "eval_loss" in logs:
-            self.evaluation = f"; {describe(logs)}"
+            self.evaluation = f"; {describe(logs, self.parts)}"
         else:
-            self.progress.update(1, f"{describe(logs)}{self.evaluation}")
+            self.progress.update(1, f"{describe(logs, self.parts)}{self.evaluation}")
 
     def on_step_end(self, args, state, control, **kwargs):
         """Note the cost."""

@@ -3,30 +3,32 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SHOWN = {  # how parts of the loss and measurements are written
-    "loss": "loss {:.4f}",
-    "cross_entropy": "cross-entropy {:.4f}",
-    "divergence": "divergence {:.4f}",
-    "prediction_loss": "of predictions {:.4f}",
-    "rationale_loss": "of rationales {:.4f}",
-    "kl": "KL to the teacher {:.4f}",
-    "agreement": "agreement with the teacher {:.1%}",
-    "learning_rate": "learning rate {:.3g}",
-    "grad_norm": "gradient norm {:.3g}",
-}
+from pipestill.objectives.base import Part
+
+LOSS = Part("loss", "loss {:.4f}")
+STEP = (Part("learning_rate", "learning rate {:.3g}"), Part("grad_norm", "gradient norm {:.3g}"))  # never of validation
 PREFIX = "eval_"
 
+Row = Mapping[str, float | None]
 
-def describe(row: Mapping[str, float | None]) -> str:
+
+def logged(parts: Sequence[Part]) -> list[str]:
+    """Names of what the history of an objective with ``parts`` keeps, in order."""
+    names = [part.name for part in (LOSS, *(part for part in parts if part.in_training), *STEP)]
+    return names + [f"{PREFIX}{part.name}" for part in (LOSS, *parts)]
+
+
+def describe(row: Row, parts: Sequence[Part]) -> str:
     """What a row of ``history.jsonl`` measured, in words."""
     measured = {name.removeprefix(PREFIX): value for name, value in row.items() if value is not None}
-    text = ", ".join(form.format(measured[name]) for name, form in SHOWN.items() if name in measured)
+    shown = (LOSS, *parts, *STEP)
+    text = ", ".join(part.form.format(measured[part.name]) for part in shown if part.name in measured)
     return f"validation {text}" if "eval_loss" in row else text
 
 
-def train_log(history: Sequence[Mapping[str, float | None]], steps: int) -> str:
+def train_log(history: Sequence[Row], steps: int, parts: Sequence[Part]) -> str:
     """The run as a text: a line for each row of its history, without times, so that equal runs give equal bytes."""
-    return "".join(f"step {row['step']}/{steps}: {describe(row)}\n" for row in history)
+    return "".join(f"step {row['step']}/{steps}: {describe(row, parts)}\n" for row in history)
 
 
 def selection_log(selection: Mapping[str, Any]) -> str:

@@ -1,28 +1,28 @@
-"""What both trainers add to transformers' Trainer: exact means, our batches, checkpoints that resume bit for bit."""
+"""What all trainers add to transformers' Trainer: exact means, our batches, checkpoints that resume bit for bit."""
 
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
-from transformers import Trainer
+from transformers import PrinterCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME
 
 from pipestill.errors import UserError
 from pipestill.job.cost import CostMeter
 from pipestill.models.rows import Row
+from pipestill.objectives.base import Part
+from pipestill.training.history import logged
 from pipestill.training.sampler import LengthGroupedBatches, batches_by_length
 from pipestill.training.state import TrainingState
 from pipestill.training.weights import WEIGHTS, put_weights, trainable
 
 EVALUATION_FACTOR = 4  # rows of an evaluation batch per row of a training batch: without gradients there is room
-# The loss and its parts: with a teacher, and step by step.
-PARTS = ("loss", "cross_entropy", "divergence", "prediction_loss", "rationale_loss")
-LOGGED = (*PARTS, "learning_rate", "grad_norm", *(f"eval_{name}" for name in (*PARTS, "kl", "agreement")))
 MASKS = ("attention_mask", "decoder_attention_mask")
 
 Batch = dict[str, torch.Tensor]
@@ -36,19 +36,22 @@ class ResumableTrainer(Trainer, ABC):
     Args:
         state: where checkpoints go.
         cost: counts the tokens.
+        parts: what is logged beside the loss.
         arguments: of the Trainer.
     """
 
     loss_is_scaled_for_ga = True  # tells the Trainer that accumulation is already in the divisor
 
-    def __init__(self, state: TrainingState, cost: CostMeter, **arguments: Any):
+    def __init__(self, state: TrainingState, cost: CostMeter, parts: Sequence[Part] = (), **arguments: Any):
         self.job_state = state
         self.cost = cost
+        self.logged = logged(parts)
         rows, held_out = ([self.row_length(row) for row in arguments[f"{name}_dataset"]] for name in ("train", "eval"))
         batch_size = arguments["args"].per_device_train_batch_size
         self.batches = LengthGroupedBatches(rows, batch_size, arguments["args"].seed)
         self.evaluation_batches = batches_by_length(held_out, EVALUATION_FACTOR * batch_size)
         super().__init__(**arguments)
+        self.remove_callback(PrinterCallback)
 
     @staticmethod
     @abstractmethod
@@ -122,7 +125,7 @@ class ResumableTrainer(Trainer, ABC):
         Raises:
             UserError: the loss is not finite.
         """
-        row = {name: logs[name] for name in LOGGED if name in logs}
+        row = {name: logs[name] for name in self.logged if name in logs}
         for name in ("loss", "eval_loss"):
             if not math.isfinite(row.get(name, 0.0)):
                 raise UserError(
@@ -135,7 +138,8 @@ class ResumableTrainer(Trainer, ABC):
     def history(self) -> list[dict[str, float | None]]:
         """The log as rows of ``history.jsonl``."""
         return [
-            {"step": row["step"], "epoch": _rounded(row["epoch"])} | {name: row[name] for name in LOGGED if name in row}
+            {"step": row["step"], "epoch": _rounded(row["epoch"])}
+            | {name: row[name] for name in self.logged if name in row}
             for row in self.state.log_history
         ]
 

@@ -1,64 +1,50 @@
-"""A training job from files to a model directory; killed at any time, the same call goes on where it was."""
+"""A training job from files to a model directory; to resume a killed one, repeat the call."""
 
 import importlib.metadata
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.io.digests import code_digest
 from pipestill.io.files import read_json, write_json
 from pipestill.io.lock import exclusive
-from pipestill.io.records import write_jsonl
+from pipestill.io.records import Json, write_jsonl
 from pipestill.job.cost import CostMeter
+from pipestill.job.halves import half, half_name
 from pipestill.job.startup import uncollected, without
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
-from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries, unneeded_libraries
 from pipestill.models.lineage import is_adapter, make_lineage
-from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
+from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients, profile
-from pipestill.models.rows import Row, read_answers, read_explained, read_joined, read_pairs
 from pipestill.models.saving import save_model
-from pipestill.settings.train import TrainingSettings
+from pipestill.settings.jobs import TrainingSettings
+from pipestill.tasks import TASKS
 from pipestill.training.answer_metric import check_selection
 from pipestill.training.candidates import Candidates
+from pipestill.training.files import Inputs, Outputs
 from pipestill.training.history import selection_log, train_log
-from pipestill.training.inputs import Inputs
+from pipestill.training.job import Job, objective_of
 from pipestill.training.memory import MemoryLog
 from pipestill.training.selection import choose
 from pipestill.training.state import TrainingState
-from pipestill.training.trainers import make_trainer
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "tokenizers", "numpy")
 HARDWARE = ("device", "precision", "weights", "quantization", "optimizer")  # of the plan, what decides the result
 TERMINATED = 143  # what a shell reports of a process that SIGTERM ended
 
 
-def train(
-    settings: TrainingSettings,
-    inputs: Inputs,
-    seed: int,
-    threads: int,
-    state_dir: Path,
-    output: Path,
-    cost_file: Path,
-    memory_file: Path,
-) -> None:
+def train(settings: TrainingSettings, inputs: Inputs, outputs: Outputs, seed: int, threads: int) -> None:
     """Train one model.
 
     Args:
-        settings: objective, training and hardware.
+        settings: method, training and hardware.
         inputs: data and models.
+        outputs: the model, and what training it took.
         seed: of everything random.
         threads: torch threads.
-        state_dir: keeps the state of a killed job; beside ``output``, not inside.
-        output: model directory to make, in one step at the end.
-        cost_file: JSON file for the cost of all attempts.
-        memory_file: JSON Lines file for the memory at each step.
 
     Raises:
         UserError: bad data, a model or teacher that does not fit, or a loss that is not finite.
@@ -70,136 +56,123 @@ def train(
     with uncollected():
         plan = plan_here(settings.hardware, settings.training.adaptation, threads)
     work = fingerprint(settings, plan, inputs, seed)
-    with exclusive(state_dir):
-        state = TrainingState(state_dir, work)
-        cost = CostMeter(state.directory / "cost.json")
+    with exclusive(outputs.state):
+        state = TrainingState(outputs.state, work)
+        job = Job(settings, inputs, plan, seed, state, CostMeter(state.directory / "cost.json"))
         if not state.is_finished():
-            with without(*_unneeded_libraries(settings, plan, inputs)):
-                _train(settings, plan, inputs, seed, state, cost, output)
-            cost.save()
-        state.publish(output)
-        write_json(cost_file, read_json(cost.ledger))
-        write_jsonl(memory_file, MemoryLog(state.directory).rows())
+            with without(*_unneeded_libraries(job)):
+                _train(job, outputs)
+            job.cost.save()
+        state.publish(outputs.model)
+        write_json(outputs.cost, read_json(job.cost.ledger))
+        write_jsonl(outputs.memory, MemoryLog(state.directory).rows())
 
 
-def _unneeded_libraries(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs) -> list[str]:
-    trained = [directory for directory in (inputs.init, inputs.teacher) if directory]
-    by_trl = settings.objective == "dpo"
-    adapters = settings.training.adaptation == "lora" or any(map(is_adapter, trained)) or by_trl
-    return unneeded_libraries(plan, adapters=adapters, datasets=by_trl)
-
-
-def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, seed: int) -> dict[str, Any]:
+def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, seed: int) -> Json:
     """What defines the run. Threads are left out: they change no more than rounding, and a cluster may give fewer."""
+    halves = [half_name(objective_of(settings), "train")]
+    if settings.selection:
+        halves.append(half_name(TASKS[settings.selection.task].answers, "predict"))
     return {
         "settings": settings.model_dump(),
         "seed": seed,
         "hardware": {name: getattr(plan, name) for name in HARDWARE},
         "files": inputs.digests(),
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "code": code_digest("train"),
+        "code": code_digest("train", *halves),
     }
 
 
-def _train(
-    settings: TrainingSettings,
-    plan: HardwarePlan,
-    inputs: Inputs,
-    seed: int,
-    state: TrainingState,
-    cost: CostMeter,
-    output: Path,
-) -> None:
-    training = settings.training
-    teacher = None
-    with uncollected(), _enough_memory(settings):
-        from pipestill.training.callbacks import KeepCandidates, KeepMemory, Report, Schedule, Termination
+def _unneeded_libraries(job: Job) -> list[str]:
+    trained = [directory for directory in (job.inputs.init, job.inputs.teacher) if directory]
+    needed = job.objective.libraries
+    adapters = job.settings.training.adaptation == "lora" or any(map(is_adapter, trained)) or "peft" in needed
+    return unneeded_libraries(job.plan, adapters=adapters, datasets="datasets" in needed)
 
-        apply(plan)
-        silence_libraries()
-        tokenizer = load_tokenizer(inputs.base)
-        start = decoder_start(inputs.base)
-        if settings.objective == "dpo" and start is not None:
-            raise UserError("`dpo` is for causal models, and the student is an encoder-decoder: use another method")
-        read = _reader(settings, start)
-        rows, held_out = (read(path, tokenizer, training.max_length) for path in (inputs.data, inputs.validation))
-        if settings.objective == "divergence":
-            from pipestill.training.make_teacher import make_teacher
 
-            teacher = make_teacher(settings, inputs, tokenizer, plan)
-            rows, held_out = teacher.prepare(rows, inputs.data), teacher.prepare(held_out, inputs.validation)
-        model = load_start(settings, plan, inputs.base, inputs.init, seed)
-        trainer = make_trainer(settings, plan, seed, model, tokenizer, rows, held_out, state, cost, teacher)
+def _train(job: Job, outputs: Outputs) -> None:
+    with uncollected(), _enough_memory(job):
+        trainer = _trainer(job)
         gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
-    checkpoint = state.last_checkpoint()
-    if checkpoint:
-        print(f"resuming at step {int(checkpoint.name)}", file=sys.stderr)
-    candidates = Candidates(state.directory / "candidates", training.keep_best)
-    with Termination() as termination:
-        for callback in (
-            Schedule(training.evaluations, training.checkpoints, trainer.batches),
-            *([KeepCandidates(candidates)] if training.select != "last" else []),
-            termination,
-            KeepMemory(MemoryLog(state.directory)),
-            Report("training", cost),
-        ):
-            trainer.add_callback(callback)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if trainer.state.global_step < trainer.state.max_steps:
-            print(f"SIGTERM: the state of step {trainer.state.global_step} is saved, leaving", file=sys.stderr)
-            raise SystemExit(TERMINATED)
+    candidates = Candidates(job.state.directory / "candidates", job.settings.training.keep_best)
+    _run(trainer, job, candidates)
+    history = trainer.history()
     extras = {
-        "hardware.json": plan.to_json(),
-        "profile.json": profile(trainer.model, plan) | {"gradient_check": gradients},
-        "training.json": settings.model_dump() | {"seed": seed},
-        "history.jsonl": (history := trainer.history()),
-        "train.log": train_log(history, trainer.state.max_steps),
+        "hardware.json": job.plan.to_json(),
+        "profile.json": profile(trainer.model, job.plan) | {"gradient_check": gradients},
+        "training.json": job.settings.model_dump() | {"seed": job.seed},
+        "history.jsonl": history,
+        "train.log": train_log(history, trainer.state.max_steps, job.objective.parts),
     }
-    if training.select != "last":
-        extras["selection.json"] = selection = choose(trainer, tokenizer, settings, inputs.validation, candidates)
+    if job.settings.training.select != "last":
+        extras["selection.json"] = selection = choose(trainer, job, candidates)
         extras["train.log"] += selection_log(selection)
         print(selection_log(selection), end="", file=sys.stderr)
+    from pipestill.training.callbacks import Termination
+
     with Termination():  # so near to the end it is quicker to finish
-        lineage = make_lineage(output, inputs.base, inputs.init)
-        save_model(trainer.model, tokenizer, state.finished, lineage=lineage, extras=extras)
-
-
-def _reader(settings: TrainingSettings, start: int | None) -> Callable[..., list[Row]]:
-    """The function that reads rows of the objective, for a decoder that starts with the token ``start``, if any."""
-    if settings.objective == "dpo":
-        return read_pairs
-    if settings.objective == "stepwise":
-        return partial(read_explained if settings.has_two_tasks else read_joined, start=start)
-    return partial(read_answers, start=start)
+        lineage = make_lineage(outputs.model, job.inputs.base, job.inputs.init)
+        save_model(trainer.model, job.tokenizer, job.state.finished, lineage=lineage, extras=extras)
 
 
 @contextmanager
-def _enough_memory(settings: TrainingSettings) -> Iterator[None]:
+def _enough_memory(job: Job) -> Iterator[None]:
     """Inside, an accelerator without room for models and longest rows is a mistake that the user can mend."""
     import torch
 
     try:
         yield
     except torch.OutOfMemoryError as error:
-        beside = settings.objective == "divergence" and settings.training.divergence.teacher == "online"
+        beside = job.objective.online(job.options)
         raise UserError(
             f"the model{' and its teacher do' if beside else ' does'} not fit in the accelerator's memory with the "
             "longest rows: lower training.batch_size, set training.gradient_checkpointing"
-            + (", or set divergence.teacher to `cached`" if beside else "")
+            + (f", or set {job.objective.section}.teacher to `cached`" if beside else "")
         ) from error
 
 
-def load_start(settings: TrainingSettings, plan: HardwarePlan, base: Path, init: Path | None, seed: int) -> Any:
+def _trainer(job: Job) -> Any:
+    apply(job.plan)
+    silence_libraries()
+    train = half(job.objective, "train")
+    data = train.read(job.objective, job)
+    return train.trainer(job.objective, job, load_start(job), data)
+
+
+def _run(trainer: Any, job: Job, candidates: Candidates) -> None:
+    """Train to the end from where the state says, offering the weights of evaluations as candidates."""
+    from pipestill.training.callbacks import KeepCandidates, KeepMemory, Report, Schedule, Termination
+
+    training, checkpoint = job.settings.training, job.state.last_checkpoint()
+    if checkpoint:
+        print(f"resuming at step {int(checkpoint.name)}", file=sys.stderr)
+    with Termination() as termination:
+        for callback in (
+            Schedule(training.evaluations, training.saves, trainer.batches),
+            *([KeepCandidates(candidates)] if training.select != "last" else []),
+            termination,
+            KeepMemory(MemoryLog(job.state.directory)),
+            Report("training", job.cost, job.objective.parts),
+        ):
+            trainer.add_callback(callback)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if trainer.state.global_step < trainer.state.max_steps:
+            print(f"SIGTERM: the state of step {trainer.state.global_step} is saved, leaving", file=sys.stderr)
+            raise SystemExit(TERMINATED)
+
+
+def load_start(job: Job) -> Any:
     """The model to train: the base model or the merged SFT student, with a fresh adapter or with all weights free."""
     from transformers import set_seed
 
     from pipestill.models.adapters import add_adapter
 
+    base, init, training = job.inputs.base, job.inputs.init, job.settings.training
     if init is None:
-        model = load_base_model(base, plan, training=True)
+        model = load_base_model(base, job.plan, training=True)
     else:
-        model = load_trained_model(init, base, plan, merge=True, training=True)
-    if settings.training.adaptation == "full":
+        model = load_trained_model(init, base, job.plan, merge=True, training=True)
+    if training.adaptation == "full":
         return model.requires_grad_(True)
-    set_seed(seed)
-    return add_adapter(model, settings.training.lora, plan)
+    set_seed(job.seed)
+    return add_adapter(model, training.lora, job.plan)

@@ -1,12 +1,11 @@
 """Choosing the weights that become the result, on validation rows."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from pipestill.settings.train import TrainingSettings
-from pipestill.training.answer_metric import AnswerMetric, selection_prompts
+from pipestill.training.answer_metric import AnswerMetric, selection_questions
 from pipestill.training.candidates import Candidates
+from pipestill.training.job import Job
 from pipestill.training.weights import put_weights
 
 
@@ -34,12 +33,11 @@ def select_weights(
     return {"by": metric or "eval_loss", "step": best["step"], "candidates": rows}
 
 
-def choose(
-    trainer: Any, tokenizer: Any, settings: TrainingSettings, validation: Path, candidates: Candidates
-) -> dict[str, Any]:
-    """Choose by validation loss or by metric, as ``settings`` say; see :func:`select_weights`."""
-    if settings.training.select == "loss":
+def choose(trainer: Any, job: Job, candidates: Candidates) -> dict[str, Any]:
+    """Choose by validation loss or by metric, as the settings say; see :func:`select_weights`."""
+    training = job.settings.training
+    if training.select == "loss":
         return select_weights(trainer.model, candidates)
-    prompts = selection_prompts(validation, settings.training.selection_rows)
-    metric = AnswerMetric(trainer, tokenizer, prompts, settings, candidates)
+    questions = selection_questions(job.inputs.validation, job.objective.file.answer, training.selection_rows)
+    metric = AnswerMetric(trainer, job, questions, candidates)
     return select_weights(trainer.model, candidates, metric.name, metric)

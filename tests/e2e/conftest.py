@@ -3,7 +3,8 @@
 import shutil
 
 import pytest
-from smoke_runs import snakemake
+
+from support.smoke import snakemake
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import subprocess
 import time
 
 import psutil
-from smoke_runs import command, snakemake
+
+from support.smoke import command, snakemake
 
 SAME = (
     "*/seed_*/model/adapter_model.safetensors",

@@ -8,7 +8,8 @@ import zipfile
 
 import pytest
 import yaml
-from smoke_runs import snakemake
+
+from support.smoke import snakemake
 
 EXPERIMENTS = [f"creditmix_{method}" for method in ("base", "sft", "kd", "dpo", "teacher")]
 

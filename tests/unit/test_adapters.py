@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_models import CPU, make_directory
 
 from pipestill.errors import UserError
 from pipestill.models.adapters import add_adapter
 from pipestill.models.loading import load_base_model
 from pipestill.settings.training import LoraConfig
+from support.models import CPU, make_directory
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from distribution_fixture import capture, write_rows
-from tiny_models import CPU, make_directory
 
 from pipestill.errors import UserError
-from pipestill.models.loading import load_base_model, load_tokenizer
-from pipestill.models.rows import read_answers
+from pipestill.inference.loaded import load
+from pipestill.models.rows import RowEncoder, read_answers
 from pipestill.teacher.agreement import Agreement
+from support.distributions import capture, write_rows
+from support.models import CPU, make_directory
 
 K = 12
 
@@ -25,17 +25,13 @@ def answers(tmp_path_factory):
     return write_rows(tmp_path_factory.mktemp("answers") / "sft.jsonl", 5, seed=4)
 
 
-def load(directory):
-    return load_base_model(directory, CPU), load_tokenizer(directory)
-
-
 @torch.no_grad()
 def log_probs(directory, answers, temperature):
     """What a model says where the tokens of answers are predicted, [tokens, vocab], and these tokens."""
-    model, tokenizer = load(directory)
-    model.double()
+    loaded = load(directory, None, CPU)
+    model, tokenizer = loaded.model.double(), loaded.tokenizer
     parts, gold = [], []
-    for row in read_answers(answers, tokenizer, 200):
+    for row in read_answers(answers, RowEncoder(tokenizer, 200)):
         logits = model(torch.tensor([row["input_ids"]])).logits[0, :, : len(tokenizer)] / temperature
         places = [place for place, label in enumerate(row["labels"]) if label != -100]
         parts.append(logits.log_softmax(-1)[[place - 1 for place in places]])
@@ -65,7 +61,7 @@ def expected(models, answers, temperature, k=None):
 def test_equals_plain_forward_passes(tmp_path, models, answers, codec, k, tolerance, temperature):
     options = {"codec": codec, "k": k, "temperature": temperature}
     measure = Agreement(capture(tmp_path, [answers], *models, **options), answers)
-    found = measure(*load(models[1]))
+    found = measure(load(models[1], None, CPU))
     values, tokens = expected(models, answers, temperature, k)
     assert found["kl"] == pytest.approx(values.pop("kl"), rel=tolerance)
     for name, value in values.items():
@@ -73,20 +69,20 @@ def test_equals_plain_forward_passes(tmp_path, models, answers, codec, k, tolera
     assert (found["tokens"], found["temperature"], found["codec"]) == (tokens, temperature, codec)
     assert found["tail"] == ("bucket" if codec == "topk" else None)
 
-    own = measure(*load(models[0]))  # the teacher itself
+    own = measure(load(models[0], None, CPU))  # the teacher itself
     assert own["agreement"] == 1.0 and own["student_nll"] == pytest.approx(own["teacher_nll"], abs=1e-5)
     assert own["kl"] == pytest.approx(0.0, abs=1e-6 if codec == "full" else 1e-3)
 
 
 def test_a_model_that_reads_other_tokens_is_not_measured(tmp_path, models, answers, capsys):
     measure = Agreement(capture(tmp_path, [answers], *models), answers)
-    model, tokenizer = load(models[1])
-    tokenizer.chat_template = tokenizer.chat_template.replace("assistant", "answer")
-    assert measure(model, tokenizer) is None
+    loaded = load(models[1], None, CPU)
+    loaded.tokenizer.chat_template = loaded.tokenizer.chat_template.replace("assistant", "answer")
+    assert measure(loaded) is None
     assert "agreement with the teacher is not measured: " in capsys.readouterr().err
-    tokenizer.add_tokens(["new"])
+    loaded.tokenizer.add_tokens(["new"])
     with pytest.raises(UserError, match="another tokenizer"):
-        measure.measure(model, tokenizer)
+        measure.measure(loaded)
 
 
 def test_damaged_distributions_are_refused_before_any_work(tmp_path, models, answers):

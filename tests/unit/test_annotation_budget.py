@@ -4,13 +4,13 @@ import threading
 import time
 
 import pytest
-from annotation_server import COST, serve, settings, write_records
 
 from pipestill.annotation.annotate import annotate
 from pipestill.annotation.budget import Budget, BudgetReached
 from pipestill.annotation.gate import Gate, Stopped
 from pipestill.annotation.pricing import cost_of
 from pipestill.io.records import read_jsonl
+from support.annotation import COST, serve, settings, write_records
 
 
 def run(server, directory, texts, **changes):

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from pipestill.data.crop import crop_records
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.make_records import make_records
 from pipestill.data.source import provide_raw
+from pipestill.plan.data import SourceConfig, SplitsConfig
+
 from pipestill.errors import UserError
 from pipestill.io.records import FIELDS, read_jsonl
 from pipestill.plan.check import check
-from pipestill.plan.data import SourceConfig, SplitsConfig
 from pipestill.settings.annotation import AnnotationConfig
 from pipestill.settings.data import CropConfig
 from pipestill.tasks import TASKS

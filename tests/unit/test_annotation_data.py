@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from annotation_server import ASK
 
 from pipestill.annotation.annotator_data import write_annotator_data
 from pipestill.errors import UserError
 from pipestill.io.records import read_jsonl
 from pipestill.settings.annotation import AnnotationConfig
+from support.annotation import ASK
 
 SETTINGS = AnnotationConfig(provider="local", model="demo-teacher", steps=[{"prompt": ASK, "out": "rationale"}])
 

@@ -4,12 +4,12 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from annotation_server import ASK, COST, FAULTS, KEY, serve, settings, write_records
 
 from pipestill.annotation.annotate import annotate
 from pipestill.annotation.failures import Refused
 from pipestill.io.files import read_json
 from pipestill.io.records import read_jsonl
+from support.annotation import ASK, COST, FAULTS, KEY, serve, settings, write_records
 
 MENDED = {  # by another attempt: the class in usage.json
     "rate_limit": "rate_limit",

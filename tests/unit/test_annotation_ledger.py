@@ -9,13 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from annotation_server import ASK, serve, settings, write_records
 
 from pipestill.annotation.annotate import annotate, write_estimate
 from pipestill.annotation.failures import Refused
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import read_jsonl
+from support.annotation import ASK, serve, settings, write_records
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "annotate.py"
 WORDS = [f"w{number}" for number in range(40)]

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from annotation_server import KEY, serve, settings, write_records
 
 from pipestill.annotation.annotate import annotate
 from pipestill.annotation.redaction import read_key, redact
 from pipestill.errors import UserError
 from pipestill.settings.annotation import AnnotationConfig
+from support.annotation import KEY, serve, settings, write_records
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "annotate.py"
 OTHER_KEY = "plain-key-without-a-prefix-42"

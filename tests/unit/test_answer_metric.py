@@ -5,42 +5,35 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipestill.evaluation.texts import SCORERS
 from pipestill.io.files import write_sha256sums
-from pipestill.settings.generation import GenerationConfig
+from pipestill.models.hardware import HardwarePlan
+from pipestill.settings.jobs import Asking, TrainingSettings
 from pipestill.settings.models import HardwareConfig
-from pipestill.settings.train import TrainingSettings
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
-from pipestill.training.answer_metric import AnswerMetric
+from pipestill.training.answer_metric import AnswerMetric, Question
+from pipestill.training.job import Job
 
 
 @pytest.mark.parametrize("name", ["dolly", "multiclinsum"])
-def test_the_metric_of_a_candidate_is_the_primary_one_of_the_report(tmp_path, monkeypatch, name):
-    answer, references = "the patients were treating", ["the patient was treated"]  # equal stems, unequal words
+def test_the_metric_of_a_candidate_is_the_first_one_of_the_report(tmp_path, monkeypatch, name):
+    answer, reference = "the patients were treating", "the patient was treated"  # equal stems, unequal words
     monkeypatch.setattr(
-        "pipestill.inference.answers.answer_prompts",
-        lambda model, tokenizer, asked, generation, prompt, new, log, *_: log.append(
-            (key, {"text": answer}) for key in asked
-        ),
+        "pipestill.answers.text.predict.answer_prompts",
+        lambda loaded, asking, ending, decoding, prompts, work: {key: {"text": answer} for key in prompts},
     )
     candidate = tmp_path / "candidates" / "3"
     candidate.mkdir(parents=True)
     write_sha256sums(candidate)
-    job = SimpleNamespace(
-        model=SimpleNamespace(eval=lambda: None),
-        accelerator=SimpleNamespace(autocast=nullcontext),
-        job_state=SimpleNamespace(directory=tmp_path),
-        cost=None,
+    asking = Asking(task=name, max_prompt_tokens=9, max_new_tokens=9)
+    settings = TrainingSettings(method="sft", training=TrainingConfig(), hardware=HardwareConfig(), selection=asking)
+    job = Job(settings, None, HardwarePlan("cpu"), 1, SimpleNamespace(directory=tmp_path), None)
+    vars(job)["tokenizer"] = None
+    trainer = SimpleNamespace(
+        model=SimpleNamespace(eval=lambda: None), accelerator=SimpleNamespace(autocast=nullcontext)
     )
-    settings = TrainingSettings(
-        **dict(objective="cross_entropy", training=TrainingConfig(), hardware=HardwareConfig()),
-        **dict(task=name, generation=GenerationConfig()),
-    )
-    row = {"id": "a", "input": "?", "references": references}
-    metric = AnswerMetric(job, None, [row], settings, SimpleNamespace(path=lambda step: candidate))
-    scores, _ = SCORERS[TASKS[name].metrics](
-        [{"prediction": answer, "references": references, "test_set": "en"}], "sentencex"
-    )
-    assert metric(3) == pytest.approx(scores[metric.name][0])
+    candidates = SimpleNamespace(path=lambda step: candidate)
+    metric = AnswerMetric(trainer, job, {"a": Question("?", reference)}, candidates)
+    columns = TASKS[name].answers.measure.score([answer], [[reference]], ["en"], "sentencex").columns
+    assert metric(3) == pytest.approx(columns[metric.name][0])
     assert metric(3) == pytest.approx({"dolly": 75, "multiclinsum": 25}[name])

@@ -8,8 +8,7 @@ import pytest
 from scipy.special import logsumexp, softmax
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from pipestill.errors import UserError
-from pipestill.inference.calibration import (
+from pipestill.answers.labels.calibration import (
     CALIBRATIONS,
     calibrate,
     calibration_record,
@@ -17,6 +16,7 @@ from pipestill.inference.calibration import (
     fit_priors,
     validation_metrics,
 )
+from pipestill.errors import UserError
 
 LABELS = ["Bad", "Good", "Standard"]
 

@@ -5,10 +5,9 @@ import shutil
 
 import pytest
 import torch
-from tiny_models import CPU, make_batch, make_directory, make_model, make_tokenizer
+from pipestill.inference.scoring import load_run
 
 from pipestill.errors import UserError
-from pipestill.inference.scoring import load_run
 from pipestill.io.files import read_json, sha256, verify_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.checkpoint import provide_checkpoint
@@ -16,6 +15,7 @@ from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.saving import save_model
 from pipestill.settings.training import LoraConfig
+from support.models import CPU, make_batch, make_directory, make_model, make_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,15 @@ import zipfile
 from collections import Counter
 
 import pytest
-
 from pipestill.data.collection import unanswered_records
 from pipestill.data.make_records import make_records
 from pipestill.data.pairs import read_pairs
 from pipestill.data.source import provide_raw
+from pipestill.plan.data import SourceConfig, SplitsConfig
+
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import of_split, read_jsonl
-from pipestill.plan.data import SourceConfig, SplitsConfig
 from pipestill.settings.data import FileConfig
 from pipestill.tasks import TASKS, BadRow
 

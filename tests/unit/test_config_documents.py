@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pipestill.plan.datasets import published_datasets
 
 from pipestill.errors import UserError
 from pipestill.plan.check import check
-from pipestill.plan.datasets import published_datasets
 from pipestill.plan.preflight import problems
 
 ROOT = Path(__file__).parents[2]

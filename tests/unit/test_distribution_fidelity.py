@@ -5,8 +5,6 @@ import math
 import pyarrow.parquet as pq
 import pytest
 import torch
-from distribution_fixture import capture, read_rows, torch_as_before, write_rows
-from tiny_models import make_directory
 
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
@@ -14,11 +12,15 @@ from pipestill.io.records import read_jsonl
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import IGNORED
 from pipestill.settings.distributions import FidelitySettings
+from pipestill.teacher.distributions.capture import Sources
 from pipestill.teacher.distributions.export import export_parquet
 from pipestill.teacher.distributions.fidelity import compare, measure_fidelity
 from pipestill.teacher.distributions.store import DistributionStore
+from support.distributions import capture, read_rows, torch_as_before, write_rows
+from support.models import make_directory
 
-KINDS = {"fkl": {"tail": "auto"}, "todi": {"tail": "auto", "beta": 2.0}, "rkl": {"tail": "bucket"}}
+FKL = {"fkl": {"tail": "bucket"}}
+KINDS = {**FKL, "todi": {"tail": "unigram", "options": {"beta": 2.0}}, "rkl": {"tail": "bucket"}}
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +48,9 @@ def manifests(place):
 def measure(place, manifest, kinds, teacher="teacher"):
     settings = FidelitySettings(study="dolly", kinds=kinds, tokens=100, adaptation="full", hardware={"device": "cpu"})
     output = place / "fidelity.json"
-    validation, student = place / "validation.jsonl", place / "student"
+    sources = Sources([place / "validation.jsonl"], place / teacher, None, place / "student")
     with torch_as_before():
-        measure_fidelity(settings, manifest, validation, place / teacher, None, student, output, threads=1)
+        measure_fidelity(settings, manifest, sources, output, threads=1)
     return read_json(output)
 
 
@@ -82,7 +84,7 @@ def test_what_is_left_out_shows(place, manifests):
     }  # fmt: skip
     assert found["kinds"]["todi"]["angle"] < found["kinds"]["rkl"]["angle"] < 60
     assert found["kinds"]["fkl"] == {"tail": "bucket", **by_hand(place, manifests["topk"])}
-    sampled = measure(place, manifests["sample"], {"fkl": {"tail": "auto"}})
+    sampled = measure(place, manifests["sample"], FKL)
     assert sampled["kinds"]["fkl"]["tail"] is None and 1 < sampled["kinds"]["fkl"]["angle"] < 60
 
 
@@ -117,7 +119,7 @@ def test_a_store_of_another_number_format_is_of_the_same_teacher(place, manifest
     """Where the processor has bfloat16, this one differs from the store that is measured in float32."""
     hardware, data = {"device": "cpu", "precision": "bf16"}, [place / "validation.jsonl"]
     manifest = capture(tmp_path, data, place / "teacher", place / "student", codec="full", k=None, hardware=hardware)
-    assert measure(place, manifest, {"fkl": {}})["kinds"]["fkl"]["angle"] < 5
+    assert measure(place, manifest, FKL)["kinds"]["fkl"]["angle"] < 5
 
 
 def test_another_teacher_is_refused(place, manifests):

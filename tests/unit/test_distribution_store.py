@@ -7,8 +7,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from distribution_fixture import capture, capture_one, read_rows, settings, write_rows
-from tiny_models import make_directory, make_model, make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.inference import answer_logits
@@ -21,6 +19,8 @@ from pipestill.teacher.distributions import parts, tails
 from pipestill.teacher.distributions.keys import row_key
 from pipestill.teacher.distributions.manifest import write_manifest
 from pipestill.teacher.distributions.store import DistributionStore
+from support.distributions import capture, capture_one, read_rows, settings, write_rows
+from support.models import make_directory, make_model, make_tokenizer
 
 VOCAB = 310  # of the tiny tokenizer
 

@@ -2,30 +2,28 @@
 
 import functools
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import make_model, make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.io.files import write_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.loading import load_tokenizer
-from pipestill.models.rows import IGNORED, read_answers
-from pipestill.settings.distributions import CaptureSettings
-from pipestill.settings.models import HardwareConfig
-from pipestill.settings.train import TrainingSettings
-from pipestill.settings.training import DivergenceConfig, LoraConfig, TrainingConfig
-from pipestill.teacher.distributions.capture import capture_shard
-from pipestill.teacher.distributions.manifest import write_manifest
+from pipestill.models.rows import IGNORED, RowEncoder, read_answers
+from pipestill.objectives.divergence.make_teacher import make_teacher as make_teacher_of_job
+from pipestill.objectives.divergence.teachers import ForeignTeacher, OnlineTeacher
+from pipestill.objectives.divergence.train import TaughtData
+from pipestill.settings.training import LoraConfig
 from pipestill.training.callbacks import Schedule
-from pipestill.training.inputs import Inputs
-from pipestill.training.make_teacher import make_teacher as make_teacher_of_job
-from pipestill.training.state import TrainingState
-from pipestill.training.teachers import ForeignTeacher, OnlineTeacher
-from pipestill.training.trainers import make_trainer
+from pipestill.training.files import Inputs
+from support.distributions import capture as capture_distributions
+from support.models import make_model, make_tokenizer
+from support.training_job import make_job, make_trainer
 
 SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
 ANSWERS = ["Good", "Standard deviation of the debt", "Bad", "Good", "Bad Bad Bad", "Standard", "Good", "Bad 12 34 56"]
@@ -69,18 +67,14 @@ def directories(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(directories):
-    return read_answers(directories.rows, load_tokenizer(directories.student), 128)
+    return read_answers(directories.rows, RowEncoder(load_tokenizer(directories.student), 128))
 
 
 def trainer_for(tmp_path, model, teacher, rows, kind="fkl", plan=SGD, held_out=None, divergence=(), **training):
-    settings = DivergenceConfig(**{"kd_rate": KD_RATE, "temperature": TEMPERATURE, "chunk": 5} | dict(divergence))
-    defaults = dict(learning_rate=0.05, schedule="constant", warmup=0, max_grad_norm=1e9, adaptation="full")
-    training = TrainingConfig(**(defaults | training), divergence=settings)
-    job = TrainingSettings(objective="divergence", divergence=kind, training=training, hardware=HardwareConfig())
-    state = TrainingState(tmp_path / f"state{len(list(tmp_path.iterdir()))}", {})
-    cost = SimpleNamespace(tokens=0, save=lambda: None)
-    trainer = make_trainer(job, plan, 5, model, TOKENIZER, rows, held_out or rows, state, cost, teacher)
-    trainer.add_callback(Schedule(training.evaluations, training.checkpoints, trainer.batches))
+    options = {"kd_rate": KD_RATE, "temperature": TEMPERATURE, "chunk": 5} | dict(divergence)
+    job = make_job(tmp_path, kind, TOKENIZER, options, plan, **({"learning_rate": 0.05} | training))
+    trainer = make_trainer(job, model, rows, held_out, TaughtData, teacher=teacher)
+    trainer.add_callback(Schedule(job.settings.training.evaluations, job.settings.training.saves, trainer.batches))
     return trainer
 
 
@@ -275,19 +269,11 @@ def capture(directories, tmp_path_factory):
 
     @functools.cache
     def run(codec, shards=1, **options):
-        place = tmp_path_factory.mktemp("store")
-        settings = dict(codec=codec, temperature=TEMPERATURE, max_length=128, adaptation="full", hardware={}, code="")
-        settings = CaptureSettings.model_validate(
-            settings | {name: list(v) if name == "labels" else v for name, v in options.items()}
-        )
-        facts = [place / f"shard_{shard}.json" for shard in range(shards)]
-        for shard, path in enumerate(facts):
-            capture_shard(
-                settings, [directories.rows], directories.teacher, None, directories.student, shard, shards,
-                place / f"state_{shard}", path.with_suffix(".safetensors"), path, place / "cost.json", 1,
-            )  # fmt: skip
-        write_manifest(facts, place / "manifest.json")
-        return place / "manifest.json"
+        given = {"k": None} | {name: list(v) if name == "labels" else v for name, v in options.items()}
+        return capture_distributions(
+            tmp_path_factory.mktemp("store"), [directories.rows], directories.teacher, directories.student, shards,
+            codec=codec, temperature=TEMPERATURE, max_length=128, **given,
+        )  # fmt: skip
 
     return run
 
@@ -295,13 +281,14 @@ def capture(directories, tmp_path_factory):
 def teacher_of(directories, rows, kind="fkl", distributions=None, tokenizer=None, **divergence):
     """The teacher that a training job makes of its settings and files, and its rows."""
     source = {"teacher": "cached" if distributions else "online", "temperature": TEMPERATURE}
-    training = TrainingConfig(adaptation="full", divergence=DivergenceConfig(**source | divergence))
-    job = TrainingSettings(objective="divergence", divergence=kind, training=training, hardware=HardwareConfig())
     inputs = Inputs(
         directories.rows, directories.rows, directories.student,
         teacher_base=None if distributions else directories.teacher, distributions=distributions,
     )  # fmt: skip
-    teacher = make_teacher_of_job(job, inputs, tokenizer or load_tokenizer(directories.student), SGD)
+    tokenizer = tokenizer or load_tokenizer(directories.student)
+    with TemporaryDirectory() as place:
+        job = make_job(Path(place), kind, tokenizer, source | divergence, SGD, inputs)
+    teacher = make_teacher_of_job(job.objective, job)
     return teacher, teacher.prepare(rows, directories.rows)
 
 
@@ -356,8 +343,8 @@ def test_draws_train_on_the_forward_divergence(tmp_path, rows, directories, capt
 
 REFUSED = {
     "temperature": (dict(temperature=1.0), {}, r"captured at temperature 2, not 1: capture them again, or set"),
-    "labels": ({}, dict(codec="labels", labels=("Good", "Bad")), r"`labels`, which serves no divergence over tokens"),
-    "draws": ({}, dict(codec="sample", draws=9), r"`sample`, which serves `fkl` alone: use `topk` or `full` for `rkl`"),
+    "labels": ({}, dict(codec="labels", labels=("Good", "Bad")), r"`labels` serve no divergence over tokens"),
+    "draws": ({}, dict(codec="sample", draws=9), r"`sample` serve only `fkl`; use `topk` or `full` for `rkl`"),
 }
 
 
@@ -401,11 +388,12 @@ def test_a_teacher_with_other_tokens_is_compared_place_by_place(tmp_path, rows, 
     tokenizer = load_tokenizer(base)
     tokenizer.add_tokens(["<a>", "<b>"])
     model = make_teacher()
-    teacher = ForeignTeacher(model, tokenizer, 128, VOCABULARY)
+    encoder = RowEncoder(tokenizer, 128)
+    teacher = ForeignTeacher(model, encoder, VOCABULARY)
     prepared = teacher.prepare(rows, directories.rows)
     history, _ = measure(tmp_path, make_student(), teacher, prepared, kind="uld", max_steps=1, batch_size=8)
 
-    theirs = read_answers(directories.rows, tokenizer, 128)
+    theirs = read_answers(directories.rows, encoder)
     assert all(len(own["input_ids"]) < len(other["input_ids"]) for own, other in zip(rows, theirs, strict=True))
     sums, tokens = torch.zeros(2, dtype=torch.float64), 0
     with torch.no_grad():

@@ -4,19 +4,19 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_models import make_directory
 
-from pipestill.data.crop_documents import crop_documents
-from pipestill.data.text_crop import character_ends, token_ends
 from pipestill.errors import UserError
-from pipestill.inference.by_hand import ask, predict_text
-from pipestill.inference.experiment import predict_experiment
+from pipestill.inference.by_hand import Predictor
+from pipestill.inference.experiment import Runs, predict_experiment
 from pipestill.inference.target import find_target
-from pipestill.io.records import read_jsonl, write_jsonl
-from pipestill.settings.data import CropConfig
-from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.jobs import PredictionSettings
+from pipestill.io.records import Record, read_jsonl, write_jsonl
+from pipestill.layouts.base import Cropping
+from pipestill.layouts.documents import CropConfig, DocumentsData
+from pipestill.settings.jobs import Asking, PredictionSettings
 from pipestill.tasks import TASKS
+from pipestill.tasks.base import ANSWER
+from pipestill.text.crop import unit_ends
+from support.models import make_directory
 
 TASK = TASKS["multiclinsum"]
 CROPS = {
@@ -33,11 +33,10 @@ TEXTS = {
 @pytest.fixture(scope="module")
 def documents():
     """A short and a long one in each language."""
-    fields = {"split": "test", "target": "Short.", "references": ["Short."]}
     return [
-        {"id": f"{language}{copies}", "text": text + f"Case {copies}. " * copies, "test_set": language, **fields}
+        Record(f"{language}{copies}", "test", {"document": report.strip()}, "Short.", ["Short."], language)
         for language, text in TEXTS.items()
-        for copies in (1, 40)
+        for copies, report in ((copies, text + f"Case {copies}. " * copies) for copies in (1, 40))
     ]
 
 
@@ -49,8 +48,9 @@ def study(request, tmp_path_factory, documents):
     counter = results / "models/counter"
     counter.mkdir()
     shutil.copy(Path(__file__).parents[2] / "resources/models/tokenizer/tokenizer.json", counter)
-    ends = token_ends(counter / "tokenizer.json") if crop.tokenizer else character_ends
-    records = crop_documents([{**row, "text": row["text"].strip()} for row in documents], TASK, crop, ends)[0]
+    ends = unit_ends(counter / "tokenizer.json" if crop.tokenizer else None)
+    how = Cropping(TASK.prompts[ANSWER], ends)
+    records = TASK.layout.crop_all(documents, DocumentsData(crop=crop), how)[0]
     write_jsonl(results / "cropped.jsonl", records)
     predict(results, base, crop, results / "cropped.jsonl", "predictions")
     return results, records
@@ -58,50 +58,51 @@ def study(request, tmp_path_factory, documents):
 
 def predict(results, base, crop, records, name):
     settings = PredictionSettings(
-        task="multiclinsum", code="1", null_inputs=None, calibration="none", max_chars=200, crop=crop, template="plain",
-        generation=GenerationConfig(), max_prompt_tokens=600, max_new_tokens=4, adaptation="full",
-        hardware={"device": "cpu"},
-    )  # fmt: skip
+        asking=Asking(task="multiclinsum", max_prompt_tokens=600, max_new_tokens=4),
+        data=TASK.layout.crop_options(DocumentsData(crop=crop)),
+        **dict(adaptation="full", hardware={"device": "cpu"}, code="1"),
+    )
     output = results / "multiclinsum_base" / name
-    predict_experiment(settings, records, base, {0: None}, results / f"{name}.state", output, 1)
+    predict_experiment(settings, Runs(base, {0: None}), records, results / f"{name}.state", output, 1)
     return output / "seed_0"
 
 
 def test_by_hand_a_document_is_asked_as_in_the_pipeline(study, documents):
     results, records = study
-    target = find_target("multiclinsum_base", results, None, "creditmix", None, None)
-    crops = target.settings.crop.test_texts
+    predictor = Predictor(find_target("multiclinsum_base", results, "creditmix"))
+    crops = predictor.target.settings.data["crop"]["test_texts"]
     for given, record in zip(documents, records, strict=True):
-        asked = ask(target, given["text"].strip(), language=record["test_set"])
-        assert asked == (record["prompt"], crops and len(given["text"]) > 400)
+        asked = predictor.ask(given.inputs, {"language": record.test_set})
+        assert asked == (record.prompt, crops and len(given.inputs["document"]) > 400)
     answers = read_jsonl(results / "multiclinsum_base/predictions/seed_0/predictions.jsonl")
-    found = predict_text(target, documents[-1]["text"], "", 1, "es")
+    found = predictor.reply(documents[-1].inputs, {"language": "es"})
     assert found["prediction"] == answers[-1]["prediction"]
 
 
 def test_by_hand_a_document_has_a_language_and_no_instruction(study):
-    target = find_target("multiclinsum_base", study[0], None, "creditmix", None, None)
-    assert ask(target, TEXTS["en"]) == ask(target, TEXTS["en"], language="en")
-    with pytest.raises(UserError, match="has no language `de`; it has en, es, fr, pt"):
-        ask(target, "Text.", language="de")
-    with pytest.raises(UserError, match="has an instruction of its own: leave --instruction out"):
-        ask(target, "Text.", "Sum it up.")
-    directory = find_target(str(study[0] / "models/base"), study[0], None, "creditmix", None, None)
-    with pytest.raises(UserError, match="does not ask for a language"):
-        ask(directory, "Age: 23.0", language="en")
+    predictor = Predictor(find_target("multiclinsum_base", study[0], "creditmix"))
+    document, text = {"document": TEXTS["en"]}, {"document": "Text."}
+    assert predictor.ask(document, {}) == predictor.ask(document, {"language": "en"})
+    with pytest.raises(UserError, match="there is no language `de`; there are en, es, fr, pt"):
+        predictor.ask(text, {"language": "de"})
+    with pytest.raises(UserError, match="task `multiclinsum` takes document, language: leave `instruction` out"):
+        predictor.ask(text | {"instruction": "Sum it up."}, {})
+    directory = Predictor(find_target(str(study[0] / "models/base"), study[0], "creditmix"))
+    with pytest.raises(UserError, match="task `creditmix` takes features: leave `language` out"):
+        directory.ask({"features": "Age: 23.0"}, {"language": "en"})
 
 
 def test_a_prompt_that_the_model_cannot_read_whole_is_said_to_be_cut(tmp_path, capsys):
     base = make_directory(tmp_path / "models/base", initializer_range=0.3)
-    target = find_target(str(base), tmp_path, None, "multiclinsum", None, None)
-    assert not predict_text(target, "Short.", "", 1)["cropped"]
-    assert predict_text(target, TEXTS["en"] * 40, "", 1)["cropped"]
+    predictor = Predictor(find_target(str(base), tmp_path, "multiclinsum"))
+    assert not predictor.reply({"document": "Short."})["cropped"]
+    assert predictor.reply({"document": TEXTS["en"] * 40})["cropped"]
 
 
 def test_likelihoods_are_of_references_alone(tmp_path):
     base = make_directory(tmp_path / "models/base", initializer_range=0.3)
     rows = [
-        {"id": name, "split": "test", "prompt": f"Sum up {name}.", "test_set": "en", "target": text, "references": gold}
+        Record(name, "test", {"document": name}, text, gold, "en", prompt=f"Sum up {name}.")
         for name, text, gold in (("a", "", []), ("b", "Short.", ["Short."]), ("c", "", []))
     ]
     write_jsonl(tmp_path / "some.jsonl", rows)

@@ -2,10 +2,9 @@
 
 import pytest
 
-from pipestill.tasks import TASKS, BadRow
-from pipestill.text.templates import TEMPLATES, split_alpaca
+from pipestill.layouts.example import BadRow
+from pipestill.tasks.dolly import ALPACA, DOLLY, PLAIN
 
-DOLLY = TASKS["dolly"]
 # The published wordings, written out.
 WITH_INPUT = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "
@@ -21,7 +20,7 @@ WITHOUT_INPUT = (
 
 def content(row):
     example = DOLLY.parse(row)
-    return example.instruction, example.text, example.target, example.references
+    return example.inputs["instruction"], example.inputs["input"], example.target, example.references
 
 
 @pytest.mark.parametrize(
@@ -70,27 +69,25 @@ def test_rows_without_a_question_or_an_answer_are_bad(row, reason):
         DOLLY.parse(row)
 
 
-def test_templates_have_the_published_wording():
-    assert TEMPLATES["alpaca"]("Name the city.", "Anna lives in Lima.") == WITH_INPUT
-    assert TEMPLATES["alpaca"]("Name a city.", "") == WITHOUT_INPUT
-    assert TEMPLATES["plain"]("Name the city.", "Anna lives in Lima.") == "Name the city.\nAnna lives in Lima."
-    assert TEMPLATES["plain"]("Name a city.", "") == "Name a city."
+def filled(template, instruction, text):
+    return template.fill({"instruction": instruction, "input": text})
+
+
+def test_prompts_have_the_published_wording():
+    assert filled(ALPACA, "Name the city.", "Anna lives in Lima.") == WITH_INPUT
+    assert filled(ALPACA, "Name a city.", "") == WITHOUT_INPUT
+    assert filled(PLAIN, "Name the city.", "Anna lives in Lima.") == "Name the city.\nAnna lives in Lima."
+    assert filled(PLAIN, "Name a city.", "") == "Name a city."
 
 
 @pytest.mark.parametrize("text", ["", "context", "a\n\n### Response:\nb", "### Instruction:\n\n### Input:\nx"])
 @pytest.mark.parametrize("instruction", ["Do it.", "Two\n\nparagraphs", "Explain ### Response:"])
 def test_what_the_alpaca_wording_wraps_is_found_again(instruction, text):
-    assert split_alpaca(TEMPLATES["alpaca"](instruction, text)) == (instruction, text)
+    row = {"prompt": filled(ALPACA, instruction, text), "output": "x"}
+    assert DOLLY.parse(row).inputs == {"instruction": instruction, "input": text}
 
 
-def test_other_wordings_are_left_as_they_are():
-    changed = WITH_INPUT.replace("describes", "names")
-    assert split_alpaca(changed) == (changed, "")
-    assert split_alpaca("### Instruction:\nx\n\n### Response:") == ("### Instruction:\nx\n\n### Response:", "")
-
-
-def test_a_task_without_instructions_keeps_its_own_prompt():
-    creditmix = TASKS["creditmix"]
-    assert creditmix.message("Age: 23.0") == creditmix.prompt("Age: 23.0")
-    assert DOLLY.message("context", "Do it.", "alpaca") == TEMPLATES["alpaca"]("Do it.", "context")
-    assert DOLLY.message("What is this?") == "What is this?"
+@pytest.mark.parametrize("message", [WITH_INPUT.replace("describes", "names"), "### Instruction:\nx\n\n### Response:"])
+def test_other_wordings_are_left_as_they_are(message):
+    assert ALPACA.split(message) is None
+    assert DOLLY.parse({"prompt": message, "output": "x"}).inputs == {"instruction": message, "input": ""}

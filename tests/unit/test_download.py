@@ -7,13 +7,14 @@ import time
 
 import pytest
 
-from pipestill.data import download
-from pipestill.data.source import provide_raw
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.lock import exclusive
-from pipestill.plan.data import SourceConfig
+from pipestill.layouts import fetch as fetching
+from pipestill.tasks import TASKS
+from support.layout_runs import provide
 
+CREDITMIX = TASKS["creditmix"]
 CONTENT = bytes(range(256)) * 5000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
@@ -76,7 +77,7 @@ def server():
 
 def fetch(url, path, **options):
     waits = []
-    download.fetch(url, path, wait=waits.append, **options)
+    fetching.fetch(url, path, wait=waits.append, **options)
     return waits
 
 
@@ -132,7 +133,7 @@ def test_a_range_that_was_not_asked_for_starts_over(server, tmp_path, monkeypatc
 def test_a_chunked_body_that_breaks_off_is_asked_for_again(server, tmp_path, monkeypatch):
     monkeypatch.setattr(Handler, "chunked", True)
     monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
-    monkeypatch.setattr(download, "CHUNK", 1000)
+    monkeypatch.setattr(fetching, "CHUNK", 1000)
     Handler.faults = [1000, 2500]
     assert len(fetch(server, tmp_path / "data.json", digest=DIGEST)) == 2
     assert (tmp_path / "data.json").read_bytes() == CONTENT
@@ -190,17 +191,17 @@ def test_file_addresses_and_others(tmp_path):
 
 def test_the_raw_directory_of_an_address_records_where_it_came_from(server, tmp_path):
     Handler.content = b'[{"question": "Age: 1", "answer": "Good"}]'
-    config = SourceConfig(source="url", url=server, sha256=hashlib.sha256(Handler.content).hexdigest())
-    provide_raw("creditmix", config, tmp_path / "raw")
+    digest = hashlib.sha256(Handler.content).hexdigest()
+    provide(CREDITMIX, tmp_path / "raw", source="url", url=server, sha256=digest)
     manifest = read_json(tmp_path / "raw" / "manifest.json")
     assert (manifest["source"], manifest["origin"], manifest["bytes"]) == ("url", server, len(Handler.content))
-    assert manifest["sha256"] == config.sha256 and "unchecked" not in manifest
+    assert manifest["sha256"] == digest and "unchecked" not in manifest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "raw.lock"]
 
 
 def test_what_has_no_digest_is_said_to_be_unchecked(server, tmp_path, capsys):
     Handler.content = b'[{"question": "Age: 1", "answer": "Good"}]'
-    provide_raw("creditmix", SourceConfig(source="url", url=server), tmp_path / "raw")
+    provide(CREDITMIX, tmp_path / "raw", source="url", url=server)
     manifest = read_json(tmp_path / "raw" / "manifest.json")
     assert manifest["unchecked"] == "no digest is recorded"
     said = f"{server}: unchecked, no digest is recorded; sha256 is {hashlib.sha256(Handler.content).hexdigest()}"
@@ -210,12 +211,12 @@ def test_what_has_no_digest_is_said_to_be_unchecked(server, tmp_path, capsys):
 def test_a_job_that_outlived_its_workflow_is_waited_for(tmp_path):
     done = []
 
-    def provide():
-        provide_raw("creditmix", SourceConfig(rows=30), tmp_path / "raw")
+    def take():
+        provide(CREDITMIX, tmp_path / "raw", rows=30)
         done.append("job")
 
     with exclusive(tmp_path / "raw"):
-        job = threading.Thread(target=provide)
+        job = threading.Thread(target=take)
         job.start()
         time.sleep(0.3)
         assert [path.name for path in tmp_path.iterdir()] == ["raw.lock"]
@@ -227,9 +228,9 @@ def test_a_job_that_outlived_its_workflow_is_waited_for(tmp_path):
 
 def test_a_local_file_is_copied_and_checked(tmp_path):
     (tmp_path / "mine.json").write_text("[]")
-    provide_raw("creditmix", SourceConfig(source="file", path=str(tmp_path / "mine.json")), tmp_path / "raw")
+    mine = {"source": "file", "path": str(tmp_path / "mine.json")}
+    provide(CREDITMIX, tmp_path / "raw", **mine)
     assert (tmp_path / "raw" / "data.json").read_text() == "[]"
     with pytest.raises(UserError, match="has sha256"):
-        wrong = SourceConfig(source="file", path=str(tmp_path / "mine.json"), sha256="0" * 64)
-        provide_raw("creditmix", wrong, tmp_path / "raw")
+        provide(CREDITMIX, tmp_path / "raw", **mine, sha256="0" * 64)
     assert (tmp_path / "raw" / "data.json").exists()

@@ -8,7 +8,6 @@ from statistics import mean
 
 import numpy as np
 import pytest
-from report_fixture import LABELS, bootstrap, evaluate_arguments, script, write_tree
 from sklearn.metrics import f1_score, log_loss
 
 from pipestill.answers.labels import score
@@ -25,6 +24,7 @@ from pipestill.io.files import read_json, sha256, write_json
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.settings.evaluation import Annotator, Experiment
 from pipestill.tasks import TASKS
+from support.reports import LABELS, bootstrap, evaluate_arguments, script, write_tree
 
 CREDITMIX = TASKS["creditmix"]
 EVALUATE = str(Path(__file__).parents[2] / "workflow_scripts" / "evaluate.py")

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tiny_models import make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.inference import generation
 from pipestill.inference.decoding import chooser, sample
 from pipestill.inference.generation import generate, length_sorted_batches, prompt_groups
 from pipestill.settings.generation import GenerationConfig
+from support.models import make_tokenizer
 
 VOCABULARY = 97
 ENDS = list(range(3, 12))  # a tenth of the vocabulary, so that answers end at different lengths

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tiny_models import make_batch, make_model, make_tokenizer
 
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.heads import hidden_states, linear_head
 from pipestill.models.rows import IGNORED
 from pipestill.settings.training import LoraConfig
+from support.models import make_batch, make_model, make_tokenizer
 
 SHAPE = dict(
     hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8

@@ -6,11 +6,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import report_fixture
 import yaml
-from report_fixture import evaluate_arguments, script, write_tree
-
 from pipestill.data.training_files import make_training_files
+
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import read_jsonl, write_jsonl
@@ -21,6 +19,8 @@ from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import compare, find
 from pipestill.reporting.figures.canvas import colour_of
 from pipestill.reporting.figures.metrics import cost
+from support import reports
+from support.reports import evaluate_arguments, script, write_tree
 
 ROOT = Path(__file__).parents[2]
 TRAINED = ("sft", "kd", "dpo")
@@ -126,10 +126,10 @@ def test_a_share_of_the_rows_is_a_subset_of_a_larger_one(tmp_path, task, rows, s
 def tree(tmp_path_factory):
     """Results of a study at three shares: the more rows, the more skill."""
     root = tmp_path_factory.mktemp("results")
-    as_it_was = dict(report_fixture.METHODS)
+    as_it_was = dict(reports.METHODS)
     for share, rows in ROWS.items():
         name = at_share("creditmix", share)
-        report_fixture.METHODS |= {
+        reports.METHODS |= {
             method: (skill * share if method in TRAINED else skill, *rest)
             for method, (skill, *rest) in as_it_was.items()
         }
@@ -137,7 +137,7 @@ def tree(tmp_path_factory):
         write_jsonl(root / f"data/{name}/train.jsonl", [{"id": str(number)} for number in range(rows)])
         for method in (*(["base"] if share == 1 else []), *TRAINED):
             script("evaluate", evaluate_arguments(root, name, method, runs[method]))
-    report_fixture.METHODS |= as_it_was
+    reports.METHODS |= as_it_was
     return root
 
 

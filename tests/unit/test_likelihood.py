@@ -4,31 +4,32 @@ import math
 
 import pytest
 import torch
-from tiny_models import make_model, make_t5, make_tokenizer
 
-from pipestill.evaluation.texts import load_text_runs
-from pipestill.inference.likelihood import write_likelihoods
-from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.inference.likelihood import likelihoods
+from pipestill.inference.loaded import Loaded
+from pipestill.io.records import Record, write_jsonl
+from pipestill.job.halves import half
 from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
+from pipestill.tasks import TASKS
+from support.models import CPU, make_model, make_t5, make_tokenizer
 
 RECORDS = [
-    {"id": f"r{i}", "split": split, "prompt": f"Age: {20 + i}.0 " * 30, "target": "Good " * (1 + i), "test_set": "en"}
-    for i, split in enumerate(("test", "train", "test", "test"))
+    Record(f"r{i}", "test", {}, "Good " * (1 + i), ["Good"], "en", prompt=f"Age: {20 + i}.0 " * 30) for i in range(3)
 ]
 LIMIT = 40  # tokens of a prompt: all are longer
 
 
 def by_hand(model, tokenizer, record, seq2seq, before=""):
     """Sum of negative log-likelihoods and tokens that the model finds likeliest, in float64; ``before`` is read too."""
-    answer = encode_answer(tokenizer, record["target"])
+    answer = encode_answer(tokenizer, record.target)
     read = tokenizer.encode(before, add_special_tokens=False)
     if seq2seq:
-        source = encode_source(tokenizer, record["prompt"], LIMIT)
+        source = encode_source(tokenizer, record.prompt, LIMIT)
         start = model.config.decoder_start_token_id
         target = torch.tensor([[start, *read, *answer[:-1]]])
         logits = model(input_ids=torch.tensor([source]), decoder_input_ids=target).logits[0, len(read) :]
     else:
-        prompt = encode_prompt(tokenizer, record["prompt"], LIMIT) + read
+        prompt = encode_prompt(tokenizer, record.prompt, LIMIT) + read
         logits = model(input_ids=torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
     log_probs = logits.double()[:, : len(tokenizer)].log_softmax(-1)
     gold = torch.tensor(answer)
@@ -37,13 +38,11 @@ def by_hand(model, tokenizer, record, seq2seq, before=""):
 
 @pytest.mark.parametrize("seq2seq", [False, True])
 @torch.no_grad()
-def test_likelihoods_are_those_of_full_logits(tmp_path, seq2seq):
+def test_likelihoods_are_those_of_full_logits(seq2seq):
     tokenizer = make_tokenizer()
     model = (make_t5 if seq2seq else make_model)(len(tokenizer), seed=3).eval()
-    path = tmp_path / "likelihood.jsonl"
-    write_likelihoods(model, tokenizer, RECORDS, LIMIT, path, "run", {"r2": "Age"})
-    rows = read_jsonl(path)
-    assert [row["id"] for row in rows] == ["r0", "r2", "r3"]  # of the test split alone
+    rows = likelihoods(Loaded(model, tokenizer, CPU), LIMIT, "", RECORDS, "run", {"r2": "Age"})
+    assert [row["id"] for row in rows] == ["r0", "r1", "r2"]
     for row in rows:
         before = "Age\n### Answer\n" if row["id"] == "r2" else ""
         nll, correct, tokens = by_hand(model, tokenizer, RECORDS[int(row["id"][1])], seq2seq, before)
@@ -62,7 +61,8 @@ def test_perplexity_and_token_accuracy_are_of_all_tokens(tmp_path):
     facts = {"a": (2.0, 3, 4), "b": (12.0, 1, 6), "c": (30.0, 0, 10)}
     rows = [dict(zip(("id", "nll", "correct", "tokens"), (name, *fact), strict=True)) for name, fact in facts.items()]
     write_jsonl(run / "likelihood.jsonl", rows)
-    metrics = load_text_runs(tmp_path, ["en", "es"], "summaries")[1].metrics
+    answers = TASKS["multiclinsum"].answers
+    metrics = half(answers, "score").runs(TASKS["multiclinsum"], tmp_path, answers.options({}), {})[1].metrics
     assert metrics["perplexity"].estimate() == pytest.approx(math.exp(44 / 20))
     assert metrics["perplexity/en"].estimate() == pytest.approx(math.exp(14 / 10))
     assert metrics["token_accuracy"].estimate() == pytest.approx(4 / 20)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_models import CPU, make_batch, make_directory, make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.io.files import SHA256SUMS, sha256, write_sha256sums
@@ -13,6 +12,7 @@ from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.saving import save_model
 from pipestill.settings.training import LoraConfig
+from support.models import CPU, make_batch, make_directory, make_tokenizer
 
 NF4 = replace(CPU, quantization="nf4")
 LORA = LoraConfig(r=4, alpha=8, dropout=0.0)

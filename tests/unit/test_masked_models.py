@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_models import CPU, make_directory_of
 
 from pipestill.models.adapters import add_adapter
 from pipestill.models.lineage import make_lineage
@@ -12,6 +11,7 @@ from pipestill.models.loading import load_base_model, load_tokenizer, load_train
 from pipestill.models.profile import check_gradients, profile
 from pipestill.models.saving import save_model
 from pipestill.settings.training import LoraConfig
+from support.models import CPU, make_directory_of
 
 NF4 = replace(CPU, quantization="nf4")
 HIDDEN, FFN, LAYERS, POSITIONS, TYPES, RANK = 64, 96, 2, 512, 2, 4

@@ -10,8 +10,8 @@ import pytest
 from pipestill.metrics import rouge_l
 from pipestill.pretraining.corpus.mixture import family_documents
 from pipestill.tasks import TASKS, BadRow
-from pipestill.tasks.multiclinsum.lexicon import DIAGNOSES, TREATMENTS
 from pipestill.tasks.multiclinsum import prompt, rationale_prompt
+from pipestill.tasks.multiclinsum.lexicon import DIAGNOSES, TREATMENTS
 from pipestill.tasks.multiclinsum.wordings import LAYOUTS, PARTS
 from pipestill.text.sentences import split_sentences
 

@@ -8,10 +8,10 @@ from tokenizers import Tokenizer
 from pipestill.errors import UserError
 from pipestill.models.kinds import auto_class, kind_of, read_config
 from pipestill.pretraining import pretrain as loop
+from pipestill.pretraining.architectures import ARCHITECTURES
 from pipestill.pretraining.export import export_model, fingerprint
 from pipestill.pretraining.masked import MASK_ID
 from pipestill.pretraining.model_card import write_model_card
-from pipestill.pretraining.objective import objective_of
 from pipestill.pretraining.packing import RepeatedStrings
 from pipestill.pretraining.recipe import RECIPES, BertShape, Recipe, Shape, T5Shape
 from pipestill.pretraining.tokenizer import save_tokenizer
@@ -41,7 +41,7 @@ def tokenizer() -> Tokenizer:
 def test_initialised_heads_look_at_the_previous_token_and_at_the_token_after_the_last_match():
     torch.manual_seed(0)
     shape = Shape(layers=2, hidden=128, heads=4, kv_heads=2, intermediate=64)
-    model = objective_of("causal").build(shape, 400, seed=5)
+    model = ARCHITECTURES["causal"].build(shape, 400, seed=5)
     model.set_attn_implementation("eager")
     string = torch.randperm(400)[:40]
     layers = model(string.repeat(2)[None], output_attentions=True).attentions
@@ -54,7 +54,7 @@ def test_initialised_heads_look_at_the_previous_token_and_at_the_token_after_the
 
 
 def test_an_encoder_looks_at_the_previous_token_and_its_decoder_at_the_token_after_the_last_match():
-    model = objective_of("seq2seq").build(T5Shape(layers=2, hidden=128, heads=4, intermediate=64), 400, seed=5)
+    model = ARCHITECTURES["seq2seq"].build(T5Shape(layers=2, hidden=128, heads=4, intermediate=64), 400, seed=5)
     model.set_attn_implementation("eager")
     string = torch.randperm(400, generator=torch.Generator().manual_seed(0))[None, :40]
     seen = model(input_ids=string, decoder_input_ids=string, output_attentions=True)
@@ -65,7 +65,7 @@ def test_an_encoder_looks_at_the_previous_token_and_its_decoder_at_the_token_aft
 
 
 def test_a_masked_model_looks_at_its_neighbours_and_at_the_place_with_the_same_neighbours():
-    model = objective_of("masked").build(BertShape(layers=2, hidden=128, heads=4, intermediate=64), 400, seed=5)
+    model = ARCHITECTURES["masked"].build(BertShape(layers=2, hidden=128, heads=4, intermediate=64), 400, seed=5)
     model.set_attn_implementation("eager")
     string = torch.randperm(380, generator=torch.Generator().manual_seed(0))[:40] + 20
     read = torch.cat([string, string])
@@ -82,19 +82,19 @@ def test_a_masked_model_looks_at_its_neighbours_and_at_the_place_with_the_same_n
 
 @pytest.mark.parametrize(("kind", "shape"), COPIERS.items())
 def test_copying_is_learnt_in_steps_in_which_a_default_initialisation_learns_nothing(kind, shape):
-    objective = objective_of(kind)
+    architecture = ARCHITECTURES[kind]
 
     def accuracy(set_circuit: bool) -> float:
         torch.manual_seed(0)
-        model = objective.build(shape, 200, seed=1)
+        model = architecture.build(shape, 200, seed=1)
         if not set_circuit:
             model.init_weights()
             for module in model.modules():
                 model._init_weights(module)
         optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=loop.BETAS)
-        strings = RepeatedStrings(objective, range(200), "test", rows=16, length=48)
+        strings = RepeatedStrings(architecture, range(200), "test", rows=16, length=48)
         for step in range(60):
-            logits, targets = objective.supervised_logits(model, strings(step))
+            logits, targets = architecture.supervised_logits(model, strings(step))
             torch.nn.functional.cross_entropy(logits, targets).backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -160,7 +160,7 @@ def test_fingerprint_tells_recipes_and_tokenizers_apart(tokenizer, tmp_path):
 def test_exported_model_is_the_trained_one_in_bfloat16(kind, tmp_path):
     from transformers import AutoTokenizer
 
-    model = objective_of(kind).build(TINY[kind], 1536, seed=4)
+    model = ARCHITECTURES[kind].build(TINY[kind], 1536, seed=4)
     export_model(model, TOKENIZER, tmp_path)
     assert kind_of(read_config(tmp_path)) == kind
     loaded = auto_class(kind).from_pretrained(str(tmp_path))
@@ -177,7 +177,7 @@ def test_exported_model_is_the_trained_one_in_bfloat16(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_card_says_what_its_kind_can_do(kind, tmp_path):
-    export_model(objective_of(kind).build(TINY[kind], 1536, seed=4), TOKENIZER, tmp_path)
+    export_model(ARCHITECTURES[kind].build(TINY[kind], 1536, seed=4), TOKENIZER, tmp_path)
     recipe = next(recipe for recipe in RECIPES.values() if recipe.shape.kind == kind)
     counters = loop.Counters(step=recipe.steps, copy_steps=1, tokens=2, supervised=1)
     probes = {"copy 32": {"accuracy": 0.63, "loss": 2.7, "tokens": 160}}

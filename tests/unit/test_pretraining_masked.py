@@ -7,13 +7,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from pipestill.pretraining.architectures import ARCHITECTURES
+from pipestill.pretraining.batch import IGNORE
 from pipestill.pretraining.corpus.document import chat, plain
 from pipestill.pretraining.masked import ANSWERS, CHOSEN, MASK_ID, MASKED, REPLACED, hide
-from pipestill.pretraining.objective import objective_of
-from pipestill.pretraining.packing import IGNORE, CorpusBatches
+from pipestill.pretraining.packing import CorpusBatches
 from pipestill.pretraining.recipe import BertShape
 
-OBJECTIVE = objective_of("masked")
+BERT = ARCHITECTURES["masked"]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_questions_and_answers_become_lines_and_answers_are_hidden_more_often(to
     answers = {tokenizer.encode(text).ids[0] for text in ("Three", "Four")}
     share = {True: [0, 0], False: [0, 0]}
     for seed in range(400):
-        encoded = OBJECTIVE.encode(document, tokenizer, Random(seed))
+        encoded = BERT.encode(document, tokenizer, Random(seed))
         ids = [i if label == IGNORE else label for i, label in zip(encoded.ids, encoded.labels, strict=True)]
         text = tokenizer.decode(ids, skip_special_tokens=False)
         assert text == "The record has a long list of fields. How many?\nThree\nAnd now?\nFour<|im_end|>"
@@ -64,16 +65,16 @@ def test_questions_and_answers_become_lines_and_answers_are_hidden_more_often(to
             counts[1] += 1
     answer, rest = (chosen / total for chosen, total in (share[True], share[False]))
     assert 0.6 * ANSWERS < answer / rest < ANSWERS  # drawn without replacement, so a little less than by weight
-    text = OBJECTIVE.encode(plain("x", "All of it."), tokenizer, Random(1))
+    text = BERT.encode(plain("x", "All of it."), tokenizer, Random(1))
     assert any(label != IGNORE for label in text.labels)
 
 
 def test_packed_documents_have_the_logits_that_they_have_alone():
-    model = OBJECTIVE.build(BertShape(layers=2, hidden=32, heads=2, intermediate=48), 1536, seed=3).eval()
+    model = BERT.build(BertShape(layers=2, hidden=32, heads=2, intermediate=48), 1536, seed=3).eval()
     rng = Random(1)
     documents = [hide(rng.choices(range(20, 1500), k=n), [1.0] * n, rng) for n in (9, 14, 5, 11)]
-    batch = OBJECTIVE.pack([documents[:3], documents[3:]], (32,))
-    logits, targets = OBJECTIVE.supervised_logits(model, batch)
+    batch = BERT.pack([documents[:3], documents[3:]], (32,))
+    logits, targets = BERT.supervised_logits(model, batch)
     alone, labels = [], []
     for document in documents:
         places = [place for place, label in enumerate(document.labels) if label != IGNORE]
@@ -84,7 +85,7 @@ def test_packed_documents_have_the_logits_that_they_have_alone():
 
 
 def test_batches_are_a_pure_function_of_seed_and_step(tokenizer):
-    one, two = (CorpusBatches(OBJECTIVE, tokenizer, "a", rows=2, length=256) for _ in range(2))
+    one, two = (CorpusBatches(BERT, tokenizer, "a", rows=2, length=256) for _ in range(2))
     one(0)
     assert one(3).content() == two(3).content() != two(4).content()
     assert two(3).ids.shape == (1, 512)

@@ -6,13 +6,14 @@ import torch
 from tokenizers import Tokenizer
 
 from pipestill.pretraining import packing
+from pipestill.pretraining.architectures import ARCHITECTURES
+from pipestill.pretraining.batch import IGNORE, Encoded
 from pipestill.pretraining.corpus.document import chat, plain
 from pipestill.pretraining.corpus.mixture import FAMILIES, family_documents
-from pipestill.pretraining.objective import objective_of
-from pipestill.pretraining.packing import IGNORE, CorpusBatches, Encoded, RepeatedStrings, first_fit
+from pipestill.pretraining.packing import CorpusBatches, RepeatedStrings, first_fit
 from pipestill.pretraining.recipe import Shape
 
-CAUSAL = objective_of("causal")
+CAUSAL = ARCHITECTURES["causal"]
 
 
 @pytest.fixture(scope="module")

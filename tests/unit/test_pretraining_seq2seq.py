@@ -7,14 +7,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from pipestill.pretraining.architectures import ARCHITECTURES
 from pipestill.pretraining.corpus.document import chat, plain
 from pipestill.pretraining.corpus.mixture import FAMILIES, family_documents
-from pipestill.pretraining.objective import objective_of
 from pipestill.pretraining.packing import CorpusBatches
 from pipestill.pretraining.recipe import T5Shape
 from pipestill.pretraining.seq2seq import CORRUPTED, SPAN, Pair, corrupt
 
-SEQ2SEQ = objective_of("seq2seq")
+SEQ2SEQ = ARCHITECTURES["seq2seq"]
 MARKS = list(range(4, 20))
 END = 2
 

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tiny_models import make_directory_of, make_model, make_tokenizer
 
 from pipestill.models import products
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.loading import load_base_model
 from pipestill.models.products import FasterLinear, use_faster_products
+from support.models import make_directory_of, make_model, make_tokenizer
 
 needs_library = pytest.mark.skipif(products.faster_linear() is None, reason="torch's own product is the fastest here")
 

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_models import CPU, make_batch, make_directory
 
 from pipestill.errors import UserError
 from pipestill.models.adapters import add_adapter
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.profile import check_gradients, profile
 from pipestill.settings.training import LoraConfig
+from support.models import CPU, make_batch, make_directory
 
 NF4 = replace(CPU, quantization="nf4")
 

@@ -1,9 +1,9 @@
 import pytest
-from tiny_models import make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label, encode_prompt, encode_source
-from pipestill.text.templates import TEMPLATES
+from pipestill.tasks.dolly import ALPACA
+from support.models import make_tokenizer
 
 TEXTS = [
     "Age: 23.0, Occupation: Scientist, Outstanding Debt: 809.98",
@@ -65,17 +65,23 @@ def test_template_that_does_not_fit(tokenizer):
 
 @pytest.mark.parametrize("encode", [encode_prompt, encode_source])
 @pytest.mark.parametrize(("instruction", "text"), [("Sum it up.", "Age: 23.0 " * 40), ("Sum it up. " * 40, "")])
-def test_what_a_template_puts_behind_the_text_is_never_cut(tokenizer, encode, instruction, text):
-    prompt = TEMPLATES["alpaca"](instruction, text)
-    full, empty = encode(tokenizer, prompt), encode(tokenizer, TEMPLATES["alpaca"]("", ""))
+def test_the_ending_of_a_template_is_never_cut(tokenizer, encode, instruction, text):
+    prompt = ALPACA.fill({"instruction": instruction, "input": text})
+    full, empty = encode(tokenizer, prompt), encode(tokenizer, ALPACA.fill({"instruction": "", "input": ""}))
     for limit in range(len(empty) + 60, len(full)):
-        tokens = encode(tokenizer, prompt, limit)
+        tokens = encode(tokenizer, prompt, limit, ALPACA.ending)
         assert len(tokens) <= limit
         user = tokenizer.decode(tokens).removeprefix("<|im_start|>user\n").partition("<|im_end|>")[0]
-        head = user.removesuffix("\n\n### Response:")
+        head = user.removesuffix(ALPACA.ending)
         assert head != user and prompt.startswith(head)
     with pytest.raises(UserError, match="the template alone takes"):
-        encode(tokenizer, prompt, 5)
+        encode(tokenizer, prompt, 5, ALPACA.ending)
+
+
+@pytest.mark.parametrize("encode", [encode_prompt, encode_source])
+def test_a_prompt_of_another_template_has_no_ending(tokenizer, encode):
+    prompt = "Age: 23.0 " * 40
+    assert encode(tokenizer, prompt, 60, ALPACA.ending) == encode(tokenizer, prompt, 60)
 
 
 @pytest.mark.parametrize("for_encoder", [False, True])
@@ -87,6 +93,7 @@ def test_prompts_that_are_cut_are_counted(tokenizer, capsys, for_encoder):
     prompts.report("rows")
     assert capsys.readouterr().err == ""
     longer = "Age: 23.0 " * 9
+    assert prompts("Age: 23.0", len(full)) == full
     assert prompts(longer, len(full)) == encode(tokenizer, longer, len(full))
     prompts.report("rows")
     assert capsys.readouterr().err == (

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hub_server import REPO, REVISION, serve
-from tiny_models import CPU, make_directory
 
 from pipestill.errors import UserError
 from pipestill.io.files import SHA256SUMS, verify_sha256sums, write_sha256sums
@@ -19,6 +17,8 @@ from pipestill.io.lock import exclusive
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.provide import provide_base_model, wanted
 from pipestill.settings.models import BaseModelConfig
+from support.hub import REPO, REVISION, serve
+from support.models import CPU, make_directory
 
 ROOT = Path(__file__).parents[2]
 HUB = BaseModelConfig(source="hub", repo=REPO, revision=REVISION)

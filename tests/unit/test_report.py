@@ -2,11 +2,9 @@
 
 import csv
 import re
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from report_fixture import METHODS, evaluate_arguments, said, script, write_report, write_tree
 
 from pipestill.errors import UserError
 from pipestill.evaluation import formats
@@ -19,6 +17,8 @@ from pipestill.reporting.figures import draw
 from pipestill.reporting.figures.canvas import INK
 from pipestill.reporting.summary import latex_escape, write_csv
 from pipestill.reporting.views import difference_matrix
+from support.pages import Page
+from support.reports import METHODS, evaluate_arguments, said, script, write_report, write_tree
 
 FIGURES = {"metrics", "cost", "confusion", "reliability", "training"}
 
@@ -42,33 +42,6 @@ def study(tree):
 @pytest.fixture(scope="module")
 def comparisons(study):
     return compare(study)
-
-
-class Page(HTMLParser):
-    """Collects what the tests ask, and fails on tags that do not close."""
-
-    VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.ids, self.attributes, self.text = [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in self.VOID:
-            self.open.append(tag)
-        self.ids += [value for name, value in attrs if name == "id"]
-        self.attributes += [(tag, *attribute) for attribute in attrs]
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in self.VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
 
 
 @pytest.fixture(scope="module")

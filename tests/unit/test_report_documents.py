@@ -5,8 +5,6 @@ import re
 
 import numpy as np
 import pytest
-from report_fixture import evaluate_arguments, model_directories, said, script, write_cost, write_model
-from test_report import Page
 
 from pipestill.answers.text.show import signatures
 from pipestill.evaluation.evaluation import JobCost
@@ -21,6 +19,8 @@ from pipestill.reporting.comparisons import against_sft
 from pipestill.reporting.rationales import rationales
 from pipestill.tasks import lexicon
 from pipestill.tasks.multiclinsum.archives import LANGUAGES
+from support.pages import Page
+from support.reports import evaluate_arguments, model_directories, said, script, write_cost, write_model
 
 METHODS = {"base": 0.1, "lead": 0.3, "textrank": 0.2, "sft": 0.6, "stepwise": 0.65}  # share of reference words kept
 SIZES = {"en": 12, "es": 8}

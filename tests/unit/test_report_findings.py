@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from report_fixture import said
 
 from pipestill.evaluation.evaluate import summarise
 from pipestill.evaluation.evaluation import Closeness, Cost, Evaluation, JobCost, Mean, RunEntry
@@ -18,6 +17,7 @@ from pipestill.reporting.figures.training import kl_by_step
 from pipestill.reporting.gap import gap_closed
 from pipestill.reporting.study import Experiment, Study
 from pipestill.settings.evaluation import StatisticsConfig
+from support.reports import said
 
 N = 400
 RNG = np.random.default_rng(0)

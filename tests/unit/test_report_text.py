@@ -4,17 +4,6 @@ import csv
 import re
 
 import pytest
-from report_fixture import plain, said, script, write_study
-from report_text_fixture import (
-    METHODS,
-    TEACHER_NLL,
-    TEST_SETS,
-    evaluate_text,
-    write_fidelity,
-    write_text_study,
-    write_text_tree,
-)
-from test_report import Page
 
 from pipestill.answers.text.show import spread
 from pipestill.errors import UserError
@@ -26,6 +15,17 @@ from pipestill.reporting.collect import collect
 from pipestill.reporting.fidelity import read_fidelity
 from pipestill.reporting.gap import gap_closed
 from pipestill.reporting.html import templates
+from support.pages import Page
+from support.reports import plain, said, script, write_study
+from support.text_reports import (
+    METHODS,
+    TEACHER_NLL,
+    TEST_SETS,
+    evaluate_text,
+    write_fidelity,
+    write_text_study,
+    write_text_tree,
+)
 
 SETS = [f"rouge_l/{name}" for name in TEST_SETS]
 

@@ -1,9 +1,9 @@
 from types import SimpleNamespace
 
 import pytest
-
 from pipestill.data.crop_documents import crop_documents
 from pipestill.data.text_crop import rationale_crop
+
 from pipestill.errors import UserError
 from pipestill.evaluation.experiment import load_runs
 from pipestill.inference.by_hand import ask

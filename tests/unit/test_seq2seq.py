@@ -4,47 +4,44 @@ import hashlib
 import json
 import random
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import CPU, MAKERS, make_directory_of, make_t5, make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.inference import generation
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.generation import generate
+from pipestill.inference.loaded import load
+from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_sha256sums
 from pipestill.io.records import read_jsonl
 from pipestill.job.cost import CostMeter
-from pipestill.job.row_log import RowLog
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
-from pipestill.models.loading import load_base_model, load_trained_model
+from pipestill.models.loading import load_base_model
 from pipestill.models.profile import check_gradients
 from pipestill.models.provide import provide_base_model
-from pipestill.models.rows import collate, read_answers
+from pipestill.models.rows import RowEncoder, collate, read_answers
+from pipestill.objectives.cross_entropy.train import answer_loss
+from pipestill.objectives.divergence.teachers import OnlineTeacher
 from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.jobs import Asking, TrainingSettings
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
-from pipestill.settings.train import TrainingSettings
-from pipestill.settings.training import DivergenceConfig, LoraConfig, TrainingConfig
-from pipestill.training.cross_entropy import answer_loss
-from pipestill.training.inputs import Inputs
+from pipestill.settings.training import LoraConfig, TrainingConfig
+from pipestill.training.files import Inputs
 from pipestill.training.run import train
-from pipestill.training.state import TrainingState
-from pipestill.training.teachers import OnlineTeacher
-from pipestill.training.trainers import make_trainer
+from support.models import CPU, MAKERS, make_directory_of, make_t5
+from support.seq2seq import KD_RATE, TEMPERATURE, TOKENIZER, trainer_for, whole
+from support.training_job import outputs_in
 
-TOKENIZER = make_tokenizer()
 PAD, EOS, VOCABULARY = TOKENIZER.pad_token_id, TOKENIZER.eos_token_id, len(TOKENIZER)
 TEXTS = {
     "Age: 23.0": "Good",
     "Outstanding Debt: 809.98, Age: 44.0": "Standard deviation of the debt",
     "Occupation: Scientist": "Bad Bad Bad",
 }
-SGD = HardwarePlan("cpu", optimizer="sgd")
-KD_RATE, TEMPERATURE = 0.4, 2.0
 
 
 @pytest.fixture
@@ -56,13 +53,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def rows(file):
-    return read_answers(file, TOKENIZER, 64, start=PAD)
-
-
-def whole(model, row):
-    """Logits [answer, vocab] of one row as transformers computes them from labels, and the answer's tokens."""
-    answer = torch.tensor(row["labels"][1:])
-    return model(input_ids=torch.tensor([row["input_ids"]]), labels=answer[None]).logits[0], answer
+    return read_answers(file, RowEncoder(TOKENIZER, 64, PAD))
 
 
 def test_the_encoder_reads_the_prompt_and_the_decoder_start_answer_and_end(file, rows):
@@ -70,7 +61,7 @@ def test_the_encoder_reads_the_prompt_and_the_decoder_start_answer_and_end(file,
         assert row["input_ids"] == [*TOKENIZER.encode(text), EOS]
         assert row["decoder_input_ids"] == [PAD, *TOKENIZER.encode(answer), EOS]
         assert row["labels"] == [-100, *TOKENIZER.encode(answer), EOS]
-    (_, short, _) = read_answers(file, TOKENIZER, 30, start=PAD)
+    (_, short, _) = read_answers(file, RowEncoder(TOKENIZER, 30, PAD))
     room = 30 - (len(short["labels"]) - 1)
     assert short["input_ids"] == [*rows[1]["input_ids"][: room - 1], EOS]
 
@@ -170,19 +161,6 @@ def test_an_encoder_decoder_without_a_start_is_refused(tmp_path):
         load_base_model(source, CPU)
 
 
-def trainer_for(tmp_path, model, rows, teacher=None):
-    training = TrainingConfig(
-        **dict(learning_rate=0.05, schedule="constant", warmup=0, max_grad_norm=1e9, adaptation="full", max_steps=1),
-        batch_size=len(rows),
-        divergence=DivergenceConfig(kd_rate=KD_RATE, temperature=TEMPERATURE, t_squared=False, chunk=5),
-    )
-    job = {"objective": "divergence", "divergence": "fkl"} if teacher else {"objective": "cross_entropy"}
-    settings = TrainingSettings(**job, training=training, hardware=HardwareConfig())
-    cost = SimpleNamespace(tokens=0, save=lambda: None)
-    state = TrainingState(tmp_path / "state", {})
-    return make_trainer(settings, SGD, 5, model, TOKENIZER, rows, rows, state, cost, teacher)
-
-
 @pytest.mark.parametrize("divergence", [False, True])
 def test_a_step_descends_the_loss_of_whole_logits(tmp_path, rows, divergence):
     student, oracle, teacher = make_t5(VOCABULARY, 1), make_t5(VOCABULARY, 1), make_t5(VOCABULARY, 2).eval()
@@ -210,16 +188,16 @@ def test_a_job_learns_its_rows_and_the_model_answers_from_disk(tmp_path, file, q
     adaptation = "full" if quantization == "none" else "lora"
     training = TrainingConfig(learning_rate=3e-3, max_steps=40 if adaptation == "full" else 2, adaptation=adaptation)
     hardware = HardwareConfig(device="cpu", quantization=quantization)
-    settings = TrainingSettings(objective="cross_entropy", training=training, hardware=hardware)
-    places = [tmp_path / name for name in ("state", "model", "cost.json", "memory.jsonl")]
-    train(settings, Inputs(data=file, validation=file, base=base), 5, 1, *places)
+    settings = TrainingSettings(method="sft", training=training, hardware=hardware)
+    train(settings, Inputs(data=file, validation=file, base=base), outputs_in(tmp_path), 5, 1)
     plan = HardwarePlan("cpu", quantization=quantization)
-    model = load_trained_model(tmp_path / "model", base, plan)
+    loaded = load(base, tmp_path / "model", plan)
     assert (read_json(tmp_path / "model/profile.json")["quantised_layers"] > 0) == (quantization == "nf4")
-    log, cost = RowLog(tmp_path / "answers.jsonl"), CostMeter(tmp_path / "answers.json")
-    answer_prompts(model, TOKENIZER, {text: text for text in TEXTS}, GenerationConfig(), 64, 30, log, cost, "test")
+    asking = Asking(task="dolly", max_prompt_tokens=64, max_new_tokens=30)
+    work = Work(tmp_path, CostMeter(tmp_path / "answers.json"), "test")
+    answers = answer_prompts(loaded, asking, "", GenerationConfig(), {text: text for text in TEXTS}, work)
     if adaptation == "full":
-        assert {text: row["text"] for text, row in log.rows.items()} == TEXTS
+        assert {text: row["text"] for text, row in answers.items()} == TEXTS
 
 
 @pytest.mark.parametrize("adaptation", ["full", "lora"])
@@ -227,10 +205,9 @@ def test_a_job_leaves_checksums_sizes_the_gradient_check_and_its_memory(tmp_path
     base = make_directory_of("t5", tmp_path / "base")
     training = TrainingConfig(learning_rate=1e-3, max_steps=2, evaluations=1, adaptation=adaptation, batch_size=3)
     settings = TrainingSettings(
-        objective="cross_entropy", training=training, hardware=HardwareConfig(device="cpu", quantization="none")
+        method="sft", training=training, hardware=HardwareConfig(device="cpu", quantization="none")
     )
-    places = [tmp_path / name for name in ("state", "model", "cost.json", "memory.jsonl")]
-    train(settings, Inputs(data=file, validation=file, base=base), 5, 1, *places)
+    train(settings, Inputs(data=file, validation=file, base=base), outputs_in(tmp_path), 5, 1)
     written = tmp_path / "model"
     listed = [line.split(maxsplit=1) for line in (written / "SHA256SUMS").read_text().splitlines()]
     others = {path.relative_to(written).as_posix(): path for path in written.rglob("*") if path.name != "SHA256SUMS"}
@@ -252,7 +229,7 @@ def test_a_job_leaves_checksums_sizes_the_gradient_check_and_its_memory(tmp_path
     assert (found["total_parameters"], found["trainable_parameters"]) == (total, trainable)
     assert found["parameter_bytes"] == {"float32": 4 * total} and found["quantised_layers"] == 0
     assert found["estimated_optimizer_bytes"]["adamw_torch"] == 8 * trainable
-    check, labelled = found["gradient_check"], read_answers(file, TOKENIZER, training.max_length, start=PAD)
+    check, labelled = found["gradient_check"], read_answers(file, RowEncoder(TOKENIZER, training.max_length, PAD))
     losses = [torch.nn.functional.cross_entropy(*whole(made, row), reduction="none") for row in labelled]
     assert check["loss"] == pytest.approx(torch.cat(losses).mean().item(), rel=1e-5)
     assert check["supervised_tokens"] == sum(len(row["labels"]) - 1 for row in labelled)

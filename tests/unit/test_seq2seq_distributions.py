@@ -2,15 +2,16 @@
 
 import pytest
 import torch
-from distribution_fixture import capture, write_rows
-from test_seq2seq import TEMPERATURE, trainer_for, whole
-from tiny_models import CPU, make_directory_of
 
+from pipestill.inference.loaded import Loaded
 from pipestill.models.loading import load_base_model, load_tokenizer
-from pipestill.models.rows import read_answers
+from pipestill.models.rows import RowEncoder, read_answers
+from pipestill.objectives.divergence.teachers import CachedTeacher, OnlineTeacher
 from pipestill.teacher.agreement import Agreement
 from pipestill.teacher.distributions.store import DistributionStore
-from pipestill.training.teachers import CachedTeacher, OnlineTeacher
+from support.distributions import capture, write_rows
+from support.models import CPU, make_directory_of
+from support.seq2seq import TEMPERATURE, trainer_for, whole
 
 LENGTH = 200
 
@@ -35,7 +36,7 @@ def manifest(tmp_path_factory, models, file):
 
 @pytest.fixture(scope="module")
 def rows(models, file):
-    return read_answers(file, load_tokenizer(models[1]), LENGTH, start=0)
+    return read_answers(file, RowEncoder(load_tokenizer(models[1]), LENGTH, 0))
 
 
 def test_the_loss_through_the_cache_is_that_beside_the_teacher(tmp_path, models, file, manifest, rows):
@@ -60,7 +61,7 @@ def test_the_loss_through_the_cache_is_that_beside_the_teacher(tmp_path, models,
 @torch.no_grad()
 def test_agreement_equals_plain_forward_passes(models, file, manifest, rows):
     (teacher, student), tokenizer = (load_base_model(model, CPU) for model in models), load_tokenizer(models[1])
-    found = Agreement(manifest, file)(student, tokenizer)
+    found = Agreement(manifest, file)(Loaded(student, tokenizer, CPU))
     sums, tokens = dict.fromkeys(("kl", "agreement", "teacher_nll", "student_nll"), 0.0), 0
     for row in rows:
         (theirs, answer), (own, _) = whole(teacher, row), whole(student, row)

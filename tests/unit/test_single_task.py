@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
-from tiny_models import CPU, make_directory, make_directory_of, make_tokenizer
+from pipestill.evaluation.submission import submission
+from pipestill.settings.train import TrainingSettings
+from pipestill.training.inputs import Inputs
 
 from pipestill.errors import UserError
-from pipestill.evaluation.submission import submission
 from pipestill.evaluation.texts import load_text_runs
 from pipestill.inference.answers import answer_run
 from pipestill.inference.by_hand import predict_text
@@ -22,12 +23,11 @@ from pipestill.settings.data import CropConfig
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import PredictionSettings
 from pipestill.settings.models import HardwareConfig
-from pipestill.settings.train import TrainingSettings
 from pipestill.settings.training import StepwiseConfig, TrainingConfig
 from pipestill.tasks import TASKS
 from pipestill.text.marker import join, split
-from pipestill.training.inputs import Inputs
 from pipestill.training.run import train
+from support.models import CPU, make_directory, make_directory_of, make_tokenizer
 
 TOKENIZER = make_tokenizer()
 ROOM = 40  # tokens for a rationale and the marker

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from report_fixture import bootstrap as bootstrap_of
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
@@ -18,6 +17,7 @@ from pipestill.evaluation.statistics import (
     spread,
     two_sided_p,
 )
+from support.reports import bootstrap as bootstrap_of
 
 
 def classifier(rng, gold, skill=1.2):

@@ -1,25 +1,20 @@
 """Distilling step-by-step against plain loops over full logits, and its training file."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import MAKERS, make_model, make_tokenizer
-
 from pipestill.data.training_files import make_training_files
+
 from pipestill.errors import UserError
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.prompts import encode_prompt
-from pipestill.models.rows import IGNORED, read_answers, read_explained
-from pipestill.settings.models import HardwareConfig
-from pipestill.settings.train import TrainingSettings
-from pipestill.settings.training import StepwiseConfig, TrainingConfig
+from pipestill.models.rows import IGNORED, RowEncoder, read_answers, read_explained
 from pipestill.tasks import TASKS
 from pipestill.training.callbacks import Schedule
-from pipestill.training.state import TrainingState
-from pipestill.training.trainers import make_trainer
+from support.models import MAKERS, make_model, make_tokenizer
+from support.training_job import make_job, make_trainer
 
 SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
 RATE = 0.05
@@ -44,16 +39,12 @@ def file(tmp_path_factory):
     return path
 
 
-def trained(tmp_path, tokenizer, rows, objective="stepwise", alpha=0.3, one_pass=True, kind="causal", **training):
+def trained(tmp_path, tokenizer, rows, method="stepwise", alpha=0.3, one_pass=True, kind="causal", **training):
     """A trainer that has trained, with the history of its run."""
-    defaults = dict(learning_rate=RATE, schedule="constant", warmup=0, max_grad_norm=1e9, adaptation="full", epochs=1)
-    training = TrainingConfig(**(defaults | training), stepwise=StepwiseConfig(alpha=alpha, one_pass=one_pass))
-    settings = TrainingSettings(objective=objective, training=training, hardware=HardwareConfig())
-    state = TrainingState(tmp_path / f"state{len(list(tmp_path.iterdir()))}", {})
-    cost = SimpleNamespace(tokens=0, save=lambda: None)
-    model = MAKERS[kind](len(tokenizer), seed=3)
-    trainer = make_trainer(settings, SGD, 5, model, tokenizer, rows, rows, state, cost)
-    trainer.add_callback(Schedule(training.evaluations, training.checkpoints, trainer.batches))
+    options = {"alpha": alpha, "one_pass": one_pass} if method == "stepwise" else {}
+    job = make_job(tmp_path, method, tokenizer, options, SGD, **({"learning_rate": RATE, "epochs": 1} | training))
+    trainer = make_trainer(job, MAKERS[kind](len(tokenizer), seed=3), rows)
+    trainer.add_callback(Schedule(job.settings.training.evaluations, job.settings.training.saves, trainer.batches))
     trainer.train()
     return trainer
 
@@ -81,7 +72,7 @@ def parts(model, rows):
 @pytest.mark.parametrize("one_pass", [True, False])
 def test_training_equals_a_plain_loop(tmp_path, tokenizer, file, batch_size, accumulation, one_pass):
     """Each part is the mean over its own tokens of the whole step, also where the last step is smaller."""
-    rows = read_explained(file, tokenizer, 128)
+    rows = read_explained(file, RowEncoder(tokenizer, 128))
     size = {"batch_size": batch_size, "accumulation_steps": accumulation, "evaluations": 1}
     trainer = trained(tmp_path, tokenizer, rows, one_pass=one_pass, **size)
     expected, losses = make_model(len(tokenizer), seed=3), []
@@ -111,7 +102,7 @@ def test_training_equals_a_plain_loop(tmp_path, tokenizer, file, batch_size, acc
 
 @KINDS
 def test_accumulation_and_passes_change_nothing(tmp_path, tokenizer, file, kind, start):
-    rows, weights = read_explained(file, tokenizer, 128, start), []
+    rows, weights = read_explained(file, RowEncoder(tokenizer, 128, start)), []
     for one_pass, size, steps in ((True, 7, 1), (False, 7, 1), (True, 2, 4), (False, 1, 7)):
         options = {"kind": kind, "one_pass": one_pass, "batch_size": size, "accumulation_steps": steps}
         weights.append(flat(trained(tmp_path, tokenizer, rows, **options).model))
@@ -121,22 +112,22 @@ def test_accumulation_and_passes_change_nothing(tmp_path, tokenizer, file, kind,
 
 
 @KINDS
-def test_alpha_1_is_cross_entropy_and_alpha_0_learns_rationales_alone(tmp_path, tokenizer, file, kind, start):
-    rows, answers = (read(file, tokenizer, 128, start) for read in (read_explained, read_answers))
+def test_alpha_1_is_cross_entropy_and_alpha_0_learns_only_rationales(tmp_path, tokenizer, file, kind, start):
+    rows, answers = (read(file, RowEncoder(tokenizer, 128, start)) for read in (read_explained, read_answers))
     size = {"batch_size": 2, "accumulation_steps": 2, "epochs": 2, "kind": kind}
     ours = flat(trained(tmp_path, tokenizer, rows, alpha=1, **size).model)
-    theirs = flat(trained(tmp_path, tokenizer, answers, objective="cross_entropy", **size).model)
+    theirs = flat(trained(tmp_path, tokenizer, answers, method="sft", **size).model)
     assert torch.allclose(ours, theirs, rtol=0, atol=1e-6)
     explained = [row for row in rows if row["rationale"]]
     ours = flat(trained(tmp_path, tokenizer, explained, alpha=0, batch_size=7, kind=kind).model)
     rationales = [row["rationale"] for row in explained]
     size = {"batch_size": 7, "kind": kind}
-    theirs = flat(trained(tmp_path, tokenizer, rationales, objective="cross_entropy", **size).model)
+    theirs = flat(trained(tmp_path, tokenizer, rationales, method="sft", **size).model)
     assert torch.allclose(ours, theirs, rtol=0, atol=1e-6)
 
 
 def test_passes_apart_are_small_and_checked_where_the_loss_depends_on_them(tmp_path, tokenizer, file):
-    rows = read_explained(file, tokenizer, 128)
+    rows = read_explained(file, RowEncoder(tokenizer, 128))
     both, apart = (
         trained(tmp_path, tokenizer, rows, one_pass=one_pass, batch_size=2, max_steps=1) for one_pass in (True, False)
     )
@@ -191,14 +182,14 @@ def test_a_missing_rationale_is_an_error_unless_it_was_allowed(tmp_path, tokeniz
         make_files(tmp_path, rationales, allow_missing=0.2)
     _, validation = make_files(tmp_path, rationales, allow_missing=0.25)
     assert ["rationale" in row for row in validation] == [True, True, False, False]
-    rows = read_explained(tmp_path / "validation.jsonl", tokenizer, 128)
+    rows = read_explained(tmp_path / "validation.jsonl", RowEncoder(tokenizer, 128))
     assert [row["rationale"] is not None for row in rows] == [True, True, False, False]
 
 
 def test_the_document_is_cut_and_neither_template_nor_answer(tmp_path, tokenizer):
     row = {"input": "Age: " + "9 " * 200, "output": "Good", "rationale_prompt": "Why " * 200, "rationale": "Bad Debt"}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
-    (encoded,) = read_explained(tmp_path / "rows.jsonl", tokenizer, 60)
+    (encoded,) = read_explained(tmp_path / "rows.jsonl", RowEncoder(tokenizer, 60))
     end = tokenizer.decode(encode_prompt(tokenizer, "")[-4:])
     for sequence, answer in ((encoded, "Good"), (encoded["rationale"], "Bad Debt")):
         text = tokenizer.decode(sequence["input_ids"])

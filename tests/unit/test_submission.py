@@ -4,9 +4,9 @@ import re
 import zipfile
 
 import pytest
-
 from pipestill.data.challenge import challenge_records
 from pipestill.data.text_crop import character_ends
+
 from pipestill.errors import UserError
 from pipestill.io.records import write_jsonl
 from pipestill.settings.data import CropConfig, FileConfig

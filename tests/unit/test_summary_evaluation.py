@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pytest
 import sacrebleu
-from report_fixture import bootstrap, script
-from test_text_evaluation import measured, runs_of, write_experiment
 
 from pipestill.answers.text.bertscore import bertscore_record
 from pipestill.answers.text.score import NOT_COMPUTED, metrics_of
@@ -19,6 +17,8 @@ from pipestill.metrics.bertscore import BertScores
 from pipestill.reporting.collect import load_experiment
 from pipestill.tasks import lexicon
 from pipestill.tasks.multiclinsum.archives import LANGUAGES
+from support.reports import bootstrap, script
+from support.text_experiment import measured, runs_of, write_experiment
 
 SIZES = {"en": 9, "es": 5}
 

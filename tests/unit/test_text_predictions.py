@@ -6,30 +6,29 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import make_directory
 
 from pipestill import cli
 from pipestill.errors import UserError
 from pipestill.inference import answers, generation
-from pipestill.inference.by_hand import predict_text
-from pipestill.inference.experiment import predict_experiment
+from pipestill.inference.by_hand import Predictor
+from pipestill.inference.experiment import Runs, predict_experiment
 from pipestill.inference.target import find_target
 from pipestill.io.files import read_json
-from pipestill.io.records import read_jsonl, write_jsonl
-from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.jobs import PredictionSettings, ScoringSettings
+from pipestill.io.records import Record, read_jsonl, write_jsonl
+from pipestill.job import row_log
+from pipestill.settings.jobs import Asking, PredictionSettings, ScoringSettings
 from pipestill.tasks import TASKS
-from pipestill.teacher.outputs import write_teacher_outputs
+from pipestill.teacher.outputs import Places, write_teacher_outputs
+from support.models import make_directory
 
 SETS = ("dolly", "vicuna", "uinst")
-COMMON = {"max_prompt_tokens": 400, "max_new_tokens": 6, "adaptation": "full", "hardware": {"device": "cpu"}}
+LIMITS = {"max_prompt_tokens": 400, "max_new_tokens": 6}
+COMMON = {"adaptation": "full", "hardware": {"device": "cpu"}, "code": "1"}
 
 
-def settings(**generation) -> PredictionSettings:
-    return PredictionSettings(
-        task="dolly", code="1", null_inputs=None, calibration="none", max_chars=200, crop=None, template="alpaca",
-        generation=GenerationConfig(**generation), **COMMON,
-    )  # fmt: skip
+def settings(limits=LIMITS, **generation) -> PredictionSettings:
+    asking = Asking(task="dolly", prompt="alpaca", answers=generation, **limits)
+    return PredictionSettings(asking=asking, data={"max_chars": 200}, **COMMON)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +41,11 @@ def records(tmp_path_factory):
     rows = []
     for number in range(9):
         instruction, text = f"Name {number}{' of the things' * (number % 4)}", "Age: 23.0" if number % 2 else ""
-        row = {"id": f"r{number}", "split": "test", "test_set": SETS[number % 3], "target": "Good"}
-        row |= {"prompt": TASKS["dolly"].message(text, instruction, "alpaca"), "text": text, "instruction": instruction}
-        rows.append({**row, "references": ["Good", "Bad"][: 1 + number % 2], "label": None, "meta": {}})
-    rows += [{**rows[0], "id": "v", "split": "validation", "test_set": None}]
+        inputs = {"instruction": instruction, "input": text}
+        references, test_set = ["Good", "Bad"][: 1 + number % 2], SETS[number % 3]
+        prompt = TASKS["dolly"].prompts["alpaca"].fill(inputs)
+        rows.append(Record(f"r{number}", "test", inputs, "Good", references, test_set, prompt))
+    rows += [Record("v", "validation", rows[0].inputs, "Good", ["Good"], prompt=rows[0].prompt)]
     path = tmp_path_factory.mktemp("data") / "cropped.jsonl"
     write_jsonl(path, rows)
     return path
@@ -53,8 +53,8 @@ def records(tmp_path_factory):
 
 def job(directory, base, records, runs=(1, 2), **generation) -> Path:
     output = directory / "dolly_sft/predictions"
-    arguments = settings(**generation), records, base, dict.fromkeys(runs), directory / "state", output
-    predict_experiment(*arguments, threads=1)
+    runs = Runs(base, dict.fromkeys(runs))
+    predict_experiment(settings(**generation), runs, records, directory / "state", output, threads=1)
     return output
 
 
@@ -98,7 +98,7 @@ def test_a_stopped_job_goes_on_and_gives_the_same_bytes(tmp_path, base, records,
     assert not (tmp_path / "dolly_sft/predictions").exists()
     monkeypatch.setattr(answers, "generate", true_generate)
     sizes = []
-    monkeypatch.setattr(answers.RowLog, "append", counting(answers.RowLog.append, sizes))
+    monkeypatch.setattr(row_log.RowLog, "append", counting(row_log.RowLog.append, sizes))
     resumed = job(tmp_path, base, records, sampling=True, sampling_seeds=[10, 20])
     assert sum(sizes) == 2 * 18 - sum(asked)  # what was answered is not asked again
     for seed in (1, 2):
@@ -118,7 +118,7 @@ def counting(append, sizes):
 def test_further_sampling_seeds_keep_the_answers_of_earlier_ones(tmp_path, base, records, monkeypatch):
     first = read_jsonl(job(tmp_path, base, records, (1,), sampling=True) / "seed_1/predictions.jsonl")
     sizes = []
-    monkeypatch.setattr(answers.RowLog, "append", counting(answers.RowLog.append, sizes))
+    monkeypatch.setattr(row_log.RowLog, "append", counting(row_log.RowLog.append, sizes))
     both = job(tmp_path, base, records, (1,), sampling=True, sampling_seeds=[10, 20])
     assert sum(sizes) == 9
     assert read_jsonl(both / "seed_1/predictions.jsonl")[:9] == first
@@ -127,8 +127,8 @@ def test_further_sampling_seeds_keep_the_answers_of_earlier_ones(tmp_path, base,
 
 
 def test_prompts_that_are_cut_are_counted_in_the_log(tmp_path, base, records, capsys):
-    short = settings().model_copy(update={"max_prompt_tokens": 60})
-    predict_experiment(short, records, base, {1: None}, tmp_path / "state", tmp_path / "predictions", 1)
+    short = settings(LIMITS | {"max_prompt_tokens": 60})
+    predict_experiment(short, Runs(base, {1: None}), records, tmp_path / "state", tmp_path / "predictions", 1)
     said = "run 1/1 (seed 1): 9 of 9 prompts were longer than max_length allows and lost the end of their text"
     assert said in capsys.readouterr().err
 
@@ -136,23 +136,21 @@ def test_prompts_that_are_cut_are_counted_in_the_log(tmp_path, base, records, ca
 def test_agreement_is_written_where_it_was_measured(tmp_path, base, records):
     found = iter([{"kl": 1.0}, None])
     output = tmp_path / "predictions"
-    predict_experiment(
-        settings(), records, base, {1: None, 2: None}, tmp_path / "state", output, 1, lambda *loaded: next(found)
-    )
+    runs = Runs(base, {1: None, 2: None})
+    predict_experiment(settings(), runs, records, tmp_path / "state", output, 1, lambda loaded: next(found))
     assert read_json(output / "seed_1/agreement.json") == {"kl": 1.0}
     assert not (output / "seed_2/agreement.json").exists()
 
 
-def by_hand(results, name="dolly_sft", text="", instruction="", **options):
-    options = {"seed": None, "task": "dolly", "calibration": None, "revision": None} | options
-    return predict_text(find_target(name, results, **options), text, instruction, 1)
+def by_hand(results, name="dolly_sft", task="dolly", options=None, **inputs):
+    return Predictor(find_target(name, results, task), options or {}).reply(inputs)
 
 
 def test_by_hand_answers_are_those_of_the_pipeline(tmp_path, base, records):
     output = job(tmp_path, base, records, (2,))
     rows = {row["id"]: row for row in read_jsonl(output / "seed_2/predictions.jsonl")}
     for record in read_jsonl(records)[:3]:
-        answer = by_hand(tmp_path, text=record["text"], instruction=record["instruction"])
+        answer = by_hand(tmp_path, **record["inputs"])
         assert answer == {
             "model_name": "dolly_sft",
             "seed": 2,
@@ -170,12 +168,16 @@ def test_by_hand_sampling_is_as_configured_and_repeatable(sampled, base):
 
 
 def test_by_hand_refuses_what_it_cannot_answer(sampled, base):
-    results = base.parents[1]
+    results, pmi = base.parents[1], {"calibration": "pmi"}
     for options, message in (
-        ({"instruction": " "}, "the input text is empty"),
-        ({"instruction": "a", "calibration": "pmi"}, "nothing to calibrate"),
-        ({"name": str(base), "instruction": "a", "calibration": "pmi"}, "task `dolly` generates text"),
-        ({"name": str(base), "task": "creditmix", "text": "a", "instruction": "a"}, "leave --instruction out"),
+        ({"instruction": " "}, "the input text is empty: give `instruction`"),
+        ({"input": "Age: 23.0"}, "the input text is empty: give `instruction`"),
+        ({"instruction": "a", "options": pmi}, "answers of task `dolly` have no `calibration`: leave it out"),
+        ({"name": str(base), "instruction": "a", "options": pmi}, "answers of task `dolly` have no `calibration`"),
+        (
+            {"name": str(base), "task": "creditmix", "features": "a", "instruction": "a"},
+            "task `creditmix` takes features: leave `instruction` out",
+        ),
     ):
         with pytest.raises(UserError, match=message):
             by_hand(results, **options)
@@ -184,7 +186,7 @@ def test_by_hand_refuses_what_it_cannot_answer(sampled, base):
 def test_command_line(sampled, base, capsys, monkeypatch):
     command = ["pipestill", "predict", "dolly_sft", "--results", str(base.parents[1])]
     command += ["--instruction", "Name 3.", "--input", "Age: 23.0"]
-    expected = by_hand(base.parents[1], instruction="Name 3.", text="Age: 23.0")
+    expected = by_hand(base.parents[1], instruction="Name 3.", input="Age: 23.0")
     capsys.readouterr()
     monkeypatch.setattr(sys, "argv", command)
     cli.main()
@@ -197,17 +199,31 @@ def test_command_line(sampled, base, capsys, monkeypatch):
 def test_a_teacher_answers_prompts_in_a_task_without_labels(tmp_path, base):
     rows = [{"id": f"t{number}", "input": f"Name {number}.", "output": "Good"} for number in range(5)]
     write_jsonl(tmp_path / "sft.jsonl", rows)
-    given = ScoringSettings(task="dolly", code="1", **COMMON)
+    given = ScoringSettings(asking=Asking(task="dolly", **LIMITS), **COMMON)
     output = tmp_path / "outputs.jsonl"
-    write_teacher_outputs(given, tmp_path / "sft.jsonl", base, None, tmp_path / "s", output, tmp_path / "cost.json", 1)
+    places = Places(tmp_path / "sft.jsonl", base, None, tmp_path / "state", output, tmp_path / "cost.json")
+    write_teacher_outputs(given, places, 1)
     written = read_jsonl(output)
     assert [row["id"] for row in written] == [row["id"] for row in rows]
-    assert all(set(row) == {"id", "output"} for row in written) and len({row["output"] for row in written}) > 1
+    assert all(set(row) == {"id", "outputs"} and len(row["outputs"]) == 1 for row in written)
+    assert len({row["outputs"][0] for row in written}) > 1
 
 
 def test_libraries_are_imported_when_a_model_is_loaded():
     """Before that, a job hides the packages that it does without from them; afterwards it would be too late."""
     modules = ("inference.experiment", "inference.by_hand", "teacher.outputs", "teacher.agreement")
-    code = "".join(f"import pipestill.{name}\n" for name in modules)
+    halves = ("answers.labels.predict", "answers.text.predict")
+    code = "".join(f"import pipestill.{name}\n" for name in (*modules, *halves))
     process = subprocess.run([sys.executable, "-c", f"{code}import sys; assert 'transformers' not in sys.modules"])
     assert process.returncode == 0
+
+
+def test_what_cannot_be_asked_is_said_before_torch_is_imported(sampled, base):
+    """Importing it takes seconds."""
+    code = (
+        "import sys\nfrom pipestill import cli\ntry:\n    cli.main()\nfinally:\n    assert 'torch' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, "predict", "dolly_sft", "--results", str(base.parents[1])]
+    process = subprocess.run([*command, "--features", "Age: 23.0"], capture_output=True, text=True)
+    assert (process.returncode, process.stderr.count("\n")) == (1, 1)
+    assert "task `dolly` takes instruction, input: leave `features` out" in process.stderr

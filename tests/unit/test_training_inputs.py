@@ -7,20 +7,20 @@ import torch
 
 from pipestill.errors import UserError
 from pipestill.models.hardware import HardwarePlan
+from pipestill.settings.jobs import Asking, TrainingSettings
 from pipestill.settings.models import HardwareConfig
-from pipestill.settings.train import TrainingSettings
 from pipestill.settings.training import TrainingConfig
-from pipestill.training.answer_metric import check_selection, selection_prompts
-from pipestill.training.inputs import MODELS, Inputs
+from pipestill.training.answer_metric import Question, check_selection, selection_questions
+from pipestill.training.files import MODELS, Inputs
+from pipestill.training.job import Job
 from pipestill.training.run import _enough_memory, fingerprint
 
 NAMES = ("data", "validation", "distributions", *MODELS)
 
 
-def job(**training):
-    return TrainingSettings(
-        objective="divergence", divergence="fkl", training=TrainingConfig(**training), hardware=HardwareConfig()
-    )
+def job(method="fkl", selection=None, **training):
+    training = TrainingConfig(**training)
+    return TrainingSettings(method=method, training=training, hardware=HardwareConfig(), selection=selection)
 
 
 @pytest.fixture
@@ -49,29 +49,45 @@ def test_another_content_of_any_input_is_another_job(inputs, name):
         assert name not in fingerprint(job(), plan, replace(inputs, **{name: None}), 1)["files"]
 
 
-def test_a_metric_chooses_among_generated_answers_alone():
-    check_selection(job(select="metric").model_copy(update={"task": "dolly"}))
+def test_a_metric_chooses_only_among_generated_answers():
+    def asking(task):
+        return Asking(task=task, max_prompt_tokens=9, max_new_tokens=9)
+
+    check_selection(job(select="metric", selection=asking("dolly")))
     check_selection(job(select="loss"))
-    for task in ("creditmix", None):
+    for selection in (asking("creditmix"), None):
         with pytest.raises(UserError, match="is for tasks whose answers are generated: use `loss`"):
-            check_selection(job(select="metric").model_copy(update={"task": task}))
+            check_selection(job(select="metric", selection=selection))
 
 
-@pytest.mark.parametrize("objective", ["divergence", "cross_entropy"])
-def test_an_accelerator_that_is_too_small_is_a_sentence(objective):
-    settings = job().model_copy(update={"objective": objective})
+def test_a_method_that_does_not_train_is_refused(inputs):
+    with pytest.raises(UserError, match="`base` does not train a model"):
+        fingerprint(job("base"), HardwarePlan("cpu"), inputs, 1)
+
+
+def test_methods_share_code_only_with_those_of_their_objective(inputs):
+    codes = {
+        name: fingerprint(job(name), HardwarePlan("cpu"), inputs, 1)["code"] for name in ("sft", "kd", "dpo", "fkl")
+    }
+    assert codes["sft"] == codes["kd"]
+    assert len(set(codes.values())) == 3
+
+
+@pytest.mark.parametrize("method", ["fkl", "sft"])
+def test_an_accelerator_that_is_too_small_is_a_sentence(method):
     sentence = r"not fit in the accelerator's memory .* lower training.batch_size"
-    with pytest.raises(UserError, match=sentence) as error, _enough_memory(settings):
+    small = Job(job(method), None, HardwarePlan("cpu"), 1, None, None)
+    with pytest.raises(UserError, match=sentence) as error, _enough_memory(small):
         raise torch.OutOfMemoryError("CUDA out of memory")
-    assert ("its teacher" in str(error.value) and "`cached`" in str(error.value)) == (objective == "divergence")
+    assert ("its teacher" in str(error.value) and "`cached`" in str(error.value)) == (method == "fkl")
 
 
 @pytest.mark.parametrize(
     ("limit", "taken"), [(None, range(7)), (7, range(7)), (99, range(7)), (3, (0, 2, 4)), (1, (0,))]
 )
-def test_prompts_to_select_by_are_spread_over_the_file(tmp_path, limit, taken):
+def test_questions_to_select_by_are_spread_over_the_file(tmp_path, limit, taken):
     path = tmp_path / "validation.jsonl"
     path.write_text("".join(f'{{"id": "{n}", "input": "in {n}", "teacher_output": "out {n}"}}\n' for n in range(7)))
-    assert selection_prompts(path, limit) == [
-        {"id": str(n), "input": f"in {n}", "references": [f"out {n}"]} for n in taken
-    ]
+    questions = selection_questions(path, "teacher_output", limit)
+    assert questions == {str(n): Question(f"in {n}", f"out {n}") for n in taken}
+    assert list(questions) == [str(n) for n in taken]

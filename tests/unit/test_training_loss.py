@@ -6,18 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import make_batch, make_model, make_tokenizer
 
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
-from pipestill.models.rows import IGNORED, read_answers, read_pairs
-from pipestill.settings.models import HardwareConfig
-from pipestill.settings.train import TrainingSettings
-from pipestill.settings.training import DpoConfig, LoraConfig, TrainingConfig
+from pipestill.models.rows import IGNORED, RowEncoder, read_answers, read_pairs
+from pipestill.objectives.cross_entropy.train import answer_loss
+from pipestill.settings.training import LoraConfig
 from pipestill.training.callbacks import Schedule
-from pipestill.training.cross_entropy import answer_loss
-from pipestill.training.state import TrainingState
-from pipestill.training.trainers import make_trainer
+from support.models import make_batch, make_model, make_tokenizer
+from support.training_job import make_job, make_trainer
 
 SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
 ANSWERS = ["Good", "Standard deviation of the debt", "Bad", "Good", "Bad Bad Bad", "Standard", "Good", "Bad 12 34 56"]
@@ -48,17 +45,15 @@ def files(tmp_path, tokenizer):
     ce.write_text("".join(json.dumps({"input": p, "output": a}) + "\n" for p, a in zip(prompts, ANSWERS, strict=True)))
     rows = [{"prompt": p, "chosen": a, "rejected": "Good Bad"} for p, a in zip(prompts, ANSWERS, strict=True)]
     dpo.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return SimpleNamespace(cross_entropy=read_answers(ce, tokenizer, 128), dpo=read_pairs(dpo, tokenizer, 128))
+    encoder = RowEncoder(tokenizer, 128)
+    return SimpleNamespace(sft=read_answers(ce, encoder), dpo=read_pairs(dpo, encoder))
 
 
-def trainer_for(tmp_path, tokenizer, model, objective, rows, plan=SGD, held_out=None, **training):
-    defaults = dict(learning_rate=0.05, schedule="constant", warmup=0, max_grad_norm=1e9, adaptation="full")
-    training = TrainingConfig(**(defaults | training), dpo=DpoConfig(beta=BETA))
-    settings = TrainingSettings(objective=objective, training=training, hardware=HardwareConfig())
-    state = TrainingState(tmp_path / f"state{len(list(tmp_path.iterdir()))}", {})
-    cost = SimpleNamespace(tokens=0, save=lambda: None)
-    trainer = make_trainer(settings, plan, 5, model, tokenizer, rows, held_out or rows, state, cost)
-    trainer.add_callback(Schedule(training.evaluations, training.checkpoints, trainer.batches))
+def trainer_for(tmp_path, tokenizer, model, method, rows, plan=SGD, held_out=None, **training):
+    options = {"beta": BETA} if method == "dpo" else {}
+    job = make_job(tmp_path, method, tokenizer, options, plan, learning_rate=0.05, **training)
+    trainer = make_trainer(job, model, rows, held_out)
+    trainer.add_callback(Schedule(job.settings.training.evaluations, job.settings.training.saves, trainer.batches))
     return trainer
 
 
@@ -94,7 +89,7 @@ def dpo_of(model, rows, reference):
     return sum(losses) / len(losses)
 
 
-LOSSES = {"cross_entropy": cross_entropy_of, "dpo": dpo_of}
+LOSSES = {"sft": cross_entropy_of, "dpo": dpo_of}
 
 
 @pytest.mark.parametrize("name", ["qwen2", "llama", "gpt2"])
@@ -120,14 +115,14 @@ def test_a_row_without_labels_and_a_label_at_the_end_of_the_batch(tokenizer):
     assert float(answer_loss(model, both)) == pytest.approx(float(answer_loss(model, one)), rel=1e-6)
 
 
-@pytest.mark.parametrize("objective", ["cross_entropy", "dpo"])
+@pytest.mark.parametrize("method", ["sft", "dpo"])
 @pytest.mark.parametrize(("batch_size", "accumulation", "rows"), [(2, 1, 8), (2, 3, 7), (1, 2, 3)])
-def test_training_equals_a_plain_loop(tmp_path, tokenizer, files, objective, batch_size, accumulation, rows):
+def test_training_equals_a_plain_loop(tmp_path, tokenizer, files, method, batch_size, accumulation, rows):
     """Partial batches and partial accumulations count by their items."""
-    data = getattr(files, objective)[:rows]
+    data = getattr(files, method)[:rows]
     model, expected, reference = (make_model(len(tokenizer), seed=3) for _ in range(3))
     trainer = trainer_for(
-        tmp_path, tokenizer, model, objective, data, epochs=2, batch_size=batch_size, accumulation_steps=accumulation
+        tmp_path, tokenizer, model, method, data, epochs=2, batch_size=batch_size, accumulation_steps=accumulation
     )
     trainer.train()
     losses = []
@@ -137,7 +132,7 @@ def test_training_equals_a_plain_loop(tmp_path, tokenizer, files, objective, bat
         batches = list(trainer.batches)
         for start in range(0, len(batches), accumulation):
             step = [data[index] for batch in batches[start : start + accumulation] for index in batch]
-            loss = LOSSES[objective](expected, step, reference)
+            loss = LOSSES[method](expected, step, reference)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -148,14 +143,14 @@ def test_training_equals_a_plain_loop(tmp_path, tokenizer, files, objective, bat
         assert torch.allclose(ours, theirs, atol=2e-6), name
 
 
-@pytest.mark.parametrize("objective", ["cross_entropy", "dpo"])
-def test_accumulation_changes_nothing(tmp_path, tokenizer, files, objective):
-    data = getattr(files, objective)
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_accumulation_changes_nothing(tmp_path, tokenizer, files, method):
+    data = getattr(files, method)
     weights = []
     for batch_size, steps in ((8, 1), (2, 4), (1, 8)):
         model = make_model(len(tokenizer), seed=3)
         trainer = trainer_for(
-            tmp_path, tokenizer, model, objective, data, max_steps=1, batch_size=batch_size, accumulation_steps=steps
+            tmp_path, tokenizer, model, method, data, max_steps=1, batch_size=batch_size, accumulation_steps=steps
         )
         trainer.train()
         weights.append(flat(model))
@@ -164,28 +159,28 @@ def test_accumulation_changes_nothing(tmp_path, tokenizer, files, objective):
     assert torch.allclose(weights[0], weights[2], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("objective", ["cross_entropy", "dpo"])
-def test_evaluation_is_the_mean_over_all_items(tmp_path, tokenizer, files, objective):
-    data = getattr(files, objective)
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_evaluation_is_the_mean_over_all_items(tmp_path, tokenizer, files, method):
+    data = getattr(files, method)
     model = make_model(len(tokenizer), seed=3)
     trainer = trainer_for(
-        tmp_path, tokenizer, model, objective, data[:2], held_out=data[:7], batch_size=1, epochs=1, evaluations=1
+        tmp_path, tokenizer, model, method, data[:2], held_out=data[:7], batch_size=1, epochs=1, evaluations=1
     )
     trainer.train()
     reference = make_model(len(tokenizer), seed=3)
-    expected = float(LOSSES[objective](model.eval(), data[:7], reference))
+    expected = float(LOSSES[method](model.eval(), data[:7], reference))
     (logged,) = [row["eval_loss"] for row in trainer.history() if "eval_loss" in row]
     assert logged == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("objective", ["cross_entropy", "stepwise"])
-def test_evaluation_never_holds_logits_of_more_tokens_than_a_chunk(tmp_path, tokenizer, files, monkeypatch, objective):
-    monkeypatch.setattr("pipestill.training.cross_entropy.CHUNK", 3)
-    rows = data = files.cross_entropy
-    if objective == "stepwise":  # rationales are other rows' answers: the same mean
+@pytest.mark.parametrize("method", ["sft", "stepwise"])
+def test_evaluation_never_holds_logits_of_more_tokens_than_a_chunk(tmp_path, tokenizer, files, monkeypatch, method):
+    monkeypatch.setattr("pipestill.objectives.cross_entropy.train.CHUNK", 3)
+    rows = data = files.sft
+    if method == "stepwise":  # rationales are other rows' answers: the same mean
         rows, data = [row | {"rationale": other} for row, other in zip(data, reversed(data), strict=True)], 2 * data
     model = make_model(len(tokenizer), seed=3)
-    trainer = trainer_for(tmp_path, tokenizer, model, objective, rows)
+    trainer = trainer_for(tmp_path, tokenizer, model, method, rows)
     sizes = []
     model.get_output_embeddings().register_forward_hook(lambda _, x, y: sizes.append(y.shape[:-1].numel()))
     loss = trainer.evaluate()["eval_loss"]
@@ -204,23 +199,23 @@ def test_evaluation_keeps_what_a_model_does_behind_its_head(tmp_path, tokenizer,
         vocab_size=len(tokenizer), **shape, num_key_value_heads=2, initializer_range=1.0, final_logit_softcapping=2.0
     )
     model = Gemma2ForCausalLM(config).eval()
-    trainer = trainer_for(tmp_path, tokenizer, model, "cross_entropy", files.cross_entropy)
-    expected = float(cross_entropy_of(model, files.cross_entropy))
+    trainer = trainer_for(tmp_path, tokenizer, model, "sft", files.sft)
+    expected = float(cross_entropy_of(model, files.sft))
     assert trainer.evaluate()["eval_loss"] == pytest.approx(expected, rel=1e-5)
     config.final_logit_softcapping = model.config.final_logit_softcapping = None
-    assert float(cross_entropy_of(model, files.cross_entropy)) > expected + 1
+    assert float(cross_entropy_of(model, files.sft)) > expected + 1
 
 
 def test_the_log_has_no_times_and_seven_digits(tmp_path, tokenizer, files):
     model = make_model(len(tokenizer), seed=3)
-    trainer = trainer_for(tmp_path, tokenizer, model, "cross_entropy", files.cross_entropy, max_steps=3, batch_size=3)
+    trainer = trainer_for(tmp_path, tokenizer, model, "sft", files.sft, max_steps=3, batch_size=3)
     trainer.train()
     rows = trainer.history()
     assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3]
     keys = {"step", "epoch", "loss", "learning_rate", "grad_norm"}, {"step", "epoch", "eval_loss"}
     assert all(row.keys() in keys for row in rows)
     assert all(len(str(row["loss"]).replace(".", "").lstrip("0")) <= 7 for row in rows if "loss" in row)
-    assert trainer.cost.tokens == sum(len(row["input_ids"]) for row in files.cross_entropy)
+    assert trainer.cost.tokens == sum(len(row["input_ids"]) for row in files.sft)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, tokenizer, files):
@@ -229,7 +224,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, tokenizer, files):
     model = make_model(len(tokenizer), seed=3)
     with torch.no_grad():
         model.model.norm.weight.fill_(math.inf)
-    trainer = trainer_for(tmp_path, tokenizer, model, "cross_entropy", files.cross_entropy, max_steps=2)
+    trainer = trainer_for(tmp_path, tokenizer, model, "sft", files.sft, max_steps=2)
     with pytest.raises(UserError, match=r"at step 1: lower training.learning_rate"):
         trainer.train()
 

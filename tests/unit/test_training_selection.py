@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipestill.errors import UserError
+from pipestill.methods import METHODS
 from pipestill.training.candidates import Candidates
 from pipestill.training.history import describe, selection_log, train_log
 from pipestill.training.selection import select_weights
@@ -91,9 +92,10 @@ def test_the_log_says_what_was_measured_and_no_time():
         {"step": 2, "epoch": 1.0, "loss": 1.0, "learning_rate": 2e-4, "grad_norm": 0.12345},
         {"step": 2, "epoch": 1.0, "eval_loss": 0.5, "eval_kl": 0.25, "eval_agreement": 0.625},
     ]
-    assert train_log(history, 2).splitlines() == [
+    parts = METHODS["fkl"].objective.parts
+    assert train_log(history, 2, parts).splitlines() == [
         "step 1/2: loss 1.2500, cross-entropy 1.0000, divergence 1.5000",
         "step 2/2: loss 1.0000, learning rate 0.0002, gradient norm 0.123",
         "step 2/2: validation loss 0.5000, KL to the teacher 0.2500, agreement with the teacher 62.5%",
     ]
-    assert describe(json.loads(json.dumps(history[2]))).startswith("validation loss")
+    assert describe(json.loads(json.dumps(history[2])), parts).startswith("validation loss")

@@ -1,8 +1,8 @@
 import pytest
-from tiny_models import make_tokenizer
 
 from pipestill.errors import UserError
 from pipestill.models.vocabulary import shared_vocabulary
+from support.models import make_tokenizer
 
 
 def test_equal_vocabularies_are_shared_whatever_the_templates():

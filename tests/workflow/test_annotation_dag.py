@@ -6,10 +6,10 @@ import sys
 
 import pytest
 import yaml
-from test_dag import ROOT, jobs, plan
 
 from pipestill.errors import UserError
 from pipestill.plan.check import check
+from support.workflow import ROOT, jobs, plan
 
 RATIONALES = "results/data/creditmix/rationales.jsonl"
 COMMON = {"download": 1, "records": 1, "crop": 1, "annotate": 1}

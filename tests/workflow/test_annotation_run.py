@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from annotation_server import KEY, serve
-from test_dag import ROOT
 
 from pipestill.io.files import read_json
 from pipestill.io.records import read_jsonl
+from support.annotation import KEY, serve
+from support.workflow import ROOT
 
 RATIONALES = "results/data/creditmix/rationales.jsonl"
 ESTIMATE = "results/data/creditmix/annotation_estimate.json"

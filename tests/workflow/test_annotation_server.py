@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from annotation_server import ASK, settings, write_records
-from tiny_models import CPU
 
 from pipestill.annotation import annotate as job
 from pipestill.annotation.local_server import LocalModel
@@ -16,6 +14,8 @@ from pipestill.models.loading import load_base_model, load_tokenizer, load_train
 from pipestill.models.prompts import encode_prompt
 from pipestill.models.saving import save_model
 from pipestill.settings.training import LoraConfig
+from support.annotation import ASK, settings, write_records
+from support.models import CPU
 
 TEXTS = ["Age: 23.0, Occupation: Scientist", "Outstanding Debt: 809.98", "Good Standard Bad"]
 

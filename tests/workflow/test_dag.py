@@ -1,6 +1,5 @@
 """Dry runs: what is planned for each configuration, without running anything."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -8,84 +7,62 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
-ROOT = Path(__file__).parents[2]
-PRESETS = sorted(path.stem for path in (ROOT / "resources" / "presets").glob("*.yaml"))
+from pipestill.methods import METHODS
+from support.workflow import ROOT, jobs, plan
 
-
-def plan(directory, *arguments, extra=(), config=ROOT / "config.yaml"):
-    """Run ``snakemake -n`` in ``directory`` and return the process."""
-    command = [
-        *(
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            ROOT / "Snakefile",
-            "--directory",
-            directory,
-            "--cores",
-            "1",
-        ),
-        *("-n", *arguments, "--configfile", config, *extra),
-    ]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=directory)
+PRESETS = sorted((ROOT / "resources" / "presets").glob("*.yaml"))
 
 
-def jobs(process):
-    """Jobs by rule, from the table that a dry run prints."""
-    assert process.returncode == 0, process.stdout + process.stderr
-    table = re.search(r"Job stats:\n(.*?)\n\n", process.stdout + process.stderr, re.S)[1]
-    counts = {line.split()[0]: int(line.split()[1]) for line in table.splitlines()[2:]}
-    counts.pop("total")
-    return counts
+def configuration(*overlays):
+    """The configuration that Snakemake makes of config.yaml and ``overlays``."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for path in overlays:
+        update_config(config, yaml.safe_load(path.read_text()))
+    return config
 
 
-def test_the_default_plans_every_method_with_every_seed(tmp_path):
-    assert jobs(plan(tmp_path, "all")) == {
-        "all": 1,
-        "annotate": 1,
-        "annotator_data": 1,
-        "balance": 11,
-        "base_model": 4,
-        "crop": 3,
-        "distribution_fidelity": 2,
-        "download": 3,
-        "evaluate": 25,
-        "extract": 1,
-        "predict": 24,
-        "records": 3,
-        "report": 1,
-        "resolved_config": 1,
-        "teacher_distributions": 2,
-        "teacher_distributions_shard": 2,
-        "teacher_outputs": 2,
-        "train": 37,
-        "train_annotator": 1,
-        "train_teacher": 3,
-    }
+def stores_distributions(config, study):
+    """Whether a method of the study learns from the teacher's distributions as they were stored."""
+    for name in study["methods"]:
+        sections = (study.get("overrides", {}).get(name, {}), study.get("training", {}), config["training"])
+        teachers = [section["divergence"].get("teacher") for section in sections if "divergence" in section]
+        if METHODS[name].teacher == "required" and next(filter(None, teachers)) == "cached":
+            return True
+    return False
 
 
-def test_one_experiment_plans_exactly_what_it_needs(tmp_path):
-    counts = jobs(plan(tmp_path, "results/creditmix_dpo/eval.json"))
-    assert counts == {
-        "balance": 1,
-        "base_model": 1,
-        "crop": 1,
-        "download": 1,
-        "evaluate": 1,
-        "predict": 1,
-        "records": 1,
-        "train": 3,
-    }
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_presets_plan_without_a_network_or_a_key(tmp_path, preset, monkeypatch):
+@pytest.mark.parametrize("overlays", [(), *((path,) for path in PRESETS)], ids=["default", *(p.stem for p in PRESETS)])
+def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_path, overlays, monkeypatch):
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
-    counts = jobs(plan(tmp_path, "all", extra=[ROOT / "resources" / "presets" / f"{preset}.yaml"]))
-    assert counts["report"] == 1
-    assert counts["train"] == {"smoke": 6 + 5 + 2 + 4, "gpu-8gb": 9, "paper": 9 + 27 + 27 + 6}[preset]
+    config = configuration(*overlays)
+    studies = [config["studies"][name] for name in config["run"]]
+    taught = [study for study in studies if study.get("teacher")]
+    stored = [study for study in studies if stores_distributions(config, study)]
+    methods = [(study, METHODS[name]) for study in studies for name in study["methods"]]
+    experiments = len(methods) + sum(len(study.get("checkpoints", {})) for study in studies) + len(taught)
+    expected = {
+        "train": sum(len(study.get("seeds", config["seeds"])) for study, method in methods if method.trains),
+        "train_teacher": sum(not study.get("pretrained_teacher") for study in taught),
+        "teacher_outputs": sum(method.teacher == "optional" for study, method in methods if study in taught),
+        "teacher_distributions_shard": sum(study.get("distributions", {}).get("shards", 1) for study in stored),
+        "distribution_fidelity": len(stored),
+        "predict": experiments - sum(not method.model for _, method in methods),
+        "evaluate": experiments,
+        "download": len({study["task"] for study in studies}),
+        "annotate": len({study["task"] for study in studies if "stepwise" in study["methods"]}),
+        "report": 1,
+    }
+    counts = jobs(plan(tmp_path, "all", extra=overlays))
+    assert {rule: counts.get(rule, 0) for rule in expected} == expected
+    assert counts["records"] == counts["crop"] == counts["download"]
+
+
+def test_one_experiment_plans_exactly_its_own_runs(tmp_path):
+    counts = jobs(plan(tmp_path, "results/creditmix_dpo/eval.json"))
+    once = ("download", "records", "crop", "balance", "base_model", "predict", "evaluate")
+    assert counts == {**dict.fromkeys(once, 1), "train": len(configuration()["seeds"])}
 
 
 def test_a_study_without_a_teacher_trains_none(tmp_path):
@@ -100,7 +77,7 @@ def test_further_pairs_of_the_paper_preset_can_be_switched_on(tmp_path, study):
     overlay.write_text(f"run: [{study}]\n")
     extra = [ROOT / "resources" / "presets" / "paper.yaml", overlay]
     counts = jobs(plan(tmp_path, f"results/{study}_todi/eval.json", extra=extra))
-    assert (counts["train_teacher"], counts["train"]) == (1, 3)
+    assert (counts["train_teacher"], counts["train"]) == (1, len(configuration(*extra)["seeds"]))
     assert "teacher_distributions" not in counts  # as published, the teacher runs beside the student
 
 
@@ -153,7 +130,7 @@ def test_starting_from_the_sft_student_trains_it_first(tmp_path):
     overlay = tmp_path / "my.yaml"
     overlay.write_text("studies: {creditmix: {overrides: {dpo: {init: sft}}}}\n")
     counts = jobs(plan(tmp_path, "results/creditmix_dpo/eval.json", extra=[overlay]))
-    assert counts["train"] == 6
+    assert counts["train"] == 2 * len(configuration()["seeds"])
 
 
 def test_a_study_may_have_seeds_of_its_own(tmp_path):
@@ -190,6 +167,5 @@ def test_the_workflow_is_clean():
     snakemake, snakefmt = (shutil.which(name, path=Path(sys.executable).parent) for name in ("snakemake", "snakefmt"))
     lint = subprocess.run([snakemake, "--lint"], cwd=ROOT, capture_output=True, text=True)
     assert lint.returncode == 0, lint.stdout + lint.stderr
-    rules = [str(path) for path in sorted((ROOT / "rules").glob("*.smk"))]
-    form = subprocess.run([snakefmt, "--check", "Snakefile", *rules], cwd=ROOT, capture_output=True, text=True)
+    form = subprocess.run([snakefmt, "--check", "Snakefile", "rules"], cwd=ROOT, capture_output=True, text=True)
     assert form.returncode == 0, form.stdout + form.stderr

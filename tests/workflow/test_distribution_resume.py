@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from distribution_fixture import capture_one, settings, write_rows
 from safetensors.numpy import load_file
 
 from pipestill.inference.answer_logits import AnswerLogits
+from support.distributions import capture_one, settings, write_rows
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "teacher_distributions_shard.py"
 

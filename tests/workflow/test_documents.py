@@ -3,7 +3,8 @@
 import re
 
 import yaml
-from test_dag import jobs, plan
+
+from support.workflow import jobs, plan
 
 STUDY = {"task": "multiclinsum", "student": "demo-student", "methods": ["base"]}
 

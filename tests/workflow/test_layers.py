@@ -46,3 +46,12 @@ def test_layers_import_only_downwards():
 def test_no_file_imports_itself_by_way_of_others():
     graph = {own: set(imported(path, typing=False)) - {own} for own, path in MODULES.items()}
     list(TopologicalSorter(graph).static_order())
+
+
+def test_no_test_imports_another_test():
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found = [name for name in names if name.rpartition(".")[2].startswith("test_")]
+            assert not found, f"{path.relative_to(ROOT)} imports {found}: what tests share lies in tests/support"

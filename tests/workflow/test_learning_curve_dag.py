@@ -3,7 +3,8 @@
 import re
 
 import yaml
-from test_dag import jobs, plan
+
+from support.workflow import jobs, plan
 
 CURVE = "results/report/figures/learning_curve_{}.svg"
 

@@ -13,18 +13,17 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_models import make_directory
 
 from pipestill.inference.generation import generate
-from pipestill.metrics import ANSWER_METRICS
+from pipestill.methods import METHODS
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.prompts import encode_prompt
-from pipestill.settings.distributions import CaptureSettings
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.training import TrainingConfig
-from pipestill.teacher.distributions.capture import capture_shard
-from pipestill.teacher.distributions.manifest import write_manifest
+from pipestill.tasks import TASKS
+from support.distributions import capture as capture_distributions
+from support.models import make_directory
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "train.py"
 LABELS = ("Good", "Standard", "Bad")
@@ -36,31 +35,31 @@ def data(tmp_path_factory):
     """Rows of unequal length in all schemas."""
     directory, draw = tmp_path_factory.mktemp("data"), random.Random(1)
     for split, n in (("train", 45), ("validation", 7)):
-        rows = {"cross_entropy": [], "dpo": [], "stepwise": []}
+        rows = {"sft": [], "dpo": [], "stepwise": []}
         for _ in range(n):
             prompt = f"Age: {draw.randint(18, 80)}.0, Outstanding Debt: {'9' * draw.randint(1, 20)}"
             chosen, rejected = draw.sample(LABELS, 2)
-            rows["cross_entropy"].append({"input": prompt, "output": chosen})
+            rows["sft"].append({"input": prompt, "output": chosen})
             explained = {"rationale_prompt": f"Why? {prompt}", "rationale": f"{rejected} {chosen}"}
             rows["stepwise"].append({"input": prompt, "output": chosen, **explained})
             rows["dpo"].append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
-        for objective, lines in rows.items():
+        for name, lines in rows.items():
             text = "".join(f"{json.dumps(row)}\n" for row in lines)
-            (directory / f"{split}_{objective}.jsonl").write_text(text)
+            (directory / f"{split}_{name}.jsonl").write_text(text)
     return directory
 
 
 class Job:
     """One training job in ``directory``: the rule's command."""
 
-    def __init__(self, directory, base, data, objective, adaptation, more=None, **training):
+    def __init__(self, directory, base, data, method, adaptation, more=None, **training):
         # 3 epochs of 12 batches in 18 steps: resumes fall inside epochs, inside accumulation groups of unequal size
         defaults = dict(epochs=3, batch_size=4, accumulation_steps=2, learning_rate=5e-3, evaluations=4)
-        training = TrainingConfig(adaptation=adaptation, checkpoints=CHECKPOINTS, **(defaults | training))
-        settings = {"objective": objective, "training": training.model_dump(), "hardware": {}, **(more or {})}
+        training = TrainingConfig(adaptation=adaptation, saves=CHECKPOINTS, **(defaults | training))
+        settings = {"method": method, "training": training.model_dump(), "hardware": {}, **(more or {})}
         self.output, self.state, self.cost = directory / "model", directory / "model.state", directory / "cost.json"
         self.command = [sys.executable, SCRIPT, "--settings", json.dumps(settings), "--base", base, "--seed", "1"]
-        rows = objective if objective in ("dpo", "stepwise") else "cross_entropy"
+        rows = METHODS[method].objective.file.name
         self.command += ["--data", data / f"train_{rows}.jsonl", "--output", self.output, "--state", self.state]
         self.command += ["--validation", data / f"validation_{rows}.jsonl", "--cost", self.cost]
         self.memory = directory / "memory.jsonl"
@@ -110,11 +109,11 @@ class Job:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, tiny_model_dir, data):
-    """A function that gives the finished job of an objective; each runs once."""
+    """A function that gives the finished job of a method; each runs once."""
 
     @functools.cache
-    def run(objective, adaptation):
-        job = Job(tmp_path_factory.mktemp("whole") / "study_sft", tiny_model_dir, data, objective, adaptation)
+    def run(method, adaptation):
+        job = Job(tmp_path_factory.mktemp("whole") / "study_sft", tiny_model_dir, data, method, adaptation)
         assert "18/18 steps" in job.finish()
         return job
 
@@ -122,21 +121,21 @@ def uninterrupted(tmp_path_factory, tiny_model_dir, data):
 
 
 @pytest.mark.parametrize(
-    ("objective", "adaptation", "how"),
+    ("method", "adaptation", "how"),
     [
-        ("cross_entropy", "lora", "kill twice"),
-        ("cross_entropy", "full", "terminate"),
+        ("sft", "lora", "kill twice"),
+        ("sft", "full", "terminate"),
         ("dpo", "lora", "kill"),
         ("dpo", "full", "tear"),
         ("stepwise", "lora", "kill"),
     ],
 )
 def test_an_interrupted_job_gives_the_bytes_of_an_uninterrupted_one(
-    tmp_path, tiny_model_dir, data, uninterrupted, objective, adaptation, how
+    tmp_path, tiny_model_dir, data, uninterrupted, method, adaptation, how
 ):
-    whole = uninterrupted(objective, adaptation)
-    broken = Job(tmp_path, tiny_model_dir, data, objective, adaptation)
-    draw = random.Random(f"{objective} {adaptation}")
+    whole = uninterrupted(method, adaptation)
+    broken = Job(tmp_path, tiny_model_dir, data, method, adaptation)
+    draw = random.Random(f"{method} {adaptation}")
     kills = 0
     for after in (draw.randint(0, 5), draw.randint(7, 11)) if how == "kill twice" else (draw.randint(4, 9),):
         code = broken.interrupt(after, draw.uniform(0, 0.05), signal.SIGTERM if how == "terminate" else signal.SIGKILL)
@@ -169,7 +168,7 @@ UNSTEADY = dict(learning_rate=0.05, schedule="constant", max_steps=14, evaluatio
 
 def test_the_weights_of_the_best_evaluation_survive_a_kill_too(tmp_path, tiny_model_dir, data):
     whole, broken, last = (
-        Job(tmp_path / select / name, tiny_model_dir, data, "cross_entropy", "full", select=select, **UNSTEADY)
+        Job(tmp_path / select / name, tiny_model_dir, data, "sft", "full", select=select, **UNSTEADY)
         for select, name in (("loss", "whole"), ("loss", "broken"), ("last", "whole"))
     )
     whole.finish()
@@ -187,14 +186,15 @@ def test_the_weights_of_the_best_evaluation_survive_a_kill_too(tmp_path, tiny_mo
 
 
 def test_the_best_answers_decide_also_of_a_job_that_is_killed_while_it_answers(tmp_path, tiny_model_dir, data):
-    generation = {"sampling": True, "sampling_seeds": [1, 2], "max_new_tokens": 6}
-    more = {"task": "dolly", "generation": generation}
+    generation = {"sampling": True, "sampling_seeds": [1, 2]}
+    asking = {"task": "dolly", "max_prompt_tokens": 250, "max_new_tokens": 6, "answers": generation}
+    more = {"selection": asking}
     whole, broken = (
         Job(
             tmp_path / name,
             tiny_model_dir,
             data,
-            "cross_entropy",
+            "sft",
             "full",
             more,
             select="metric",
@@ -220,7 +220,7 @@ def test_the_best_answers_decide_also_of_a_job_that_is_killed_while_it_answers(t
     assert broken.digests() == whole.digests()
 
     # The model on disk gives the answers that it was chosen for.
-    rows = [json.loads(line) for line in (data / "validation_cross_entropy.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (data / "validation_sft.jsonl").read_text().splitlines()]
     rows = [rows[number] for number in (0, 1, 2, 4, 5)]  # 5 of 7, spread evenly
     plan = HardwarePlan("cpu")
     model, tokenizer = load_base_model(whole.output, plan), load_tokenizer(whole.output)
@@ -232,7 +232,8 @@ def test_the_best_answers_decide_also_of_a_job_that_is_killed_while_it_answers(t
         for batch in generate(model, tokenizer, prompts, max_new_tokens=6, decoding=config, keys=keys)
         for answer in batch
     )
-    scores = [ANSWER_METRICS["rouge_l"](answers[index].text, [rows[index // 2]["output"]]) for index in range(10)]
+    score = TASKS["dolly"].answers.measure.one
+    scores = [score(answers[index].text, [rows[index // 2]["output"]]) for index in range(10)]
     assert sum(scores) / 10 == pytest.approx(best["rouge_l"])
 
 
@@ -243,10 +244,9 @@ def test_a_job_with_a_teacher_that_was_killed_gives_the_same_bytes(tmp_path, tin
     options = ["--teacher-base", teacher]
     if source == "cached":
         options = ["--distributions", capture(tmp_path / "distributions", tiny_model_dir, teacher, data)]
-    settings = dict(divergence={"teacher": source, "temperature": 2.0}, epochs=2)
+    more = {"options": {"teacher": source, "temperature": 2.0}}
     whole, broken = (
-        Job(tmp_path / name, tiny_model_dir, data, "divergence", "lora", {"divergence": "todi"}, **settings)
-        for name in ("whole", "broken")
+        Job(tmp_path / name, tiny_model_dir, data, "todi", "lora", more, epochs=2) for name in ("whole", "broken")
     )
     for job in (whole, broken):
         job.command += options
@@ -264,20 +264,13 @@ def test_a_job_with_a_teacher_that_was_killed_gives_the_same_bytes(tmp_path, tin
 
 def capture(directory, student, teacher, data):
     """The manifest of what a teacher says about all rows."""
-    files = [data / f"{split}_cross_entropy.jsonl" for split in ("train", "validation")]
-    settings = dict(codec="topk", k=40, temperature=2.0, max_length=256, adaptation="full", hardware={}, code="")
-    facts = directory / "shard_0.json"
-    capture_shard(
-        CaptureSettings.model_validate(settings), files, teacher, None, student, 0, 1,
-        directory / "state", facts.with_suffix(".safetensors"), facts, directory / "cost.json", 1,
-    )  # fmt: skip
-    write_manifest([facts], directory / "manifest.json")
-    return directory / "manifest.json"
+    files = [data / f"{split}_sft.jsonl" for split in ("train", "validation")]
+    return capture_distributions(directory, files, teacher, student, k=40, temperature=2.0, max_length=256)
 
 
 def test_dpo_from_an_sft_student_starts_at_log_2(tiny_model_dir, data, uninterrupted):
     """Its adapter is merged first, so that policy and reference are the SFT student."""
-    sft = uninterrupted("cross_entropy", "lora")
+    sft = uninterrupted("sft", "lora")
     place = sft.output.parent.parent / "study_dpo"
     dpo = Job(place, tiny_model_dir, data, "dpo", "lora", max_steps=2, init="sft")
     dpo.command += ["--init", sft.output]
@@ -288,14 +281,14 @@ def test_dpo_from_an_sft_student_starts_at_log_2(tiny_model_dir, data, uninterru
 
 
 def test_a_finished_job_is_given_back_and_changed_settings_start_over(tiny_model_dir, data, uninterrupted):
-    job = uninterrupted("cross_entropy", "lora")
+    job = uninterrupted("sft", "lora")
     digests, before = job.digests(), json.loads(job.cost.read_text())
     shutil.rmtree(job.output)  # as Snakemake does with the outputs of a job whose end it did not see
     job.cost.unlink()
     assert "steps" not in job.finish()
     assert job.digests() == digests
     assert json.loads(job.cost.read_text()) == before
-    other = Job(job.output.parent, tiny_model_dir, data, "cross_entropy", "lora", max_steps=4)
+    other = Job(job.output.parent, tiny_model_dir, data, "sft", "lora", max_steps=4)
     said = other.finish()
     assert "settings.training.max_steps changed): starting over" in said
     assert "4/4 steps" in said

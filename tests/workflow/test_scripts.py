@@ -9,7 +9,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(path.stem for path in (ROOT / "workflow_scripts").glob("*.py"))
-LIGHT = ("download", "records", "crop", "balance", "evaluate", "report", "resolved_config")
 HEAVY_MODULES = ("torch", "transformers", "datasets", "pandas", "sklearn")
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 import yaml
-from test_dag import ROOT, jobs, plan
 
 from pipestill.errors import UserError
 from pipestill.plan import experiments
 from pipestill.plan.check import check
+from support.workflow import ROOT, jobs, plan
 
 STUDY = {"task": "multiclinsum", "student": "demo-student", "methods": ["sft", "stepwise"], "seeds": [1]}
 ANNOTATION = {

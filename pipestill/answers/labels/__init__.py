@@ -16,6 +16,7 @@ MEASURED = ("none", "multi_null", "pmi")  # calibrations that need nothing but t
 class LabelOptions(AnswerOptions):
     """How labels are ranked."""
 
+    unasked: ClassVar = frozenset({"calibration"})
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
     """Prior that is subtracted from label scores (contextual calibration); `auto`: the best on validation rows."""
     null_inputs: list[str] | None = None

@@ -38,6 +38,7 @@ class BertScoreConfig(Section):
 class TextOptions(GenerationConfig, AnswerOptions):
     """How text is generated and compared."""
 
+    unasked: ClassVar = frozenset({"sampling_seeds", "bertscore"})
     bertscore: BertScoreConfig = BertScoreConfig()
     """BERTScore of the answers."""
 
@@ -83,6 +84,10 @@ class Text(Answers):
 
     def check_request(self, options: TextOptions, run: Path | None) -> None:
         """Any prompt can be answered."""
+
+    def models(self, options: TextOptions) -> dict[str, str]:
+        """The encoder of BERTScore."""
+        return {"bertscore.encoder": options.bertscore.encoder} if options.bertscore.encoder else {}
 
     def score_one(self, said: Said, references: Sequence[str]) -> float:
         """The mean over its outputs."""

@@ -14,7 +14,7 @@ def teacher_row(record: Record, sources: Sources) -> Json:
     return {"id": record.id, "input": record.prompt, "teacher_output": output}
 
 
-KD = TrainingFile("kd", teacher_row)
+KD = TrainingFile("kd", teacher_row, answer="teacher_output")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, create_model
 
-from pipestill.losses.kinds import KINDS
+from pipestill.losses.kinds import KINDS, NoOptions
 from pipestill.objectives.base import SFT, Objective, Part, TeacherUse, TrainingFile
 from pipestill.settings.section import Count, Section, Share
 
@@ -27,8 +27,8 @@ class DivergenceOptions(Section):
     """`online`: the teacher runs beside the student; `cached`: its distributions (logits) are computed once for the
     study."""
     tail: Literal["auto", "bucket", "unigram"] = "auto"
-    """Tokens that a `topk` cache does not store: one `bucket` for all of them (another objective than the dense one), or
-    `unigram`: their mass, spread as the teacher does on average; `auto`: `bucket` for fkl, else `unigram`."""
+    """Tokens that a `topk` cache does not store: one `bucket` for all of them (another objective than the dense one),
+    or `unigram`: their mass, spread as the teacher does on average; `auto`: `bucket` for fkl, else `unigram`."""
     chunk: Count = 128
     """Tokens whose logits are held at a time."""
 
@@ -36,9 +36,9 @@ class DivergenceOptions(Section):
 @cache
 def options_of(kind: str) -> type[DivergenceOptions]:
     """Settings of a method with the divergence ``kind``: the common ones and its own."""
-    if kind == ULD:
+    own = KINDS[kind].options if kind in KINDS else NoOptions
+    if own is NoOptions:
         return DivergenceOptions
-    own = KINDS[kind].options
     return create_model(f"{own.__name__}Options", __base__=(DivergenceOptions, own), __doc__=own.__doc__)
 
 
@@ -68,6 +68,11 @@ class Divergence(Objective):
         """See :func:`options_of`."""
         return options_of(self.kind)
 
+    @property
+    def shares_tokens(self) -> bool:
+        """Whether student and teacher must have the same tokens."""
+        return self.kind != ULD
+
     def online(self, options: DivergenceOptions) -> bool:
         """As configured."""
         return options.teacher == "online"
@@ -82,12 +87,13 @@ class Divergence(Objective):
         Raises:
             ValueError: says what would.
         """
-        if self.kind == ULD:
+        if not self.shares_tokens:
             raise ValueError("`uld` is for a teacher with other tokens, and no cache has them; use `teacher: online`")
-        if codec == "sample" and self.kind != SERVED_BY_SAMPLES:
+        if codec == "labels" or (codec == "sample" and self.kind != SERVED_BY_SAMPLES):
+            serve = f"only `{SERVED_BY_SAMPLES}`" if codec == "sample" else "no divergence over tokens"
             raise ValueError(
-                f"distributions stored by `sample` serve only `{SERVED_BY_SAMPLES}`; use `topk` or `full` for "
-                f"`{self.kind}`, or `teacher: online`"
+                f"distributions stored by `{codec}` serve {serve}; use `topk` or `full` for `{self.kind}`, or "
+                "`teacher: online`"
             )
 
     def tail(self, options: DivergenceOptions) -> Literal["bucket", "unigram"]:

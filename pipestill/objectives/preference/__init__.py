@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from pipestill.answers.base import Answers
 from pipestill.io.records import Json, Record
 from pipestill.objectives.base import OUTPUTS, Objective, Sources, TrainingFile
 from pipestill.settings.models import ModelKind
@@ -40,7 +41,12 @@ class Preference(Objective):
     section: ClassVar = "preference"
     Options: ClassVar = PreferenceOptions
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal"})
+    libraries: ClassVar[frozenset[str]] = frozenset({"trl", "peft", "datasets"})
 
     def sources(self, options: PreferenceOptions) -> frozenset[str]:
         """The teacher's outputs, where it says what is confusable."""
         return frozenset({OUTPUTS}) if options.rejected == "confusable" else frozenset()
+
+    def serves(self, answers: Answers) -> bool:
+        """Those that have wrong ones."""
+        return answers.can("rejected")

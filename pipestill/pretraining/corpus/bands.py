@@ -41,7 +41,7 @@ class Quantity:
         return self.low + (self.high - self.low) * share
 
     def share(self, value: float) -> float:
-        """Where ``value`` lies in the range: 0 at its lower end, 1 at its upper end."""
+        """Place of ``value`` in the range: 0 at its lower end, 1 at its upper end."""
         if self.logarithmic:
             return log(value / self.low) / log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)

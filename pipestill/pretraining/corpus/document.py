@@ -1,4 +1,4 @@
-"""What a corpus consists of: documents made of segments, some of which carry the loss."""
+"""Documents of the corpus: segments, some of which carry the loss."""
 
 from dataclasses import dataclass
 

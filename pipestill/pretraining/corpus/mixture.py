@@ -52,7 +52,7 @@ SAMPLE = 200  # documents per family behind the mean lengths
 
 
 def document_weights(count_tokens: Callable[[Document], int], emphasis: Mapping[str, float] = PLAIN) -> list[float]:
-    """How often to draw each family so that its *tokens* have its share: share / mean length in a fixed sample.
+    """Weights to draw the families with, so that their *tokens* have their shares: share / mean length in a sample.
 
     ``emphasis`` has factors of the shares of some families.
     """

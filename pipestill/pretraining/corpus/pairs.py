@@ -40,7 +40,7 @@ COULD = (
 
 @dataclass(frozen=True)
 class Event:
-    """Who did what to which thing, with optional details."""
+    """An agent does something to a thing, with optional details."""
 
     agent: str
     verb: str

@@ -85,7 +85,7 @@ def _looping(rng: Random) -> tuple[list[str], list[str], str]:
 
 
 def program(rng: Random) -> Document:
-    """A plan turned into code, code turned into its plan, or code alone."""
+    """A plan turned into code, code turned into its plan, or code only."""
     plans, lines, argument = rng.choices((_listing, _textual, _looping), weights=(5, 2, 2))[0](rng)
     name = rng.choice(NAMES) + rng.choice(("", f"_{argument}", "_all", f"_{rng.randint(1, 99)}"))
     source = "\n".join([f"def {name}({argument}):", *(f"    {line}" for line in lines)])

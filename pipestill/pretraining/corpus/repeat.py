@@ -4,8 +4,9 @@ from functools import cache
 from random import Random
 
 from pipestill.pretraining.corpus.document import Document, chat
-from pipestill.tasks import clinical_lexicon, lexicon
+from pipestill.tasks import lexicon
 from pipestill.tasks.creditmix.synthetic import LABELS, OCCUPATIONS, PAYMENT_EFFECTS
+from pipestill.tasks.multiclinsum import lexicon as clinical_lexicon
 
 REQUESTS = (
     "Repeat: {text}",

@@ -3,36 +3,26 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipestill.data.collection import unanswered_records
-from pipestill.data.crop_documents import crop_documents
-from pipestill.data.source import take_documents
-from pipestill.data.text_crop import Ends
 from pipestill.errors import UserError
 from pipestill.io.files import fresh_directory
 from pipestill.io.lock import exclusive
 from pipestill.io.records import Record
-from pipestill.settings.data import CropConfig, FileConfig
-from pipestill.tasks import TASKS
-from pipestill.text.sentences import Splitter
+from pipestill.layouts.base import Cropping
+from pipestill.layouts.documents import DocumentFile, DocumentsData, take_documents
+from pipestill.tasks.base import Task
 
 
 def challenge_records(
-    task: str,
-    wanted: Mapping[str, FileConfig],
-    crop: CropConfig,
-    ends: Ends,
-    state: Path,
-    splitter: Splitter = "sentencex",
+    task: Task, wanted: Mapping[str, DocumentFile], options: DocumentsData, how: Cropping, state: Path
 ) -> list[Record]:
     """The documents of archives or folders as test records, with their prompts.
 
     Args:
-        task: name of a task of documents.
+        task: a task of documents.
         wanted: archives and folders by name.
-        crop: how long texts may be.
-        ends: units that ``crop`` counts.
+        options: how long texts may be.
+        how: of their cropping.
         state: directory that keeps fetched archives from one attempt to the next.
-        splitter: see :func:`pipestill.text.sentences.split_sentences`.
 
     Raises:
         UserError: a file cannot be read, or two documents have the same name.
@@ -40,10 +30,10 @@ def challenge_records(
     with exclusive(state), fresh_directory(state) as directory:
         taken = take_documents(wanted, directory, beside=state)
         paths = [directory / facts["file"] for facts in taken.values()]
-        records = [record for path in paths for record in unanswered_records(TASKS[task], path)]
+        records = [record for path in paths for record in task.layout.unanswered(task, path)]
     seen: set[str] = set()
     for record in records:
-        if record["id"] in seen:
-            raise UserError(f"two documents are called {record['id']}: name every archive once")
-        seen.add(record["id"])
-    return crop_documents(records, TASKS[task], crop, ends, splitter)[0]
+        if record.id in seen:
+            raise UserError(f"two documents are called {record.id}: name every archive once")
+        seen.add(record.id)
+    return task.layout.crop_all(records, options, how)[0]

@@ -3,25 +3,26 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from pipestill.errors import UserError
 from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengths
-from pipestill.inference.scoring import load_run
+from pipestill.inference.loaded import load, prepare
 from pipestill.io.files import read_json, sha256, write_json
 from pipestill.io.lock import exclusive
+from pipestill.io.records import Json
 from pipestill.job.cost import CostMeter
 from pipestill.job.progress import Progress
 from pipestill.job.row_log import state_of
 from pipestill.job.versions import versions
-from pipestill.models.hardware import HardwarePlan, apply, plan_here
+from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.prompts import encode_label
-from pipestill.models.rows import Row, read_answers, supervised
+from pipestill.models.rows import Row, RowEncoder, read_answers, supervised
 from pipestill.models.vocabulary import shared_vocabulary
 from pipestill.settings.distributions import OPTIONS, CaptureSettings
 from pipestill.teacher.distributions.codecs import Codec, make_codec
@@ -33,71 +34,90 @@ from pipestill.teacher.distributions.shard import join
 from pipestill.teacher.distributions.tails import NAME, TailSums, measured
 
 
-def capture_shard(
-    settings: CaptureSettings,
-    data: Sequence[Path],
-    base: Path,
-    teacher: Path | None,
-    student: Path,
-    shard: int,
-    shards: int,
-    state: Path,
-    output: Path,
-    facts: Path,
-    cost_file: Path,
-    threads: int,
-) -> None:
-    """Store what the teacher says about the answers of those rows that belong to one of several shards.
+@dataclass(frozen=True)
+class Sources:
+    """What distributions are captured from.
 
-    Args:
-        settings: codec, temperature, lengths, hardware.
-        data: training and validation files in the schema ``{"id", "input", "output"}``.
+    Attributes:
+        data: files of rows ``{"id", "input", "output"}``.
         base: directory of the teacher's base model.
         teacher: directory of the fine-tuned teacher; none: the base model is taken as it is.
         student: directory of the student's base model, whose tokens the teacher reads.
-        shard: index of the shard.
+    """
+
+    data: Sequence[Path]
+    base: Path
+    teacher: Path | None
+    student: Path
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """One of several shards, and where it is written.
+
+    Attributes:
+        index: of the shard, from 0.
         shards: how many there are.
         state: directory that keeps what is finished, for a killed job and for later rows; beside ``output``.
         output: ``.safetensors`` file to write.
         facts: JSON file to write about it.
-        cost_file: JSON file for the cost of all attempts.
+        cost: JSON file to write: the cost of all attempts.
+    """
+
+    index: int
+    shards: int
+    state: Path
+    output: Path
+    facts: Path
+    cost: Path
+
+
+def capture_shard(settings: CaptureSettings, sources: Sources, shard: ShardFiles, threads: int) -> None:
+    """Store what the teacher says about the answers of those rows that belong to one of several shards.
+
+    Args:
+        settings: codec, temperature, lengths, hardware.
+        sources: rows and models.
+        shard: which one, and its files.
         threads: torch threads.
 
     Raises:
         UserError: bad data, or tokenizers that differ.
     """
-    plan = plan_here(settings.hardware, settings.adaptation, threads)
-    apply(plan)
+    plan = prepare(settings, threads)
     silence_libraries()
-    work = _Work.read(settings, plan, data, base, teacher, student)
-    own = sorted(key for key in work.rows if shard_of(key, shards) == shard)
-    with exclusive(state):
-        kept = state_of(state, work.fingerprint())
+    work = _Capture.read(settings, plan, sources)
+    own = sorted(key for key in work.rows if shard_of(key, shard.shards) == shard.index)
+    with exclusive(shard.state):
+        kept = state_of(shard.state, work.fingerprint())
         cost = CostMeter(kept / "cost.json")
         parts = Parts(kept, work.codec.layout)
         tails = None
         if work.codec.has_tail:
             tails = TailSums(kept, measured(work.rows) & set(own), work.vocab_size)
-        _complete(work, own, base, teacher, parts, tails, cost)
-        digest = parts.publish(own, output, {NAME: tails.values} if tails else {})
+        _complete(work, own, parts, tails, cost)
+        digest = parts.publish(own, shard.output, {NAME: tails.values} if tails else {})
         own_facts = {
-            "shard": shard,
-            "shards": shards,
+            "shard": shard.index,
+            "shards": shard.shards,
             "rows": len(own),
             "tokens": sum(len(supervised(work.rows[key]["labels"])) for key in own),
-            "bytes": output.stat().st_size,
+            "bytes": shard.output.stat().st_size,
             "sha256": digest,
         }
-        write_json(facts, work.facts(data) | own_facts)
+        write_json(shard.facts, work.facts() | own_facts)
         cost.save()
-        write_json(cost_file, read_json(cost.ledger))
+        write_json(shard.cost, read_json(cost.ledger))
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Capture:
     """What is captured, the same for all shards.
 
     Attributes:
+        settings: of the job.
+        plan: for the teacher.
+        sources: rows and models.
         tokenizer: the student's, which is the teacher's too.
         vocab_size: its ids.
         teacher: fingerprint of the teacher.
@@ -106,6 +126,7 @@ class _Work:
 
     settings: CaptureSettings
     plan: HardwarePlan
+    sources: Sources
     tokenizer: Any
     vocab_size: int
     codec: Codec
@@ -113,10 +134,11 @@ class _Work:
     rows: Mapping[str, Row]
 
     @classmethod
-    def read(cls, settings, plan, data, base, teacher, student) -> "_Work":
+    def read(cls, settings: CaptureSettings, plan: HardwarePlan, sources: Sources) -> Self:
+        base, teacher, student = sources.base, sources.teacher, sources.student
         tokenizer = load_tokenizer(student)
         vocab_size = shared_vocabulary(tokenizer, load_tokenizer(teacher or base))
-        description: dict[str, Any] = {"name": settings.codec}
+        description: Json = {"name": settings.codec}
         if option := OPTIONS[settings.codec]:
             description[option] = getattr(settings, option)
         if settings.codec == "labels":
@@ -129,14 +151,14 @@ class _Work:
                 "says cannot be stored for the other"
             )
         rows = {}
-        for path in data:
-            for row in read_answers(path, tokenizer, settings.max_length, start):
+        for path in sources.data:
+            for row in read_answers(path, RowEncoder(tokenizer, settings.max_length, start, settings.ending)):
                 key = row_key(row["input_ids"], row["labels"], fingerprint)
                 rows[key] = row | {"key": key}
         codec = make_codec(description, vocab_size)
-        return cls(settings, plan, tokenizer, vocab_size, codec, fingerprint, rows)
+        return cls(settings, plan, sources, tokenizer, vocab_size, codec, fingerprint, rows)
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Json:
         """What defines the content of a row; the data are left out, so that later rows are added to earlier ones."""
         return {
             "code": self.settings.code,
@@ -148,7 +170,7 @@ class _Work:
             "versions": versions(),
         }
 
-    def facts(self, data: Sequence[Path]) -> dict[str, Any]:
+    def facts(self) -> Json:
         """What all shards of a store have in common."""
         return {
             "format": FORMAT,
@@ -161,26 +183,19 @@ class _Work:
             "codec": self.codec.description,
             "temperature": self.settings.temperature,
             "max_length": self.settings.max_length,
-            "data": [{"file": Path(path).name, "sha256": sha256(path)} for path in data],
+            "ending": self.settings.ending,
+            "data": [{"file": Path(path).name, "sha256": sha256(path)} for path in self.sources.data],
             "versions": versions(),
         }
 
 
-def _complete(
-    work: _Work,
-    own: Sequence[str],
-    base: Path,
-    teacher: Path | None,
-    parts: Parts,
-    tails: TailSums | None,
-    cost: CostMeter,
-) -> None:
+def _complete(work: _Capture, own: Sequence[str], parts: Parts, tails: TailSums | None, cost: CostMeter) -> None:
     """Compute what is not there yet: rows whose tails are measured first, so that the sums are kept early."""
     first = sorted(tails.keys) if tails and not tails.done else []
     others = [key for key in own if key not in parts.places and key not in set(first)]
     if not first and not others:
         return
-    model = load_run(base, teacher, work.plan)[0]
+    model = load(work.sources.base, work.sources.teacher, work.plan).model
     check_lengths(model, [work.rows[key] for key in own])
     forward = AnswerLogits(model, work.tokenizer.pad_token_id, work.vocab_size)
     tokens = {key: len(supervised(work.rows[key]["labels"])) for key in own}
@@ -199,7 +214,7 @@ def _complete(
             tails.save()
 
 
-def _encode(work: _Work, forward: AnswerLogits, batch: Sequence[Row], tails: TailSums | None) -> Iterator[Stored]:
+def _encode(work: _Capture, forward: AnswerLogits, batch: Sequence[Row], tails: TailSums | None) -> Iterator[Stored]:
     """The arrays of each row of a batch."""
     import torch
 

@@ -60,7 +60,7 @@ def _names(store: DistributionStore, data: Sequence[Path], student: Path) -> Map
     start = decoder_start(student)
     found = {}
     for path in data:
-        for row in read_answers(path, tokenizer, store.max_length, start):
+        for row in read_answers(path, store.encoder(tokenizer, start)):
             gold = [row["labels"][position] for position in supervised(row["labels"])]
             found[store.key(row)] = {"id": row["id"], "gold_tokens": tokenizer.convert_ids_to_tokens(gold)}
     return found

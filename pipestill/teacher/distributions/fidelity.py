@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,68 +12,53 @@ from torch import Tensor
 
 from pipestill.inference.answer_logits import AnswerLogits
 from pipestill.inference.devices import input_device
-from pipestill.inference.scoring import load_run
+from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.io.files import write_json
 from pipestill.losses.targets import LogitsTarget, Target
-from pipestill.models.hardware import apply, plan_here
 from pipestill.models.heads import hidden_states
-from pipestill.models.kinds import decoder_start
+from pipestill.models.kinds import start_token
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.rows import Row, collate, read_answers, supervised
-from pipestill.settings.distributions import FidelitySettings, tail_of
+from pipestill.settings.distributions import FidelitySettings
+from pipestill.teacher.distributions.capture import Sources
 from pipestill.teacher.distributions.keys import teacher_fingerprint
 from pipestill.teacher.distributions.store import DistributionStore
 
 SLICE = 8192  # ids whose gradients are held in double precision at a time
 
 
-def measure_fidelity(
-    settings: FidelitySettings,
-    manifest: Path,
-    validation: Path,
-    base: Path,
-    teacher: Path | None,
-    student: Path,
-    output: Path,
-    threads: int,
-) -> None:
+def measure_fidelity(settings: FidelitySettings, manifest: Path, sources: Sources, output: Path, threads: int) -> None:
     """Compare, for each divergence, the gradients of the student's head from the store and from the teacher.
 
     Args:
         settings: the study's divergences, and how many tokens are compared on.
         manifest: of the store.
-        validation: file whose rows the store holds.
-        base: directory of the teacher's base model.
-        teacher: directory of the fine-tuned teacher; none: the base model is taken as it is.
-        student: directory of the student's base model.
+        sources: models, and files whose rows the store holds.
         output: JSON file to write.
         threads: torch threads.
 
     Raises:
         UserError: the store is damaged, or of another teacher or tokenizer.
     """
-    plan = plan_here(settings.hardware, settings.adaptation, threads)
-    apply(plan)
+    plan = prepare(settings, threads)
     silence_libraries()
     store = DistributionStore(manifest)
-    model, tokenizer = load_run(student, None, plan)
+    student = load(sources.student, None, plan)
     # The store may come from a machine with another number format; what counts here is that the teacher is the same.
     formats = {name: store.manifest["teacher"][name] for name in ("precision", "quantization")}
-    fingerprint = teacher_fingerprint(base, teacher, replace(plan, **formats))
-    store.check(tokenizer=tokenizer, teacher_fingerprint=fingerprint)
-    rows = read_answers(validation, tokenizer, store.max_length, decoder_start(student))
-    rows = _choose(rows, store, settings.tokens)
-    hidden, logits = (torch.cat(parts) for parts in zip(*_read(model, tokenizer, store, rows), strict=True))
-    model = load_run(base, teacher, plan)[0]
-    exact = torch.cat([teacher_logits for _, teacher_logits in _read(model, tokenizer, store, rows)])
+    fingerprint = teacher_fingerprint(sources.base, sources.teacher, replace(plan, **formats))
+    store.check(tokenizer=student.tokenizer, teacher_fingerprint=fingerprint)
+    encoder = store.encoder(student.tokenizer, start_token(student.model.config))
+    rows = _choose([row for path in sources.data for row in read_answers(path, encoder)], store, settings.tokens)
+    hidden, logits = (torch.cat(parts) for parts in zip(*_read(student, store, rows), strict=True))
+    del student
+    teacher = load(sources.base, sources.teacher, plan)
+    exact = torch.cat([teacher_logits for _, teacher_logits in _read(teacher, store, rows)])
     keys = [store.key(row) for row in rows]
     kinds = {}
-    for kind, options in settings.kinds.items():
-        options = dict(options)
-        tail = tail_of(kind, options.pop("tail", "auto"))
-        if not store.codec.has_tail:
-            tail = None
-        options["temperature"] = store.temperature
+    for kind, compared in settings.kinds.items():
+        options = {**compared.options, "temperature": store.temperature}
+        tail = compared.tail if store.codec.has_tail else None
         stored = store.target(keys, tail or "bucket", logits.device)
         angle, ratio = compare(
             hidden, _gradient(kind, logits, stored, options), _gradient(kind, logits, LogitsTarget(exact), options)
@@ -125,9 +110,10 @@ def _choose(rows: Sequence[Row], store: DistributionStore, tokens: int) -> list[
     return chosen
 
 
-def _read(model: Any, tokenizer: Any, store: DistributionStore, rows: Sequence[Row]):
+def _read(loaded: Loaded, store: DistributionStore, rows: Sequence[Row]) -> Iterator[tuple[Tensor, Tensor]]:
     """Hidden states and logits of each row."""
-    forward = AnswerLogits(model, tokenizer.pad_token_id, store.vocab_size)
+    model = loaded.model
+    forward = AnswerLogits(model, loaded.tokenizer.pad_token_id, store.vocab_size)
     for row in rows:
         batch = {name: values.to(input_device(model)) for name, values in collate([row], 0).items()}
         with torch.no_grad():

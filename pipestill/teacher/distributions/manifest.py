@@ -17,6 +17,7 @@ SHARED = {  # facts in which all shards of a store agree, and what a sentence ca
     "codec": "codec",
     "temperature": "temperature",
     "max_length": "length of rows",
+    "ending": "ending of prompts",
     "data": "training data",
     "versions": "version of the libraries",
 }

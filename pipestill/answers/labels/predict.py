@@ -1,0 +1,165 @@
+"""Labels: ranked by scores that survive a kill, then calibrated on validation rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipestill.answers.base import Said
+from pipestill.answers.labels import LabelOptions, Ranked
+from pipestill.answers.labels.calibration import calibrate, calibration_record, mean_score
+from pipestill.answers.labels.null_prompts import null_prompts
+from pipestill.errors import UserError
+from pipestill.inference.answers import answer_prompts
+from pipestill.inference.loaded import Loaded
+from pipestill.inference.ranking import score_all_labels, score_labels
+from pipestill.inference.work import Work
+from pipestill.io.files import read_json, write_json
+from pipestill.io.records import Json, Record, of_split, write_jsonl
+from pipestill.job.progress import Progress
+from pipestill.models.prompts import encode_label
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.jobs import Asking
+from pipestill.tasks import Task
+from pipestill.tasks.base import UNCONDITIONED
+
+PREDICTED_SPLITS = ("validation", "test")
+
+
+def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
+    """Write ``predictions.jsonl`` and ``calibration.json`` of one run to ``directory``.
+
+    Records of ``PREDICTED_SPLITS`` are predicted, in their order.
+    """
+    labels, options = list(task.answers.labels), task.answers.options(asking.answers)
+    wanted = [record for record in records if record.split in PREDICTED_SPLITS]
+    nulls = _null_prompts(task, asking, options, records)
+    null_keys = {f"{name} {number}": text for name, texts in nulls.items() for number, text in enumerate(texts)}
+    _rank(task, loaded, asking, null_keys, replace(work, label=f"{work.label}: content-free prompts"))
+    scored = _rank(task, loaded, asking, {record.id: record.prompt for record in wanted}, work)
+
+    raw = {key: np.array(row["raw"]) for key, row in scored.items()}
+    held_out = of_split(wanted, "validation")
+    fitted = calibration_record(
+        labels,
+        np.stack([raw[record.id] for record in held_out]),
+        [labels.index(record.target) for record in held_out],
+        {name: np.stack([raw[f"{name} {i}"] for i in range(len(texts))]) for name, texts in nulls.items()},
+        options.calibration,
+    )
+    prior = fitted["priors"][fitted["chosen"]]
+    calibrated = calibrate(np.stack([raw[record.id] for record in wanted]), np.array(list(prior.values())))
+    rows = [
+        Ranked.to(
+            record,
+            labels[calibrated.predictions[number]],
+            raw_scores=_by_label(labels, raw[record.id]),
+            prior=prior,
+            scores=_by_label(labels, calibrated.scores[number]),
+            probabilities=_by_label(labels, calibrated.probabilities[number]),
+            top2_margin=float(calibrated.margins[number]),
+            label_mass=scored[record.id]["label_mass"],
+        )
+        for number, record in enumerate(wanted)
+    ]
+    write_jsonl(directory / "predictions.jsonl", rows)
+    write_json(directory / "calibration.json", fitted)
+
+
+def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
+    """Answer ``prompts`` by key: a greedy output, and the labels' scores without calibration."""
+    scores = _rank(task, loaded, asking, prompts, replace(work, label=f"{work.label}: ranking labels"))
+    generating = replace(work, label=f"{work.label}: generating")
+    ending = task.prompts[asking.prompt].ending
+    texts = answer_prompts(loaded, asking, ending, GenerationConfig(), prompts, generating)
+    labels = task.answers.labels
+    return {key: Said(key, [texts[key]["text"]], dict(zip(labels, scores[key]["raw"], strict=True))) for key in prompts}
+
+
+def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
+    """Rank the labels behind ``prompt``, and say whether it was cut (``cropped``).
+
+    The prior is that of ``run``, the directory of an experiment's predictions, or else it is measured.
+
+    Raises:
+        UserError: there is no such calibration.
+    """
+    labels = list(task.answers.labels)
+    label_ids = [encode_label(loaded.tokenizer, label) for label in labels]
+    encoder = loaded.encoder(task.prompts[asking.prompt].ending)
+
+    def score(prompts: list[str]) -> np.ndarray:
+        encoded = [encoder(text, asking.max_prompt_tokens) for text in prompts]
+        return score_all_labels(loaded.model, encoded, label_ids).mean_log_prob
+
+    name, prior = _prior(task, asking, run, score)
+    raw = score([prompt])
+    result = calibrate(raw, prior)
+    return {
+        "prediction": labels[result.predictions[0]],
+        "scores": _by_label(labels, result.scores[0]),
+        "raw_scores": _by_label(labels, raw[0]),
+        "prior": _by_label(labels, prior),
+        "probabilities": _by_label(labels, result.probabilities[0]),
+        "top2_margin": float(result.margins[0]),
+        "calibration": name,
+        "cropped": encoder.cut > 0,
+    }
+
+
+def lines(reply: Json) -> list[str]:
+    """A reply for people: the label, and how likely each one is."""
+    run = "" if reply["seed"] is None else f"seed {reply['seed']}, "
+    likeliest_first = sorted(reply["probabilities"].items(), key=lambda item: -item[1])
+    return [
+        f"{reply['prediction']}  ({run}margin {reply['top2_margin']:.2f}, calibration {reply['calibration']})",
+        *(f"  {label:<12} {probability:.3f}" for label, probability in likeliest_first),
+    ]
+
+
+def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Json]:
+    """Rows ``{"raw", "label_mass"}`` by key; those that the log ``scores`` of the work holds are not read again."""
+    keys, log, encoder = list(prompts), work.log("scores"), loaded.encoder(task.prompts[asking.prompt].ending)
+    encoded = [encoder(prompts[key], asking.max_prompt_tokens) for key in keys]
+    encoder.report(work.label)
+    label_ids = [encode_label(loaded.tokenizer, label) for label in task.answers.labels]
+    done = {index for index, key in enumerate(keys) if key in log.rows}
+    progress = Progress(len(keys), "prompts", work.label, done=len(done))
+    for indices, scores in score_labels(loaded.model, encoded, label_ids, done=done):
+        log.append(
+            (keys[index], {"raw": list(map(float, raw)), "label_mass": float(mass)})
+            for index, raw, mass in zip(indices, scores.mean_log_prob, scores.label_mass, strict=True)
+        )
+        work.cost.tokens += sum(len(encoded[index]) for index in indices)
+        work.cost.save()
+        progress.update(len(indices))
+    return log.rows
+
+
+def _prior(
+    task: Task, asking: Asking, run: Path | None, score: Callable[[list[str]], np.ndarray]
+) -> tuple[str, np.ndarray]:
+    """Name and prior ``[labels]`` of the calibration of one reply."""
+    options = task.answers.options(asking.answers)
+    fitted = read_json(run / "calibration.json") if run else {"chosen": "none", "priors": {}}
+    name = fitted["chosen"] if options.calibration == "auto" else options.calibration
+    nulls = _null_prompts(task, asking, options)
+    if name in fitted["priors"]:
+        return name, np.array([fitted["priors"][name][label] for label in task.answers.labels])
+    if name in nulls:
+        return name, mean_score(score(nulls[name]))
+    if name != "none":
+        raise UserError(f"there is no calibration `{name}` here; there are: {', '.join(('none', *nulls))}")
+    return name, np.zeros(len(task.answers.labels))
+
+
+def _null_prompts(
+    task: Task, asking: Asking, options: LabelOptions, records: Sequence[Record] = ()
+) -> dict[str, list[str]]:
+    texts = options.null_inputs or task.answers.null_inputs
+    return null_prompts(task.prompts[asking.prompt], task.prompts.get(UNCONDITIONED), texts, records)
+
+
+def _by_label(labels: list[str], values: np.ndarray) -> dict[str, float]:
+    return dict(zip(labels, map(float, values), strict=True))

@@ -1,0 +1,50 @@
+"""A model that is loaded: what every stage that asks one shares."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipestill.job.startup import uncollected
+from pipestill.models.hardware import HardwarePlan, apply, plan_here
+from pipestill.models.libraries import silence_libraries
+from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
+from pipestill.models.prompts import PromptEncoder
+from pipestill.settings.jobs import ModelSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in eval mode.
+
+    Attributes:
+        model: of transformers or peft.
+        tokenizer: of the model.
+        plan: how it was loaded.
+    """
+
+    model: Any
+    tokenizer: "PreTrainedTokenizerBase"
+    plan: HardwarePlan
+
+    def encoder(self, ending: str) -> PromptEncoder:
+        """Encodes prompts whose template has ``ending`` behind the text."""
+        return PromptEncoder(self.tokenizer, self.model.config.is_encoder_decoder, ending)
+
+
+def prepare(settings: ModelSettings, threads: int) -> HardwarePlan:
+    """Plan as the model was trained, and set torch up accordingly."""
+    with uncollected():  # torch is imported
+        plan = plan_here(settings.hardware, settings.adaptation, threads)
+    apply(plan)
+    return plan
+
+
+def load(base: Path, model: Path | None, plan: HardwarePlan) -> Loaded:
+    """A trained model, or its base model where ``model`` is none."""
+    with uncollected():
+        silence_libraries()
+    loaded = load_base_model(base, plan) if model is None else load_trained_model(model, base, plan)
+    return Loaded(loaded.eval(), load_tokenizer(base if model is None else model), plan)

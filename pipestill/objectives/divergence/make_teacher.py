@@ -1,0 +1,52 @@
+"""The teacher that a training job's settings and files name, and whether it fits the student."""
+
+from pipestill.errors import UserError
+from pipestill.models.hardware import plan_here
+from pipestill.models.kinds import decoder_start
+from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
+from pipestill.models.vocabulary import shared_vocabulary, vocabulary_size
+from pipestill.objectives.divergence import Divergence
+from pipestill.objectives.divergence.teachers import CachedTeacher, ForeignTeacher, OnlineTeacher, Teacher
+from pipestill.teacher.distributions.store import DistributionStore
+from pipestill.training.job import Job
+
+
+def make_teacher(objective: Divergence, job: Job) -> Teacher:
+    """The teacher of a job.
+
+    Raises:
+        UserError: there is none, it has other tokens, or what is stored of it is not what the job needs.
+    """
+    return _stored_teacher(objective, job) if objective.cached(job.options) else _teacher_beside(objective, job)
+
+
+def _teacher_beside(objective: Divergence, job: Job) -> Teacher:
+    inputs, settings = job.inputs, job.settings
+    if inputs.teacher_base is None:
+        raise UserError(f"`{settings.method}` learns from a teacher that runs beside the student: name it")
+    start = decoder_start(inputs.teacher_base)
+    if (start is None) != (job.start is None):
+        raise UserError("student and teacher are not both causal models or both encoder-decoders: use `kd`")
+    tokenizer = load_tokenizer(inputs.teacher or inputs.teacher_base)
+    shared = shared_vocabulary(job.tokenizer, tokenizer) if objective.shares_tokens else None
+    plan = plan_here(settings.hardware, settings.teacher_adaptation or settings.training.adaptation, job.plan.threads)
+    if inputs.teacher is None:
+        model = load_base_model(inputs.teacher_base, plan)
+    else:
+        model = load_trained_model(inputs.teacher, inputs.teacher_base, plan)
+    if shared is None:
+        return ForeignTeacher(model, job.encoder(tokenizer, start), vocabulary_size(job.tokenizer))
+    return OnlineTeacher(model, shared)
+
+
+def _stored_teacher(objective: Divergence, job: Job) -> CachedTeacher:
+    manifest = job.inputs.distributions
+    if manifest is None:
+        raise UserError(f"`{job.settings.method}` learns from stored distributions: name their manifest")
+    store = DistributionStore(manifest)
+    store.check(tokenizer=job.tokenizer, temperature=job.options.temperature)
+    try:
+        objective.check_codec(store.manifest["codec"]["name"])
+    except ValueError as error:
+        raise UserError(f"{manifest}: {error}") from None
+    return CachedTeacher(store, objective.tail(job.options))

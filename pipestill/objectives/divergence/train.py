@@ -1,0 +1,135 @@
+"""Training with a teacher: (1 - kd_rate) cross-entropy + kd_rate divergence from its distributions."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy, linear
+
+from pipestill.errors import UserError
+from pipestill.losses.linear import LinearLoss, linear_divergence
+from pipestill.models.heads import hidden_states, predicted
+from pipestill.models.rows import Row, collate
+from pipestill.objectives.cross_entropy.train import CrossEntropyTrainer
+from pipestill.objectives.cross_entropy.train import read as read_gold
+from pipestill.objectives.divergence import Divergence, DivergenceOptions
+from pipestill.objectives.divergence.make_teacher import make_teacher
+from pipestill.objectives.divergence.teachers import Teacher
+from pipestill.training.arguments import trainer_arguments
+from pipestill.training.job import Data, Job
+from pipestill.training.resumable import Batch
+
+
+@dataclass(frozen=True)
+class TaughtData(Data):
+    """Rows that the teacher has prepared, and the teacher."""
+
+    teacher: Teacher
+
+
+def read(objective: Divergence, job: Job) -> TaughtData:
+    """Prompts and answers, and the teacher, which is loaded before the student."""
+    data, teacher = read_gold(objective, job), make_teacher(objective, job)
+    rows = teacher.prepare(data.rows, job.inputs.data)
+    return TaughtData(rows, teacher.prepare(data.validation, job.inputs.validation), teacher)
+
+
+def trainer(objective: Divergence, job: Job, model: Any, data: TaughtData) -> "DivergenceTrainer":
+    """The trainer of a job."""
+    collator = partial(_collate, pad_token_id=job.tokenizer.pad_token_id, teacher=data.teacher)
+    arguments = trainer_arguments(job, model, data)
+    return DivergenceTrainer(objective, job.options, data.teacher, **arguments, data_collator=collator)
+
+
+def _collate(rows: list[Row], pad_token_id: int, teacher: Teacher) -> dict[str, Any]:
+    """A padded batch, with what the teacher needs to know of it."""
+    return collate(rows, pad_token_id) | teacher.columns(rows)
+
+
+class DivergenceTrainer(CrossEntropyTrainer):
+    """Trains on a divergence from the teacher, from hidden states and head: logits exist for a chunk of tokens only.
+
+    Args:
+        objective: which divergence.
+        options: its settings.
+        teacher: where the distributions come from.
+        arguments: of :class:`~pipestill.training.resumable.ResumableTrainer`.
+
+    Raises:
+        UserError: the student's logits are more than a linear map of its hidden states.
+    """
+
+    def __init__(self, objective: Divergence, options: DivergenceOptions, teacher: Teacher, **arguments: Any):
+        super().__init__(**arguments)
+        self._means = 0  # of cross-entropy and divergence, over the step so far
+        self.kind, self.teacher = objective.kind, teacher
+        if self.head is None:
+            raise UserError(
+                "the student's logits are more than a linear map of its last hidden states (they are capped or scaled, "
+                "or the head has an adapter), which divergences do not provide for: use another student, or `kd`"
+            )
+        self.options = objective.own(options) | {"temperature": options.temperature, "t_squared": options.t_squared}
+        self.kd_rate, self.chunk = options.kd_rate, options.chunk
+
+    def parts(self, model: torch.nn.Module, batch: Batch) -> LinearLoss:
+        """See :func:`pipestill.losses.linear.linear_divergence`."""
+        target = self.teacher.target(batch)
+        with self.accelerator.autocast():
+            return linear_divergence(
+                self.kind,
+                hidden_states(model, batch),
+                self.head.weight,
+                predicted(batch["labels"]),
+                target,
+                vocab_size=self.teacher.vocabulary,
+                kd_rate=self.kd_rate,
+                bias=self.head.bias,
+                chunk=self.chunk,
+                **self.options,
+            )
+
+    def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """The mixed loss."""
+        return self.parts(model, batch).loss
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The batch's share of the mean; its parts are kept for the log."""
+        parts = self.parts(model, inputs)
+        self._means = self._means + torch.stack([parts.cross_entropy, parts.divergence]).detach() / num_items_in_batch
+        return parts.loss / num_items_in_batch
+
+    def evaluation_sums(self, batch: Batch) -> dict[str, float]:
+        """The loss and its parts, KL(teacher, student) at the same temperature, and how often both agree on the best.
+
+        All from one pass over the logits, chunk by chunk. A teacher with other tokens has neither of the last two.
+        """
+        target, labels = self.teacher.target(batch), predicted(batch["labels"])
+        best, yardstick = self.teacher.top_ids(batch, target), self.teacher.yardstick(batch, target)
+        sums = Counter()
+        size, bias = self.teacher.vocabulary, self.head.bias
+        weight, bias = self.head.weight[:size], None if bias is None else bias[:size]
+        with self.accelerator.autocast():
+            hidden = hidden_states(self.model, batch)
+            for start in range(0, len(labels), self.chunk):
+                rows = slice(start, min(start + self.chunk, len(labels)))
+                logits = linear(hidden[rows], weight, bias).float()
+                sums["cross_entropy"] += float(cross_entropy(logits, labels[rows], reduction="sum"))
+                if best is not None:
+                    sums["agreement"] += int((logits.argmax(-1) == best[rows]).sum())
+                    temperature = self.options["temperature"]
+                    kl, _ = yardstick.loss_and_gradient("fkl", logits.clone(), rows, temperature=temperature)
+                    sums["kl"] += float(kl.sum())
+                divergence, _ = target.loss_and_gradient(self.kind, logits, rows, **self.options)
+                sums["divergence"] += float(divergence.sum())
+        loss = (1 - self.kd_rate) * sums["cross_entropy"] + self.kd_rate * sums["divergence"]
+        return {"loss": loss} | sums
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the parts of the loss of a step."""
+        if "loss" in logs:
+            cross_entropy, divergence = self._means.tolist()
+            logs = logs | {"cross_entropy": cross_entropy, "divergence": divergence}
+            self._means = 0
+        super().log(logs, start_time)

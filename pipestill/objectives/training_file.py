@@ -1,0 +1,116 @@
+"""The training file of an objective: records drawn, equal per stratum where answers have strata, and a row for each."""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from pipestill.answers.base import Answers
+from pipestill.errors import UserError
+from pipestill.io.records import Json, Record, of_split, read_jsonl, read_records, write_jsonl
+from pipestill.objectives.base import Objective, Sources
+from pipestill.settings.annotation import RATIONALE
+from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.tasks.base import Task
+
+Crop = Callable[[str, Record], str]  # shortens the rationale of a record
+
+
+def share_of(size: int, share: float) -> int:
+    """How many of ``size`` rows a share of them is, at least one."""
+    return max(1, round(share * size))
+
+
+def draw(records: list[Record], answers: Answers, rows: int | None, seed: int, share: float = 1.0) -> list[Record]:
+    """At most ``rows`` records in a seeded order, equally many of each stratum; of these a ``share`` is taken.
+
+    Smaller ``rows`` or ``share`` take a subset of what larger ones take.
+
+    Raises:
+        UserError: there is no record of a stratum.
+    """
+    strata = sorted(answers.strata, key=str)
+    members = {stratum: [each for each in records if answers.stratum(each) == stratum] for stratum in strata}
+    for stratum, found in members.items():
+        if not found:
+            raise UserError(
+                f"there are {len(records)} rows to train on, but none of class {stratum!r}; change the sizes and the "
+                "`teacher_share` under `splits`"
+            )
+    limit = rows // len(strata) if rows else None
+    size = min(map(len, members.values()))
+    size = share_of(size if limit is None else min(size, limit), share)
+    if strata == [None]:
+        Random(f"order {seed}").shuffle(members[None])
+        return members[None][:size]
+    chosen = []
+    for stratum, found in members.items():
+        Random(f"balance {seed} {stratum}").shuffle(found)
+        chosen += found[:size]
+    Random(f"order {seed}").shuffle(chosen)
+    return chosen
+
+
+def read_rationales(path: Path, records: list[Record], allow_missing: float, crop: Crop) -> dict[str, str]:
+    """Rationales by id of ``records``, from a file of rows ``{"id", "rationale"}``.
+
+    Raises:
+        UserError: more than a share ``allow_missing`` of the records have none.
+    """
+    rows = {row["id"]: row.get(RATIONALE) for row in read_jsonl(path)}
+    found = {record.id: crop(rows[record.id], record) for record in records if rows.get(record.id)}
+    missing = [record.id for record in records if record.id not in found]
+    if len(missing) > allow_missing * len(records):
+        raise UserError(
+            f"{path} has no rationale for {len(missing)} of {len(records)} records, the first is {missing[0]}: run the "
+            "annotation again, or raise `annotation.allow_missing`"
+        )
+    return found
+
+
+def training_rows(
+    task: Task,
+    objective: Objective,
+    settings: TrainingFileSettings,
+    records: list[Record],
+    outputs: dict[str, Json] | None,
+    rationales: dict[str, str] | None,
+) -> tuple[list[Json], list[Json]]:
+    """Training rows, and validation rows with gold outputs in the same schema.
+
+    The teacher learns from the training split where there is no teacher split, which is so only with a `teacher_share`
+    of 0: layouts refuse to leave it empty otherwise.
+    """
+    own = of_split(records, objective.file.split) or of_split(records, "train")
+    chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
+    row = objective.file.row
+    taught = Sources(task, outputs, rationales, settings.seed)
+    gold = Sources(task, None, rationales, settings.seed)
+    return [row(each, taught) for each in chosen], [row(each, gold) for each in of_split(records, "validation")]
+
+
+def write_training_file(
+    task: Task,
+    objective: Objective,
+    settings: TrainingFileSettings,
+    files: dict[str, Path],
+    crop: Crop,
+) -> None:
+    """Write the training rows of an objective, and its validation rows.
+
+    Args:
+        task: of the records.
+        objective: whose rows they are.
+        settings: of the job.
+        files: ``records``, ``train`` and ``validation`` to write; ``outputs`` and ``rationales`` where they are used.
+        crop: shortens the rationale of a record.
+    """
+    records = read_records(files["records"])
+    outputs = {row["id"]: row for row in read_jsonl(files["outputs"])} if files.get("outputs") else None
+    rationales = None
+    if files.get("rationales"):
+        explained = of_split(records, "train") + of_split(records, "validation")
+        rationales = read_rationales(files["rationales"], explained, settings.allow_missing, crop)
+    train, validation = training_rows(task, objective, settings, records, outputs, rationales)
+    write_jsonl(files["train"], train)
+    write_jsonl(files["validation"], validation)
+    print(f"{len(train)} training rows, {len(validation)} validation rows")

@@ -1,0 +1,153 @@
+"""What each job is told, as JSON on its command line: exactly the settings that it uses, and a digest of its code.
+
+Sections are built where the rules are read, so that a mistake stops a dry run.
+"""
+
+from pipestill.io.digests import canonical_json, code_digest
+from pipestill.job.halves import half_name
+from pipestill.methods import ANNOTATOR_NAME, METHODS, TEACHER_NAME, method_of
+from pipestill.plan.experiments import Experiments
+from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
+from pipestill.settings.distributions import CaptureSettings, ComparedDivergence, FidelitySettings
+from pipestill.settings.jobs import (
+    Asking,
+    PredictionSettings,
+    ScoringSettings,
+    TrainingSettings,
+)
+from pipestill.settings.section import Section
+from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.tasks import TASKS
+
+
+def told(section: Section, **replaced: object) -> str:
+    """A section as a job is told it."""
+    return canonical_json(section.model_dump(mode="json") | replaced)
+
+
+def task_module(task: str) -> str:
+    """The module of a task."""
+    return f"pipestill.tasks.{task}"
+
+
+class Jobs(Experiments):
+    """The settings of the jobs of a checked configuration."""
+
+    def training_file_settings(self, study: str, file: str) -> str:
+        """Of the job that writes a training file."""
+        method, settings, task = self.maker(study, file), self.study(study), self.task_config(study)
+        annotation = task.annotation
+        section = TrainingFileSettings(
+            task=settings.task,
+            method=method,
+            rows=self.rows(study, method),
+            share=self.share(study, method),
+            seed=task.data.splits.seed,
+            allow_missing=annotation.allow_missing if annotation else 0.0,
+            data=TASKS[settings.task].layout.crop_options(task.data),
+            splitter=task.splitter,
+        )
+        return told(section)
+
+    def asking(self, study: str, method: str, answers: bool = True) -> Asking:
+        """How a model is asked: as the study says, or, without ``answers``, greedily and without calibration."""
+        settings, explained = self.study(study), self.rationale_tokens(study, method)
+        written = new_tokens(self.task(study), settings) + explained
+        return Asking(
+            task=settings.task,
+            prompt=self.task_config(study).prompt,
+            max_prompt_tokens=self.training(study, method).training.max_length - written,
+            max_new_tokens=written,
+            rationale_tokens=explained,
+            answers=settings.answers.model_dump(mode="json") if answers else {},
+        )
+
+    def training_settings(self, study: str, method: str) -> str:
+        """Of the job that trains a method or the teacher."""
+        resolved, objective = self.training(study, method), method_of(method).objective
+        by_metric = resolved.training.select == "metric"
+        beside = objective.online(resolved.options)
+        section = TrainingSettings(
+            method=method,
+            options=objective.used(resolved.options),
+            training=resolved.training,
+            hardware=self.hardware(study),
+            ending=self.task(study).prompts[self.task_config(study).prompt].ending,
+            teacher_adaptation=self.training(study, TEACHER_NAME).training.adaptation if beside else None,
+            rationale_tokens=self.rationale_tokens(study, method),
+            selection=self.asking(study, method) if by_metric else None,
+        )
+        return told(section, training=resolved.training.used())
+
+    def training_code(self, study: str, method: str) -> str:
+        """Digest of the code of such a job."""
+        modules = [half_name(method_of(method).objective, "train")]
+        if self.training(study, method).training.select == "metric":
+            modules += [task_module(self.study(study).task), half_name(self.task(study).answers, "predict")]
+        return code_digest("train", *modules)
+
+    def annotator_settings(self, task: str) -> str:
+        """Of the job that trains a task's local annotator."""
+        resolved: Resolved = resolve_annotator(self.config.training, self.config.tasks[task])
+        section = TrainingSettings(method=ANNOTATOR_NAME, training=resolved.training, hardware=self.config.hardware)
+        return told(section, training=resolved.training.used())
+
+    def annotation_settings(self, task: str) -> str:
+        """Of the job that annotates a task."""
+        return canonical_json(self.config.tasks[task].annotation.model_dump(mode="json", exclude={"training"}))
+
+    def scoring_settings(self, study: str) -> str:
+        """Of the job in which a study's teacher answers the prompts of its students."""
+        trained = self.training(study, TEACHER_NAME).training
+        section = ScoringSettings(
+            asking=self.asking(study, TEACHER_NAME, answers=False),
+            adaptation=trained.adaptation,
+            hardware=self.hardware(study),
+            code=self._asking_code("teacher_outputs", study),
+        )
+        return told(section)
+
+    def prediction_settings(self, study: str, method: str) -> str:
+        """Of the job that predicts."""
+        task = self.task_config(study)
+        section = PredictionSettings(
+            asking=self.asking(study, method),
+            adaptation=self.training(study, method).training.adaptation,
+            hardware=self.hardware(study),
+            code=self._asking_code("predict", study),
+            data=self.task(study).layout.crop_options(task.data),
+            splitter=task.splitter,
+        )
+        return told(section)
+
+    def _asking_code(self, script: str, study: str) -> str:
+        task = self.study(study).task
+        return code_digest(script, task_module(task), half_name(TASKS[task].answers, "predict"))
+
+    def capture_settings(self, study: str) -> str:
+        """Of the jobs that capture the teacher's distributions, for all methods that read them."""
+        reader = self.training(study, self.readers(study)[0])  # in what counts here all are alike
+        section = CaptureSettings(
+            **self.study(study).distributions.told(),
+            temperature=reader.options.temperature,
+            max_length=reader.training.max_length,
+            ending=self.task(study).prompts[self.task_config(study).prompt].ending,
+            adaptation=self.training(study, TEACHER_NAME).training.adaptation,
+            hardware=self.hardware(study),
+            code=code_digest("teacher_distributions_shard"),
+        )
+        return told(section)
+
+    def fidelity_settings(self, study: str) -> str:
+        """Of the job that compares gradients from the cache with exact ones, as each method would use it."""
+        kinds = {}
+        for method in self.readers(study):
+            objective, options = METHODS[method].objective, self.training(study, method).options
+            kinds[objective.kind] = ComparedDivergence(tail=objective.tail(options), options=objective.own(options))
+        section = FidelitySettings(
+            study=study,
+            kinds=kinds,
+            hardware=self.hardware(study),
+            adaptation=self.training(study, TEACHER_NAME).training.adaptation,
+        )
+        return told(section)

@@ -1,0 +1,53 @@
+"""Before any job: nothing that the planned jobs need is missing, and no other run works in this directory."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pipestill.io.lock import hold
+from pipestill.methods import TEACHER_NAME
+from pipestill.plan.plan import Plan
+from pipestill.plan.preflight import Needs, problems
+
+LOCK = Path(".snakemake") / "pipestill.lock"
+HELD: list[Any] = []  # locks of this process
+
+
+def start_run(workflow: Any, plan: Plan) -> list[str]:
+    """Sentences about what is missing; none where the run may start, which holds its lock from now on.
+
+    Args:
+        workflow: of Snakemake, with its DAG.
+        plan: of the configuration.
+
+    Raises:
+        UserError: another run is at work.
+    """
+    planned = list(workflow.dag.needrun_jobs())
+
+    def of(rule: str, *names: str) -> list[Any]:
+        found = [job.wildcards for job in planned if job.rule.name == rule]
+        return [
+            tuple(getattr(each, name) for name in names) if names[1:] else getattr(each, names[0]) for each in found
+        ]
+
+    trainings = of("train", "study", "method") + [(study, TEACHER_NAME) for study in of("train_teacher", "study")]
+    needs = Needs(
+        models=of("base_model", "model"),
+        tasks=of("download", "task"),
+        trainings=trainings,
+        checkpoints=of("checkpoint", "study", "checkpoint"),
+        bertscores=sorted(set(of("bertscore", "study"))),
+        challenges=of("challenge", "study"),
+        annotations=of("annotate", "task"),
+    )
+    missing = problems(plan, needs)
+    local = workflow.executor_plugin is None or workflow.executor_plugin.common_settings.local_exec
+    asks_cuda = plan.config.hardware.device == "cuda" and trainings
+    if local and asks_cuda and shutil.which("nvidia-smi") is None:
+        missing.append(
+            "hardware.device: `cuda` is asked for, but this machine has no NVIDIA driver; use `auto` or `cpu`"
+        )
+    if not missing:
+        HELD.append(hold(LOCK, "another run"))
+    return missing

@@ -1,0 +1,35 @@
+"""Crop the inputs of records, and write the prompts that models get."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.io.records import read_records, write_jsonl
+from pipestill.job.script import run
+from pipestill.layouts.base import Cropping
+from pipestill.tasks import TASKS
+from pipestill.tasks.base import ANSWER
+from pipestill.text.crop import unit_ends
+from pipestill.text.sentences import SPLITTERS
+
+
+def main() -> None:
+    """Parse the command line and write the cropped records."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", required=True, choices=TASKS, help="name of the task")
+    parser.add_argument("--data", required=True, help="JSON object: how long inputs may be")
+    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted, where tokens are")
+    parser.add_argument("--splitter", choices=SPLITTERS, default="sentencex", help="what finds sentences")
+    parser.add_argument("--prompt", default=ANSWER, help="which prompt of the task is asked")
+    parser.add_argument("--records", type=Path, required=True, help="JSON Lines file to read")
+    parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
+    args = parser.parse_args()
+    task = TASKS[args.task]
+    options = task.layout.Options.model_validate_json(args.data)
+    how = Cropping(task.prompts[args.prompt], unit_ends(args.tokenizer), args.splitter)
+    records, counts = task.layout.crop_all(read_records(args.records), options, how)
+    write_jsonl(args.output, records)
+    print(f"cropped of {len(records)} records:", ", ".join(f"{n} {name}" for name, n in counts.items()))
+
+
+if __name__ == "__main__":
+    run(main)

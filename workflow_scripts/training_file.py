@@ -1,0 +1,41 @@
+"""Write the training file of an objective and its validation rows: balanced over classes if any, in its schema."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.job.script import json_option, run
+from pipestill.layouts.base import Cropping
+from pipestill.methods import method_of
+from pipestill.objectives.training_file import write_training_file
+from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.tasks import TASKS
+from pipestill.tasks.base import ANSWER
+from pipestill.text.crop import unit_ends
+
+
+def main() -> None:
+    """Parse the command line and write the files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", type=json_option(TrainingFileSettings), required=True, help="JSON object")
+    parser.add_argument("--records", type=Path, required=True, help="cropped records")
+    parser.add_argument("--outputs", type=Path, help="the teacher's outputs, where the objective uses them")
+    parser.add_argument("--rationales", type=Path, help="the annotation's answers, where the objective uses them")
+    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted in rationales")
+    parser.add_argument("--train", type=Path, required=True, help="JSON Lines file to write")
+    parser.add_argument("--validation", type=Path, required=True, help="JSON Lines file to write")
+    args = parser.parse_args()
+    settings, task = args.settings, TASKS[args.settings.task]
+    options = task.layout.Options.model_validate(settings.data)
+    how = Cropping(task.prompts[ANSWER], unit_ends(args.tokenizer), settings.splitter)
+    names = ("records", "outputs", "rationales", "train", "validation")
+    write_training_file(
+        task,
+        method_of(settings.method).objective,
+        settings,
+        {name: getattr(args, name) for name in names},
+        lambda rationale, record: task.layout.crop_rationale(rationale, record, options, how),
+    )
+
+
+if __name__ == "__main__":
+    run(main)
