@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def decimals(self) -> int:
-        """How many decimals it is written with: two where it runs to 100, else three."""
+        """Decimals that it is written with: two where it runs to 100, else three."""
         return 2 if self.highest == 100 else 3
 
 
@@ -89,7 +89,7 @@ def entry_of(name: str) -> Entry:
 
 
 def metric_title(name: str, languages: bool = False) -> str:
-    """What tables and figures call a metric: ``macro F1``, or ``ROUGE-L on vicuna`` for ``rouge_l/vicuna``.
+    """Name of a metric in tables and figures: ``macro F1``, or ``ROUGE-L on vicuna`` for ``rouge_l/vicuna``.
 
     Args:
         name: key of the metric, with its test set if it is of one.

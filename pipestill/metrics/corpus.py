@@ -19,7 +19,7 @@ FLOOR = 0.1  # matches that an order without any is counted as: method 1 of Chen
 
 @dataclass(frozen=True)
 class Contributions:
-    """What each answer contributes to one metric.
+    """Contributions of answers to one metric.
 
     Attributes:
         counts: ``[answers, k]``.

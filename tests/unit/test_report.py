@@ -347,3 +347,25 @@ def test_files_that_are_no_evaluations(tmp_path):
 )  # fmt: skip
 def test_formats(written, expected):
     assert written == expected
+
+
+def test_labels_of_several_test_sets_have_a_column_each(tmp_path):
+    runs = write_tree(tmp_path, n_per_class=30, seeds=1)
+    for path in tmp_path.glob("*/predictions/*/predictions.jsonl"):
+        rows = read_jsonl(path)
+        write_jsonl(path, [{**row, "test_set": ("hans", "matched")[i % 3 > 0]} for i, row in enumerate(rows)])
+    for method, seeds in runs.items():
+        script("evaluate", evaluate_arguments(tmp_path, "creditmix", method, seeds, test_sets=["matched", "hans"]))
+    paths = [str(tmp_path / f"creditmix_{method}/eval.json") for method in runs]
+    config = ["--config", str(tmp_path / "config.yaml"), "--output-dir", str(tmp_path / "report")]
+    script("report", ["--evals", *paths, *config])
+    parsed = Page()
+    parsed.feed((tmp_path / "report/index.html").read_text())
+    text = re.sub(r"\s+", " ", " ".join(parsed.text))
+    assert "all examples matched 40 examples hans 20 examples" in text
+    head = (tmp_path / "report/summary.md").read_text().splitlines()[4]
+    assert "macro F1 | macro F1 on matched | macro F1 on hans | accuracy |" in head
+    row = next(csv.DictReader((tmp_path / "report/summary.csv").open()))
+    assert float(row["accuracy"]) == pytest.approx(
+        (2 * float(row["accuracy/matched"]) + float(row["accuracy/hans"])) / 3
+    )

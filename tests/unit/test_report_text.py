@@ -199,3 +199,18 @@ def test_a_study_without_distributions_has_nothing_on_closeness(tmp_path):
     whole = words(page_of(tmp_path / "report/index.html"))
     assert "Closeness" not in whole and "KD" in whole and not (tmp_path / "report/figures/dolly/kl.svg").exists()
     assert "ROUGE-L is the F-measure" in whole and "Macro F1" not in whole  # no study of labels to explain
+
+
+def test_answers_of_no_test_set_have_one_column(tmp_path):
+    runs = write_text_tree(tmp_path, per_set=6, methods=("base", "sft", "kd"))
+    for path in tmp_path.glob("*/predictions/*/predictions.jsonl"):
+        write_jsonl(path, [{**row, "test_set": None} for row in read_jsonl(path)])
+    evaluations = [
+        evaluate_text(tmp_path, "dolly", method, seeds, (10,), test_sets=[]) for method, seeds in runs.items()
+    ]
+    (tmp_path / "config.yaml").write_text("run: [dolly]\n")
+    arguments = ["--evals", *map(str, evaluations), "--config", str(tmp_path / "config.yaml")]
+    script("report", [*arguments, "--output-dir", str(tmp_path / "report")])
+    whole = words(page_of(tmp_path / "report/index.html"))
+    assert "Results on the test set method seeds ROUGE-L exact match" in whole and "mean of the sets" not in whole
+    assert (tmp_path / "report/figures/dolly/test_sets.svg").exists()

@@ -18,6 +18,13 @@ from support.reports import bootstrap, script
 from support.text_experiment import SETS, measured, runs_of, write_experiment
 
 
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    root = tmp_path_factory.mktemp("text")
+    script("evaluate", write_experiment(root))
+    return root
+
+
 def scored(root, seed, sampling_seed):
     """Mean ROUGE-L of each test set by the library, in one pass of one run."""
     scorer, by_set = RougeScorer(["rougeL"], use_stemmer=True), {}
