@@ -1,4 +1,4 @@
-"""What a teacher adds to a training step: cross-entropy alone against divergences, stored distributions and online.
+"""Cost of a teacher in a training step: cross-entropy against divergences, stored distributions and online.
 
 On the shipped demo models: the student is trained on texts of 40 words with answers of 15; the teacher's 50 likeliest
 tokens are stored at each token of an answer. Forward and backward passes and the loss, no optimizer.
@@ -51,7 +51,7 @@ def store(data: Path, directory: Path) -> Path:
 
 
 def make_trainer(kind: str | None, source: str, data: Path, manifest: Path, directory: Path):
-    """The trainer of a training job; ``kind`` none is cross-entropy alone."""
+    """The trainer of a training job; ``kind`` none is cross-entropy."""
     from pipestill.settings.train import TrainingSettings
     from pipestill.training.inputs import Inputs
     from pipestill.training.make_teacher import make_teacher

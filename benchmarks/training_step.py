@@ -102,7 +102,7 @@ def peak_mb(way: str, vocabulary: int) -> float:
 
 
 def measure_memory(way: str, vocabulary: int) -> float:
-    """What :func:`peak_mb` runs."""
+    """Entry for :func:`peak_mb`."""
     from machine import peak_beyond
 
     model = make_model(vocabulary)

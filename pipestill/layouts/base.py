@@ -1,4 +1,4 @@
-"""What all layouts have in common."""
+"""The base of all layouts."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -24,7 +24,7 @@ RAW_MANIFEST = "manifest.json"
 
 
 class Content(Protocol):
-    """What a layout asks of a task: see :class:`pipestill.tasks.Task`."""
+    """The part of a task that a layout uses: see :class:`pipestill.tasks.Task`."""
 
     name: str
     answers: Answers
@@ -33,7 +33,7 @@ class Content(Protocol):
 
 
 class SplitsOptions(Section):
-    """How records are divided."""
+    """The division of records."""
 
     seed: Seed = 42
     """Seed of the draw."""
@@ -43,7 +43,7 @@ class SplitsOptions(Section):
 
 
 class DataOptions(Section):
-    """Where data come from, and how they are checked, divided and cropped."""
+    """Source, checks, division and cropping of data."""
 
     rows: Count = 6000
     """Rows to generate, for `source: synthetic`."""
@@ -65,7 +65,7 @@ class DataOptions(Section):
 
 @dataclass(frozen=True)
 class Cropping:
-    """What cropping needs beside its options.
+    """Needs of cropping beside its options.
 
     Attributes:
         template: makes a prompt of inputs.

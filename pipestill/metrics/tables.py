@@ -1,4 +1,4 @@
-"""Tables of metrics that stand side by side; ``eval.json`` and ``summary.csv`` hold all metrics."""
+"""Metrics that tables show side by side; ``eval.json`` and ``summary.csv`` hold all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

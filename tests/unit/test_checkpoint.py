@@ -153,7 +153,7 @@ def test_weights_of_another_model(tmp_path, base):
     )
     for wrong in ({"model_type": "no-such-model"}, config | {"num_hidden_layers": 3}):
         (tmp_path / "wide/config.json").write_text(json.dumps(wrong))
-        refused(tmp_path / "wide", base, tmp_path, "is no language model that transformers can load")
+        refused(tmp_path / "wide", base, tmp_path, "is not a language model that transformers can load")
 
 
 def test_an_adapter_of_another_base_model(tmp_path, base):
@@ -164,7 +164,7 @@ def test_an_adapter_of_another_base_model(tmp_path, base):
     refused(tmp_path / "checkpoint", flat, tmp_path, r"such as .*layers\.1")
     config = tmp_path / "checkpoint/adapter_config.json"
     config.write_text(json.dumps(read_json(config) | {"target_modules": ["nowhere"]}))
-    refused(tmp_path / "checkpoint", base, tmp_path, "is no adapter for base model base: .*nowhere")
+    refused(tmp_path / "checkpoint", base, tmp_path, "is not an adapter for base model base: .*nowhere")
 
 
 def test_a_model_of_this_pipeline_that_changed_or_lost_its_ancestors(tmp_path, base):
