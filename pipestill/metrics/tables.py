@@ -20,7 +20,7 @@ class MetricTable:
 
     @property
     def by_test_set(self) -> list[str]:
-        """Title of its first metric on each test set."""
+        """Names of its first metric on each test set."""
         return [name for name in self.names if name.startswith(f"{self.names[0]}/")]
 
     def of(self, measured: Sequence[str]) -> "MetricTable":
