@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -31,8 +31,10 @@ class Line:
         try:
             return cls(**row)
         except TypeError:
-            names = {each.name for each in fields(cls)}
-            problem = f"has no field {', '.join(sorted(set(row) - names))}" if set(row) - names else "lacks fields"
+            names = [each.name for each in fields(cls)]
+            needed = [each.name for each in fields(cls) if each.default is MISSING is each.default_factory]
+            unknown, missing = ([name for name in a if name not in b] for a, b in ((row, names), (needed, row)))
+            problem = f"has no field {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
             raise UserError(f"a {cls.__name__.lower()} {problem}; it has {', '.join(names)}") from None
 
     def row(self) -> Json:

@@ -12,7 +12,7 @@ from pipestill.plan.check import check
 from support.workflow import ROOT, jobs, plan
 
 RATIONALES = "results/data/creditmix/rationales.jsonl"
-COMMON = {"download": 1, "records": 1, "crop": 1, "annotate": 1}
+COMMON = {"download": 1, "records": 1, "prompts": 1, "annotate": 1}
 
 
 def overlay(directory, **annotation):

@@ -13,7 +13,7 @@ from support.workflow import ROOT
 
 RATIONALES = "results/data/creditmix/rationales.jsonl"
 ESTIMATE = "results/data/creditmix/annotation_estimate.json"
-TASK = {"rows": 400, "splits": {"test_per_class": 5, "val_per_class": 4}}
+TASK = {"data": {"rows": 400, "splits": {"test_rows": 15, "val_rows": 12}}}
 ANNOTATION = {
     "model": "some/model",
     "steps": [{"prompt": "Explain: {features}", "out": "rationale", "max_tokens": 50}],

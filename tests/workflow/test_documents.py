@@ -10,13 +10,14 @@ STUDY = {"task": "multiclinsum", "student": "demo-student", "methods": ["base"]}
 
 
 def overlay(tmp_path, crop=None, splitter="sentencex", **study):
-    task = {"rows": 200, "splits": {"test_frac": 0.19, "val_frac": 0.05}, "crop": crop or {}, "splitter": splitter}
+    data = {"rows": 200, "splits": {"test_frac": 0.19, "val_frac": 0.05}, "crop": crop or {}}
+    task = {"data": data, "splitter": splitter}
     path = tmp_path / "documents.yaml"
     path.write_text(yaml.safe_dump({"tasks": {"multiclinsum": task}, "studies": {"multiclinsum": {**STUDY, **study}}}))
     return [path]
 
 
-EXPERIMENT = {"base_model": 1, "crop": 1, "download": 1, "evaluate": 1, "predict": 1, "records": 1}
+EXPERIMENT = {"base_model": 1, "prompts": 1, "download": 1, "evaluate": 1, "predict": 1, "records": 1}
 
 
 def test_an_experiment_and_a_submission_of_its_test_documents(tmp_path):
@@ -26,13 +27,14 @@ def test_an_experiment_and_a_submission_of_its_test_documents(tmp_path):
 
 def test_tokens_are_counted_by_one_model_and_bertscore_is_computed_by_another(tmp_path):
     crop = {"unit": "tokens", "tokenizer": "demo-teacher", "text": 100}
-    named = overlay(tmp_path, crop, bertscore={"encoder": "demo-teacher", "layer": 2})
+    named = overlay(tmp_path, crop, answers={"bertscore": {"encoder": "demo-teacher", "layer": 2}})
     counts = jobs(plan(tmp_path, "results/multiclinsum_base/eval.json", extra=named))
     assert counts == {**EXPERIMENT, "base_model": 2, "bertscore": 1}
 
 
 def test_bertscore_is_computed_on_the_device_of_the_study(tmp_path):
-    named = overlay(tmp_path, bertscore={"encoder": "demo-bert-teacher", "layer": 2}, hardware={"device": "cuda"})
+    answers = {"bertscore": {"encoder": "demo-bert-teacher", "layer": 2}}
+    named = overlay(tmp_path, answers=answers, hardware={"device": "cuda"})
     hardware = tmp_path / "hardware.yaml"
     for device, gpus in (("cuda", 1), ("cpu", 0)):
         hardware.write_text(f"hardware: {{device: {device}}}\n")
@@ -53,7 +55,7 @@ def test_extracts_of_a_challenge_read_the_task_as_well(tmp_path):
     by_chars = {"unit": "chars", "tokenizer": None}
     official = overlay(tmp_path, by_chars, methods=["base", "lead"], submission=challenge)
     counts = jobs(plan(tmp_path, "results/multiclinsum_lead/submission", extra=official))
-    made = ("challenge", "crop", "download", "extract_challenge", "records", "submission")
+    made = ("challenge", "prompts", "download", "extract_challenge", "records", "submission")
     assert counts == dict.fromkeys(made, 1)
 
 
@@ -61,7 +63,7 @@ def test_extracts_need_no_model(tmp_path):
     by_chars = {"unit": "chars", "tokenizer": None}  # a tokenizer would be that of a model
     extra = overlay(tmp_path, by_chars, methods=["base", "lead", "textrank"])
     counts = jobs(plan(tmp_path, "results/multiclinsum_textrank/eval.json", extra=extra))
-    assert counts == {"crop": 1, "download": 1, "evaluate": 1, "extract": 1, "records": 1}
+    assert counts == {"prompts": 1, "download": 1, "evaluate": 1, "extractive_summaries": 1, "records": 1}
     process = plan(tmp_path, "results/multiclinsum_lead/seed_0/model", extra=extra)
     assert "MissingRuleException" in process.stdout + process.stderr
 
@@ -73,7 +75,7 @@ def test_one_splitter_finds_the_sentences_of_all_jobs(tmp_path):
     process = plan(tmp_path, *(f"results/multiclinsum_{target}" for target in targets), "-p", extra=extra)
     commands = re.findall(r"(\w+)\.py (.*)", process.stdout + process.stderr)
     assert {script for script, options in commands if "--splitter punkt" in options} == {
-        *("balance", "challenge", "crop", "extract")
+        *("challenge", "extractive_summaries", "prompts")
     }
     (evaluated,) = (options for script, options in commands if script == "evaluate")
     assert '"splitter":"punkt"' in evaluated
@@ -81,13 +83,13 @@ def test_one_splitter_finds_the_sentences_of_all_jobs(tmp_path):
 
 
 def test_the_job_that_annotates_says_that_documents_are_synthetic(tmp_path):
-    steps = [{"prompt": "Extract: {text}", "out": "rationale"}]
+    steps = [{"prompt": "Extract: {document}", "out": "rationale"}]
     endpoint = {"provider": "endpoint", "base_url": "http://127.0.0.1:9/v1", "model": "writer", "steps": steps}
     for source, said in (
         ({"source": "synthetic"}, True),
         ({"source": "files", "files": {"a": {"path": "a.csv"}}}, False),
     ):
-        task = {"splits": {"test_frac": 0.19, "val_frac": 0.05}, "annotation": endpoint, **source}
+        task = {"data": {"splits": {"test_frac": 0.19, "val_frac": 0.05}, **source}, "annotation": endpoint}
         path = tmp_path / "annotated.yaml"
         path.write_text(yaml.safe_dump({"tasks": {"multiclinsum": task}}))
         process = plan(tmp_path, "results/data/multiclinsum/rationales.jsonl", "-p", extra=[path])

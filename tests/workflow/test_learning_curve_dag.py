@@ -19,9 +19,8 @@ def test_every_trained_method_is_planned_at_every_share_with_the_teacher_of_the_
     extra = overlay(tmp_path, creditmix={"learning_curve": [0.125, 0.5, 1], "seeds": [1]})
     process = plan(tmp_path, CURVE.format("creditmix"), extra=extra)
     assert jobs(process) == {
-        "balance": 3 * 3 + 1,
         "base_model": 2,
-        "crop": 1,
+        "prompts": 1,
         "download": 1,
         "evaluate": 1 + 3 * 3,
         "learning_curve": 1,
@@ -30,6 +29,7 @@ def test_every_trained_method_is_planned_at_every_share_with_the_teacher_of_the_
         "teacher_outputs": 1,
         "train": 3 * 3,
         "train_teacher": 1,
+        "training_file": 3 * 3 + 1,
     }
     said = process.stdout + process.stderr
     made = set(re.findall(r"results/(\S+)/eval\.json", said))
@@ -43,16 +43,21 @@ def test_students_at_a_share_read_the_distributions_of_the_whole_study(tmp_path)
     extra = overlay(tmp_path, dolly={"methods": ["sft", "fkl"], "seeds": [1]})
     process = plan(tmp_path, CURVE.format("dolly"), "-p", extra=extra)
     counts = jobs(process)
-    assert {rule: counts[rule] for rule in ("train_teacher", "teacher_distributions", "train", "balance")} == {
+    assert {rule: counts[rule] for rule in ("train_teacher", "teacher_distributions", "train", "training_file")} == {
         "train_teacher": 1,
         "teacher_distributions": 1,
         "train": 6,
-        "balance": 3 + 1,  # one file for students at each share, one for the teacher
+        "training_file": 3 + 1,  # one file for students at each share, one for the teacher
     }
-    commands = re.findall(r"balance\.py .*", process.stdout + process.stderr)
+    commands = re.findall(r"training_file\.py .*", process.stdout + process.stderr)
     assert len(commands) == 4
-    shares = re.findall(r"--share (\S+) .*--train results/data/(\S+?)/", "\n".join(commands))
-    assert sorted(shares) == [("0.25", "dolly@25"), ("0.5", "dolly@50")]
+    shares = re.findall(r'"share":([\d.]+),.*--train results/data/(\S+?)/(\w+)\.jsonl', "\n".join(commands))
+    assert sorted(shares) == [
+        ("0.25", "dolly@25", "sft"),
+        ("0.5", "dolly@50", "sft"),
+        ("1.0", "dolly", "sft"),
+        ("1.0", "dolly", "teacher"),
+    ]
 
 
 def test_a_curve_is_no_part_of_all_nor_of_the_written_configuration(tmp_path):

@@ -33,16 +33,17 @@ def test_every_script_has_help_and_imports_nothing_heavy_for_it(name):
 def test_light_stages_run_without_torch(tmp_path):
     """The data stage from end to end, in processes where importing torch is an error."""
     (tmp_path / "torch.py").write_text("raise RuntimeError('a light stage imports torch')")
-    splits = '{"test_per_class": 5, "val_per_class": 5, "teacher_share": 0.5}'
+    splits = '{"splits": {"test_rows": 15, "val_rows": 15, "teacher_share": 0.5}, "max_bad_share": 0.1}'
+    settings = '{"task": "creditmix", "method": "dpo", "seed": 1, "data": {"max_chars": 300}}'
     calls = f"""
-        download --source '{{"source": "synthetic", "rows": 200}}' --output raw
-        records --splits '{splits}' --max-bad-share 0.1 --raw raw --records records.jsonl --manifest manifest.json
-        crop --max-chars 300 --records records.jsonl --output cropped.jsonl
-        balance --format dpo --records cropped.jsonl --seed 1 --train dpo.jsonl --validation validation.jsonl
+        download --task creditmix --data '{{"source": "synthetic", "rows": 200}}' --output raw
+        records --task creditmix --data '{splits}' --raw raw --records records.jsonl --manifest manifest.json
+        prompts --task creditmix --data '{{"max_chars": 300}}' --records records.jsonl --output cropped.jsonl
+        training_file --settings '{settings}' --records cropped.jsonl --train dpo.jsonl --validation validation.jsonl
     """
     calls = [shlex.split(line) for line in calls.strip().splitlines()]
     for name, *arguments in calls:
-        command = [sys.executable, ROOT / "workflow_scripts" / f"{name}.py", "--task", "creditmix", *arguments]
+        command = [sys.executable, ROOT / "workflow_scripts" / f"{name}.py", *arguments]
         process = subprocess.run(
             list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path)}
         )
@@ -51,7 +52,7 @@ def test_light_stages_run_without_torch(tmp_path):
 
 
 def test_light_libraries_import_no_torch():
-    modules = "pipestill.evaluation.experiment, pipestill.reporting.report, pipestill.plan.experiments, pipestill.cli"
+    modules = "pipestill.evaluation.evaluate, pipestill.reporting.report, pipestill.plan.experiments, pipestill.cli"
     modules += ", pipestill.annotation.annotate"
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -62,16 +63,15 @@ def test_light_libraries_import_no_torch():
     ("call", "sentence"),
     [
         (
-            """records --task creditmix --splits '{"test_per_class": 5, "val_per_class": 5}' --max-bad-share 0
-            --raw none --records r --manifest m""",
+            "records --task creditmix --data '{}' --raw none --records r --manifest m",
             "error: none/manifest.json does not exist",
         ),
         (
-            "crop --task creditmix --max-chars 9 --records none.jsonl --output c",
+            "prompts --task creditmix --data '{}' --records none.jsonl --output c",
             "error: none.jsonl does not exist",
         ),
         (
-            """download --task creditmix --source '{"source": "file", "path": "none.json"}' --output raw""",
+            """download --task creditmix --data '{"source": "file", "path": "none.json"}' --output raw""",
             "error: none.json does not exist: put the data there, or name another file",
         ),
     ],
