@@ -21,6 +21,7 @@ from pipestill.text.sentences import Splitter
 from pipestill.text.templates import Template
 
 RAW_MANIFEST = "manifest.json"
+LANGUAGE = "language"  # a field of requests to tasks whose test sets are languages
 
 
 class Content(Protocol):

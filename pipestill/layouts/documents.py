@@ -12,7 +12,7 @@ from pydantic import model_validator
 from pipestill.errors import UserError
 from pipestill.io.archives import members, write_archive
 from pipestill.io.records import Json, Record
-from pipestill.layouts.base import Content, Cropping, DataOptions, Layout
+from pipestill.layouts.base import LANGUAGE, Content, Cropping, DataOptions, Layout
 from pipestill.layouts.cases import DocumentSplits, case_of, divide_cases, split_off_teacher
 from pipestill.layouts.example import BadRow
 from pipestill.layouts.pairs import SUFFIXES, read_pairs
@@ -27,7 +27,6 @@ from pipestill.text.sentences import split_sentences
 FETCHED = (".zip", *SUFFIXES)  # how names of what is fetched end
 # What a file's documents are for, in the order in which they are taken: what is in one use is dropped from the next.
 USES = ("test", "validation", "divide", "train")
-LANGUAGE = "language"  # what a request by hand may say
 
 
 @dataclass

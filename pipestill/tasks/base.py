@@ -6,8 +6,7 @@ from typing import Any
 
 from pipestill.answers.base import Answers
 from pipestill.io.records import Json
-from pipestill.layouts.base import Layout
-from pipestill.layouts.documents import LANGUAGE
+from pipestill.layouts.base import LANGUAGE, Layout
 from pipestill.layouts.example import Example
 from pipestill.text.templates import Template
 
