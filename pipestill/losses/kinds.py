@@ -1,130 +1,102 @@
-"""KINDS: the token-wise divergences with their options, defaults and valid ranges. It imports no torch."""
+"""KINDS: the token-wise divergences of a student's distribution q from a teacher's p, with their options. No torch.
 
-import math
+Formulas stand at the functions in :mod:`pipestill.losses.divergences`.
+"""
+
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
 
 from pipestill.errors import UserError
+from pipestill.settings.section import Part, Section
+
+Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Sharpness = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True)
-class Option:
-    """A setting of a divergence.
+class NoOptions(Section):
+    """Of a divergence without any."""
 
-    Attributes:
-        default: what holds where nothing is given; its type is the option's.
-        summary: what it does, for the documentation.
-        low: numbers lie above it, or equal it where ``low_included``.
-        high: numbers lie below it.
-        choices: valid words of a ``str`` option.
-    """
 
-    default: float | bool | str
-    summary: str
-    low: float = 0.0
-    high: float = math.inf
-    low_included: bool = False
-    choices: tuple[str, ...] = ()
+class Symmetric(Section):
+    """Of the weighted mean of both directions."""
 
-    @property
-    def valid(self) -> str:
-        """The valid values in words."""
-        if isinstance(self.default, bool):
-            return "true or false"
-        if self.choices:
-            return " or ".join(self.choices)
-        above = f"a number of at least {self.low:g}" if self.low_included else f"a number above {self.low:g}"
-        return above if math.isinf(self.high) else f"{above} and below {self.high:g}"
+    lam: Part = 0.5
+    """Weight of the reverse divergence."""
 
-    def accepts(self, value: Any) -> bool:
-        """Whether ``value`` is valid."""
-        if isinstance(self.default, bool) or isinstance(value, bool):
-            return isinstance(self.default, bool) and isinstance(value, bool)
-        if self.choices:
-            return value in self.choices
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            return False
-        above = value >= self.low if self.low_included else value > self.low
-        return above and value < self.high
+
+class Jsd(Section):
+    """Of the generalised Jensen-Shannon divergence."""
+
+    beta: Part = 0.5
+    """Weight of the teacher in the mixture."""
+
+
+class Skewed(Section):
+    """Of the skewed divergences."""
+
+    lam: Part = 0.1
+    """Share that the other distribution has in the mixture: the teacher for sfkl, the student for srkl."""
+
+
+class Akl(Section):
+    """Of the adaptive divergence."""
+
+    alpha: Part = 0.5
+    """Probability of the part that is filled first."""
+    order: Literal["ascending", "descending"] = "ascending"
+    """`ascending` fills the tail from the least likely token, as the ToDi repository does; `descending` the head from
+    the most likely one, as the authors of AKL do."""
+
+
+class ToDi(Section):
+    """Of ToDi."""
+
+    beta: Sharpness = 1.0
+    """Sharpness of the weights."""
+    stop_gradient: bool = True
+    """Hold the weights constant."""
+
+
+class Ab(Section):
+    """Of the alpha-beta divergence."""
+
+    alpha: Exponent = 0.2
+    """Exponent of the teacher."""
+    beta: Exponent = 0.7
+    """Exponent of the student."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A divergence of the student's distribution q from the teacher's p.
+    """A divergence.
 
     Attributes:
-        summary: one line for tables and documentation.
-        options: its settings by name.
+        options: its settings.
         covers_teacher: infinite where p has mass and q has none.
         covers_student: infinite where q has mass and p has none.
     """
 
-    summary: str
-    options: dict[str, Option] = field(default_factory=dict)
+    options: type[Section] = NoOptions
     covers_teacher: bool = False
     covers_student: bool = False
 
 
 KINDS: dict[str, Kind] = {
-    "fkl": Kind("Forward Kullback-Leibler divergence KL(p, q).", covers_teacher=True),
-    "rkl": Kind("Reverse Kullback-Leibler divergence KL(q, p).", covers_student=True),
-    "jeffreys": Kind("KL(p, q) + KL(q, p).", covers_teacher=True, covers_student=True),
-    "symmetric": Kind(
-        "(1 - lam) KL(p, q) + lam KL(q, p).",
-        {"lam": Option(0.5, "weight of the reverse divergence", high=1.0)},
-        covers_teacher=True,
-        covers_student=True,
-    ),
-    "jsd": Kind(
-        "Generalised Jensen-Shannon divergence: beta KL(p, m) + (1 - beta) KL(q, m), m = beta p + (1 - beta) q.",
-        {"beta": Option(0.5, "weight of the teacher", high=1.0)},
-    ),
-    "tvd": Kind("Total variation distance: half the sum of |p - q|."),
-    "sfkl": Kind(
-        "Skewed forward divergence: KL(p, lam p + (1 - lam) q).",
-        {"lam": Option(0.1, "share of the teacher in the mixture", high=1.0)},
-    ),
-    "srkl": Kind(
-        "Skewed reverse divergence: KL(q, (1 - lam) p + lam q).",
-        {"lam": Option(0.1, "share of the student in the mixture", high=1.0)},
-    ),
-    "akl": Kind(
-        "Adaptive divergence: KL(p, q) and KL(q, p) weighted by the gaps |p - q| of the teacher's head and tail.",
-        {
-            "alpha": Option(0.5, "probability of the part that is filled first", high=1.0),
-            "order": Option(
-                "ascending",
-                "`ascending` fills the tail from the least likely token, as the ToDi repository does; `descending` the "
-                "head from the most likely one, as the authors of AKL do",
-                choices=("ascending", "descending"),
-            ),
-        },
-        covers_teacher=True,
-        covers_student=True,
-    ),
-    "todi": Kind(
-        "ToDi: w KL(p, q) + (1 - w) KL(q, p) with a weight for each entry, w = sigmoid(beta log(p/q)).",
-        {
-            "beta": Option(1.0, "sharpness of the weights", low_included=True),
-            "stop_gradient": Option(True, "whether the weights count as constants"),
-        },
-        covers_teacher=True,
-        covers_student=True,
-    ),
-    "ab": Kind(
-        "Alpha-beta divergence; (alpha, beta) near (1, 0) is KL(p, q), near (0, 1) KL(q, p).",
-        {"alpha": Option(0.2, "exponent of the teacher"), "beta": Option(0.7, "exponent of the student")},
-    ),
+    "fkl": Kind(covers_teacher=True),
+    "rkl": Kind(covers_student=True),
+    "jeffreys": Kind(covers_teacher=True, covers_student=True),
+    "symmetric": Kind(Symmetric, covers_teacher=True, covers_student=True),
+    "jsd": Kind(Jsd),
+    "tvd": Kind(),
+    "sfkl": Kind(Skewed),
+    "srkl": Kind(Skewed),
+    "akl": Kind(Akl, covers_teacher=True, covers_student=True),
+    "todi": Kind(ToDi, covers_teacher=True, covers_student=True),
+    "ab": Kind(Ab),
 }
-
-
-ALL_OPTIONS = frozenset(name for kind in KINDS.values() for name in kind.options)
-
-
-def options_of(kind: str | None) -> dict[str, Option]:
-    """Settings of a divergence; ``uld``, which is none of ``KINDS``, has none."""
-    return KINDS[kind].options if kind in KINDS else {}
 
 
 def complete_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,10 +107,13 @@ def complete_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if kind not in KINDS:
         raise UserError(f"There is no divergence {kind!r}; choose one of {', '.join(KINDS)}.")
-    known = KINDS[kind].options
-    for name, value in options.items():
-        if name not in known:
-            raise UserError(f"The divergence {kind} has no option {name!r}; it has {', '.join(known) or 'none'}.")
-        if not known[name].accepts(value):
-            raise UserError(f"Option {name} of the divergence {kind} must be {known[name].valid}, not {value!r}.")
-    return {name: options.get(name, option.default) for name, option in known.items()}
+    section = KINDS[kind].options
+    try:
+        return section.model_validate(options, strict=True).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(section.model_fields) or "none"
+        raise UserError(
+            f"Option {first['loc'][0]!r} of the divergence {kind}: {first['msg']}, not {first['input']!r}; its options "
+            f"are: {known}."
+        ) from None

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipestill.io.digests import json_digest
-from pipestill.losses.kinds import ALL_OPTIONS, options_of
+from pipestill.losses.kinds import KINDS
 from pipestill.methods import PRETRAINED_TEACHER, Method, method_of
 from pipestill.plan.config import Config
 from pipestill.plan.resolve import (
@@ -99,7 +99,11 @@ def training_settings(config: Config, study: str, method: str) -> dict[str, Any]
 
 def _unused_options(kind: str) -> set[str]:
     """Options of divergences that ``kind`` does not have."""
-    return ALL_OPTIONS - set(options_of(kind))
+    return {name for entry in KINDS.values() for name in entry.options.model_fields} - _own_options(kind)
+
+
+def _own_options(kind: str) -> set[str]:
+    return set(KINDS[kind].options.model_fields) if kind in KINDS else set()
 
 
 def _unused_stepwise(settings: TrainingConfig) -> set[str]:
@@ -151,7 +155,7 @@ def fidelity_settings(config: Config, study: str) -> dict[str, Any]:
 def kind_options(config: Config, study: str, method: str) -> dict[str, Any]:
     """Options of a method's divergence that are given; the kind has defaults for the others."""
     given = training(config, study, method).divergence
-    options = {option: getattr(given, option) for option in options_of(method_of(method).divergence)}
+    options = {option: getattr(given, option) for option in _own_options(method_of(method).divergence)}
     return {option: value for option, value in options.items() if value is not None}
 
 

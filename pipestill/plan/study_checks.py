@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from pipestill.losses.kinds import ALL_OPTIONS, options_of
+from pipestill.errors import UserError
+from pipestill.losses.kinds import KINDS, complete_options
 from pipestill.methods import METHODS
 from pipestill.plan.resolve import resolve_new_tokens, resolve_training
 from pipestill.plan.study import StudyConfig
@@ -117,12 +118,15 @@ def _check_single_task(config: "Config", path: str, study: StudyConfig, method: 
 def _check_divergence(path: str, study: StudyConfig, method: str, training: TrainingConfig) -> None:
     kind, settings = METHODS[method].divergence, training.divergence
     own = study.overrides[method].model_dump().get("divergence") if method in study.overrides else None
-    for option in sorted((own or {}).keys() & ALL_OPTIONS - set(options_of(kind))):
+    known = set(KINDS[kind].options.model_fields) if kind in KINDS else set()
+    every = {name for entry in KINDS.values() for name in entry.options.model_fields}
+    for option in sorted((own or {}).keys() & every - known):
         raise ValueError(f"{path}.overrides.{method}.divergence: `{kind}` has no option `{option}`")
-    for name, option in options_of(kind).items():
-        value = getattr(settings, name)
-        if value is not None and not option.accepts(value):
-            raise ValueError(f"{path}: `divergence.{name}` of `{method}` must be {option.valid}, not {value}")
+    given = {name: value for name in sorted(known) if (value := getattr(settings, name)) is not None}
+    try:
+        complete_options(kind, given) if given else None
+    except UserError as error:
+        raise ValueError(f"{path}: {error}") from None
     if settings.teacher != "cached":
         return
     if kind == "uld":

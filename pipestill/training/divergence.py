@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, linear
 
 from pipestill.errors import UserError
 from pipestill.losses.backends import choose_backend
-from pipestill.losses.kinds import options_of
+from pipestill.losses.kinds import KINDS
 from pipestill.losses.linear import LinearLoss, linear_divergence
 from pipestill.models.heads import hidden_states, predicted
 from pipestill.models.rows import IGNORED
@@ -40,7 +40,8 @@ class DivergenceTrainer(CrossEntropyTrainer):
                 "the student's logits are more than a linear map of its last hidden states (they are capped or scaled, "
                 "or the head has an adapter), which divergences do not provide for: use another student, or `kd`"
             )
-        given = {name: getattr(settings, name) for name in options_of(kind)}
+        own = KINDS[kind].options.model_fields if kind in KINDS else ()
+        given = {name: getattr(settings, name) for name in own}
         self.options = {name: value for name, value in given.items() if value is not None}
         self.options |= {"temperature": settings.temperature, "t_squared": settings.t_squared}
         self.kd_rate, self.chunk = settings.kd_rate, settings.chunk

@@ -130,7 +130,7 @@ def test_every_key_has_a_description():
         ),
         (
             lambda c: c["studies"]["dolly"]["overrides"].update(jsd={"divergence": {"beta": 2}}),
-            "`divergence.beta` of `jsd` must be a number above 0 and below 1, not 2.0",
+            "studies.dolly: Option 'beta' of the divergence jsd: Input should be less than 1, not 2.0",
         ),
         (lambda c: c["studies"]["dolly"].update(methods=["uld"]), "no cache has them; use `teacher: online`"),
         (lambda c: c["studies"]["dolly"]["distributions"].update(codec="sample"), "`sample` serves `fkl` alone"),

@@ -394,7 +394,7 @@ def test_compiler_is_the_one_that_torch_takes(monkeypatch, tmp_path):
         ({"vocab_size": 40}, "vocabulary of 40 does not fit the labels"),
         ({"vocab_size": 96}, "teacher's logits have 92 entries"),
         ({"kind": "kl"}, "no divergence 'kl'"),
-        ({"lam": 0.5}, "todi has no option 'lam'"),
+        ({"lam": 0.5}, "Option 'lam' of the divergence todi"),
     ],
 )
 def test_mistakes_are_named(settings, words):
