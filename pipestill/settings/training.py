@@ -47,8 +47,6 @@ class DivergenceConfig(Section):
     tail: Literal["auto", "bucket", "unigram"] = "auto"
     """What a `topk` cache says of other tokens: one `bucket` for all of them (another objective than the dense one),
     or `unigram`: their mass, spread as the teacher does on average; `auto`: `bucket` for fkl, else `unigram`."""
-    backend: Literal["auto", "eager", "compile"] = "auto"
-    """How the loss is computed; `auto`: torch.compile where it repays its time."""
     chunk: Count = 128
     """Tokens whose logits are held at a time."""
     lam: float | None = None

@@ -7,11 +7,9 @@ import torch
 from torch.nn.functional import cross_entropy, linear
 
 from pipestill.errors import UserError
-from pipestill.losses.backends import choose_backend
 from pipestill.losses.kinds import KINDS
 from pipestill.losses.linear import LinearLoss, linear_divergence
 from pipestill.models.heads import hidden_states, predicted
-from pipestill.models.rows import IGNORED
 from pipestill.settings.training import DivergenceConfig
 from pipestill.training.cross_entropy import CrossEntropyTrainer
 from pipestill.training.resumable import Batch
@@ -45,7 +43,6 @@ class DivergenceTrainer(CrossEntropyTrainer):
         self.options = {name: value for name, value in given.items() if value is not None}
         self.options |= {"temperature": settings.temperature, "t_squared": settings.t_squared}
         self.kd_rate, self.chunk = settings.kd_rate, settings.chunk
-        self.backend = choose_backend(self._tokens() * teacher.vocabulary, self.head.weight.device, settings.backend)
 
     def parts(self, model: torch.nn.Module, batch: Batch) -> LinearLoss:
         """See :func:`pipestill.losses.linear.linear_divergence`."""
@@ -61,7 +58,6 @@ class DivergenceTrainer(CrossEntropyTrainer):
                 kd_rate=self.kd_rate,
                 bias=self.head.bias,
                 chunk=self.chunk,
-                backend=self.backend,
                 **self.options,
             )
 
@@ -108,11 +104,3 @@ class DivergenceTrainer(CrossEntropyTrainer):
             logs = logs | {"cross_entropy": cross_entropy, "divergence": divergence}
             self._means = 0
         super().log(logs, start_time)
-
-    def _tokens(self) -> int:
-        """Supervised tokens of the whole run."""
-        epoch = sum(label != IGNORED for row in self.train_dataset for label in row["labels"])
-        if self.args.max_steps > 0:
-            steps = -(-len(self.batches) // self.args.gradient_accumulation_steps)
-            return round(epoch * self.args.max_steps / steps)
-        return round(epoch * self.args.num_train_epochs)
