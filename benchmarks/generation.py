@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from pipestill.models.products import use_faster_products
+from pipestill.losses.products import use_faster_products
 
 DEMO = Path(__file__).parents[1] / "resources" / "models" / "demo-student"
 PROMPTS, SHORTEST, LONGEST, NEW = 64, 50, 400, 64

@@ -8,7 +8,7 @@ Everything runs in one process, interleaved, in CPU seconds of one thread, media
 * ``trl_chunked``: ``ChunkedDivergenceFunction``, the kernel of ``DistillationTrainer``; no cross-entropy either.
 * ``liger``: ``LigerFusedLinearJSDLoss`` with cross-entropy, not compiled, chunks of 128 tokens; where liger-kernel is
   installed.
-* ``ours``: ``linear_divergence``; ``compiled``: the same with the other backend.
+* ``ours``: ``linear_divergence``.
 
 From given logits ``ours`` is ``LogitsTarget.loss_and_gradient``, which writes the gradient over the student's logits,
 ``token_divergence`` the differentiable function, which does not change its inputs.
@@ -43,7 +43,7 @@ from pipestill.models.hardware import keep_freed_memory
 
 BETA = {"fkl": 0.0, "rkl": 1.0, "jsd": 0.5}  # of the generalised Jensen-Shannon divergence, as TRL and Liger count it
 CHUNK = 128  # tokens, of Liger's loss
-LINEAR_WAYS = ("published", "trl", "trl_chunked", "liger", "ours", "compiled")
+LINEAR_WAYS = ("published", "trl", "trl_chunked", "liger", "ours")
 LOGITS_WAYS = ("published", "trl", "ours", "token_divergence")
 
 
@@ -223,9 +223,7 @@ class Inputs:
             loss = LigerFusedLinearJSDLoss(beta=BETA[kind], compiled=False, chunk_size=CHUNK)
             return loss(self.hidden, self.student_head, self.teacher_hidden, self.teacher_head, self.labels)
         target = HiddenTarget(self.teacher_hidden[labelled], self.teacher_head)
-        backend = "compile" if way == "compiled" else "eager" if self.hidden.is_cpu else "auto"
-        sums = linear_divergence(kind, self.hidden, self.student_head, self.labels, target, backend=backend)
-        return sums.loss / tokens
+        return linear_divergence(kind, self.hidden, self.student_head, self.labels, target).loss / tokens
 
     def products(self) -> None:
         """The matrix products that every loss needs: three of the student, one of the teacher."""
@@ -276,8 +274,6 @@ def ways_of(kind: str, ways: tuple[str, ...], case: Case) -> list[str]:
     known = [way for way in ways if way not in ("trl", "trl_chunked", "liger") or kind in BETA]
     if importlib.util.find_spec("liger_kernel") is None or case.dtype != "float32":
         known = [way for way in known if way != "liger"]
-    if kind != "todi" or case.dtype != "float32":
-        known = [way for way in known if way != "compiled"]
     return known
 
 
@@ -331,7 +327,7 @@ def report_times(part: str, name: str, case: Case, kinds: tuple[str, ...], round
     print(f"{'kind':>10}" + "".join(f"{way:>18}" for way in ways))
     inputs, first, ratios = make(case), make(replace(case, tokens=8)), {}
     for kind in kinds:
-        measure_times(first, kind, ways_of(kind, ways, case), rounds=1)  # libraries set themselves up, code is compiled
+        measure_times(first, kind, ways_of(kind, ways, case), rounds=1)  # libraries set themselves up
         seconds = measure_times(inputs, kind, ways_of(kind, ways, case), rounds)
         row = f"{kind:>10}"
         for way in ways:
@@ -373,7 +369,7 @@ def report_memory(cases: dict[str, tuple[str, Case]]) -> dict[str, dict[str, int
     print("\npeak memory in MB beyond inputs and the head's gradient")
     for name, (part, case) in cases.items():
         for kind in ("todi", "jsd"):
-            ways = ("ours",) if "2048" in name else LINEAR_WAYS[:-1] if part == "linear" else LOGITS_WAYS
+            ways = ("ours",) if "2048" in name else LINEAR_WAYS if part == "linear" else LOGITS_WAYS
             gradient = 4 * case.vocab * case.hidden / 1e6 if part == "linear" and not case.frozen else 0
             row = memory[f"{part} {name} {kind}"] = {
                 way: round(peak_mb(part, way, kind, case) - gradient) for way in ways_of(kind, ways, case)

@@ -168,50 +168,60 @@ def blocks(logits: Tensor) -> list[slice]:
 
 
 # One function per kind: (log(p/q), p, q, options) -> value [tokens], G [tokens, bins]. All numbers are finite.
+# In formulas r = log(p/q) and KL(p, q) = sum p r; G is given up to a multiple of q.
 
 
 def _fkl(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    # KL(p, q); G = -p
     return (p * log_ratio).sum(-1), -p
 
 
 def _rkl(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    # KL(q, p); G = -q r
     gradient = -q * log_ratio
     return gradient.sum(-1), gradient
 
 
 def _weighted_sum(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    """Of KL(p, q) and KL(q, p), their weights being factors of p and q."""
+    """Of KL(p, q) and KL(q, p), their weights being factors of p and q; without weights it is Jeffreys' divergence."""
+    # sum (p - q) r; G = -p - q r
     return ((p - q) * log_ratio).sum(-1), -p.addcmul(q, log_ratio)
 
 
 def _symmetric(log_ratio: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    # (1 - lam) KL(p, q) + lam KL(q, p); G = -(1 - lam) p - lam q r
     return _weighted_sum(log_ratio, (1 - lam) * p, lam * q)
 
 
 def _jsd(log_ratio: Tensor, p: Tensor, q: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    # beta KL(p, m) + (1 - beta) KL(q, m), m = beta p + (1 - beta) q; G = (1 - beta) q log(q/m)
     m_to_larger = _log_mixture_to_larger(log_ratio, beta)
     gradient = (1 - beta) * q * (-log_ratio.clamp_min(0) - m_to_larger)  # log(q/m)
     return beta * (p * (log_ratio.clamp_max(0) - m_to_larger)).sum(-1) + gradient.sum(-1), gradient
 
 
 def _tvd(log_ratio: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    # 1/2 sum |p - q|; G = 1/2 q sign(q - p)
     gap = q - p
     return 0.5 * gap.abs().sum(-1), 0.5 * gap.sign() * q
 
 
 def _sfkl(log_ratio: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    # KL(p, m), m = lam p + (1 - lam) q; G = -(1 - lam) p q/m
     p_to_m = log_ratio.clamp_max(0) - _log_mixture_to_larger(log_ratio, lam)
     share_of_q = (math.log((1 - lam) / lam) - log_ratio).sigmoid_()  # of the mixture
     return (p * p_to_m).sum(-1), -p * share_of_q
 
 
 def _srkl(log_ratio: Tensor, p: Tensor, q: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    # KL(q, m), m = (1 - lam) p + lam q; G = q (log(q/m) - lam q/m)
     q_to_m = -log_ratio.clamp_min(0) - _log_mixture_to_larger(log_ratio, 1 - lam)
     share_of_q = (math.log(lam / (1 - lam)) - log_ratio).sigmoid_()  # of the mixture
     return (q * q_to_m).sum(-1), q * (q_to_m - share_of_q)
 
 
 def _akl(log_ratio: Tensor, p: Tensor, q: Tensor, alpha: float, order: str) -> tuple[Tensor, Tensor]:
+    # (h KL(p, q) + t KL(q, p)) / (h + t), h and t: sums of |p - q| over p's head and tail; G with h and t constant
     gap = (p - q).abs()
     total = gap.sum(-1, keepdim=True)
     forward = torch.where(total > 0, head_gap(p, gap, alpha, order) / total, 0.5)  # equal distributions have no gap
@@ -219,6 +229,7 @@ def _akl(log_ratio: Tensor, p: Tensor, q: Tensor, alpha: float, order: str) -> t
 
 
 def _todi(log_ratio: Tensor, p: Tensor, q: Tensor, beta: float, stop_gradient: bool) -> tuple[Tensor, Tensor]:
+    # sum w p r - (1 - w) q r, w = sigmoid(beta r); G = (1 - w) q (1 - r) - w p with w constant
     weight = (beta * log_ratio).sigmoid()
     forward, reverse = weight * p, q - weight * q
     gradient = reverse * (1 - log_ratio) - forward
@@ -228,6 +239,7 @@ def _todi(log_ratio: Tensor, p: Tensor, q: Tensor, beta: float, stop_gradient: b
 
 
 def _ab(log_ratio: Tensor, p: Tensor, q: Tensor, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
+    # -1/(a b) sum [p^a q^b - a/(a+b) p^(a+b) - b/(a+b) q^(a+b)]; G = (q^(a+b) - p^a q^b) / a
     # As expm1 of negative numbers, differences neither cancel where p is near q nor overflow where it is far.
     both, distance, sign = alpha + beta, log_ratio.abs(), log_ratio.sign()
     larger = torch.maximum(p, q) ** both

@@ -1,4 +1,7 @@
-"""KINDS: the token-wise divergences of a student's distribution q from a teacher's p, with their options. No torch."""
+"""KINDS: the token-wise divergences of a student's distribution q from a teacher's p, with their options. No torch.
+
+Formulas stand at the functions in :mod:`pipestill.losses.divergences`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from pipestill.errors import UserError
-from pipestill.settings.section import Section
+from pipestill.settings.section import Part, Section
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Inside = Annotated[float, Field(gt=0, lt=1)]
+Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Sharpness = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class NoOptions(Section):
@@ -20,28 +23,28 @@ class NoOptions(Section):
 class Symmetric(Section):
     """Options of the weighted mean of both directions."""
 
-    lam: Inside = 0.5
+    lam: Part = 0.5
     """Weight of the reverse divergence."""
 
 
 class Jsd(Section):
     """Options of the generalised Jensen-Shannon divergence."""
 
-    beta: Inside = 0.5
+    beta: Part = 0.5
     """Weight of the teacher in the mixture."""
 
 
 class Skewed(Section):
     """Options of the skewed divergences."""
 
-    lam: Inside = 0.1
+    lam: Part = 0.1
     """Share that the other distribution has in the mixture: the teacher for sfkl, the student for srkl."""
 
 
 class Akl(Section):
     """Options of the adaptive divergence."""
 
-    alpha: Inside = 0.5
+    alpha: Part = 0.5
     """Probability of the part that is filled first."""
     order: Literal["ascending", "descending"] = "ascending"
     """`ascending` fills the tail from the least likely token, as the ToDi repository does; `descending` the head from
@@ -51,7 +54,7 @@ class Akl(Section):
 class ToDi(Section):
     """Options of ToDi."""
 
-    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    beta: Sharpness = 1.0
     """Sharpness of the weights."""
     stop_gradient: bool = True
     """Hold the weights constant."""
@@ -60,9 +63,9 @@ class ToDi(Section):
 class Ab(Section):
     """Options of the alpha-beta divergence."""
 
-    alpha: Positive = 0.2
+    alpha: Exponent = 0.2
     """Exponent of the teacher."""
-    beta: Positive = 0.7
+    beta: Exponent = 0.7
     """Exponent of the student."""
 
 
@@ -82,17 +85,17 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "fkl": Kind(covers_teacher=True),  # KL(p, q)
-    "rkl": Kind(covers_student=True),  # KL(q, p)
-    "jeffreys": Kind(covers_teacher=True, covers_student=True),  # KL(p, q) + KL(q, p)
-    "symmetric": Kind(Symmetric, covers_teacher=True, covers_student=True),  # (1 - lam) KL(p, q) + lam KL(q, p)
-    "jsd": Kind(Jsd),  # beta KL(p, m) + (1 - beta) KL(q, m), m = beta p + (1 - beta) q
-    "tvd": Kind(),  # half the sum of |p - q|
-    "sfkl": Kind(Skewed),  # KL(p, lam p + (1 - lam) q)
-    "srkl": Kind(Skewed),  # KL(q, (1 - lam) p + lam q)
-    "akl": Kind(Akl, covers_teacher=True, covers_student=True),  # both, weighted by the gaps of head and tail
-    "todi": Kind(ToDi, covers_teacher=True, covers_student=True),  # w KL(p, q) + (1 - w) KL(q, p) by entry
-    "ab": Kind(Ab),  # alpha-beta divergence; near (1, 0) it is KL(p, q), near (0, 1) KL(q, p)
+    "fkl": Kind(covers_teacher=True),
+    "rkl": Kind(covers_student=True),
+    "jeffreys": Kind(covers_teacher=True, covers_student=True),
+    "symmetric": Kind(Symmetric, covers_teacher=True, covers_student=True),
+    "jsd": Kind(Jsd),
+    "tvd": Kind(),
+    "sfkl": Kind(Skewed),
+    "srkl": Kind(Skewed),
+    "akl": Kind(Akl, covers_teacher=True, covers_student=True),
+    "todi": Kind(ToDi, covers_teacher=True, covers_student=True),
+    "ab": Kind(Ab),
 }
 
 
@@ -109,8 +112,8 @@ def complete_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
         return section.model_validate(options, strict=True).model_dump()
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
         known = ", ".join(section.model_fields) or "none"
         raise UserError(
-            f"Option {name!r} of the divergence {kind}: {first['msg']}; its options are: {known}."
+            f"Option {first['loc'][0]!r} of the divergence {kind}: {first['msg']}, not {first['input']!r}; its options "
+            f"are: {known}."
         ) from None

@@ -5,17 +5,17 @@ losses and their gradient, which is written over the student's logits, and its p
 Logits of other chunks, or of tokens without a label, never exist. Method and figures: ``docs/divergences.md``.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.utils._triton import has_triton
 
 from pipestill.errors import UserError
-from pipestill.losses.backends import choose_backend, compiled
 from pipestill.losses.divergences import (
     accumulation_type,
     blocks,
@@ -55,7 +55,6 @@ def linear_divergence(
     t_squared: bool = False,
     bias: Tensor | None = None,
     chunk: int | None = None,
-    backend: str = "auto",
     **options: Any,
 ) -> LinearLoss:
     """``(1 - kd_rate) * cross-entropy + kd_rate * divergence``, summed over the labelled rows, and both parts.
@@ -75,11 +74,10 @@ def linear_divergence(
         t_squared: multiply the divergence by the temperature's square.
         bias: of the head, [vocab].
         chunk: labelled rows whose logits exist at a time.
-        backend: of dense targets, see :func:`~pipestill.losses.backends.choose_backend`.
         options: of the kind.
 
     Raises:
-        UserError: an unknown kind or backend, an invalid option, a label or a target that does not fit.
+        UserError: an unknown kind, an invalid option, a label or a target that does not fit.
     """
     rows = (labels != IGNORED).nonzero().squeeze(-1)
     labels = labels[rows]
@@ -96,10 +94,9 @@ def linear_divergence(
         )
     if isinstance(target, DenseTarget):
         options = complete_options(kind, options)
-        backend = choose_backend(len(rows) * vocab_size, weight.device, backend)
     if not torch.is_grad_enabled():  # an autograd function would not know
         hidden, weight, bias = hidden.detach(), weight.detach(), None if bias is None else bias.detach()
-    losses = _Losses(kind, labels, target, kd_rate, temperature, t_squared, options, backend)
+    losses = _Losses(kind, labels, target, kd_rate, temperature, t_squared, options)
     chunk = chunk or (CPU_CHUNK if weight.is_cpu else GPU_CHUNK) // product_type(weight).itemsize
     return LinearLoss(*_LinearDivergence.apply(hidden, weight, bias, rows, vocab_size, chunk, losses))
 
@@ -168,7 +165,6 @@ class _Losses:
     temperature: float
     t_squared: bool
     options: dict[str, Any]
-    backend: str
 
     def replace_by_gradient(self, logits: Tensor, part: slice) -> Tensor:
         """Cross-entropies and divergences [2, tokens] of the tokens ``part``; ``logits`` becomes the gradient."""
@@ -176,15 +172,15 @@ class _Losses:
         values = logits.new_empty(2, len(logits), dtype=accumulation_type(logits))
         dense = isinstance(self.target, DenseTarget)
         teacher = self.target.logits(part, logits.shape[1]) if dense else None
-        compile_it = self.backend == "compile" and self.kind != "akl"  # whose head is searched for, in a loop
-        dense_step = compiled(_dense_step, self.kind) if compile_it else _dense_step
+        compile_it = logits.is_cuda and has_triton() and self.kind != "akl"  # whose head is searched for, in a loop
+        dense_step = _compiled_step() if compile_it else _dense_step
         for block in blocks(logits):
             rows = slice(part.start + block.start, part.start + block.stop)
             student, labels = logits[block], self.labels[rows].unsqueeze(-1)
             if dense:
                 step = dense_step(student, teacher[block], labels, self.kd_rate, self.kind, **settings)
             else:
-                divergence = partial(self.target.loss_and_gradient, self.kind, rows=rows, **settings)
+                divergence = functools.partial(self.target.loss_and_gradient, self.kind, rows=rows, **settings)
                 step = _step(student, labels, self.kd_rate, divergence)
             values[0, block], values[1, block] = step
         return values
@@ -195,6 +191,12 @@ def _dense_step(student, teacher, labels, kd_rate, kind, **settings) -> tuple[Te
         return logit_gradient(kind, logits, teacher.to(logits.dtype), **settings)
 
     return _step(student, labels, kd_rate, divergence)
+
+
+@functools.cache
+def _compiled_step() -> Callable[..., tuple[Tensor, Tensor]]:
+    """For GPUs, where a dozen passes over memory would take as long as the matrix products."""
+    return torch.compile(_dense_step)
 
 
 def _step(

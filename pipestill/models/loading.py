@@ -175,7 +175,7 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
     if "device_map" not in arguments:
         model.to(plan.device)
     if plan.device == "cpu":
-        from pipestill.models.products import use_faster_products
+        from pipestill.losses.products import use_faster_products
 
         use_faster_products(model)
     tokenizer = load_tokenizer(directory)

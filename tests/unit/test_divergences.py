@@ -373,15 +373,18 @@ def test_every_kind_has_a_function():
     ("kind", "options", "words"),
     [
         ("kl", {}, "no divergence 'kl'; choose one of fkl"),
-        ("fkl", {"lam": 0.1}, "fkl has no option 'lam'; it has none"),
-        ("todi", {"alpha": 1}, "it has beta, stop_gradient"),
-        ("todi", {"beta": -1}, "a number of at least 0, not -1"),
-        ("todi", {"beta": math.nan}, "a number of at least 0, not nan"),
-        ("todi", {"stop_gradient": 1}, "true or false, not 1"),
-        ("jsd", {"beta": 1}, "above 0 and below 1, not 1"),
-        ("sfkl", {"lam": True}, "above 0 and below 1, not True"),
-        ("ab", {"alpha": 0}, "a number above 0, not 0"),
-        ("akl", {"order": "up"}, "ascending or descending, not 'up'"),
+        ("fkl", {"lam": 0.1}, "Option 'lam' of the divergence fkl: .* not permitted, not 0.1; its options are: none"),
+        ("todi", {"alpha": 1}, "its options are: beta, stop_gradient"),
+        ("todi", {"beta": -1}, "greater than or equal to 0, not -1"),
+        ("todi", {"beta": math.nan}, "a finite number, not nan"),
+        ("todi", {"stop_gradient": 1}, "a valid boolean, not 1"),
+        ("jsd", {"beta": 0}, "greater than 0, not 0"),
+        ("jsd", {"beta": 1}, "less than 1, not 1"),
+        ("jsd", {"beta": math.nan}, "less than 1, not nan"),
+        ("sfkl", {"lam": True}, "a valid number, not True"),
+        ("ab", {"alpha": 0}, "greater than 0, not 0"),
+        ("ab", {"beta": math.inf}, "a finite number, not inf"),
+        ("akl", {"order": "up"}, "'ascending' or 'descending', not 'up'"),
     ],
 )
 def test_wrong_kinds_and_options_are_named(kind, options, words):
@@ -392,9 +395,18 @@ def test_wrong_kinds_and_options_are_named(kind, options, words):
 
 
 def test_defaults_are_valid_and_complete():
-    for kind, entry in KINDS.items():
-        assert complete_options(kind, {}) == {name: option.default for name, option in entry.options.items()}
-        assert complete_options(kind, complete_options(kind, {})) == complete_options(kind, {})
+    defaults = {kind: complete_options(kind, {}) for kind in KINDS}
+    assert {kind: options for kind, options in defaults.items() if options} == {
+        "symmetric": {"lam": 0.5},
+        "jsd": {"beta": 0.5},
+        "sfkl": {"lam": 0.1},
+        "srkl": {"lam": 0.1},
+        "akl": {"alpha": 0.5, "order": "ascending"},
+        "todi": {"beta": 1.0, "stop_gradient": True},
+        "ab": {"alpha": 0.2, "beta": 0.7},
+    }
+    for kind, options in defaults.items():
+        assert complete_options(kind, options) == options
 
 
 def test_wrong_shapes_and_temperatures_are_refused():
