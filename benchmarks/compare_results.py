@@ -42,7 +42,7 @@ def weights(path: Path) -> Leaves:
 
 
 def history(path: Path) -> Leaves:
-    """What was logged at each step."""
+    """Values logged at each step."""
     return dict(leaves(rows(path)))
 
 
@@ -57,7 +57,7 @@ def predictions(path: Path) -> Leaves:
 
 
 def outputs(path: Path) -> Leaves:
-    """What the teacher says to each prompt."""
+    """The teacher's outputs for each prompt."""
     found = {}
     for row in rows(path):
         said = row.get("outputs") or [row["output"]]

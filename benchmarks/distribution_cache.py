@@ -16,7 +16,7 @@ tensors.
 
 The loss: value and gradient from given logits. ``densify`` spreads the tail evenly and leaves the rest to autograd;
 ``ours`` is ``BucketTarget.loss_and_gradient``, which writes the gradient over the logits, as the fused loss does;
-``differentiable`` is ``sparse_divergence``, which leaves its input alone.
+``differentiable`` is ``sparse_divergence``, which does not change its input.
 
 Fidelity: angle and ratio of lengths between the gradients of the demo student's head from stored and from exact
 distributions of the demo teacher, on answers of the instruction family of their corpus; the tails' mean shape is
@@ -178,7 +178,7 @@ def peak_mb(way: str, kind: str) -> float:
 
 
 def measure_memory(way: str, kind: str) -> float:
-    """What :func:`peak_mb` runs."""
+    """Entry for :func:`peak_mb`."""
     Loss(4).step(way, kind)  # libraries allocate their own first
     data = Loss(512)
     return peak_beyond(lambda: data.step(way, kind))

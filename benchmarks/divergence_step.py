@@ -50,36 +50,28 @@ def store(data: Path, directory: Path) -> Path:
     return directory / "manifest.json"
 
 
-def make_trainer(kind: str | None, source: str, data: Path, manifest: Path, directory: Path):
-    """The trainer of a training job; ``kind`` none is cross-entropy alone."""
-    from pipestill.settings.train import TrainingSettings
-    from pipestill.training.inputs import Inputs
-    from pipestill.training.make_teacher import make_teacher
-
+def make_trainer(method: str, source: str, data: Path, manifest: Path, directory: Path):
+    """The trainer of a training job."""
+    from pipestill.job.halves import half
+    from pipestill.methods import METHODS
     from pipestill.models.hardware import HardwarePlan
-    from pipestill.models.loading import load_base_model, load_tokenizer
-    from pipestill.models.rows import RowEncoder, read_answers
+    from pipestill.settings.jobs import TrainingSettings
     from pipestill.settings.models import HardwareConfig
     from pipestill.settings.training import TrainingConfig
-    from pipestill.training import trainers
+    from pipestill.training.files import Inputs
+    from pipestill.training.job import Job
+    from pipestill.training.run import load_start
     from pipestill.training.state import TrainingState
 
-    plan, tokenizer = HardwarePlan("cpu"), load_tokenizer(STUDENT)
-    divergence = {"teacher": source, "temperature": TEMPERATURE}
-    settings = TrainingSettings(
-        objective="divergence" if kind else "cross_entropy",
-        divergence=kind,
-        training=TrainingConfig(adaptation="full", batch_size=8, divergence=divergence),
-        hardware=HardwareConfig(),
-    )
-    rows, teacher = read_answers(data, RowEncoder(tokenizer, MAX_LENGTH)), None
-    if kind:
-        inputs = Inputs(data, data, STUDENT, teacher_base=TEACHER, distributions=manifest)
-        teacher = make_teacher(settings, inputs, tokenizer, plan)
-        rows = teacher.prepare(rows, data)
-    model = load_base_model(STUDENT, plan, training=True).requires_grad_(True)
-    state, cost = TrainingState(directory / f"{kind}_{source}", {}), SimpleNamespace(tokens=0)
-    return trainers.make_trainer(settings, plan, 0, model, tokenizer, rows, rows, state, cost, teacher)
+    objective = METHODS[method].objective
+    training = TrainingConfig(adaptation="full", batch_size=8, max_length=MAX_LENGTH)
+    options = {"teacher": source, "temperature": TEMPERATURE} if method in KINDS else {}
+    settings = TrainingSettings(method=method, options=options, training=training, hardware=HardwareConfig())
+    inputs = Inputs(data, data, STUDENT, teacher_base=TEACHER, distributions=manifest)
+    state = TrainingState(directory / f"{method}_{source}", {})
+    job = Job(settings, inputs, HardwarePlan("cpu"), 0, state, SimpleNamespace(tokens=0))
+    train = half(objective, "train")
+    return train.trainer(objective, job, load_start(job), train.read(objective, job))
 
 
 def epoch(trainer) -> float:
@@ -107,7 +99,7 @@ def main() -> None:
         directory = Path(name)
         data = write_rows(directory / "rows.jsonl", args.rows)
         manifest = store(data, directory / "store")
-        ways = {"cross-entropy": (None, "online")}
+        ways = {"cross-entropy": ("sft", "online")}
         ways |= {f"{kind} {source}": (kind, source) for kind in KINDS for source in ("cached", "online")}
         trainers = {way: make_trainer(*pair, data, manifest, directory) for way, pair in ways.items()}
         seconds: dict[str, list[float]] = {way: [] for way in ways}

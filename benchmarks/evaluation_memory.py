@@ -88,11 +88,11 @@ def _metric(prediction) -> dict[str, float]:
 
 def make_trainer(way: str, rows: list, directory: str):
     """A trainer that evaluates ``rows``."""
-    from pipestill.training.stepwise import StepwiseTrainer
     from transformers import Trainer, TrainingArguments
 
     from pipestill.models.rows import collate, collate_explained
-    from pipestill.settings.training import StepwiseConfig
+    from pipestill.objectives.stepwise import StepwiseOptions
+    from pipestill.objectives.stepwise.train import StepwiseTrainer
 
     settings = TrainingArguments(
         output_dir=directory,
@@ -113,7 +113,7 @@ def make_trainer(way: str, rows: list, directory: str):
         "loss": Trainer,
         "ours": partial(
             StepwiseTrainer,
-            StepwiseConfig(alpha=ALPHA),
+            StepwiseOptions(alpha=ALPHA),
             **dict(train_dataset=rows, state=None, cost=SimpleNamespace(tokens=0)),
         ),
     }

@@ -95,7 +95,7 @@ def make_prompts(vocabulary: int, prompts: int) -> list[list[int]]:
 
 
 def set_ends(model, varying: bool) -> None:
-    """Which tokens end an answer; none where all have the same length."""
+    """Tokens that end an answer; none if all have the same length."""
     from transformers import GenerationConfig
 
     size = model.config.vocab_size

@@ -146,7 +146,7 @@ def measure_memory(setting: str) -> dict[str, float]:
 
 
 def machine() -> dict[str, object]:
-    """What the figures were measured on."""
+    """The machine and versions of the figures."""
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     return {
         "processor": processor(),

@@ -1,4 +1,4 @@
-"""What benchmarks say of the machine: its processor, and the peak memory of a call (Linux only)."""
+"""The machine of a benchmark: its processor, and the peak memory of a call (Linux only)."""
 
 import platform
 from collections.abc import Callable

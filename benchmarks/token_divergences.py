@@ -11,7 +11,7 @@ Everything runs in one process, interleaved, in CPU seconds of one thread, media
 * ``ours``: ``linear_divergence``; ``compiled``: the same with the other backend.
 
 From given logits ``ours`` is ``LogitsTarget.loss_and_gradient``, which writes the gradient over the student's logits,
-``token_divergence`` the differentiable function, which leaves its inputs alone.
+``token_divergence`` the differentiable function, which does not change its inputs.
 
     python benchmarks/token_divergences.py [--quick] [--rounds 3] [--part linear] [--part logits]
 """
@@ -228,7 +228,7 @@ class Inputs:
         return sums.loss / tokens
 
     def products(self) -> None:
-        """The matrix products without which there is no loss: three of the student, one of the teacher."""
+        """The matrix products that every loss needs: three of the student, one of the teacher."""
         with torch.no_grad():
             for start in range(0, len(self.hidden), 2048):
                 hidden = self.hidden[start : start + 2048]
@@ -317,7 +317,7 @@ def peak_mb(part: str, way: str, kind: str, case: Case) -> float:
 
 
 def measure_memory(part: str, way: str, kind: str, case: Case) -> float:
-    """What :func:`peak_mb` runs."""
+    """Entry for :func:`peak_mb`."""
     make = {"linear": Inputs, "logits": LogitsInputs}[part]
     make(replace(case, vocab=512, tokens=8)).step(way, kind)  # libraries allocate their own first
     inputs = make(case)
@@ -345,7 +345,7 @@ def report_times(part: str, name: str, case: Case, kinds: tuple[str, ...], round
 
 
 def report_gpu(case: Case, rounds: int) -> tuple[dict[str, float], dict[str, int]]:
-    """Seconds on a GPU beside those of the matrix products alone, and peak memory beyond inputs in MB."""
+    """Seconds on a GPU beside those of only the matrix products, and peak memory beyond inputs in MB."""
     inputs, memory = Inputs(case, "cuda"), {}
     print(f"\non {torch.cuda.get_device_name()}: {case}, seconds (ratio to the matrix products), peak memory")
     steps = {"products": inputs.products, **{way: partial(inputs.step, way, "todi") for way in ("published", "ours")}}

@@ -58,10 +58,10 @@ def trainers(model, rows, directory: Path) -> dict:
     from functools import partial
     from types import SimpleNamespace
 
-    from pipestill.training.cross_entropy import CrossEntropyTrainer
     from transformers import Trainer, TrainingArguments
 
     from pipestill.models.rows import collate
+    from pipestill.objectives.cross_entropy.train import CrossEntropyTrainer
 
     arguments = TrainingArguments(
         output_dir=str(directory),

@@ -2,6 +2,6 @@
 
 
 class UserError(Exception):
-    """Bad input, configuration or environment: one sentence that says what is wrong, where, and what to do."""
+    """Bad input, configuration or environment: one sentence with the fault, its place and the remedy."""
 
     exit_code = 1

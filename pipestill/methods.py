@@ -28,17 +28,17 @@ class Method:
 
     @property
     def trains(self) -> bool:
-        """Whether there is anything to train."""
+        """True if there is anything to train."""
         return self.objective is not None
 
     @property
     def model(self) -> bool:
-        """Whether a model answers."""
+        """True if a model answers."""
         return self.extract is None
 
     @property
     def teacher(self) -> TeacherUse:
-        """Whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs, and every
+        """Its use of the study's teacher; without one, ``optional`` falls back to gold outputs, and every
         table says so."""
         return self.objective.teacher if self.objective else "unused"
 

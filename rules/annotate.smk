@@ -113,7 +113,7 @@ rule annotate:
 
 
 rule annotation_estimate:
-    """Count what the annotation would send, and what that may cost; sends nothing. No part of `all`."""
+    """Count what the annotation would send, and what that may cost; sends nothing. Not a part of `all`."""
     input:
         records="<results>/data/{task}/cropped.jsonl",
         local=PLAN.annotator,

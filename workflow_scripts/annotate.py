@@ -1,4 +1,4 @@
-"""Let a language model write rationales for records; a killed job goes on where it was, and pays nothing twice."""
+"""Let a language model write rationales for records; a repeated call resumes a killed job and pays nothing twice."""
 
 import argparse
 from pathlib import Path

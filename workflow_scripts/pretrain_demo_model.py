@@ -1,4 +1,4 @@
-"""Pre-train one of the project's own base models; killed, it goes on from its last state."""
+"""Pre-train one of the project's own base models; a repeated call resumes from its last state."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What all kinds of answers have in common."""
+"""The base of all kinds of answers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from pipestill.settings.section import Count, Section
 
 
 class AnswerOptions(Section):
-    """How a study asks for answers; each kind adds its own.
+    """Settings of a study's answers; each kind adds its own.
 
     Attributes:
         unasked: names of options that change nothing of what a model is asked.
@@ -23,12 +23,12 @@ class AnswerOptions(Section):
 
     unasked: ClassVar[frozenset[str]] = frozenset()
     max_new_tokens: Count | None = None
-    """Where an answer without an end is cut; the task's own limit when absent."""
+    """Tokens at which an answer without an end is cut; the task's own limit when absent."""
 
 
 @dataclass
 class Said(Line):
-    """What a model says to one prompt.
+    """The outputs of a model for one prompt.
 
     Attributes:
         id: key of the prompt.
@@ -70,7 +70,7 @@ class Answers(ABC):
 
     @property
     def tables(self) -> tuple[MetricTable, ...]:
-        """Which metrics the report shows side by side, the main table first."""
+        """Metrics that the report shows side by side, the main table first."""
         return (MetricTable(self.metrics),)
 
     @property
@@ -118,7 +118,7 @@ class Answers(ABC):
         raise UserError(f"answers of this kind have no metric of single answers ({type(self).__name__})")
 
     def can(self, name: str) -> bool:
-        """Whether this kind has the optional method ``name``."""
+        """True if this kind has the optional method ``name``."""
         return getattr(type(self), name) is not getattr(Answers, name)
 
     def options(self, given: Mapping[str, object]) -> AnswerOptions:

@@ -1,1 +1,1 @@
-"""What predictions are worth: metrics with intervals, costs, provenance and the model card of an experiment."""
+"""The worth of predictions: metrics with intervals, costs, provenance and the model card of an experiment."""

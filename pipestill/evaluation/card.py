@@ -1,4 +1,4 @@
-"""What model cards are made of: the parts that a kind of answers adds, and tables in Markdown."""
+"""Pieces of model cards: the parts that a kind of answers adds, and tables in Markdown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How near the runs of an experiment come to their teacher, as their prediction job measured it."""
+"""Closeness of an experiment's runs to their teacher, as their prediction job measured it."""
 
 from collections.abc import Mapping
 from pathlib import Path

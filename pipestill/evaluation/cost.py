@@ -1,4 +1,4 @@
-"""What an experiment cost: the costs that its jobs measured themselves, per run, and how large the model is."""
+"""Cost of an experiment: the costs that its jobs measured, per run, and the size of the model."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,7 +45,7 @@ def predict_cost(cost: JobCost, n_runs: int) -> JobCost:
 
 
 def cost(inputs: Inputs, n_runs: int, annotation: AnnotationCost | None = None) -> Cost:
-    """What an experiment of ``n_runs`` runs cost; only annotation is paid for, so without it ``money_usd`` is 0."""
+    """The cost of an experiment of ``n_runs`` runs; only annotation is paid for, so without it ``money_usd`` is 0."""
     sized = (inputs.models or [inputs.base])[0]
     profile = read_json(Path(sized) / "profile.json") if sized else dict.fromkeys(PARAMETERS)
     return Cost(
@@ -60,7 +60,7 @@ def cost(inputs: Inputs, n_runs: int, annotation: AnnotationCost | None = None) 
 
 
 def annotation_cost(annotator: Annotator, inputs: Inputs) -> AnnotationCost:
-    """What the rationales took that an experiment learnt from.
+    """The cost of the rationales that an experiment learnt from.
 
     Raises:
         UserError: a file is missing, or is not what ``annotate`` or ``train`` writes.

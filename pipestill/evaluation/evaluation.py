@@ -26,7 +26,7 @@ class Summary(Section):
     per_seed: list[float]
     """Value of each run."""
     training_sd: float | None = None
-    """What training contributes to its spread, as a standard deviation; none with too few runs or draws to tell."""
+    """Share of training in its spread, as a standard deviation; none with too few runs or draws to tell."""
     sampling_sd: float | None = None
     """The same of sampling answers."""
 
@@ -41,13 +41,13 @@ class RunEntry(Section):
     metrics: dict[str, float]
     """Every metric."""
     details: Json
-    """What its kind of answers says of it beside."""
+    """Further facts, by its kind of answers."""
     history: list[Json]
     """Its training log; empty where nothing was trained here."""
 
 
 class JobCost(Section):
-    """What a job took; none for what could not be measured."""
+    """Cost of a job; none for what could not be measured."""
 
     wall_s: Number | None
     """Seconds of wall time."""
@@ -69,7 +69,7 @@ class AnnotationCost(Annotator):
     annotated: int
     """Records that have a rationale."""
     calls: dict[str, Any]
-    """How many requests there were: `total`, `ok`, `failed` by reason, `unfinished`."""
+    """Requests: `total`, `ok`, `failed` by reason, `unfinished`."""
     tokens: dict[str, int]
     """Of prompts (`input`) and answers (`output`)."""
     latency_s: dict[str, Number | None]
@@ -81,16 +81,16 @@ class AnnotationCost(Annotator):
     dollars: Number | None
     """Their price; none where it is not known."""
     training: JobCost | None
-    """What training the annotator took, where it was trained here."""
+    """Cost of training the annotator, where it was trained here."""
 
 
 class Cost(Section):
-    """What an experiment cost."""
+    """Cost of an experiment."""
 
     train: JobCost | None
     """Mean over the training jobs of the runs; none where nothing was trained."""
     teacher: JobCost | None
-    """What the teacher did for the students, once for all; none where they learn from none."""
+    """The teacher's work for the students, once for all; none where they learn from none."""
     predict: JobCost
     """A run's share of the prediction job."""
     annotation: AnnotationCost | None
@@ -113,7 +113,7 @@ class Mean(Section):
 
 
 class Closeness(Section):
-    """How near the runs come to their teacher on validation answers, token by token."""
+    """Closeness of the runs to their teacher on validation answers, token by token."""
 
     kl: Mean
     """Divergence of the student's distributions from the teacher's, in nats per token."""
@@ -124,17 +124,17 @@ class Closeness(Section):
     student_nll: Mean
     """The student's."""
     tokens: int
-    """How many were compared."""
+    """Tokens that were compared."""
     temperature: float
     """That logits were divided by."""
     codec: str | None
-    """How the teacher's distributions were stored."""
+    """Format of the teacher's stored distributions."""
     tail: str | None
-    """What stood for tokens that are not stored."""
+    """Stand-in for tokens that are not stored."""
 
 
 class Provenance(Section):
-    """Where numbers come from."""
+    """Origin of numbers."""
 
     git_commit: str | None
     """State of the code."""
@@ -164,21 +164,21 @@ class Evaluation(Described):
     seeds: list[int]
     """Of its runs."""
     bootstrap: StatisticsConfig
-    """How intervals were made."""
+    """Resampling of the intervals."""
     metrics: dict[str, Summary]
     """Every metric, and those of single test sets as `<metric>/<test set>`."""
     signatures: dict[str, Any]
-    """How metrics were computed that can be in several ways."""
+    """Way of computing each metric that has several."""
     runs: list[RunEntry]
     """Each run."""
     agreement: Closeness | None
-    """How near they come to the teacher, where it was measured."""
+    """Closeness of the runs to the teacher, where it was measured."""
     sentences: int | None
-    """How many sentences of the input are the answer, where no model answers."""
+    """Number of the input's sentences that are the answer, where no model answers."""
     cost: Cost
-    """What it cost."""
+    """Its cost."""
     provenance: Provenance
-    """Where it comes from."""
+    """Its origin."""
 
 
 def read_evaluation(path: Path) -> Evaluation:

@@ -1,4 +1,4 @@
-"""How model cards and the report write names and numbers."""
+"""Numbers and lists as model cards and the report write them."""
 
 from collections.abc import Sequence
 

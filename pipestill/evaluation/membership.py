@@ -1,4 +1,4 @@
-"""Which test set each example of a run belongs to."""
+"""Membership of a run's examples in test sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

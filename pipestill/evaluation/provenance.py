@@ -1,4 +1,4 @@
-"""Where a number comes from: the state of the code, the configuration, the data, the models and the machine."""
+"""Origin of a number: the state of the code, the configuration, the data, the models and the machine."""
 
 import subprocess
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def digests(paths: Sequence[Path]) -> dict[str, str]:
 
 
 def provenance(config_sha256: str, inputs: Inputs) -> Provenance:
-    """Where an experiment's numbers come from.
+    """The origin of an experiment's numbers.
 
     Args:
         config_sha256: digest of every setting that they depend on.

@@ -32,23 +32,23 @@ class Run(ABC):
 
     @abstractmethod
     def details(self) -> Json:
-        """What else ``eval.json`` says of it."""
+        """Further facts for ``eval.json``."""
 
     @abstractmethod
     def scores(self) -> Iterator[Json]:
         """A row for each answer: its example, and what it contributes to the metrics."""
 
     def truth(self) -> Sequence[str | None]:
-        """What is known of each example, ``[examples]``, which must be the same in all runs."""
+        """The known facts of each example, ``[examples]``, which must be the same in all runs."""
         return self.test_sets.of_examples
 
     def correct(self) -> np.ndarray | None:
-        """Whether each answer is right, ``[examples]``; none where answers are not right or wrong."""
+        """True for each right answer, ``[examples]``; none where answers are not right or wrong."""
         return None
 
     @property
     def sampled(self) -> bool:
-        """Whether its answers were drawn."""
+        """True if its answers were drawn."""
         return False
 
     def draws(self, name: str) -> list[float]:

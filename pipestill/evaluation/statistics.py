@@ -54,7 +54,7 @@ class Metric:
 
     @property
     def is_mean(self) -> bool:
-        """Whether it is the mean of one value per example."""
+        """True for the mean of one value per example."""
         return self.value is _first
 
     def estimate(self) -> float:
@@ -67,7 +67,7 @@ def example_weights(
 ) -> Iterator[np.ndarray]:
     """Resamples of ``n_examples`` with replacement, as chunks of weights ``[<= resamples, examples]`` that sum to 1.
 
-    They depend on the arguments alone: two methods replicated over the same examples meet the same resamples, which
+    They depend only on the arguments: two methods replicated over the same examples meet the same resamples, which
     is what pairs them.
 
     Args:
@@ -104,7 +104,7 @@ def replicates(
     bootstrap", 2007). In a simulation (3 runs, 300 examples, accuracy .71 with a standard error of .026 from the test
     set, 800 repetitions) 97, 95 and 91 % of the intervals covered the truth, and 1, 3 and 6 % of equal methods differed
     at 5 %, where training shifted a run's accuracy by 0, .02 and .04 (standard deviation). Runs that lie further apart
-    are too few to tell how far: 82 and 10 % at .12. A single run varies by its examples alone.
+    are too few to tell how far: 82 and 10 % at .12. A single run varies only by its examples.
 
     Args:
         runs: one mapping of metrics per run, all over the same examples in the same order, with the same strata.
@@ -130,7 +130,7 @@ def replicates(
 
 
 def spread(values: np.ndarray, sampled: bool) -> tuple[float | None, float | None]:
-    """How far training and sampling move a metric: two standard deviations, by the method of moments.
+    """Two standard deviations of a metric, by training and by sampling, with the method of moments.
 
     The draws of a sampling seed are the same in all runs, so a value is mean + run + sampling seed + their interaction
     (two-way analysis of variance without replication). The variance of training is that of the runs' means less what

@@ -36,7 +36,7 @@ class Answer:
 def length_sorted_batches(lengths: Sequence[int], new_tokens: int, token_budget: int) -> list[list[int]]:
     """Indices of prompts in batches, longest first; rows times (longest prompt + new tokens) stay within the budget.
 
-    A prompt that exceeds the budget alone is a batch of its own.
+    A prompt that exceeds the budget by itself is a batch of its own.
     """
     batches: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
@@ -71,7 +71,7 @@ def generate(
 ) -> Iterator[list[tuple[int, Answer]]]:
     """Answer ``prompts``, batch by batch, longest prompts first.
 
-    What a row draws depends on its key alone, not on the rows beside it, on threads or on what an earlier process
+    What a row draws depends only on its key, not on the rows beside it, on threads or on what an earlier process
     finished; only a draw that falls between two tokens by less than the rounding of their probabilities can differ.
     Decoding is as ``decoding`` says: of a model's own generation config nothing counts but the ends of sequence.
 

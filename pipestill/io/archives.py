@@ -17,7 +17,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in archives that are wri
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive or a folder may hold before it is refused as broken or hostile."""
+    """Limits beyond which an archive or a folder is refused as broken or hostile."""
 
     files: int = 500_000
     file_bytes: int = 16 << 20
@@ -39,7 +39,7 @@ def members(source: Path, suffix: str = ".txt", limits: Limits = Limits()) -> It
     files that end in ``suffix`` (in any case) are read, an archive inside the archive is not.
 
     Raises:
-        UserError: ``source`` does not exist, is no zip archive or a damaged one, holds a name that leads out of it, a
+        UserError: ``source`` does not exist, is not a zip archive or is damaged, holds a name that leads out of it, a
             link, the same name twice, an encrypted file, or more than ``limits`` allow.
     """
     source = Path(source)
@@ -81,7 +81,7 @@ def _of_archive(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: Path, limits: Limits) -> bytes:
-    """Bytes of one file, one more than allowed at most: what an archive says of a file's size is not believed."""
+    """Bytes of one file, one more than allowed at most: the size that an archive declares is not trusted."""
     try:
         with archive.open(info) as file:
             return file.read(limits.file_bytes + 1)
@@ -110,19 +110,19 @@ def _check_entry(source: Path, name: str, info: zipfile.ZipInfo) -> None:
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
         raise UserError(f"{source} holds {name!r}, a name that leads out of it: do not use this archive")
     if stat.S_ISLNK(info.external_attr >> 16):
-        raise UserError(f"{source} holds a link, {name}: make the archive again from files alone")
+        raise UserError(f"{source} holds a link, {name}: make the archive again without links")
     if info.flag_bits & 1:
         raise UserError(f"{source}: {name} is encrypted; make the archive again without a password")
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether a file is what systems leave behind (``__MACOSX/``, ``._x``, ``.DS_Store``)."""
+    """True for files that operating systems leave behind (``__MACOSX/``, ``._x``, ``.DS_Store``)."""
     return any(part.startswith(".") or part == SYSTEM_FOLDER for part in PurePosixPath(name).parts)
 
 
 @dataclass
 class _Budget:
-    """What was read so far, and the limits."""
+    """Amounts read so far, and the limits."""
 
     source: Path
     limits: Limits

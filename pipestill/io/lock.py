@@ -1,4 +1,4 @@
-"""One process at a time: locks that the kernel lets go of when their holder dies, however it dies."""
+"""One process at a time: locks that the kernel releases when their holder dies in any way."""
 
 import fcntl
 import sys
@@ -11,7 +11,7 @@ from pipestill.errors import UserError
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold the state in ``directory`` alone; wait for a job that outlived its workflow and still works there."""
+    """Hold the state in ``directory`` exclusively; wait for a job that outlived its workflow and still works there."""
     directory = Path(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{directory}.lock", "w") as file:  # beside: the directory itself may be emptied

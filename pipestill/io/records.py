@@ -26,7 +26,7 @@ class Line:
         """The line that ``row`` holds.
 
         Raises:
-            UserError: a field is missing, or there is one that is not known.
+            UserError: a field is missing or unknown.
         """
         try:
             return cls(**row)
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass
 class Record(Line):
-    """One example of a task, whatever its answers are.
+    """One example of a task.
 
     Attributes:
         id: of the example, from its content.
@@ -53,10 +53,10 @@ class Record(Line):
         inputs: the task's inputs by name, as models read them.
         target: the output to learn from.
         references: acceptable outputs, the gold one first; never cropped.
-        test_set: that it is tested in; of documents, their language in every split.
+        test_set: name of its test set; for documents, their language in every split.
         prompt: the user's message, from cropping on.
         rationale: the gold one, for an annotator to learn from.
-        group: what no two splits may share, such as the case of a report.
+        group: that no two splits may share, such as the case of a report.
         meta: where it comes from.
     """
 
@@ -73,12 +73,12 @@ class Record(Line):
 
     @property
     def question(self) -> str:
-        """What it asks, as splits are compared by."""
+        """Its inputs as one text, by which splits are compared."""
         return normalise("\n".join(self.inputs.values()))
 
     @property
     def texts(self) -> dict[str, str]:
-        """Its texts by name: what gaps of the annotation's prompts may ask for."""
+        """Its texts by name, for gaps of the annotation's prompts."""
         own = {"id": self.id, "split": self.split, "target": self.target, "prompt": self.prompt}
         more = {"test_set": self.test_set, "rationale": self.rationale}
         return {name: text for name, text in {**own, **self.inputs, **more}.items() if text is not None}
@@ -86,7 +86,7 @@ class Record(Line):
 
 @dataclass
 class Prediction(Line):
-    """What one run answers to one record; a kind of answers adds what it knows beside.
+    """The answer of one run to one record; kinds of answers add fields.
 
     Attributes:
         id: of the record.

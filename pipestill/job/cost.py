@@ -1,4 +1,4 @@
-"""What a job cost: wall and CPU seconds, peak memory, tokens; summed over the attempts of a job that was killed."""
+"""Cost of a job: wall and CPU seconds, peak memory, tokens; summed over all attempts."""
 
 import json
 import resource
@@ -11,7 +11,7 @@ from pipestill.io.files import write_json
 
 
 class CostMeter:
-    """Measures this process since its start, on top of what earlier attempts left in ``ledger``.
+    """Measures this process since its start, on top of earlier attempts in ``ledger``.
 
     Args:
         ledger: file that carries the cost from one attempt to the next; beside the output, undeclared.

@@ -1,4 +1,4 @@
-"""Halves: what a kind of answers or an objective does in one stage, a module of its own named after the stage.
+"""Halves: the part of a kind of answers or an objective in one stage, a module named after the stage.
 
 A stage imports the half that it runs, so that a digest of its code (:mod:`pipestill.io.digests`), which follows
 imports, does not change when another stage's half does.

@@ -19,10 +19,10 @@ class Progress:
     """Counts ``done`` of ``total`` things, with their rate and the time left.
 
     Args:
-        total: how many things there are.
-        unit: what they are, in the plural ("examples").
-        label: what is being done ("ranking labels").
-        done: how many are finished already, by an earlier process.
+        total: number of things.
+        unit: their name in the plural ("examples").
+        label: the work ("ranking labels").
+        done: number finished by an earlier process.
     """
 
     def __init__(self, total: int, unit: str, label: str, done: int = 0, stream: TextIO | None = None):

@@ -12,7 +12,7 @@ from pipestill.errors import UserError
 
 
 def json_option(section: type[BaseModel]) -> Callable[[str], Any]:
-    """A ``type`` for argparse: JSON that ``section`` accepts; the error says which key is wrong, and why."""
+    """A ``type`` for argparse: JSON that ``section`` accepts; the error names the wrong key and the reason."""
 
     def parse(text: str) -> BaseModel:
         try:

@@ -1,4 +1,4 @@
-"""What all layouts have in common."""
+"""The base of all layouts."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -21,10 +21,11 @@ from pipestill.text.sentences import Splitter
 from pipestill.text.templates import Template
 
 RAW_MANIFEST = "manifest.json"
+LANGUAGE = "language"  # a field of requests to tasks whose test sets are languages
 
 
 class Content(Protocol):
-    """What a layout asks of a task: see :class:`pipestill.tasks.Task`."""
+    """The part of a task that a layout uses: see :class:`pipestill.tasks.Task`."""
 
     name: str
     answers: Answers
@@ -33,7 +34,7 @@ class Content(Protocol):
 
 
 class SplitsOptions(Section):
-    """How records are divided."""
+    """The division of records."""
 
     seed: Seed = 42
     """Seed of the draw."""
@@ -43,7 +44,7 @@ class SplitsOptions(Section):
 
 
 class DataOptions(Section):
-    """Where data come from, and how they are checked, divided and cropped."""
+    """Source, checks, division and cropping of data."""
 
     rows: Count = 6000
     """Rows to generate, for `source: synthetic`."""
@@ -65,7 +66,7 @@ class DataOptions(Section):
 
 @dataclass(frozen=True)
 class Cropping:
-    """What cropping needs beside its options.
+    """Needs of cropping beside its options.
 
     Attributes:
         template: makes a prompt of inputs.

@@ -24,7 +24,7 @@ class DocumentSplits(SplitsOptions):
 
 
 def case_of(record: Record, config: DocumentSplits) -> str:
-    """What a record shares with those that must be in the same split; nothing, with ``unit: row``."""
+    """The group of records that must be in the same split; none with ``unit: row``."""
     return (record.group if record.group is not None else record.id) if config.unit == "case" else record.id
 
 

@@ -12,7 +12,7 @@ from pydantic import model_validator
 from pipestill.errors import UserError
 from pipestill.io.archives import members, write_archive
 from pipestill.io.records import Json, Record
-from pipestill.layouts.base import Content, Cropping, DataOptions, Layout
+from pipestill.layouts.base import LANGUAGE, Content, Cropping, DataOptions, Layout
 from pipestill.layouts.cases import DocumentSplits, case_of, divide_cases, split_off_teacher
 from pipestill.layouts.example import BadRow
 from pipestill.layouts.pairs import SUFFIXES, read_pairs
@@ -27,12 +27,11 @@ from pipestill.text.sentences import split_sentences
 FETCHED = (".zip", *SUFFIXES)  # how names of what is fetched end
 # What a file's documents are for, in the order in which they are taken: what is in one use is dropped from the next.
 USES = ("test", "validation", "divide", "train")
-LANGUAGE = "language"  # what a request by hand may say
 
 
 @dataclass
 class Found:
-    """What an archive or a folder holds: each document's name and its raw row, or the reason why there is none; and
+    """Content of an archive or a folder: each document's name and its raw row, or the reason why there is none; and
     the files that were not read."""
 
     rows: list[tuple[str, Json | BadRow]] = field(default_factory=list)
@@ -43,23 +42,23 @@ class DocumentFile(FileConfig):
     """An archive, a folder or a table of documents."""
 
     use: Literal["divide", "train", "validation", "test"] | None = None
-    """What documents are for: `divide` them among all splits, or one split alone. Where absent: what the name of the
-    file says (`train`, `validation`, `test`), else `divide`."""
+    """Use of the documents: `divide` them among all splits, or only one split. When absent: the split that the file is
+    named after (`train`, `validation`, `test`), else `divide`."""
 
     def use_of(self, name: str) -> str:
-        """What its documents are for, where it is called ``name``."""
+        """Use of its documents, if its name is ``name``."""
         return self.use or (name if name in ("train", "validation", "test") else "divide")
 
 
 class CropConfig(Section):
-    """How long documents may be."""
+    """Limits of the lengths of documents."""
 
     unit: Literal["chars", "tokens"] = "chars"
-    """What is counted."""
+    """Unit of the limits."""
     tokenizer: Name | None = None
     """The key of `models` whose tokens are counted."""
     boundary: Literal["none", "word", "sentence"] = "sentence"
-    """Where a text may end: anywhere, between words, between sentences (words where not even the first one fits)."""
+    """Ends of cropped texts: anywhere, between words, or between sentences (words if not even the first one fits)."""
     text: Count | None = None
     """Units that an input may have; no limit when absent."""
     target: Count | None = None
@@ -67,7 +66,7 @@ class CropConfig(Section):
     rationale: Count | None = None
     """Units that a rationale may have."""
     test_texts: bool = True
-    """Whether the inputs of test rows are cropped too."""
+    """Crop the inputs of test rows too."""
 
     @model_validator(mode="after")
     def _tokens_have_a_tokenizer(self):
@@ -87,7 +86,7 @@ class DocumentsData(DataOptions):
     datasets: list[Name] = []
     """Names in `resources/datasets.yaml`, for `source: published`."""
     crop: CropConfig = CropConfig()
-    """How long documents may be."""
+    """Limits of the lengths of documents."""
     splits: DocumentSplits = DocumentSplits()
     """The division into teacher, train, validation and test documents."""
 

@@ -1,4 +1,4 @@
-"""What a task makes of one raw row."""
+"""An example, as a task reads it from one raw row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

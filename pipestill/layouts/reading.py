@@ -15,7 +15,7 @@ LISTED = 100  # bad rows that the manifest lists one by one
 
 @dataclass
 class Reading:
-    """What was read of one file: usable records without a split, and what was set aside."""
+    """Rows of one file: usable records without a split, and a count of the rows set aside."""
 
     records: list[Record]
     rows: int

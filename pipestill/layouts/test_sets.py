@@ -27,7 +27,7 @@ class TestSetsSplits(SplitsOptions):
     val_rows: Count | None = None
     """Validation rows out of the training file; or give a validation file."""
     val_draw: Literal["random", "first"] = "random"
-    """Which rows `val_rows` takes: drawn at random, or the first of the file, as published splits do."""
+    """Choice of the `val_rows`: drawn at random, or the first of the file, as published splits do."""
 
 
 class TestSetsData(DataOptions):

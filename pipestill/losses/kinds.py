@@ -14,32 +14,32 @@ Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
 class NoOptions(Section):
-    """Of a divergence without any."""
+    """Options of a divergence without any."""
 
 
 class Symmetric(Section):
-    """Of the weighted mean of both directions."""
+    """Options of the weighted mean of both directions."""
 
     lam: Inside = 0.5
     """Weight of the reverse divergence."""
 
 
 class Jsd(Section):
-    """Of the generalised Jensen-Shannon divergence."""
+    """Options of the generalised Jensen-Shannon divergence."""
 
     beta: Inside = 0.5
     """Weight of the teacher in the mixture."""
 
 
 class Skewed(Section):
-    """Of the skewed divergences."""
+    """Options of the skewed divergences."""
 
     lam: Inside = 0.1
     """Share that the other distribution has in the mixture: the teacher for sfkl, the student for srkl."""
 
 
 class Akl(Section):
-    """Of the adaptive divergence."""
+    """Options of the adaptive divergence."""
 
     alpha: Inside = 0.5
     """Probability of the part that is filled first."""
@@ -49,7 +49,7 @@ class Akl(Section):
 
 
 class ToDi(Section):
-    """Of ToDi."""
+    """Options of ToDi."""
 
     beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """Sharpness of the weights."""
@@ -58,7 +58,7 @@ class ToDi(Section):
 
 
 class Ab(Section):
-    """Of the alpha-beta divergence."""
+    """Options of the alpha-beta divergence."""
 
     alpha: Positive = 0.2
     """Exponent of the teacher."""

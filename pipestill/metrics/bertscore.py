@@ -45,12 +45,12 @@ class BertScores:
 
 
 class Encoder:
-    """One layer of a model in a local directory, in float32 whatever its weights are stored in.
+    """One layer of a model in a local directory, in float32 for any stored weights.
 
     Attributes:
-        layer: how many layers of the model the token vectors come from; 0 are the embeddings.
+        layer: number of layers before the token vectors; 0 are the embeddings.
         max_length: tokens that it reads of a text.
-        signature: what decides the scores: library, weights, layer.
+        signature: library, weights and layer, which decide the scores.
 
     Raises:
         UserError: the directory holds no such model, not in safetensors, or with fewer layers.
@@ -84,7 +84,7 @@ class Encoder:
         Args:
             predictions: answers.
             references: acceptable answers of each.
-            baselines: scores of unrelated texts, of each answer's language: what rescaled scores call 0.
+            baselines: scores of unrelated texts, of each answer's language: 0 after rescaling.
             batch_size: texts that are read at a time.
 
         Raises:
@@ -114,7 +114,7 @@ class Encoder:
         return BertScores(*best, empty=len(emptied), truncated=len(cut))
 
     def random_baseline(self, texts: Sequence[str], pairs: int = 1000, seed: int = 0) -> Baseline:
-        """Mean scores of ``pairs`` pairs of different texts drawn from ``texts``: what unrelated texts score."""
+        """Mean scores of ``pairs`` pairs of different texts drawn from ``texts``: the baseline of unrelated texts."""
         if len(set(texts)) < 2:
             raise UserError("a baseline of BERTScore needs two different texts at least")
         rng, drawn = Random(f"baseline {seed}"), []

@@ -1,4 +1,4 @@
-"""CATALOGUE: every metric that is measured, with its title, its range, and how it is taken over many answers."""
+"""CATALOGUE: every metric that is measured, with its title, its range, and its way from single answers to all."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Entry:
         lowest: smallest value that it can take.
         lower_is_better: whether a low value is a good one.
         corpus: sums of what answers contribute ``[..., k]`` to the metric ``[...]``; none for a mean over examples, or
-            a metric whose owner says how it is taken.
+            a metric that its owner computes.
         per_test_set: whether it is given for each test set too.
         merit: whether one value is better than another.
     """
@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def decimals(self) -> int:
-        """How many decimals it is written with: two where it runs to 100, else three."""
+        """Number of decimals in print: two if it runs to 100, else three."""
         return 2 if self.highest == 100 else 3
 
 
@@ -89,7 +89,7 @@ def entry_of(name: str) -> Entry:
 
 
 def metric_title(name: str, languages: bool = False) -> str:
-    """What tables and figures call a metric: ``macro F1``, or ``ROUGE-L on vicuna`` for ``rouge_l/vicuna``.
+    """Title of a metric in tables and figures: ``macro F1``, or ``ROUGE-L on vicuna`` for ``rouge_l/vicuna``.
 
     Args:
         name: key of the metric, with its test set if it is of one.

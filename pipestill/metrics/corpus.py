@@ -1,7 +1,7 @@
-"""BLEU and chrF: what each answer contributes, and the score of any sum of contributions.
+"""BLEU and chrF: contributions of each answer, and the score of any sum of contributions.
 
 Both are scores of a whole set of answers. Kept as sums, they can be taken over languages, and over resamples in one
-matrix product. What an answer contributes is counted by sacrebleu.
+matrix product. sacrebleu counts the contributions of an answer.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ FLOOR = 0.1  # matches that an order without any is counted as: method 1 of Chen
 
 @dataclass(frozen=True)
 class Contributions:
-    """What each answer contributes to one metric.
+    """Contributions of each answer to one metric.
 
     Attributes:
         counts: ``[answers, k]``.
-        signature: how they were counted.
+        signature: versions and settings of the count.
     """
 
     counts: np.ndarray

@@ -45,7 +45,7 @@ def rouge(
         prediction: the answer.
         references: acceptable answers.
         tokenize: text to tokens.
-        sentences: text to sentences, which ``lsum`` alone depends on.
+        sentences: text to sentences, which only ``lsum`` uses.
 
     Raises:
         UserError: there is no reference.

@@ -1,4 +1,4 @@
-"""Which metrics tables show, side by side with which; ``eval.json`` and ``summary.csv`` hold all."""
+"""Metrics that tables show side by side; ``eval.json`` and ``summary.csv`` hold all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class MetricTable:
 
     @property
     def by_test_set(self) -> list[str]:
-        """What its first metric is called on each test set."""
+        """Names of its first metric on each test set."""
         return [name for name in self.names if name.startswith(f"{self.names[0]}/")]
 
     def of(self, measured: Sequence[str]) -> "MetricTable":

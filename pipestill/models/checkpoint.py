@@ -101,7 +101,7 @@ def _check_weights(directory: Path, path: Path) -> None:
         )
     except Exception as error:  # transformers raises whatever a foreign config leads to
         problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"checkpoint {path} is no language model that transformers can load: {problem}") from error
+        raise UserError(f"checkpoint {path} is not a language model that transformers can load: {problem}") from error
     unfit = sorted([*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])])
     if unfit:
         raise UserError(
@@ -136,7 +136,7 @@ def _check_adapter(directory: Path, path: Path, base: Path) -> Any:
         model = peft.get_peft_model(architecture(base), config)
     except Exception as error:  # as does peft
         problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"checkpoint {path} is no adapter for base model {base.name}: {problem}") from error
+        raise UserError(f"checkpoint {path} is not an adapter for base model {base.name}: {problem}") from error
     asked = {name: tuple(tensor.shape) for name, tensor in peft.get_peft_model_state_dict(model).items()}
     try:
         with safe_open(directory / ADAPTER_WEIGHTS[0], "pt") as file:

@@ -1,4 +1,4 @@
-"""The hardware plan: what this machine can do (a probe), and what to do with it (a pure function of probe and config).
+"""The hardware plan: abilities of this machine (a probe), and their use (a pure function of probe and config).
 
 One plan serves training and prediction, so that both see the same weights in the same number format.
 """
@@ -18,7 +18,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class Probe:
-    """What a machine offers.
+    """Abilities of a machine.
 
     Attributes:
         cuda_capability: compute capability of the first CUDA device, such as ``(8, 0)``; none without CUDA.
@@ -43,7 +43,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class HardwarePlan:
-    """Where and how a model runs.
+    """Device, number formats and optimizer of a model.
 
     Attributes:
         device: ``cpu``, ``cuda``, ``mps`` or ``xpu``.
@@ -113,8 +113,8 @@ def plan_hardware(
     """Choose device, precision, quantisation and optimizer; a pure function.
 
     Args:
-        probe: what the machine offers.
-        hardware: what the configuration asks for.
+        probe: abilities of the machine.
+        hardware: section of the configuration.
         adaptation: of the training run, in prediction too, so that both get the same plan.
         threads: torch threads.
         environ: environment variables; ``OFFLOAD_FOLDER`` is read.

@@ -12,7 +12,7 @@ PROBE_LOGIT = 100.0  # far beyond any cap on logits
 
 
 def predicting(labels: torch.Tensor) -> torch.Tensor:
-    """Mask [batch, seq] of the positions whose next token has a label: what the model says there predicts it."""
+    """Mask [batch, seq] of the positions whose next token has a label, which the model predicts there."""
     mask = (labels != IGNORED).roll(-1, dims=1)
     mask[:, -1] = False
     return mask

@@ -1,4 +1,4 @@
-"""Kinds of models: how each is loaded, adapted and started, all read from its ``config.json``."""
+"""Kinds of models: loading, adapters and decoder start of each, read from its ``config.json``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """What the libraries call a kind of model.
+    """Names of a kind of model in the libraries.
 
     Attributes:
         auto_class: the class of transformers that finds the architecture.
         task_type: of an adapter of peft; it knows none for masked language models, and needs none.
-        words: what messages call it.
+        words: its name in messages.
     """
 
     auto_class: str

@@ -11,8 +11,8 @@ def unneeded_libraries(plan: HardwarePlan, *, adapters: bool = True, datasets: b
 
     Args:
         plan: 4-bit weights and 8-bit optimizers need bitsandbytes.
-        adapters: whether the job trains or merges any, which needs peft.
-        datasets: whether the job uses the library of that name.
+        adapters: the job trains or merges some, which needs peft.
+        datasets: the job uses the library of that name.
     """
     names = ["scipy", "sklearn", "PIL"]
     names += [] if adapters else ["peft"]

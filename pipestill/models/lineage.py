@@ -1,4 +1,4 @@
-"""Where a trained model's weights come from: its base model, and the trained models that were merged into it first."""
+"""Origin of a trained model's weights: its base model, and the trained models that were merged into it first."""
 
 import os
 import sys
@@ -36,7 +36,7 @@ def read_lineage(directory: Path) -> dict[str, Any]:
 
 
 def is_adapter(directory: Path) -> bool:
-    """Whether a trained model is an adapter, rather than full weights."""
+    """True if a trained model is an adapter, rather than full weights."""
     return (Path(directory) / ADAPTER).is_file()
 
 
@@ -49,7 +49,7 @@ def verify(directory: Path) -> str:
 
 
 def resolve(model_dir: Path, base_dir: Path) -> tuple[Path, list[Path]]:
-    """What ``model_dir`` is made of: the directory of its full weights, and the adapters to apply to them in order.
+    """Parts of ``model_dir``: the directory of its full weights, and the adapters to apply to them in order.
 
     Everything that is used is checked against its checksums and against the digests in the lineage.
 

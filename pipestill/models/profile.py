@@ -1,4 +1,4 @@
-"""What a model weighs, and whether it can learn: checks before long runs."""
+"""Size of a model, and a check before long runs that it can learn."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping

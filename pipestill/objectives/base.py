@@ -1,4 +1,4 @@
-"""What all objectives have in common."""
+"""The base of all objectives."""
 
 from abc import ABC
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ TeacherUse = Literal["unused", "optional", "required"]
 
 
 class NoOptions(Section):
-    """Of an objective without settings."""
+    """Settings of an objective without any."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What training rows are made from, beside their records.
+    """Sources of training rows beside their records.
 
     Attributes:
         task: of the records.
@@ -37,7 +37,7 @@ class Sources:
     seed: int = 0
 
     def said(self, record: Record) -> Json | None:
-        """What the teacher says to a record, if its outputs are used.
+        """The teacher's outputs for a record, if they are used.
 
         Raises:
             UserError: the outputs lack this record.
@@ -119,27 +119,27 @@ class Objective(ABC):
         return self.Options
 
     def sources(self, options: Section) -> frozenset[str]:
-        """Which of ``outputs`` and ``rationales`` its training file is made from."""
+        """Those of ``outputs`` and ``rationales`` that its training file is made from."""
         return frozenset()
 
     def asks_teacher(self, options: Section) -> bool:
-        """Whether anything that it learns from comes from the teacher."""
+        """True if anything that it learns from comes from the teacher."""
         return self.teacher != "unused" or OUTPUTS in self.sources(options)
 
     def serves(self, answers: Answers) -> bool:
-        """Whether its training rows can be made for tasks with such answers."""
+        """True if its training rows can be made for tasks with such answers."""
         return True
 
     def online(self, options: Section) -> bool:
-        """Whether the teacher runs beside the student."""
+        """True if the teacher runs beside the student."""
         return False
 
     def cached(self, options: Section) -> bool:
-        """Whether stored distributions of the teacher are read."""
+        """True if stored distributions of the teacher are read."""
         return False
 
     def explains(self, options: Section) -> bool:
-        """Whether the student writes a rationale and a marker before each answer."""
+        """True if the student writes a rationale and a marker before each answer."""
         return False
 
     def used(self, options: Section) -> Json:

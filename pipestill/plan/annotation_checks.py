@@ -1,4 +1,4 @@
-"""What the annotation of a task must fulfil; every sentence names the key to change."""
+"""Checks of the annotation of a task; every message names the key to change."""
 
 from dataclasses import fields
 

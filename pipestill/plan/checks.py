@@ -1,4 +1,4 @@
-"""What sections of the configuration must fulfil together; every sentence names the key to change."""
+"""Checks across sections of the configuration; every message names the key to change."""
 
 from collections.abc import Collection, Hashable, Sequence
 

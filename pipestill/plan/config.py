@@ -22,7 +22,7 @@ OBJECTIVES = {  # settings of objectives, by section
 Training = create_model(
     "Training",
     __base__=TrainingConfig,
-    __doc__="How models are trained; each objective has a section of its own.",
+    __doc__="Settings of training; each objective has a section of its own.",
     **{
         name: (options, Field(options(), description=f"Settings of the objective `{name}`."))
         for name, options in OBJECTIVES.items()
@@ -32,16 +32,16 @@ TrainingOverride = partial(Training)
 
 
 class TaskConfig(Section):
-    """Where a task's data come from, and how they are checked, divided, cropped and asked about."""
+    """Data of a task, its prompt and its rationales."""
 
     data: Any = {}
     """Data of the task: keys depend on its layout."""
     prompt: str = "answer"
-    """Which of the task's prompts is asked: `answer`, or another wording that the task has, such as `alpaca`."""
+    """Prompt of the task: `answer`, or another wording that the task has, such as `alpaca`."""
     splitter: Splitter = "sentencex"
-    """What finds sentences: `sentencex`, or `punkt`, for which nltk's data `punkt_tab` must be on the machine."""
+    """Splitter of sentences: `sentencex`, or `punkt`, for which nltk's data `punkt_tab` must be on the machine."""
     annotation: AnnotationConfig | None = None
-    """Who writes rationales, for methods that learn from them."""
+    """Source of rationales, for methods that learn from them."""
 
 
 class DistributionsConfig(Section):
@@ -49,7 +49,7 @@ class DistributionsConfig(Section):
 
     codec: Literal["full", "topk", "sample"] = "topk"
     """`full`: every log-probability, exact, for small runs; `topk`: the `k` likeliest tokens and the mass of the
-    others; `sample`: `draws` tokens drawn from the distribution, unbiased for fkl and for nothing else."""
+    others; `sample`: `draws` tokens drawn from the distribution, unbiased only for fkl."""
     k: Count = 50
     """Tokens that `topk` keeps."""
     draws: Count = 50
@@ -83,7 +83,7 @@ class CheckpointConfig(Section):
 
 
 class SubmissionConfig(Section):
-    """What is submitted to a challenge, for a task that has one."""
+    """Submission to a challenge, for a task that has one."""
 
     team: str = Field("team", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the team."""
@@ -116,13 +116,13 @@ class StudyConfig(Section):
     learning_curve: Annotated[list[NonzeroShare], Field(min_length=1)] = [0.25, 0.5, 1.0]
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}
-    """How test answers are asked for: keys depend on the task's kind of answers."""
+    """Settings of test answers: keys depend on the task's kind of answers."""
     distributions: DistributionsConfig = DistributionsConfig()
     """The cache of the teacher's distributions."""
     checkpoints: dict[Name, CheckpointConfig] = {}
     """Models on disk to evaluate as students, by the name that tables give them."""
     submission: SubmissionConfig = SubmissionConfig()
-    """What is submitted to a challenge."""
+    """Submission to a challenge."""
     hardware: HardwareOverride = HardwareOverride()
     """Overrides of the common `hardware`."""
     training: TrainingOverride = TrainingOverride()
@@ -154,7 +154,7 @@ class Config(Section):
     studies: dict[Name, StudyConfig]
     """Comparisons, by name."""
     training: Training = Training()
-    """How students and teachers are trained, unless a study overrides it."""
+    """Training of students and teachers, unless a study overrides it."""
     hardware: HardwareConfig = HardwareConfig()
     """Choice of device, precision and quantisation."""
     statistics: StatisticsConfig = StatisticsConfig()

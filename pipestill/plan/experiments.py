@@ -1,4 +1,4 @@
-"""Which experiments and runs there are, and what each of them depends on."""
+"""Experiments and runs, and their dependencies."""
 
 from functools import cached_property
 
@@ -96,13 +96,13 @@ class Experiments:
         return next((each for each in makers if each in self.study(study).methods), makers[0])
 
     def sources(self, study: str, method: str) -> frozenset[str]:
-        """What the training file of a method is made from, beside records; outputs only where there is a teacher."""
+        """Sources of a method's training file beside records; outputs only if there is a teacher."""
         objective = self.entry(study, method).objective
         found = objective.sources(self.training(study, method).options) if objective else frozenset()
         return found - (frozenset() if self.study(study).teacher else {OUTPUTS})
 
     def learns_from_teacher(self, study: str, method: str) -> bool:
-        """Whether anything that a method learns from comes from the study's teacher."""
+        """True if anything that a method learns from comes from the study's teacher."""
         objective = self.entry(study, method).objective
         asks = objective is not None and objective.asks_teacher(self.training(study, method).options)
         return asks and self.study(study).teacher is not None and method != TEACHER_NAME

@@ -1,4 +1,4 @@
-"""What each job is told, as JSON on its command line: exactly the settings that it uses, and a digest of its code.
+"""Settings of each job, as JSON on its command line: exactly those that it uses, and a digest of its code.
 
 Sections are built where the rules are read, so that a mistake stops a dry run.
 """
@@ -39,7 +39,7 @@ class Jobs(Experiments):
     """The settings of the jobs of a checked configuration."""
 
     def training_file_settings(self, study: str, file: str) -> str:
-        """Of the job that writes a training file."""
+        """Settings of the job that writes a training file."""
         method, settings, task = self.maker(study, file), self.study(study), self.task_config(study)
         annotation = task.annotation
         section = TrainingFileSettings(
@@ -55,7 +55,7 @@ class Jobs(Experiments):
         return told(section)
 
     def asking(self, study: str, method: str, answers: bool = True) -> Asking:
-        """How a model is asked: as the study says, or, without ``answers``, greedily and without calibration."""
+        """Questions to a model: with the study's settings or, without ``answers``, greedily and without calibration."""
         settings, explained = self.study(study), self.rationale_tokens(study, method)
         written = new_tokens(self.task(study), settings) + explained
         return Asking(
@@ -68,7 +68,7 @@ class Jobs(Experiments):
         )
 
     def training_settings(self, study: str, method: str) -> str:
-        """Of the job that trains a method or the teacher."""
+        """Settings of the job that trains a method or the teacher."""
         resolved, objective = self.training(study, method), method_of(method).objective
         by_metric = resolved.training.select == "metric"
         beside = objective.online(resolved.options)
@@ -92,17 +92,17 @@ class Jobs(Experiments):
         return code_digest("train", *modules)
 
     def annotator_settings(self, task: str) -> str:
-        """Of the job that trains a task's local annotator."""
+        """Settings of the job that trains a task's local annotator."""
         resolved: Resolved = resolve_annotator(self.config.training, self.config.tasks[task])
         section = TrainingSettings(method=ANNOTATOR_NAME, training=resolved.training, hardware=self.config.hardware)
         return told(section, training=resolved.training.used())
 
     def annotation_settings(self, task: str) -> str:
-        """Of the job that annotates a task."""
+        """Settings of the job that annotates a task."""
         return canonical_json(self.config.tasks[task].annotation.model_dump(mode="json", exclude={"training"}))
 
     def scoring_settings(self, study: str) -> str:
-        """Of the job in which a study's teacher answers the prompts of its students."""
+        """Settings of the job in which a study's teacher answers the prompts of its students."""
         trained = self.training(study, TEACHER_NAME).training
         section = ScoringSettings(
             asking=self.asking(study, TEACHER_NAME, answers=False),
@@ -113,7 +113,7 @@ class Jobs(Experiments):
         return told(section)
 
     def prediction_settings(self, study: str, method: str) -> str:
-        """Of the job that predicts."""
+        """Settings of the job that predicts."""
         task = self.task_config(study)
         section = PredictionSettings(
             asking=self.asking(study, method),
@@ -130,7 +130,7 @@ class Jobs(Experiments):
         return code_digest(script, task_module(task), half_name(TASKS[task].answers, "predict"))
 
     def capture_settings(self, study: str) -> str:
-        """Of the jobs that capture the teacher's distributions, for all methods that read them."""
+        """Settings of the jobs that capture the teacher's distributions, for all methods that read them."""
         reader = self.training(study, self.readers(study)[0])  # in what counts here all are alike
         section = CaptureSettings(
             **self.study(study).distributions.told(),
@@ -144,7 +144,7 @@ class Jobs(Experiments):
         return told(section)
 
     def fidelity_settings(self, study: str) -> str:
-        """Of the job that compares gradients from the cache with exact ones, as each method would use it."""
+        """Settings of the job that compares gradients from the cache with exact ones, as each method would use it."""
         kinds = {}
         for method in self.readers(study):
             objective, options = METHODS[method].objective, self.training(study, method).options

@@ -89,7 +89,7 @@ class Plan(Jobs):
         return self.config.tasks[w.task].prompt
 
     def splitter(self, w: Wildcards) -> str:
-        """What finds the sentences of a task or a study."""
+        """Splitter of sentences of a task or a study."""
         return self.config.tasks[self._task(w)].splitter
 
     def crop_tokenizer(self, w: Wildcards) -> Files:

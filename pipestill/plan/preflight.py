@@ -19,7 +19,7 @@ STATE_FACTOR = {"lora": 0.5, "full": 8.0}  # of a base model's bytes: weights, t
 
 @dataclass(frozen=True)
 class Needs:
-    """What the planned jobs will take.
+    """Needs of the planned jobs.
 
     Attributes:
         models: base models.

@@ -1,4 +1,4 @@
-"""What is generated from the configuration's models: the JSON Schema for editors and ``docs/config.md``.
+"""Files generated from the configuration's models: the JSON Schema for editors and ``docs/config.md``.
 
 ``python -m pipestill.plan.reference`` writes both; a test fails when they are out of date.
 """

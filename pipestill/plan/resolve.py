@@ -17,7 +17,7 @@ from pipestill.text.marker import MARKER_TOKENS
 
 
 class Resolved(NamedTuple):
-    """How one model is trained: what all objectives have, and the options of its own."""
+    """Settings of one model's training: those of all objectives, and the options of its own."""
 
     training: TrainingConfig
     options: Section

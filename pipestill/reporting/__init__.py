@@ -1,1 +1,1 @@
-"""What people read of all experiments: tables, comparisons, figures and the HTML report."""
+"""The report on all experiments: tables, comparisons, figures and the HTML report."""

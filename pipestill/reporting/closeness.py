@@ -1,4 +1,4 @@
-"""How near the students come to their teacher."""
+"""Closeness of the students to their teacher."""
 
 from dataclasses import dataclass
 from statistics import stdev

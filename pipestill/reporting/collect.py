@@ -1,4 +1,4 @@
-"""What the report is made of: the experiments of each study, with what their runs made of the test examples."""
+"""Material of the report: the experiments of each study, with their runs on the test examples."""
 
 from collections.abc import Sequence
 from pathlib import Path

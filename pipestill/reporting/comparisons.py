@@ -49,7 +49,7 @@ class Comparison:
 
     @property
     def significant(self) -> bool:
-        """Whether the corrected p-value is below 5 %."""
+        """True if the corrected p-value is below 5 %."""
         return self.p_holm < ALPHA
 
     @property
@@ -118,7 +118,7 @@ class Comparison:
 
 
 def seed_pairs(a: Experiment, b: Experiment) -> list[tuple[int, int]]:
-    """Which runs McNemar's test compares: equal seeds; a method of one run meets every run of the other."""
+    """The runs that McNemar's test compares: equal seeds; a method of one run meets every run of the other."""
     if len(a.runs) == 1 or len(b.runs) == 1:
         return [(x, y) for x in a.runs for y in b.runs]
     return [(seed, seed) for seed in a.runs if seed in b.runs]

@@ -1,4 +1,4 @@
-"""What a study's numbers say: which method is best, whether significantly so, and what it costs beside the others."""
+"""Conclusion of a study: the best method, if it is significantly so, and its cost beside the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pipestill.reporting.study import Experiment, Study
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What is said of a study before its tables.
+    """Facts that are said of a study before its tables.
 
     Attributes:
         best: the student with the best mean.
@@ -47,7 +47,7 @@ class Training:
 
 
 def conclude(study: Study, comparisons: Sequence[Comparison]) -> Conclusion:
-    """What the numbers of a study say.
+    """Conclude from the numbers of a study.
 
     Args:
         study: the study.

@@ -1,4 +1,4 @@
-"""How exactly a cache holds what the teacher says: the gradients that it gives, against the exact ones."""
+"""Fidelity of a cache of the teacher's distributions: its gradients, against the exact ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ class CachedGradient:
 
     @property
     def large(self) -> bool:
-        """Whether it points so far away that the method learns something else."""
+        """True if it points so far away that the method learns something else."""
         return self.angle > LARGE_ANGLE
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """What was measured of a study's cache."""
+    """The measured fidelity of a study's cache."""
 
     study: str
     codec: str
@@ -51,7 +51,7 @@ class Fidelity:
 
 
 def read_fidelity(paths: Sequence[Path]) -> dict[str, Fidelity]:
-    """What was measured of each study's cache, by study.
+    """The measured fidelity of caches, by study.
 
     Raises:
         UserError: a file is missing or is not what ``distribution_fidelity`` writes.
@@ -72,6 +72,6 @@ def read_fidelity(paths: Sequence[Path]) -> dict[str, Fidelity]:
 
 
 def titles_by_kind() -> dict[str, str]:
-    """What tables call the method of each divergence."""
+    """Name of each divergence's method in tables."""
     divergences = ((method.objective, method.title) for method in METHODS.values())
     return {objective.kind: title for objective, title in divergences if isinstance(objective, Divergence)}

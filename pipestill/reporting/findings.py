@@ -29,12 +29,12 @@ class Findings:
 
     @cached_property
     def conclusion(self) -> Conclusion:
-        """Which method is best."""
+        """The best method, and its costs."""
         return conclude(self.study, self.pairs)
 
     @cached_property
     def warnings(self) -> Warnings:
-        """What to be careful about."""
+        """Facts that may mislead a reader."""
         return warnings(self.study, self.pairs)
 
     @cached_property

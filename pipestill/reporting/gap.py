@@ -1,4 +1,4 @@
-"""How much of the way from a weaker model to the teacher each trained student goes."""
+"""Shares of the way from a weaker model to the teacher that trained students go."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class GapClosed:
 
 
 def gap_closed(study: Study, floor: str) -> list[GapClosed]:
-    """What each other trained student closes of the gap between the method ``floor`` and the teacher.
+    """Shares of the gap between the method ``floor`` and the teacher that the other trained students close.
 
     A ratio of differences, (student - floor) / (teacher - floor), and its percentile interval over the replicates that
     all three share. Empty unless there is a gap: the 95 % interval of the teacher's lead must lie above 0. The few

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipestill.evaluation import formats
 from pipestill.io.files import sha256, write_text
@@ -11,15 +12,10 @@ from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.findings import Findings
 from pipestill.reporting.views import anchor, study_view
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 
 @cache
-def templates() -> "Environment":
+def templates() -> Environment:
     """The page's templates."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     environment = Environment(
         loader=PackageLoader("pipestill.reporting"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""What the methods of a study reach with shares of its training rows: the numbers, and their table."""
+"""Learning curves: the metrics of a study's methods at shares of its training rows, and their table."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence

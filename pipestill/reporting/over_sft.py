@@ -1,4 +1,4 @@
-"""What each trained method adds over SFT: the planned comparisons."""
+"""Gains over SFT: the planned comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

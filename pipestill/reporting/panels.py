@@ -1,4 +1,4 @@
-"""What a kind of answers adds to the report of a study: see its half ``show``."""
+"""Parts of a study's report that a kind of answers adds, in its half ``show``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

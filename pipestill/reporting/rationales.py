@@ -1,4 +1,4 @@
-"""Who wrote the rationales that students learnt from, and for which methods."""
+"""Authors of the rationales that students learnt from."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Rationales:
 
     @property
     def local(self) -> bool:
-        """Whether the annotator was served on this machine, and costs no money."""
+        """True if the annotator was served on this machine, and costs no money."""
         return self.annotation.provider == "local"
 
     @property

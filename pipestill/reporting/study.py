@@ -19,7 +19,7 @@ from pipestill.tasks import TASKS, Task
 
 
 def place(method: str) -> int:
-    """Where a method stands among the experiments of a study: as in the registry, checkpoints, then the teacher."""
+    """The place of a method among the experiments of a study: as in the registry, checkpoints, then the teacher."""
     return [*METHODS].index(method) if method in METHODS else len(METHODS) + (method == TEACHER_NAME)
 
 
@@ -38,7 +38,7 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """What tables call the method."""
+        """Name of the method in tables."""
         return self.evaluation.method_title
 
     @property
@@ -48,17 +48,17 @@ class Experiment:
 
     @property
     def is_reference(self) -> bool:
-        """Whether it is what students are measured against: the untrained student, the teacher, or no model at all."""
+        """True for what students are measured against: the untrained student, the teacher, or no model at all."""
         return self.method in (BASE, TEACHER_NAME) or not method_of(self.method).model
 
     @property
     def learns_from_teacher(self) -> bool:
-        """Whether it is a student of the study's teacher."""
+        """True for a student of the study's teacher."""
         return method_of(self.method).teacher != "unused"
 
     @property
     def closeness(self) -> Closeness | None:
-        """How near it is to the teacher on validation answers, where that was measured."""
+        """Closeness to the teacher on validation answers, where that was measured."""
         return self.evaluation.agreement
 
     def metric(self, name: str) -> Summary:
@@ -89,7 +89,7 @@ class Study:
 
     @property
     def show(self) -> ModuleType:
-        """What its kind of answers adds to the report."""
+        """The half of its kind of answers that the report asks."""
         return half(self.task.answers, "show")
 
     @property
@@ -99,21 +99,21 @@ class Study:
 
     @property
     def decimals(self) -> int:
-        """How many decimals it is written with."""
+        """Decimals that it is written with."""
         return entry_of(self.primary).decimals
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether a low value of the primary metric is a good one."""
+        """True if a low value of the primary metric is a good one."""
         return entry_of(self.primary).lower_is_better
 
     def metric_title(self, name: str) -> str:
-        """What tables call one of its metrics."""
+        """Name of one of its metrics in tables."""
         return metric_title(name, self.task.languages)
 
     @property
     def test_set_metrics(self) -> list[str]:
-        """What its primary metric is called on each test set, of several."""
+        """Names of its primary metric on each test set, where there are any."""
         return [name for name in self.first.metrics if name.startswith(f"{self.primary}/")]
 
     @property
@@ -134,7 +134,7 @@ class Study:
 
     @property
     def bootstrap(self) -> StatisticsConfig:
-        """How its intervals were made."""
+        """Resampling of its intervals."""
         return self.first.bootstrap
 
     @cached_property
@@ -150,7 +150,7 @@ class Study:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the data were generated."""
+        """True if the data were generated."""
         return any(experiment.evaluation.source == "synthetic" for experiment in self.experiments)
 
     @property

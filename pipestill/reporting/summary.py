@@ -102,7 +102,7 @@ def _head(study: Study) -> list[str]:
 
 
 def caption(study: Study) -> str:
-    """What the table's numbers are."""
+    """The caption, which explains the table's numbers."""
     data = "synthetic data" if study.synthetic else f"data: {study.first.source}"
     return (
         f"{study.name} ({data}), {study.first.n_test} test examples: mean over the seeds "

@@ -1,4 +1,4 @@
-"""What the page's templates are given of a study."""
+"""View of a study for the page's templates."""
 
 import re
 from collections.abc import Sequence

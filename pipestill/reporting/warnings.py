@@ -1,4 +1,4 @@
-"""What a reader of a study must be careful about, whatever its answers are; the template says it in words."""
+"""Facts of any study that may mislead a reader; the template says them in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pipestill.reporting.study import Experiment, Study
 
 @dataclass(frozen=True)
 class Warnings:
-    """What may mislead a reader.
+    """Facts that may mislead a reader.
 
     Attributes:
         own: sentences of the study's kind of answers.
@@ -41,7 +41,7 @@ class TeacherWarnings:
 
 
 def warnings(study: Study, comparisons: Sequence[Comparison]) -> Warnings:
-    """What to be careful about.
+    """Find what a reader must be careful about.
 
     Args:
         study: the study.
@@ -58,7 +58,7 @@ def _needed(study: Study, pairs: int) -> int | None:
 
 
 def _teacher(study: Study, comparisons: Sequence[Comparison]) -> TeacherWarnings | None:
-    """Whether there is anything to learn from the teacher, for studies in which a student does."""
+    """Find signs that there is little to learn from the teacher, for studies in which a student does."""
     teacher, sft, best = study.teacher, study.sft, study.ranked[0]
     if teacher is None or not any(experiment.learns_from_teacher for experiment in study.experiments):
         return None

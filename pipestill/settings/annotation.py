@@ -21,18 +21,18 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class StepConfig(Section):
-    """One question of a chain, and what its answer must be like. An answer that is not is asked for again."""
+    """One question of a chain, with the conditions of its answer. It is asked again if an answer breaks them."""
 
     prompt: str
-    """The user's message. `{name}` stands for a field of the record or the answer of an earlier step; `{{` and `}}` are
-    braces. A `local` model's ends with a field, so that in training, too, a message that is too long loses nothing but
-    text."""
+    """The user's message. `{name}` stands for a field of the record, such as an input of the task, or for the answer of
+    an earlier step; `{{` and `}}` are braces. That of a `local` model ends with a field, so that a message that is too
+    long loses only text, also in training."""
     out: Identifier
     """Name of the answer, other than the records' own fields; that of one step is `rationale`."""
     system: str | None = None
     """The system's message, if any."""
     max_tokens: Count = 512
-    """Where an answer is cut, and what is set aside of the budget for it."""
+    """Tokens at which an answer is cut, and for which money is reserved in the budget."""
     min_chars: Count = 1
     """Shortest answer."""
     max_chars: Count | None = None
@@ -53,29 +53,29 @@ class StepConfig(Section):
 
 
 class PriceConfig(Section):
-    """What a model costs, in dollars per million tokens."""
+    """Price of a model, in dollars per million tokens."""
 
     input: Money
-    """Of the prompt."""
+    """Price of prompt tokens."""
     output: Money
-    """Of the answer."""
+    """Price of answer tokens."""
 
 
 class RoutingConfig(Section):
-    """Which companies OpenRouter may pass a request on to; other providers are never sent these."""
+    """Companies that OpenRouter may pass a request on to; other providers never get these fields."""
 
     data_collection: Literal["deny", "allow"] = "deny"
-    """`deny`: none that keeps what it is sent."""
+    """`deny`: no company that keeps requests."""
     zdr: bool = True
     """Only endpoints that retain no data."""
     enforce_distillable_text: bool = True
     """Only models whose authors allow that other models are trained on what they write."""
     only: list[str] | None = None
-    """Only these companies; one, with `quantizations`, for results that can be had again."""
+    """Only these companies; a single one, with `quantizations`, for reproducible results."""
     quantizations: list[str] | None = None
     """Only weights in these formats, such as `bf16`."""
     allow_fallbacks: bool = True
-    """Whether another company may answer when the first one cannot."""
+    """Another company may answer when the first one cannot."""
 
 
 class AnnotationConfig(Section):
@@ -96,19 +96,19 @@ class AnnotationConfig(Section):
     splits: Annotated[list[Literal["train", "validation"]], Field(min_length=1)] = ["train", "validation"]
     """Splits to annotate; test records are never sent anywhere."""
     temperature: Annotated[float, Field(ge=0)] | None = 0.0
-    """Of sampling; 0: the likeliest token; null: not sent, for models that take none."""
+    """Temperature of sampling; 0: the likeliest token; null: not sent, for models without it."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Of sampling; the provider's own when absent."""
+    """Sample from the likeliest tokens that together have this probability; the provider's default when absent."""
     seed: Seed | None = None
-    """Of sampling; another seed asks for other answers."""
+    """Seed of sampling; another seed asks for other answers."""
     extra_body: dict[str, Any] = {}
-    """Further fields of the request, such as `reasoning: {enabled: false}`; none that has a key here, asks for several
-    answers, or adds to the prompt."""
+    """Further fields of the request, such as `reasoning: {enabled: false}`; not those that have a key here, ask for
+    several answers, or add to the prompt."""
     routing: RoutingConfig = RoutingConfig()
-    """For OpenRouter."""
+    """Routing of requests by OpenRouter."""
     on_truncation: Literal["retry", "accept", "reject"] = "retry"
-    """What becomes of an answer that was cut at `max_tokens`: it is asked for once more with twice as many, taken as it
-    is, or given up."""
+    """Treatment of an answer that was cut at `max_tokens`: ask once more with twice as many, take it as it is, or give
+    it up."""
     concurrency: Count = 4
     """Requests at a time; halved while the provider refuses."""
     requests_per_minute: Count | None = None
@@ -116,15 +116,15 @@ class AnnotationConfig(Section):
     tokens_per_minute: Count | None = None
     """The same for tokens, of prompts (estimated) and answers (`max_tokens`) together."""
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
-    """How long an answer may take, in seconds."""
+    """Longest time to wait for an answer, in seconds."""
     max_attempts: Count = 6
-    """How often one request is sent."""
+    """Attempts to send one request."""
     first_wait_s: Annotated[float, Field(gt=0)] = 1.0
     """Longest wait before the second attempt, in seconds; doubled for each further one, up to a minute."""
     max_pause_s: Annotated[float, Field(ge=0)] = 600.0
-    """The longest pause that the provider may ask for; a longer one ends the run, to be gone on with later."""
+    """Longest pause that the provider may ask for, in seconds; a longer one ends the run, to be resumed later."""
     price: PriceConfig | None = None
-    """For the budget, the estimate, and the cost where the provider reports none."""
+    """Prices for the budget, the estimate, and the cost where the provider reports none."""
     max_cost: Money | None = None
     """Dollars that may be spent on a task in all, over all runs that share its ledger."""
     max_requests: Count | None = None
@@ -134,7 +134,7 @@ class AnnotationConfig(Section):
     replay: bool = False
     """Take every answer from the ledger; send nothing, need no key."""
     ledger: str = "annotations"
-    """Directory of the ledgers, one for each task; outside of the results, so that nothing is paid twice."""
+    """Directory of the ledgers, one for each task; outside the results, so that nothing is paid twice."""
     training: TrainingOverride = TrainingOverride()
     """Overrides of the common `training` for a `local` model."""
 
@@ -155,7 +155,7 @@ class AnnotationConfig(Section):
         if self.provider == "local" and not ENDS_WITH_A_FIELD.search(self.steps[0].prompt):
             raise ValueError(
                 "a `local` model is trained on prompts that lose their end where they are too long: let `prompt` end "
-                "with a field such as `{document}`, and put what it asks before that"
+                "with a field such as `{document}`, and put the question before it"
             )
         names = [step.out for step in self.steps]
         if len(set(names)) < len(names):
@@ -174,7 +174,7 @@ class AnnotationConfig(Section):
 
 
 def is_loopback(url: str) -> bool:
-    """Whether ``url`` is on this machine."""
+    """True if ``url`` is on this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -31,5 +31,5 @@ class FileConfig(Section):
 
     @property
     def suffix(self) -> str:
-        """How its name ends, without what follows a question mark in an address."""
+        """Ending of its name, without the query of an address."""
         return PurePosixPath(self.path or urlsplit(self.url).path).suffix.lower()

@@ -1,4 +1,4 @@
-"""What the jobs around teacher distributions are told by their rules."""
+"""Settings of the jobs around teacher distributions, given by their rules."""
 
 from typing import Annotated, Literal
 
@@ -7,14 +7,14 @@ from pydantic import Field, model_validator
 from pipestill.settings.jobs import ModelSettings
 from pipestill.settings.section import Count, Section
 
-OPTIONS = {"full": None, "topk": "k", "sample": "draws", "labels": "labels"}  # what each codec must be told
+OPTIONS = {"full": None, "topk": "k", "sample": "draws", "labels": "labels"}  # that each codec needs
 
 
 class CaptureSettings(ModelSettings):
-    """What a job that captures distributions is told."""
+    """Settings of a job that captures distributions."""
 
     codec: Literal["full", "topk", "sample", "labels"]
-    """How distributions are stored."""
+    """Format of stored distributions."""
     k: Annotated[int, Field(ge=1, lt=2**16)] | None = None
     """Tokens that `topk` keeps."""
     draws: Annotated[int, Field(ge=1, lt=2**16)] | None = None
@@ -26,9 +26,9 @@ class CaptureSettings(ModelSettings):
     max_length: Count
     """Tokens of prompt and answer together, as in the students' training."""
     ending: str = ""
-    """What stands behind the text in the prompts: one that is too long keeps it."""
+    """Text behind the last input of the prompts: a prompt that is too long keeps it."""
     code: str
-    """Digest of the code: what other code left behind is not resumed."""
+    """Digest of the code: the state of other code is not resumed."""
 
     @model_validator(mode="after")
     def _codec_has_its_option(self):
@@ -43,13 +43,13 @@ class ComparedDivergence(Section):
     """A divergence, as one method of a study uses it."""
 
     tail: Literal["bucket", "unigram"]
-    """What it makes of the tokens that a `topk` cache does not store."""
+    """Treatment of the tokens that a `topk` cache does not store."""
     options: dict[str, bool | float | str] = {}
     """Its own options; those that are not given have their defaults."""
 
 
 class FidelitySettings(ModelSettings):
-    """What a job that compares gradients from stored distributions with exact ones is told."""
+    """Settings of a job that compares gradients from stored distributions with exact ones."""
 
     study: str
     """Name of the study."""

@@ -1,4 +1,4 @@
-"""What an evaluation job is told."""
+"""Settings of an evaluation job."""
 
 from typing import Annotated
 
@@ -19,16 +19,16 @@ class StatisticsConfig(Section):
 
 
 class Annotator(Section):
-    """Who wrote the rationales that an experiment learnt from."""
+    """The author of the rationales that an experiment learnt from."""
 
     provider: str
-    """As in the configuration."""
+    """`annotation.provider` of the configuration."""
     model: str
-    """As in the configuration."""
+    """`annotation.model` of the configuration."""
 
 
 class Described(Section):
-    """What an experiment is."""
+    """Description of an experiment."""
 
     experiment: str
     """`<study>_<method>`."""
@@ -43,7 +43,7 @@ class Described(Section):
     method_summary: str
     """The method in a sentence."""
     student: str | None
-    """Key of the student's model; none where no model answers."""
+    """Key of the student's model; none if no model answers."""
     teacher: str | None
     """Key of the teacher's model, if the study has one."""
     source: str
@@ -51,21 +51,21 @@ class Described(Section):
     notes: list[str] = []
     """Sentences that every table shows with it."""
     answers: Json = {}
-    """Options of the task's kind of answers; none where no model answers."""
+    """Options of the task's kind of answers; empty if no model answers."""
 
 
 class Experiment(Described):
-    """What an experiment is, and every setting that its numbers depend on."""
+    """Description of an experiment, with every setting that its numbers depend on."""
 
     annotator: Annotator | None = None
-    """Who wrote the rationales that it learnt from."""
+    """The author of the rationales that it learnt from."""
     test_sets: list[str] = []
-    """Names of the test sets, in order; none where test records are of no test set."""
+    """Names of the test sets, in order; empty without test sets."""
     splitter: Splitter = "sentencex"
-    """What finds sentences."""
+    """Splitter of sentences."""
     statistics: StatisticsConfig = StatisticsConfig()
     """The configuration's `statistics`."""
     settings: Json = {}
-    """Every setting that its numbers depend on, those of the models that it learns from included."""
+    """Every setting that its numbers depend on, including those of the models that it learns from."""
     config_sha256: str
     """Digest of `settings`."""

@@ -1,4 +1,4 @@
-"""How text is generated."""
+"""Settings of generation."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from pipestill.settings.section import Count, Section, Seed
 
 
 class GenerationConfig(Section):
-    """How text is generated."""
+    """Settings of generated text."""
 
     sampling: bool = False
     """Draw tokens at random (do_sample); otherwise the likeliest one is taken."""
@@ -23,7 +23,7 @@ class GenerationConfig(Section):
     sampling_seeds: Annotated[list[Seed], Field(min_length=1)] = [10]
     """Every run answers once with each of these seeds, for `sampling: true`."""
     max_new_tokens: Count | None = None
-    """Where an answer without an end is cut; the task's own limit when absent."""
+    """Tokens at which an answer without an end is cut; the task's own limit when absent."""
 
     @field_validator("sampling_seeds")
     @classmethod

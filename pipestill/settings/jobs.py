@@ -1,4 +1,4 @@
-"""What jobs that run models are told by their rules."""
+"""Settings of jobs that run models, given by their rules."""
 
 from typing import Annotated
 
@@ -12,54 +12,54 @@ from pipestill.text.sentences import Splitter
 
 
 class Asking(Section):
-    """How a model is asked about a task."""
+    """Settings of the questions to a model."""
 
     task: str
     """Name of the task."""
     prompt: str = "answer"
-    """Which of the task's prompts is asked."""
+    """Name of the task's prompt."""
     max_prompt_tokens: Count
     """Longer prompts lose the end of their text."""
     max_new_tokens: Count
-    """Where an answer without an end is cut, a rationale before it included."""
+    """Tokens at which an answer without an end is cut, including a rationale before it."""
     rationale_tokens: Annotated[int, Field(ge=0)] = 0
-    """Those of `max_new_tokens` that are for a rationale and a marker before each answer; 0: answers come alone."""
+    """Those of `max_new_tokens` for a rationale and a marker before each answer; 0: answers have no rationale."""
     answers: Json = {}
     """Options of the task's kind of answers."""
 
 
 class ModelSettings(Section):
-    """What a job that loads a model is told."""
+    """Settings of a job that loads a model."""
 
     adaptation: Adaptation
-    """How the model was trained; the hardware plan depends on it."""
+    """Adaptation in the model's training; the hardware plan depends on it."""
     hardware: HardwareConfig
     """The configuration's `hardware`."""
 
 
 class ScoringSettings(ModelSettings):
-    """What a job that asks a model is told."""
+    """Settings of a job that asks a model."""
 
     asking: Asking
-    """How it is asked."""
+    """The questions."""
     code: str
-    """Digest of the code: what other code left behind is not resumed."""
+    """Digest of the code: the state of other code is not resumed."""
 
 
 class PredictionSettings(ScoringSettings):
-    """What a prediction job is told."""
+    """Settings of a prediction job."""
 
     data: Json
-    """Options of the task's layout: inputs that come later, by hand, are cropped as the records were."""
+    """Options of the task's layout: inputs by hand are cropped like the records."""
     splitter: Splitter = "sentencex"
-    """What finds the sentences of such inputs."""
+    """Splitter of the sentences of such inputs."""
 
 
 class PredictionJob(Section):
-    """What a prediction job leaves for predictions by hand, which are made alike; paths are relative to its output."""
+    """Record of a prediction job, for predictions by hand in the same way; paths are relative to its output."""
 
     settings: PredictionSettings
-    """What it was told."""
+    """Settings of the job."""
     base: str
     """Directory of the base model."""
     runs: dict[int, str | None]
@@ -69,21 +69,21 @@ class PredictionJob(Section):
 
 
 class TrainingSettings(Section):
-    """What a training job is told."""
+    """Settings of a training job."""
 
     method: str
-    """Whose objective is trained: a key of METHODS, `teacher` or `annotator`."""
+    """Method whose objective is trained: a key of METHODS, `teacher` or `annotator`."""
     options: Json = {}
     """Options of the objective."""
     training: TrainingConfig
-    """How the model is trained."""
+    """Settings of the training."""
     hardware: HardwareConfig
     """The configuration's `hardware`."""
     ending: str = ""
-    """What stands behind the text in the prompts: one that is too long keeps it."""
+    """Text behind the last input of the prompts: a prompt that is too long keeps it."""
     teacher_adaptation: Adaptation | None = None
-    """How a teacher that runs beside the student was trained; its hardware plan depends on it."""
+    """Adaptation in the training of a teacher that runs beside the student; its hardware plan depends on it."""
     rationale_tokens: Annotated[int, Field(ge=0)] = 0
-    """Tokens that a rationale and a marker may take before each generated answer; 0: answers come alone."""
+    """Tokens for a rationale and a marker before each generated answer; 0: answers have no rationale."""
     selection: Asking | None = None
-    """How candidates answer validation prompts, for `select: metric`."""
+    """Questions to candidates about validation prompts, for `select: metric`."""

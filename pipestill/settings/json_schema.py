@@ -1,13 +1,13 @@
-"""Whether a JSON Schema can be used."""
+"""Checks of a JSON Schema."""
 
 from typing import Any
 
 
 def check_json_schema(schema: dict[str, Any]) -> None:
-    """Refuse what is no JSON Schema, and a reference to what is not in it; nothing is fetched.
+    """Refuse an invalid JSON Schema, and a reference that leads out of it; nothing is fetched.
 
     Raises:
-        ValueError: what is wrong, and what to do.
+        ValueError: names the fault and the remedy.
     """
     from jsonschema import Draft202012Validator, SchemaError  # slow to import, and seldom needed
     from jsonschema.validators import validator_for
@@ -27,13 +27,13 @@ def check_json_schema(schema: dict[str, Any]) -> None:
         try:
             validator.check_schema(part.contents)
         except SchemaError as error:
-            raise ValueError(f"this is no JSON Schema: {error.message} (at {error.json_path}); mend it") from None
+            raise ValueError(f"this is not a JSON Schema: {error.message} (at {error.json_path}); mend it") from None
         for key in {"$ref", "$dynamicRef"} & set(part.contents if isinstance(part.contents, dict) else ()):
             reference = part.contents[key]
             try:
                 found = resolver.lookup(reference)
             except Unresolvable:
-                raise ValueError(f"`{reference}` leads nowhere; put into the schema what it refers to") from None
+                raise ValueError(f"`{reference}` leads nowhere; put its target into the schema") from None
             check(specification.create_resource(found.contents), found.resolver)
         for inner in part.subresources():
             check(inner, resolver.in_subresource(inner))

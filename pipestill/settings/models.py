@@ -1,4 +1,4 @@
-"""Sections about models: where base models come from, and what the hardware plan may choose."""
+"""Sections about models: origins of base models, and choices of the hardware plan."""
 
 from pathlib import Path
 from typing import Literal
@@ -39,10 +39,10 @@ class BaseModelConfig(Section):
 
 
 class HardwareConfig(Section):
-    """What the hardware plan may choose; the plan and the reason of every downgrade are written to `hardware.json`."""
+    """Choices of the hardware plan; the plan and the reason of every downgrade are written to `hardware.json`."""
 
     device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto"
-    """Where models run."""
+    """Device that models run on."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Number format of the computation; `auto`: bf16 on CUDA 8.0 and later, fp16 on 7.x, fp32 on CPU."""
     quantization: Literal["auto", "none", "nf4"] = "auto"

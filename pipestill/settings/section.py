@@ -1,4 +1,4 @@
-"""What all sections of the configuration are made of."""
+"""The base of all sections of the configuration."""
 
 from functools import cache
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ class Override(Section):
 
 @cache
 def partial(section: type[Section]) -> type[Override]:
-    """The same section with every key optional: what an override may set."""
+    """The same section with every key optional, for overrides."""
     fields: dict[str, Any] = {}
     for name, field in section.model_fields.items():
         kind = field.annotation

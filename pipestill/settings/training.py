@@ -21,11 +21,11 @@ class LoraConfig(Section):
     target_modules: Literal["auto"] | list[str] = "auto"
     """Modules that get an adapter; `auto`: every linear layer but the head (all-linear)."""
     bias: Literal["none", "all", "lora_only"] = "none"
-    """Which biases are trained."""
+    """Biases that are trained."""
 
 
 class TrainingConfig(Section):
-    """How one model is trained."""
+    """Settings of one model's training."""
 
     adaptation: Adaptation = "lora"
     """Train low-rank adapters (QLoRA when the base model is quantised), or all weights (full fine-tuning)."""
@@ -56,9 +56,9 @@ class TrainingConfig(Section):
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
     evaluations: Count = 4
-    """How often the loss on validation rows is measured during training (eval_steps, counted over the run)."""
+    """Evaluations of the loss on validation rows during training, spread evenly over the run (compare eval_steps)."""
     saves: Count = 4
-    """How often the training state is saved, to resume a killed job (save_steps, counted over the run)."""
+    """Saves of the training state, spread evenly over the run, to resume a killed job (compare save_steps)."""
     select: Literal["last", "loss", "metric"] = "last"
     """Weights that are the result (load_best_model_at_end, metric_for_best_model): the last ones, those with the lowest
     validation loss, or, of `keep_best` with the lowest losses, those with the best first metric on generated validation
@@ -69,7 +69,7 @@ class TrainingConfig(Section):
     """Validation rows that `select: metric` generates answers for; all when absent."""
 
     def used(self) -> dict[str, Any]:
-        """The settings that count: without those of adapters or of a selection that there is not."""
+        """The settings in effect: those of adapters or of a selection only if there is one."""
         unused = {"lora"} if self.adaptation == "full" else set()
         unused |= {"selection_rows", "keep_best"} if self.select != "metric" else set()
         return self.model_dump(exclude=unused)

@@ -1,4 +1,4 @@
-"""TASKS: what models are trained for. The rules derive the DAG from this table; it imports no torch."""
+"""TASKS: every task by name. The rules derive the DAG from this table; it imports no torch."""
 
 from pipestill.tasks.base import Task
 from pipestill.tasks.creditmix import CREDITMIX

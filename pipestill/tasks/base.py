@@ -1,4 +1,4 @@
-"""What a task is: an object that says how its rows are read, asked and answered."""
+"""A task: an object with the reading, the prompts and the answers of its rows."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,7 @@ from typing import Any
 
 from pipestill.answers.base import Answers
 from pipestill.io.records import Json
-from pipestill.layouts.base import Layout
-from pipestill.layouts.documents import LANGUAGE
+from pipestill.layouts.base import LANGUAGE, Layout
 from pipestill.layouts.example import Example
 from pipestill.text.templates import Template
 
@@ -23,12 +22,12 @@ class Task:
         inputs: names of its inputs: gaps of its prompts, options of ``pipestill predict``, and what cropping shortens.
         prompts: user messages by name: ``answer``; other wordings of it; where there are any, ``rationale``, which asks
             for the rationale of an output, and ``unconditioned``, the domain without inputs.
-        layout: how its raw data lie.
-        answers: what an answer is.
+        layout: of its raw data.
+        answers: kind of its answers.
         parse: a raw row to an :class:`~pipestill.layouts.example.Example`; raises
             :class:`~pipestill.layouts.example.BadRow`.
         synthetic: ``(rows, seed)`` to raw rows and facts about them for the manifest, as the layout takes them.
-        challenge: whether its documents are submitted to a challenge.
+        challenge: its documents are submitted to a challenge.
     """
 
     name: str
@@ -42,7 +41,7 @@ class Task:
 
     @property
     def languages(self) -> bool:
-        """Whether its test sets are languages."""
+        """True if its test sets are languages."""
         return LANGUAGE in self.layout.fields
 
     @property

@@ -1,4 +1,4 @@
-"""A toy world whose facts never change: who lives where, does what, and likes what."""
+"""A toy world whose facts never change: homes, jobs and likes of its people."""
 
 from functools import cache
 from random import Random

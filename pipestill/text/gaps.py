@@ -17,7 +17,7 @@ def fill(template: str, values: Mapping[str, object]) -> str:
     """``template`` with ``{name}`` replaced by the text of that name, ``{{`` and ``}}`` by braces.
 
     Raises:
-        UserError: there is no text of a name; the sentence lists those that there are.
+        UserError: a gap has no text; the message lists the names that have one.
     """
 
     def replace(gap: re.Match[str]) -> str:

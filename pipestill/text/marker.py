@@ -8,7 +8,7 @@ MARKER_TOKENS = len(SEPARATOR.encode())  # no token is shorter than a byte
 
 
 def join(rationale: str | None, answer: str) -> str:
-    """The text to learn: the answer below its rationale and the marker, or by itself where there is no rationale.
+    """The text to learn: the answer below its rationale and the marker, or only the answer without a rationale.
 
     Raises:
         UserError: the answer holds the marker, so that :func:`split` would cut it.
@@ -19,7 +19,7 @@ def join(rationale: str | None, answer: str) -> str:
 
 
 def split(text: str) -> tuple[str | None, str]:
-    """Rationale and answer of a generated text: what stands before and after its last marker.
+    """Rationale and answer of a generated text: the parts before and after its last marker.
 
     Spaces around the marker do not count, since some tokenizers have no line breaks. Without a marker the rationale is
     none, and the whole text is the answer.

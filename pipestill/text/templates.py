@@ -1,4 +1,4 @@
-"""Templates: how the inputs of a task become the user's message, and the way back from a message."""
+"""Templates: from the inputs of a task to the user's message, and back."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ class Template:
     """Wordings with gaps named after inputs; the first one whose gaps all have text is used, or else the last one.
 
     Attributes:
-        wordings: each with gaps (:mod:`pipestill.text.gaps`); what stands behind the last gap is the same in all.
+        wordings: each with gaps (:mod:`pipestill.text.gaps`); the text behind the last gap is the same in all.
     """
 
     wordings: tuple[str, ...]
@@ -39,7 +39,7 @@ class Template:
 
     @cached_property
     def ending(self) -> str:
-        """What stands behind the inputs: a message that is too long keeps it."""
+        """Text behind the last input: a message that is too long keeps it."""
         return _ending(self.wordings[0])
 
     def split(self, message: str) -> dict[str, str] | None:

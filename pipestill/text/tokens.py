@@ -1,4 +1,4 @@
-"""What counts as a word in ROUGE: the tokens of the rouge-score library, and runs of Unicode letters and digits."""
+"""Words for ROUGE: the tokens of the rouge-score library, and runs of Unicode letters and digits."""
 
 import unicodedata
 from collections.abc import Callable

@@ -124,7 +124,7 @@ def test_predicting_by_hand_agrees_with_the_pipeline(run):
     lines = (run / "results" / "creditmix_sft" / "predictions" / "seed_2" / "predictions.jsonl").read_text()
     expected = next(row for row in map(json.loads, lines.splitlines()) if row["split"] == "test")
     records = map(json.loads, (run / "results/data/creditmix/cropped.jsonl").read_text().splitlines())
-    text = next(row["text"] for row in records if row["id"] == expected["id"])
+    text = next(row["inputs"]["features"] for row in records if row["id"] == expected["id"])
     for target in (["creditmix_sft", "--seed", "2"], ["results/creditmix_sft/seed_2/model"]):
         answer = json.loads(predict(run, *target, "--features", text, "--json").stdout)
         assert answer["raw_scores"] == pytest.approx(expected["raw_scores"], abs=1e-5)

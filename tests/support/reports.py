@@ -1,17 +1,26 @@
 """A believable tree of results, drawn from a seed: what predict and train leave for one classification study."""
 
+import html
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
 
 import numpy as np
-from pipestill.inference.calibration import calibration_record, log_posterior
 
+from pipestill.answers.labels.calibration import calibration_record, log_posterior
 from pipestill.io.files import write_json, write_text
 from pipestill.io.records import write_jsonl
 from pipestill.job.versions import versions
 from pipestill.methods import method_of
+from pipestill.reporting.fidelity import Fidelity
+from pipestill.reporting.findings import findings
+from pipestill.reporting.html import templates
+from pipestill.reporting.over_sft import over_sft_rows
+from pipestill.reporting.rationales import rationales
+from pipestill.reporting.study import Study
+from pipestill.settings.evaluation import StatisticsConfig
 
 LABELS = ["Good", "Standard", "Bad"]
 #           skill, sd of it over the runs, label mass, seconds of training
@@ -39,8 +48,9 @@ def prediction_rows(scores, prior, gold, n_validation, mass) -> list[dict]:
             {
                 "id": f"creditmix-{index:05}",
                 "split": "validation" if index < n_validation else "test",
-                "label": LABELS[label],
+                "test_set": None,
                 "prediction": LABELS[int(calibrated.argmax())],
+                "references": [LABELS[label]],
                 "raw_scores": as_mapping(raw),
                 "prior": as_mapping(prior),
                 "scores": as_mapping(calibrated),
@@ -112,10 +122,7 @@ def evaluate_arguments(root: Path, study: str, method: str, seeds: list[int], **
         "teacher": "demo-teacher",
         "source": "synthetic",
         "notes": [],
-        "primary_metric": "macro_f1",
-        "labels": LABELS,
-        "test_sets": [],
-        "settings": {"statistics": {"resamples": 2000, "seed": 0}},
+        "statistics": {"resamples": 2000, "seed": 0},
         "config_sha256": "c0ffee" * 10 + "c0ff",
         **description,
     }
@@ -187,6 +194,11 @@ def script(name: str, arguments: list[str]) -> None:
         sys.argv = before
 
 
+def bootstrap(resamples: int, seed: int = 0) -> StatisticsConfig:
+    """Few resamples, which the configuration would refuse."""
+    return StatisticsConfig.model_construct(resamples=resamples, seed=seed)
+
+
 def write_study(root: Path, study: str = "creditmix", **options) -> list[Path]:
     """Tree and evaluations of a study (options as :func:`write_tree`); returns every eval.json."""
     runs = write_tree(root, study, **options)
@@ -200,6 +212,27 @@ def write_report(root: Path, studies: dict[str, dict]) -> None:
     evaluations = [str(path) for study, options in studies.items() for path in write_study(root, study, **options)]
     config = ["--config", str(root / "config.yaml"), "--output-dir", str(root / "report")]
     script("report", ["--evals", *evaluations, *config])
+
+
+def said(template: str, study: Study, fidelity: Fidelity | None = None) -> str:
+    """What a template of the report says of a study, in plain words."""
+    found = findings(study, fidelity)
+    view = {
+        "study": study,
+        "comparisons": found.pairs,
+        "conclusion": found.conclusion,
+        "warnings": found.warnings,
+        "rationales": rationales(study),
+        "over_sft": over_sft_rows(study, found.over_sft),
+        "fidelity": fidelity,
+        "figures": {},
+    }
+    return plain(templates().get_template(template).render(view=view))
+
+
+def plain(markup: str) -> str:
+    """Text of some HTML, on one line."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup)).split())
 
 
 if __name__ == "__main__":  # python tests/support/reports.py DIRECTORY: a report to look at

@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 
+from pipestill.answers.text import score
 from pipestill.io.files import write_json, write_text
 from pipestill.io.records import write_jsonl
 from pipestill.job.versions import versions
+from pipestill.settings.evaluation import Experiment
+from pipestill.tasks import TASKS
 
 SETS = {"dolly": 7, "vicuna": 3, "sinst": 12}
 NAMES = ["dolly", "selfinst", "vicuna", "sinst", "uinst"]
@@ -49,11 +52,22 @@ def write_experiment(root, seeds=(1, 2, 3), sampling_seeds=(10, 20), agreement=T
     described = {
         "experiment": "dolly_todi", "study": "dolly", "task": "dolly", "method": "todi", "method_title": "ToDi",
         "method_summary": "A divergence.", "student": "s", "teacher": "t", "source": "synthetic", "notes": ["Note."],
-        "primary_metric": "rouge_l", "labels": [], "test_sets": NAMES, "config_sha256": "c0ffee",
-        "settings": {"statistics": {"resamples": 400, "seed": 0}, "generation": generation},
+        "test_sets": NAMES, "config_sha256": "c0ffee", "statistics": {"resamples": 400, "seed": 0},
+        "answers": generation,
     }  # fmt: skip
     out = root / "dolly_todi"
     options = {"experiment": json.dumps(described), "predictions": directory, "base": root / "base"}
     options |= {"data": root / "cropped.jsonl", "output": out / "eval.json", "scores": out / "scores.jsonl"}
     options |= {"card": out / "README.md"}
     return [str(part) for name, value in options.items() for part in (f"--{name}", value)]
+
+
+def runs_of(predictions, test_sets=NAMES, task="dolly", **columns):
+    """The runs of an experiment, from its predictions."""
+    described = {"test_sets": list(test_sets), "splitter": "sentencex"}
+    return score.runs(TASKS[task], Experiment.model_construct(**described), predictions, columns)
+
+
+def measured(root, test_sets=NAMES, task="dolly"):
+    """The runs of the evaluated experiment, from its scores."""
+    return score.measured(TASKS[task], list(test_sets), root / "dolly_todi")

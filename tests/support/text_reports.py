@@ -151,16 +151,20 @@ FIDELITY = {
 }
 
 
-def evaluate_text(root: Path, study: str, method: str, seeds: Sequence[int], sampling: Sequence[int | None]) -> Path:
+def evaluate_text(
+    root: Path,
+    study: str,
+    method: str,
+    seeds: Sequence[int],
+    sampling: Sequence[int | None],
+    test_sets: Sequence[str] = tuple(TEST_SETS),
+) -> Path:
     """Run the evaluation of one experiment; returns its eval.json."""
     drawn = [seed for seed in sampling if seed is not None]
     generation = {"sampling": bool(drawn), "temperature": 1.0, "top_p": 1.0, "top_k": 0, "no_repeat_ngram_size": 0}
-    settings = {
-        "statistics": {"resamples": 4000, "seed": 0},
-        "generation": {**generation, "sampling_seeds": drawn or [10]},
-    }
-    described = {"task": "dolly", "primary_metric": "rouge_l", "labels": [], "test_sets": [*TEST_SETS]}
-    script("evaluate", evaluate_arguments(root, study, method, seeds, **described, settings=settings))
+    described = {"task": "dolly", "test_sets": [*test_sets], "statistics": {"resamples": 4000, "seed": 0}}
+    described["answers"] = {**generation, "sampling_seeds": drawn or [10]}
+    script("evaluate", evaluate_arguments(root, study, method, seeds, **described))
     return root / f"{study}_{method}/eval.json"
 
 

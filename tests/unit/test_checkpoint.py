@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 import torch
-from pipestill.inference.scoring import load_run
 
 from pipestill.errors import UserError
+from pipestill.inference.loaded import load
 from pipestill.io.files import read_json, sha256, verify_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.checkpoint import provide_checkpoint
@@ -96,8 +96,9 @@ def test_every_form_answers_as_the_model_itself(tmp_path, base, form):
     expected = FORMS[form](tmp_path / "elsewhere/checkpoint", base)
     output = tmp_path / "results/dolly_other/model"
     provide_checkpoint(tmp_path / "elsewhere/checkpoint", base, output)
-    model, tokenizer = load_run(base, output, CPU)
-    torch.testing.assert_close(logits(model, tokenizer), expected)
+    loaded = load(base, output, CPU)
+    model = loaded.model
+    torch.testing.assert_close(logits(model, loaded.tokenizer), expected)
     assert verify_sha256sums(output)
     assert read_json(output / "lineage.json")["base_model"]["sha256sums"] == sha256(base / "SHA256SUMS")
     assert not list(output.glob("*.bin"))
@@ -153,7 +154,7 @@ def test_weights_of_another_model(tmp_path, base):
     )
     for wrong in ({"model_type": "no-such-model"}, config | {"num_hidden_layers": 3}):
         (tmp_path / "wide/config.json").write_text(json.dumps(wrong))
-        refused(tmp_path / "wide", base, tmp_path, "is no language model that transformers can load")
+        refused(tmp_path / "wide", base, tmp_path, "is not a language model that transformers can load")
 
 
 def test_an_adapter_of_another_base_model(tmp_path, base):
@@ -164,7 +165,7 @@ def test_an_adapter_of_another_base_model(tmp_path, base):
     refused(tmp_path / "checkpoint", flat, tmp_path, r"such as .*layers\.1")
     config = tmp_path / "checkpoint/adapter_config.json"
     config.write_text(json.dumps(read_json(config) | {"target_modules": ["nowhere"]}))
-    refused(tmp_path / "checkpoint", base, tmp_path, "is no adapter for base model base: .*nowhere")
+    refused(tmp_path / "checkpoint", base, tmp_path, "is not an adapter for base model base: .*nowhere")
 
 
 def test_a_model_of_this_pipeline_that_changed_or_lost_its_ancestors(tmp_path, base):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from pipestill.inference.calibration import confusion_matrix
 from sklearn import metrics as sk
 
-from pipestill.evaluation import classification
+from pipestill.answers.labels import classification
+from pipestill.answers.labels.calibration import confusion_matrix
 
 LABELS = ["Good", "Standard", "Bad"]
 

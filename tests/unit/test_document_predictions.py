@@ -105,6 +105,7 @@ def test_likelihoods_are_of_references_alone(tmp_path):
         Record(name, "test", {"document": name}, text, gold, "en", prompt=f"Sum up {name}.")
         for name, text, gold in (("a", "", []), ("b", "Short.", ["Short."]), ("c", "", []))
     ]
+    rows.append(Record("d", "validation", {"document": "d"}, "Short.", ["Short."], "en", prompt="Sum up d."))
     write_jsonl(tmp_path / "some.jsonl", rows)
     write_jsonl(tmp_path / "none.jsonl", [rows[0], rows[2]])
     crop = CropConfig()

@@ -10,17 +10,23 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, log_loss
 
+from pipestill.answers.labels import score
 from pipestill.errors import UserError
 from pipestill.evaluation.cost import annotation_cost, combined_cost, cost, predict_cost
-from pipestill.evaluation.labels import load_label_runs
+from pipestill.evaluation.evaluate import evaluate
+from pipestill.evaluation.evaluation import JobCost, read_evaluation
+from pipestill.evaluation.inputs import Inputs
 from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.provenance import git_commit, provenance
-from pipestill.evaluation.record import evaluation_record
 from pipestill.evaluation.runs import read_histories
+from pipestill.evaluation.statistics import replicates
 from pipestill.io.files import read_json, sha256, write_json
 from pipestill.io.records import read_jsonl, write_jsonl
-from support.reports import LABELS, evaluate_arguments, script, write_tree
+from pipestill.settings.evaluation import Annotator, Experiment
+from pipestill.tasks import TASKS
+from support.reports import LABELS, bootstrap, evaluate_arguments, script, write_tree
 
+CREDITMIX = TASKS["creditmix"]
 EVALUATE = str(Path(__file__).parents[2] / "workflow_scripts" / "evaluate.py")
 
 
@@ -38,15 +44,17 @@ def test_evaluation_follows_from_the_predictions(tree):
     for seed in (1, 2, 3):
         rows = read_jsonl(tree / f"creditmix_sft/predictions/seed_{seed}/predictions.jsonl")
         test = [row for row in rows if row["split"] == "test"]
-        per_seed.append(f1_score([row["label"] for row in test], [row["prediction"] for row in test], average="macro"))
+        gold = [row["references"][0] for row in test]
+        per_seed.append(f1_score(gold, [row["prediction"] for row in test], average="macro"))
         probabilities = [[row["probabilities"][label] for label in sorted(LABELS)] for row in test]
         run = evaluation["runs"][seed - 1]
         assert run["seed"] == seed and run["n_test"] == len(test) == evaluation["n_test"]
-        expected = log_loss([row["label"] for row in test], probabilities, labels=sorted(LABELS))
+        expected = log_loss(gold, probabilities, labels=sorted(LABELS))
         assert run["metrics"]["nll"] == pytest.approx(expected, abs=1e-9)
         assert run["metrics"]["label_mass"] == pytest.approx(np.mean([row["label_mass"] for row in test]))
-        assert run["calibrations"][run["calibration"]]["macro_f1"] == pytest.approx(per_seed[-1], abs=1e-12)
-        assert np.sum(run["confusion"]["matrix"]) == len(test)
+        details = run["details"]
+        assert details["calibrations"][details["calibration"]]["macro_f1"] == pytest.approx(per_seed[-1], abs=1e-12)
+        assert np.sum(details["confusion"]["matrix"]) == len(test)
         assert len(run["history"]) == 25
     summary = evaluation["metrics"]["macro_f1"]
     assert summary["per_seed"] == pytest.approx(per_seed, abs=1e-12)
@@ -59,10 +67,10 @@ def test_evaluation_follows_from_the_predictions(tree):
 def test_other_calibrations_are_recomputed_from_raw_scores(tree):
     directory = tree / "creditmix_kd/predictions/seed_2"
     rows = [row for row in read_jsonl(directory / "predictions.jsonl") if row["split"] == "test"]
-    run = read_json(tree / "creditmix_kd/eval.json")["runs"][1]
+    run = read_json(tree / "creditmix_kd/eval.json")["runs"][1]["details"]
     for name, prior in read_json(directory / "calibration.json")["priors"].items():
         predicted = [max(LABELS, key=lambda label: row["raw_scores"][label] - prior[label]) for row in rows]
-        expected = f1_score([row["label"] for row in rows], predicted, average="macro")
+        expected = f1_score([row["references"][0] for row in rows], predicted, average="macro")
         assert run["calibrations"][name]["macro_f1"] == pytest.approx(expected, abs=1e-12), name
 
 
@@ -80,30 +88,30 @@ def test_evaluation_is_repeatable(tree):
     assert (tree / "creditmix_sft/eval.json").read_bytes() == before
 
 
-def test_record_is_what_the_script_writes(tree):
+def test_evaluation_is_what_the_script_writes(tree):
     arguments = evaluate_arguments(tree, "creditmix", "sft", [1, 2, 3])
-    description = json.loads(arguments[arguments.index("--experiment") + 1])
+    experiment = Experiment.model_validate_json(arguments[arguments.index("--experiment") + 1])
     places = [tree / f"creditmix_sft/seed_{seed}" for seed in (1, 2, 3)]
-    record, runs = evaluation_record(
-        description,
-        tree / "creditmix_sft/predictions",
-        tree / "models/demo-student",
-        [tree / "data/creditmix/cropped.jsonl", tree / "data/creditmix/train.jsonl"],
+    inputs = Inputs(
+        predictions=tree / "creditmix_sft/predictions",
+        base=tree / "models/demo-student",
+        data=[tree / "data/creditmix/cropped.jsonl", tree / "data/creditmix/train.jsonl"],
         models=[place / "model" for place in places],
         train_costs=[place / "cost.json" for place in places],
     )
-    assert record == read_json(tree / "creditmix_sft/eval.json")
-    assert record["n_train"] == 600 and record["bootstrap"] == {"resamples": 2000, "seed": 0}
+    evaluation, runs = evaluate(experiment, inputs)
+    assert evaluation == read_evaluation(tree / "creditmix_sft/eval.json")
+    assert evaluation.n_train == 600 and evaluation.bootstrap.resamples == 2000
     seconds = [read_json(place / "cost.json")["cpu_s"] for place in places]
-    assert record["cost"]["train"]["cpu_s"] == pytest.approx(np.mean(seconds))
-    assert record["cost"]["predict"]["cpu_s"] == pytest.approx(6.0)  # a third of the job, which took 18 s
-    assert len(record["provenance"]["data_sha256"]) == 2 and len(record["provenance"]["model_sha256"]) == 4
+    assert evaluation.cost.train.cpu_s == pytest.approx(np.mean(seconds))
+    assert evaluation.cost.predict.cpu_s == pytest.approx(6.0)  # a third of the job, which took 18 s
+    assert len(evaluation.provenance.data_sha256) == 2 and len(evaluation.provenance.model_sha256) == 4
     rows = read_jsonl(tree / "creditmix_sft/scores.jsonl")
     assert [(row["seed"], row["id"]) for row in rows] == [(seed, id) for seed in runs for id in runs[seed].ids]
     for name in ("accuracy", "nll", "brier", "label_mass"):
         values = [np.mean([row[name] for row in rows if row["seed"] == seed]) for seed in runs]
-        assert values == pytest.approx(record["metrics"][name]["per_seed"], abs=1e-12)
-    assert model_card(record) == (tree / "creditmix_sft/README.md").read_text()
+        assert values == pytest.approx(evaluation.metrics[name].per_seed, abs=1e-12)
+    assert model_card(evaluation) == (tree / "creditmix_sft/README.md").read_text()
 
 
 def test_model_card(tree):
@@ -120,38 +128,41 @@ def test_cost():
         {"wall_s": 10.0, "cpu_s": 9.0, "peak_memory_mb": 500.0, "gpu_memory_mb": None, "tokens": 100},
         {"wall_s": 20.0, "cpu_s": 11.0, "peak_memory_mb": 700.0, "gpu_memory_mb": None, "tokens": 300},
     ]
-    expected = {"wall_s": 15, "cpu_s": 10, "peak_memory_mb": 700, "gpu_memory_mb": None, "tokens": 200}
+    jobs = [JobCost(**job) for job in jobs]
+    expected = JobCost(wall_s=15, cpu_s=10, peak_memory_mb=700, gpu_memory_mb=None, tokens=200)
     assert combined_cost(jobs, mean) == expected
-    assert combined_cost(jobs, sum)["cpu_s"] == sum(job["cpu_s"] for job in jobs)
-    assert combined_cost(jobs, sum)["peak_memory_mb"] == expected["peak_memory_mb"]
+    assert combined_cost(jobs, sum).cpu_s == sum(job.cpu_s for job in jobs)
+    assert combined_cost(jobs, sum).peak_memory_mb == expected.peak_memory_mb
     assert combined_cost([], sum) is None
-    assert predict_cost(jobs[1], 2) == {**jobs[1], "wall_s": 10, "cpu_s": 5.5, "tokens": 150}
+    shared = {"wall_s": 10, "cpu_s": 5.5, "tokens": 150}
+    assert predict_cost(jobs[1], 2) == JobCost(**{**jobs[1].model_dump(), **shared})
 
 
 def test_cost_of_a_job_that_did_not_write_it(tree, tmp_path):
+    inputs = Inputs(tmp_path, [], tree / "models/demo-student")
     with pytest.raises(UserError, match=r"cost\.json does not exist"):
-        cost([], [], tmp_path, 1, tree / "models/demo-student", [])
+        cost(inputs, 1)
     write_json(tmp_path / "cost.json", {"wall_s": 1})
     with pytest.raises(UserError, match="is not the cost of a job"):
-        cost([], [], tmp_path, 1, tree / "models/demo-student", [])
+        cost(inputs, 1)
 
 
 def test_usage_of_an_annotation_that_annotate_did_not_write(tmp_path):
     write_json(tmp_path / "usage.json", {"records": 1})
     with pytest.raises(UserError, match=r"usage\.json is not the usage of an annotation: run annotate again"):
-        annotation_cost({"provider": "local", "model": "x"}, tmp_path / "usage.json", None)
+        annotation_cost(Annotator(provider="local", model="x"), Inputs(tmp_path, [], usage=tmp_path / "usage.json"))
 
 
 def test_provenance(tree, tmp_path):
     predictions = tree / "creditmix_sft/predictions"
     data = tree / "data/creditmix/cropped.jsonl"
-    recorded = provenance("abc", [data], [tree / "models/demo-student"], predictions)
-    assert recorded["config_sha256"] == "abc" and recorded["data_sha256"] == {str(data): sha256(data)}
+    recorded = provenance("abc", Inputs(predictions, [data], tree / "models/demo-student"))
+    assert recorded.config_sha256 == "abc" and recorded.data_sha256 == {str(data): sha256(data)}
     sums = tree / "models/demo-student/SHA256SUMS"
-    assert recorded["model_sha256"] == {str(sums): sha256(sums)} and recorded["hardware"]["device"] == "cpu"
-    assert recorded["versions"]["numpy"] == np.__version__
+    assert recorded.model_sha256 == {str(sums): sha256(sums)} and recorded.hardware["device"] == "cpu"
+    assert recorded.versions["numpy"] == np.__version__
     with pytest.raises(UserError, match=r"absent\.jsonl does not exist"):
-        provenance("abc", [tmp_path / "absent.jsonl"], [], predictions)
+        provenance("abc", Inputs(predictions, [tmp_path / "absent.jsonl"]))
 
 
 def test_git_commit(tmp_path):
@@ -177,6 +188,11 @@ def test_histories_belong_to_their_seeds(tree):
         read_histories(models, [1, 2])
 
 
+def runs_of(predictions: Path, test_sets=()):
+    experiment = Experiment.model_construct(test_sets=list(test_sets))
+    return score.runs(CREDITMIX, experiment, predictions, {})
+
+
 @pytest.fixture
 def predictions(tree, tmp_path):
     """Predictions of two runs, to be broken."""
@@ -197,8 +213,10 @@ def change(path: Path, line: int, **values) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"label": "Odd"}, "line 100: the label 'Odd' is none of Good, Standard, Bad"),
+        ({"references": ["Odd"]}, "line 100: the label 'Odd' is none of Good, Standard, Bad"),
         ({"prediction": None}, "line 100: the prediction None is none of"),
+        ({"references": []}, "line 100: the label None is none of"),
+        ({"test_set": "hans"}, "line 100: the test set 'hans' is none of None"),
         ({"raw_scores": {"Good": 1.0}}, "line 100: raw_scores must give one number for each of the labels"),
         ({"raw_scores": {"Good": "1", "Standard": 0, "Bad": 0}}, "line 100: raw_scores holds something that is not"),
         ({"label_mass": None}, "line 100: label_mass holds something that is not a finite number"),
@@ -207,7 +225,7 @@ def change(path: Path, line: int, **values) -> None:
 def test_broken_row(predictions, values, message):
     change(predictions / "seed_2/predictions.jsonl", 100, **values)
     with pytest.raises(UserError, match=message) as error:
-        load_label_runs(predictions, LABELS)
+        runs_of(predictions)
     assert "seed_2/predictions.jsonl" in str(error.value)
 
 
@@ -217,43 +235,43 @@ def test_row_without_a_field(predictions):
     del rows[69]["raw_scores"]
     write_jsonl(path, rows)
     with pytest.raises(UserError, match=r"seed_1/predictions\.jsonl, line 70: raw_scores is missing"):
-        load_label_runs(predictions, LABELS)
+        runs_of(predictions)
 
 
 def test_torn_line(predictions):
     path = predictions / "seed_1/predictions.jsonl"
     path.write_text(path.read_text()[:-40])
     with pytest.raises(UserError, match=r"predictions\.jsonl, line 180: not valid JSON"):
-        load_label_runs(predictions, LABELS)
+        runs_of(predictions)
 
 
 def test_repeated_id(predictions):
     path = predictions / "seed_1/predictions.jsonl"
     change(path, 180, id=read_jsonl(path)[170]["id"])
     with pytest.raises(UserError, match=r"line 180: the id 'creditmix-00170' occurs a second time"):
-        load_label_runs(predictions, LABELS)
+        runs_of(predictions)
 
 
 def test_id_of_one_seed_only(predictions):
     path = predictions / "seed_2/predictions.jsonl"
     write_jsonl(path, read_jsonl(path)[:-1])
     with pytest.raises(UserError, match=r"seed_1/.* has the test example 'creditmix-00179' and .*seed_2"):
-        load_label_runs(predictions, LABELS)
+        runs_of(predictions)
 
 
 def test_gold_labels_that_differ(predictions):
     path = predictions / "seed_2/predictions.jsonl"
-    gold = read_jsonl(path)[99]["label"]
-    change(path, 100, label=next(label for label in LABELS if label != gold))
+    gold = read_jsonl(path)[99]["references"][0]
+    change(path, 100, references=[next(label for label in LABELS if label != gold)])
     with pytest.raises(UserError, match="disagree on 'creditmix-00099', which is"):
-        load_label_runs(predictions, LABELS)
+        runs_of(predictions)
 
 
 def test_no_test_rows(predictions):
     path = predictions / "seed_1/predictions.jsonl"
     write_jsonl(path, [row for row in read_jsonl(path) if row["split"] == "validation"])
     with pytest.raises(UserError, match="holds no row of the test split"):
-        load_label_runs(predictions, LABELS)
+        runs_of(predictions)
 
 
 def test_calibration_of_another_run(predictions):
@@ -262,7 +280,7 @@ def test_calibration_of_another_run(predictions):
     calibration["priors"][calibration["chosen"]] = {"Good": 9.0, "Standard": 0.0, "Bad": 0.0}
     write_json(path, calibration)
     with pytest.raises(UserError, match="is not the label that ranks first under"):
-        load_label_runs(predictions, LABELS)
+        runs_of(predictions)
 
 
 @pytest.mark.parametrize(
@@ -276,18 +294,65 @@ def test_calibration_of_another_run(predictions):
 def test_broken_calibration(predictions, content, message):
     write_json(predictions / "seed_1/calibration.json", content)
     with pytest.raises(UserError, match=message):
-        load_label_runs(predictions, LABELS)
+        runs_of(predictions)
 
 
 def test_no_runs(tmp_path):
     with pytest.raises(UserError, match="holds no predictions"):
-        load_label_runs(tmp_path, LABELS)
+        runs_of(tmp_path)
 
 
-def test_unknown_primary_metric(tree):
-    arguments = evaluate_arguments(tree, "creditmix", "base", [0], primary_metric="rouge_l")
-    with pytest.raises(UserError, match="primary_metric 'rouge_l' is none of accuracy, macro_f1"):
+def test_an_experiment_that_is_not_described_is_refused(tree, capsys):
+    arguments = evaluate_arguments(tree, "creditmix", "base", [0], statistics={"resamples": 5})
+    with pytest.raises(SystemExit):
         script("evaluate", arguments)
+    assert "statistics.resamples: Input should be greater than or equal to 100" in capsys.readouterr().err
+
+
+SETS = ("matched", "hans")
+
+
+@pytest.fixture
+def with_test_sets(predictions):
+    """The same predictions, in which test examples belong to two test sets, neither in order."""
+    for path in predictions.glob("*/predictions.jsonl"):
+        rows = read_jsonl(path)
+        for number, row in enumerate(rows):
+            row["test_set"] = SETS[number % 3 == 0] if row["split"] == "test" else None
+        write_jsonl(path, rows)
+    return predictions
+
+
+def test_labels_of_several_test_sets_are_measured_on_each_and_on_all_examples(with_test_sets):
+    runs = runs_of(with_test_sets, SETS)
+    for seed in runs:
+        rows = [r for r in read_jsonl(with_test_sets / f"seed_{seed}/predictions.jsonl") if r["split"] == "test"]
+        for name in (None, *SETS):
+            own = [row for row in rows if name in (None, row["test_set"])]
+            gold, predicted = [row["references"][0] for row in own], [row["prediction"] for row in own]
+            suffix = f"/{name}" if name else ""
+            expected = f1_score(gold, predicted, average="macro")
+            assert runs[seed].metrics[f"macro_f1{suffix}"].estimate() == pytest.approx(expected, abs=1e-12)
+            right = np.mean([one == other for one, other in zip(gold, predicted, strict=True)])
+            assert runs[seed].metrics[f"accuracy{suffix}"].estimate() == pytest.approx(right, abs=1e-12)
+        assert runs[seed].test_sets.sizes == {"matched": 80, "hans": 40}
+        assert list(runs[seed].test_sets.of_examples) == ["matched"] * 80 + ["hans"] * 40
+        assert "label_mass/hans" not in runs[seed].metrics
+    samples = replicates([run.metrics for run in runs.values()], bootstrap(200))
+    parts = samples["accuracy/matched"] * 80 + samples["accuracy/hans"] * 40
+    np.testing.assert_allclose(samples["accuracy"], parts / 120)  # each set keeps its size in every resample
+
+
+def test_test_sets_of_labels_leave_their_metrics_of_all_examples_as_they_are(with_test_sets, tree):
+    before = score.measured(CREDITMIX, [], tree / "creditmix_sft")
+    for seed, run in runs_of(with_test_sets, SETS).items():
+        for name, metric in before[seed].metrics.items():
+            assert run.metrics[name].estimate() == pytest.approx(metric.estimate(), abs=1e-12)
+
+
+def test_a_test_set_that_is_not_known_is_refused(with_test_sets):
+    with pytest.raises(UserError, match="the test set 'hans' is none of matched"):
+        runs_of(with_test_sets, ["matched"])
 
 
 def test_script_says_one_line_and_imports_nothing_heavy(tree, tmp_path):
@@ -301,7 +366,7 @@ def test_script_says_one_line_and_imports_nothing_heavy(tree, tmp_path):
     arguments[arguments.index("--card") + 1] = str(tmp_path / "README.md")
     code = (
         "import runpy, sys, json; sys.argv = json.loads(sys.argv[1]); runpy.run_path(sys.argv[0])['main']();"
-        "heavy = ('torch', 'pandas', 'sklearn', 'scipy', 'matplotlib', 'pipestill.reporting');"
+        "heavy = ('torch', 'pandas', 'sklearn', 'scipy', 'matplotlib', 'pipestill.reporting', 'jinja2');"
         "print([m for m in heavy if m in sys.modules])"
     )
     command = [sys.executable, "-c", code, json.dumps([EVALUATE, *arguments])]

@@ -107,7 +107,7 @@ def test_predictions_are_laid_out_as_those_of_models_and_need_no_torch(tmp_path)
     assert row["prediction"] == "The boy had fever."
     assert read_json(predictions / "job.json") == {"method": "lead", "sentences": 1}
     assert "python" in read_json(predictions / "versions.json")
-    assert read_cost(predictions / "cost.json")["gpu_memory_mb"] is None
+    assert read_cost(predictions / "cost.json").gpu_memory_mb is None
     with pytest.raises(UserError, match="`lead` has no model, its answers are sentences of the documents"):
         find_target("lead", tmp_path, "multiclinsum")
 

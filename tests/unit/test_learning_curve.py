@@ -7,18 +7,21 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from pipestill.data.training_files import make_training_files
 
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
-from pipestill.io.records import read_jsonl, write_jsonl
-from pipestill.plan import experiments
+from pipestill.io.records import Record, write_jsonl
+from pipestill.methods import METHODS
+from pipestill.objectives.training_file import training_rows
 from pipestill.plan.check import check
+from pipestill.plan.experiments import Experiments
 from pipestill.plan.shares import at_share, origin, with_shares
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import compare, find
 from pipestill.reporting.figures.canvas import colour_of
 from pipestill.reporting.figures.metrics import cost
+from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.tasks import TASKS
 from support import reports
 from support.reports import evaluate_arguments, script, write_tree
 
@@ -48,7 +51,7 @@ def test_every_study_is_derived_at_every_share(default):
         own = config.studies[origin(name)]
         assert study.model_dump(exclude={"train_share"}) == own.model_dump(exclude={"train_share"})
     assert derived.run == config.run
-    assert experiments.experiments(derived) == experiments.experiments(config)
+    assert Experiments(derived).experiments == Experiments(config).experiments
     assert "@" not in config.model_dump_json(include={"studies"})
 
 
@@ -77,48 +80,49 @@ def test_no_study_of_a_configuration_has_a_derived_name(default):
 
 
 def test_a_share_is_a_setting_of_students_and_of_nothing_else(default):
-    config = check(default)
-    derived = with_shares(config)
+    plain = Experiments(check(default))
+    derived = Experiments(with_shares(plain.config))
     for method in ("base", *TRAINED, "teacher"):
-        whole, part = (experiments.experiment(derived, name, method) for name in ("creditmix", "creditmix@25"))
-        assert whole == experiments.experiment(config, "creditmix", method)
-        assert "train_share" not in whole["settings"]
+        whole, part = (derived.experiment(name, method) for name in ("creditmix", "creditmix@25"))
+        assert whole == plain.experiment("creditmix", method)
+        assert "train_share" not in whole.settings
         if method in TRAINED:
-            assert part["settings"] == {**whole["settings"], "train_share": 0.25}
-            assert "Students were trained on 25 % of the training rows." in part["notes"]
+            assert part.settings == {**whole.settings, "train_share": 0.25}
+            assert "Students were trained on 25 % of the training rows." in part.notes
         else:
-            assert (part["settings"], part["notes"]) == (whole["settings"], whole["notes"])
-    assert experiments.training_settings(derived, "creditmix@25", "dpo") == experiments.training_settings(
-        config, "creditmix", "dpo"
-    )
+            assert (part.settings, part.notes) == (whole.settings, whole.notes)
+    assert derived.training("creditmix@25", "dpo") == plain.training("creditmix", "dpo")
 
 
 @pytest.mark.parametrize(
     ("task", "rows", "sizes"),
-    [("creditmix", None, (3, 21, 42, 84)), ("creditmix", 20, (3, 15, 30, 60)), ("dolly", None, (1, 23, 46, 91))],
+    [("creditmix", None, (3, 21, 42, 84)), ("creditmix", 60, (3, 15, 30, 60)), ("dolly", None, (1, 23, 46, 91))],
 )
-def test_a_share_of_the_rows_is_a_subset_of_a_larger_one(tmp_path, task, rows, sizes):
-    labels = ("Good", "Standard", "Bad", "Good") if task == "creditmix" else (None,)
+def test_a_share_of_the_rows_is_a_subset_of_a_larger_one(task, rows, sizes):
+    targets = ("Good", "Standard", "Bad", "Good") if task == "creditmix" else ("t",)
     count = {"creditmix": 112, "dolly": 91}[task]  # 28 of the rarer labels
-    common = {"split": "train", "prompt": "p", "target": "t"}
-    records = [{"id": str(number), "label": labels[number % len(labels)], **common} for number in range(count)]
-    held_out = [{"id": f"v{number}", "label": labels[0], **common, "split": "validation"} for number in range(9)]
-    write_jsonl(tmp_path / "records.jsonl", records + held_out)
+
+    def record(number, split):
+        target = targets[number % len(targets)]
+        return Record(f"{split}{number}", split, {}, target, [target], prompt="p")
+
+    records = [record(number, "train") for number in range(count)] + [
+        record(number, "validation") for number in range(9)
+    ]
 
     def taken(share):
-        files = [tmp_path / f"{share}_{split}.jsonl" for split in ("train", "validation")]
-        make_training_files(task, "sft", tmp_path / "records.jsonl", None, rows, 1, *files, share=share)
-        train, validation = ([row["id"] for row in read_jsonl(path)] for path in files)
+        settings = TrainingFileSettings(task=task, method="sft", rows=rows, seed=1, share=share)
+        train, validation = training_rows(TASKS[task], METHODS["sft"].objective, settings, records, None, None)
         assert len(validation) == 9
-        return train
+        return [row["id"] for row in train]
 
     by_share = [taken(share) for share in (0.001, 0.25, 0.5, 1.0)]
     assert tuple(map(len, by_share)) == sizes
     for smaller, larger in pairwise(by_share):
         assert set(smaller) < set(larger)
-    label_of = {record["id"]: record["label"] for record in records}
+    target_of = {record.id: record.target for record in records}
     for ids in by_share:
-        counts = [sum(label_of[each] == label for each in ids) for label in set(labels)]
+        counts = [sum(target_of[each] == target for each in ids) for target in set(targets)]
         assert len(set(counts)) == 1
 
 

@@ -1,14 +1,15 @@
 """Likelihood of references against full logits of one row at a time, and the metrics that are made of it."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from pipestill.answers.text import score
 from pipestill.inference.likelihood import likelihoods
 from pipestill.inference.loaded import Loaded
 from pipestill.io.records import Record, write_jsonl
-from pipestill.job.halves import half
 from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
 from pipestill.tasks import TASKS
 from support.models import CPU, make_model, make_t5, make_tokenizer
@@ -61,8 +62,8 @@ def test_perplexity_and_token_accuracy_are_of_all_tokens(tmp_path):
     facts = {"a": (2.0, 3, 4), "b": (12.0, 1, 6), "c": (30.0, 0, 10)}
     rows = [dict(zip(("id", "nll", "correct", "tokens"), (name, *fact), strict=True)) for name, fact in facts.items()]
     write_jsonl(run / "likelihood.jsonl", rows)
-    answers = TASKS["multiclinsum"].answers
-    metrics = half(answers, "score").runs(TASKS["multiclinsum"], tmp_path, answers.options({}), {})[1].metrics
+    experiment = SimpleNamespace(test_sets=["en", "es"], splitter="sentencex")
+    metrics = score.runs(TASKS["multiclinsum"], experiment, tmp_path, {})[1].metrics
     assert metrics["perplexity"].estimate() == pytest.approx(math.exp(44 / 20))
     assert metrics["perplexity/en"].estimate() == pytest.approx(math.exp(14 / 10))
     assert metrics["token_accuracy"].estimate() == pytest.approx(4 / 20)

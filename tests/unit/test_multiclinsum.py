@@ -12,7 +12,7 @@ from pipestill.metrics.rouge import rouge_l
 from pipestill.pretraining.corpus.mixture import family_documents
 from pipestill.tasks import TASKS
 from pipestill.tasks.multiclinsum.lexicon import DIAGNOSES, TREATMENTS
-from pipestill.tasks.multiclinsum.wordings import LAYOUTS, PARTS
+from pipestill.tasks.multiclinsum.wordings import FORMS, PARTS
 from pipestill.text.sentences import split_sentences
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_no_sentence_of_a_report_is_its_summary(rows):
         for row in rows[:200]
     ]
     assert 30 < mean(best) < 65
-    assert len(LAYOUTS) == 4
+    assert len(FORMS) == 4
     assert all(len(wordings) >= 3 for pair in PARTS.values() for wordings in pair)
     openings = Counter(" ".join(row["input"].split()[:3]) for row in rows)
     assert openings.most_common(1)[0][1] < len(rows) / 8

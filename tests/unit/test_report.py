@@ -13,14 +13,12 @@ from pipestill.io.files import read_json, write_json
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft, compare, find, seed_pairs
-from pipestill.reporting.conclusions import conclusion
 from pipestill.reporting.figures import draw
 from pipestill.reporting.figures.canvas import INK
 from pipestill.reporting.summary import latex_escape, write_csv
 from pipestill.reporting.views import difference_matrix
-from pipestill.reporting.warnings import warnings
 from support.pages import Page
-from support.reports import METHODS, script, write_report, write_tree
+from support.reports import METHODS, evaluate_arguments, said, script, write_report, write_tree
 
 FIGURES = {"metrics", "cost", "confusion", "reliability", "training"}
 
@@ -80,13 +78,12 @@ def test_page_is_whole_and_needs_nothing_else(tree, page):
 def test_page_says_what_it_must(tree, page, study, comparisons):
     text = re.sub(r"\s+", " ", "".join(page.text))
     assert "Synthetic data." in text
-    assert conclusion(study, comparisons) in text
-    for warning in warnings(study, comparisons):
-        assert warning in text
+    assert said("conclusion.html.j2", study) in text
+    assert said("warnings.html.j2", study) in text
     for experiment in study.experiments:
         metric = experiment.metric("macro_f1")
-        assert f"{formats.number(metric['mean'])} {formats.bracket(metric['ci95'])}" in text
-        assert experiment.evaluation["provenance"]["config_sha256"] in text
+        assert f"{formats.number(metric.mean)} {formats.bracket(metric.ci95)}" in text
+        assert experiment.evaluation.provenance.config_sha256 in text
     assert "run: [single]" in text  # the configuration, as it is
     assert "Macro F1 is the unweighted mean" in text and "ROUGE" not in text
 
@@ -137,7 +134,7 @@ def test_best_student_is_bold_in_every_table(tree, study):
 
 def test_money_has_a_column_where_it_was_paid(tree, tmp_path):
     study = collect(evaluations(tree, "single"))[0]
-    study.get("kd").evaluation["cost"]["money_usd"] = 1.25
+    study.get("kd").evaluation.cost.money_usd = 1.25
     write_csv(tmp_path / "summary.csv", [study])
     paid = {row["method"]: row["money_usd"] for row in csv.DictReader((tmp_path / "summary.csv").open())}
     assert paid["kd"] == "1.25" and float(paid["sft"]) == 0
@@ -172,8 +169,8 @@ def test_comparisons_are_of_all_pairs(tree, study, comparisons):
 def test_mcnemar_pairs_seeds(study, comparisons):
     assert seed_pairs(study.get("sft"), study.get("kd")) == [(1, 1), (2, 2), (3, 3)]
     assert seed_pairs(study.get("sft"), study.get("base")) == [(1, 0), (2, 0), (3, 0)]
-    a, b = (study.get(method).runs[2].predictions for method in ("sft", "kd"))
-    expected = mcnemar(a.gold == a.predicted, b.gold == b.predicted)
+    a, b = (study.get(method).runs[2] for method in ("sft", "kd"))
+    expected = mcnemar(a.correct(), b.correct())
     assert find(comparisons, study.get("sft"), study.get("kd")).mcnemar[2, 2] == expected
 
 
@@ -187,34 +184,36 @@ def test_matrix_speaks_for_its_row(study, comparisons):
 
 
 def test_conclusion_and_warnings(study, comparisons):
-    said = conclusion(study, comparisons)
+    text = said("conclusion.html.j2", study)
     best, second = study.ranked[:2]
     clear = find(comparisons, best, second).significant
     where = f"{best.mean('macro_f1'):.3f} ["
     start = (
         f"{best.title} is best on macro F1: {where}" if clear else f"{best.title} and {second.title} share the first"
     )
-    assert said.startswith(start) and where in said
-    assert "of the gap between the untrained student and it" in said and "KD also needs the teacher" in said
-    found = warnings(study, comparisons)
-    assert any(re.fullmatch(r"DPO, seed 3, has collapsed: \d+% of its predictions are “Standard”\.", w) for w in found)
-    assert any(w.startswith("DPO gives the labels only 31%") for w in found)
-    assert not any("one seed" in w for w in found)
+    assert text.startswith(start) and where in text
+    assert "of the gap between the untrained student and it" in text and "KD also needs the teacher" in text
+    found = warned(study)
+    assert re.search(r"DPO, seed 3, has collapsed: \d+% of its predictions are “Standard”\.", found)
+    assert "DPO gives the labels only 31%" in found
+    assert "one seed" not in found
 
 
 def edited(tree, method, **changes):
     """A study of base, SFT and another method whose evaluation says something else."""
     experiments = collect([tree / f"creditmix_{name}/eval.json" for name in ("base", "sft", method)])[0]
-    experiments.get(method).evaluation.update(changes)
+    evaluation = experiments.get(method).evaluation
+    for name, value in changes.items():
+        setattr(evaluation, name, value)
     return experiments
 
 
 def warned(study):
-    return warnings(study, compare(study))
+    return said("warnings.html.j2", study)
 
 
 def test_warning_of_a_single_seed(tree):
-    assert any(w.startswith("SFT, KD and DPO have one seed") for w in warned(collect(evaluations(tree, "single"))[0]))
+    assert "SFT, KD and DPO have one seed" in warned(collect(evaluations(tree, "single"))[0])
 
 
 def test_notes_are_shown_once(tree):
@@ -272,8 +271,8 @@ def test_a_checkpoint_stands_before_the_teacher(tree, tmp_path):
 def test_conclusion_when_nothing_helps(tree):
     study = edited(tree, "kd")
     for method in ("sft", "kd"):
-        study.get(method).metric("macro_f1")["mean"] = 0.1
-    assert conclusion(study, compare(study)).startswith("No trained method is ahead of the untrained student")
+        study.get(method).metric("macro_f1").mean = 0.1
+    assert said("conclusion.html.j2", study).startswith("No trained method is ahead of the untrained student")
 
 
 def test_one_experiment_alone(tree, tmp_path):
@@ -298,8 +297,6 @@ def test_names_are_escaped(tree, tmp_path):
 def copied(tmp_path):
     """A small study of its own, to be broken."""
     write_tree(tmp_path, n_per_class=20, seeds=2)
-    from support.reports import evaluate_arguments
-
     for method, seeds in (("base", [0]), ("sft", [1, 2])):
         script("evaluate", evaluate_arguments(tmp_path, "creditmix", method, seeds))
     return tmp_path
@@ -319,8 +316,6 @@ def test_methods_that_were_tested_on_other_examples(copied):
         for seed in seeds if method == "base" else []:
             path = copied / f"creditmix_{method}/predictions/seed_{seed}/predictions.jsonl"
             write_jsonl(path, read_jsonl(path)[:-1])
-    from support.reports import evaluate_arguments
-
     script("evaluate", evaluate_arguments(copied, "creditmix", "base", [0]))
     with pytest.raises(UserError, match="has the test example 'creditmix-00059'"):
         collect([copied / "creditmix_base/eval.json", copied / "creditmix_sft/eval.json"])
@@ -352,3 +347,25 @@ def test_files_that_are_no_evaluations(tmp_path):
 )  # fmt: skip
 def test_formats(written, expected):
     assert written == expected
+
+
+def test_labels_of_several_test_sets_have_a_column_each(tmp_path):
+    runs = write_tree(tmp_path, n_per_class=30, seeds=1)
+    for path in tmp_path.glob("*/predictions/*/predictions.jsonl"):
+        rows = read_jsonl(path)
+        write_jsonl(path, [{**row, "test_set": ("hans", "matched")[i % 3 > 0]} for i, row in enumerate(rows)])
+    for method, seeds in runs.items():
+        script("evaluate", evaluate_arguments(tmp_path, "creditmix", method, seeds, test_sets=["matched", "hans"]))
+    paths = [str(tmp_path / f"creditmix_{method}/eval.json") for method in runs]
+    config = ["--config", str(tmp_path / "config.yaml"), "--output-dir", str(tmp_path / "report")]
+    script("report", ["--evals", *paths, *config])
+    parsed = Page()
+    parsed.feed((tmp_path / "report/index.html").read_text())
+    text = re.sub(r"\s+", " ", " ".join(parsed.text))
+    assert "all examples matched 40 examples hans 20 examples" in text
+    head = (tmp_path / "report/summary.md").read_text().splitlines()[4]
+    assert "macro F1 | macro F1 on matched | macro F1 on hans | accuracy |" in head
+    row = next(csv.DictReader((tmp_path / "report/summary.csv").open()))
+    assert float(row["accuracy"]) == pytest.approx(
+        (2 * float(row["accuracy/matched"]) + float(row["accuracy/hans"])) / 3
+    )

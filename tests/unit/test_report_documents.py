@@ -1,27 +1,26 @@
 """The report of a study of documents: chosen columns, extracts as references, and what rationales cost."""
 
 import csv
-import json
 import re
 
 import numpy as np
 import pytest
 
-from pipestill.evaluation.formats import bracket, dollars, metric_title, number
+from pipestill.answers.text.show import signatures
+from pipestill.evaluation.evaluation import JobCost
+from pipestill.evaluation.formats import bracket, dollars, number
 from pipestill.io.files import read_json, write_json, write_text
 from pipestill.io.records import write_jsonl
 from pipestill.job.cost import CostMeter
+from pipestill.metrics.catalogue import metric_title
+from pipestill.metrics.measures import SUMMARIES
 from pipestill.reporting.collect import collect
-from pipestill.reporting.comparisons import against_sft, compare
-from pipestill.reporting.conclusions import conclusion
-from pipestill.reporting.rationales import rationale_rows, rationale_sentences
-from pipestill.reporting.summaries import signatures
-from pipestill.reporting.tables import SUMMARIES
-from pipestill.reporting.warnings import warnings
+from pipestill.reporting.comparisons import against_sft
+from pipestill.reporting.rationales import rationales
 from pipestill.tasks import lexicon
 from pipestill.tasks.multiclinsum.archives import LANGUAGES
 from support.pages import Page
-from support.reports import evaluate_arguments, model_directories, script, write_cost, write_model
+from support.reports import evaluate_arguments, model_directories, said, script, write_cost, write_model
 
 METHODS = {"base": 0.1, "lead": 0.3, "textrank": 0.2, "sft": 0.6, "stepwise": 0.65}  # share of reference words kept
 SIZES = {"en": 12, "es": 8}
@@ -39,10 +38,6 @@ USAGE = {
     "served_models": {"lab/writer-2024": 39},
     "served_providers": {"Here": 20, "There": 19},
     "wall_s": 61.5,
-}
-SETTINGS = {
-    "statistics": {"resamples": 1000, "seed": 0},
-    "generation": {"sampling": False, "sampling_seeds": [10], "no_repeat_ngram_size": 0},
 }
 
 
@@ -89,8 +84,8 @@ def write_documents(root, skills=METHODS, provider="openrouter"):
 
 
 def evaluate(root, method, seeds, provider):
-    described = {"task": "multiclinsum", "primary_metric": "rouge_l", "labels": [], "test_sets": [*LANGUAGES]}
-    described |= {"metrics": "summaries", "settings": SETTINGS, "teacher": None}
+    described = {"task": "multiclinsum", "test_sets": [*LANGUAGES], "teacher": None}
+    described["statistics"] = {"resamples": 1000, "seed": 0}
     described["annotator"] = {"provider": provider, "model": "lab/writer"} if method == "stepwise" else None
     described["student"] = None if method in EXTRACTS else "demo-student"
     arguments = evaluate_arguments(root, "clinical", method, seeds, **described)
@@ -131,8 +126,8 @@ def text(tree):
 
 
 def test_titles_of_languages_and_of_other_test_sets():
-    assert metric_title("rouge_l/es") == "ROUGE-L (es)"
-    assert metric_title("rouge_2_unicode/pt") == "ROUGE-2 (Unicode, pt)"
+    assert metric_title("rouge_l/es", languages=True) == "ROUGE-L (es)"
+    assert metric_title("rouge_2_unicode/pt", languages=True) == "ROUGE-2 (Unicode, pt)"
     assert metric_title("rouge_l/vicuna") == "ROUGE-L on vicuna"
 
 
@@ -149,16 +144,16 @@ def test_tables_show_some_metrics_and_summary_csv_all(tree, study, text):
         for table, where in ((main, results), (unicode, tokens)):
             for name in table.names:
                 metric, places = experiment.metric(name), 3 if name == "exact_match" else 2
-                assert f"{number(metric['mean'], places)} {bracket(metric['ci95'], places)}" in where
+                assert f"{number(metric.mean, places)} {bracket(metric.ci95, places)}" in where
     head = (tree / "report/summary.md").read_text().splitlines()[4]
-    assert head.split(" | ")[2:11] == [metric_title(name) for name in shown]
+    assert head.split(" | ")[2:11] == [metric_title(name, languages=True) for name in shown]
     rows = {row["method"]: row for row in csv.DictReader((tree / "report/summary.csv").open())}
-    assert set(study.experiments[0].evaluation["metrics"]) <= set(rows["sft"]) and len(study.metric_names) > 35
+    assert set(study.first.metrics) <= set(rows["sft"]) and len(study.metric_names) > 35
     assert float(rows["sft"]["perplexity"]) == pytest.approx(np.exp(2), abs=1e-6) and rows["lead"]["perplexity"] == ""
 
 
 def test_bertscore_has_a_column_where_it_was_computed():
-    table = SUMMARIES[0].of(["rouge_l", "bertscore", "bertscore/en", "exact_match"])
+    table = SUMMARIES.tables[0].of(["rouge_l", "bertscore", "bertscore/en", "exact_match"])
     assert table.names == ("rouge_l", "bertscore", "exact_match")
 
 
@@ -167,11 +162,11 @@ def test_signatures_stand_below_and_must_be_the_same(study, text):
     assert {title: len(texts) for title, texts in signatures(study).items()} == dict.fromkeys(
         ("ROUGE", "ROUGE (Unicode)", "BLEU", "chrF", "BERTScore"), 1
     )
-    assert not any("computed in the same way" in each for each in warnings(study, compare(study)))
-    own = study.get("sft").evaluation["signatures"]
+    assert "computed in the same way" not in said("warnings.html.j2", study)
+    own = study.get("sft").evaluation.signatures
     before, own["bleu"] = own["bleu"], "another version"
     try:
-        assert any(each.startswith("BLEU was not computed in the same way") for each in warnings(study, compare(study)))
+        assert "BLEU was not computed in the same way" in said("warnings.html.j2", study)
     finally:
         own["bleu"] = before
 
@@ -179,8 +174,8 @@ def test_signatures_stand_below_and_must_be_the_same(study, text):
 def test_extracts_are_references_without_a_model(tree, study, text):
     assert [each.method for each in study.experiments if each.is_reference] == ["base", *EXTRACTS]
     assert [(each.a.method, each.b.method) for each in against_sft(study)] == [("stepwise", "sft")]
-    cost = study.get("lead").evaluation["cost"]
-    assert cost["train"] is cost["teacher"] is cost["trainable_parameters"] is cost["total_parameters"] is None
+    cost = study.get("lead").evaluation.cost
+    assert cost.train is cost.teacher is cost.trainable_parameters is cost.total_parameters is None
     assert "Lead takes 1 sentence and TextRank takes 2 sentences of each document" in text
     card = (tree / "clinical_textrank/README.md").read_text()
     assert "| base model | – |" in card and "| answers | 2 sentences of the document |" in card
@@ -190,21 +185,21 @@ def test_extracts_are_references_without_a_model(tree, study, text):
 def test_an_extract_that_is_ahead_is_said_to_be_and_is_no_best_student(tmp_path):
     study = collect(write_documents(tmp_path, {"lead": 0.9, "base": 0.1, "sft": 0.2, "stepwise": 0.3}))[0]
     assert study.ranked[0].method == "lead" and study.best("rouge_l").method == "stepwise"
-    assert conclusion(study, compare(study)).startswith(
+    assert said("conclusion.html.j2", study).startswith(
         "No trained method is ahead of Lead, which needs no model. Lead is best on ROUGE-L: "
     )
 
 
 def test_what_rationales_cost(tree, study, text):
-    annotation = study.get("stepwise").evaluation["cost"]["annotation"]
-    assert annotation["calls"] == USAGE["calls"] and annotation["latency_s"] == USAGE["latency_s"]
-    assert annotation["dollars"] == study.get("stepwise").evaluation["cost"]["money_usd"] == 0.0123
-    assert annotation["training"] is None and study.get("sft").evaluation["cost"]["annotation"] is None
+    cost = study.get("stepwise").evaluation.cost
+    assert cost.annotation.calls == USAGE["calls"] and cost.annotation.latency_s == USAGE["latency_s"]
+    assert cost.annotation.dollars == cost.money_usd == 0.0123
+    assert cost.annotation.training is None and study.get("sft").evaluation.cost.annotation is None
     sentence = (
         "The rationales of Step-by-step were written by lab/writer (provider openrouter, as lab/writer-2024, served by "
         "Here and There), about synthetic documents."
     )
-    assert rationale_sentences(study) == [sentence] and sentence in text
+    assert text.count(sentence) == 1
     row = "Step-by-step 39 of 40 45 6 rate limit 3 timeout 1 unfinished 2 52.5 k 9185 $0.0123 1.2 s 4.5 s – –"
     assert row in text
     assert "also needs the rationales of lab/writer: 45 calls and $0.0123." in text
@@ -215,20 +210,19 @@ def test_what_rationales_cost(tree, study, text):
 
 def test_a_local_annotator_was_trained(tmp_path):
     study = collect(write_documents(tmp_path, {"sft": 0.6, "stepwise": 0.6}, provider="local"))[0]
-    [row] = rationale_rows(study)
-    assert row["author"] == "lab/writer, trained in this run and served on this machine (provider local)"
-    assert row["annotation"]["training"] == read_json(tmp_path / "annotator_cost.json")
-    assert "45 calls and 1 min 59 s of processor time to train it." in conclusion(study, compare(study))
+    [row] = rationales(study)
+    assert row.local
+    assert row.annotation.training == JobCost(**read_json(tmp_path / "annotator_cost.json"))
+    assert "45 calls and 1 min 59 s of processor time to train it." in said("conclusion.html.j2", study)
 
 
 def test_methods_of_one_annotation_share_its_row(study):
-    copy = json.loads(json.dumps(study.get("stepwise").evaluation["cost"]["annotation"]))
-    cost = study.get("sft").evaluation["cost"]
-    cost["annotation"] = copy
+    cost = study.get("sft").evaluation.cost
+    cost.annotation = study.get("stepwise").evaluation.cost.annotation.model_copy(deep=True)
     try:
-        assert [row["methods"] for row in rationale_rows(study)] == [["SFT", "Step-by-step"]]
+        assert [row.methods for row in rationales(study)] == [["SFT", "Step-by-step"]]
     finally:
-        cost["annotation"] = None
+        cost.annotation = None
 
 
 def test_dollars():

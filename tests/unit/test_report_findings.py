@@ -6,17 +6,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipestill.evaluation.experiment import summarise
-from pipestill.evaluation.statistics import Bootstrap, Metric, holm
+from pipestill.evaluation.evaluate import summarise
+from pipestill.evaluation.evaluation import Closeness, Cost, Evaluation, JobCost, Mean, RunEntry
+from pipestill.evaluation.statistics import Metric, holm
 from pipestill.methods import METHODS, method_of
-from pipestill.reporting.closeness import fidelity_warning
 from pipestill.reporting.comparisons import against_sft, compare
-from pipestill.reporting.conclusions import conclusion, over_sft, over_sft_summary
+from pipestill.reporting.fidelity import CachedGradient, Fidelity
 from pipestill.reporting.figures.canvas import colour_of, dashes_of, spread
 from pipestill.reporting.figures.training import kl_by_step
 from pipestill.reporting.gap import gap_closed
 from pipestill.reporting.study import Experiment, Study
-from pipestill.reporting.warnings import warnings
+from pipestill.settings.evaluation import StatisticsConfig
+from support.reports import said
 
 N = 400
 RNG = np.random.default_rng(0)
@@ -30,17 +31,32 @@ def study_of(primary="rouge_l", resamples=1000, **scores) -> Study:
     experiments = []
     for method, values in scores.items():
         values = np.atleast_2d(values)
-        runs = {seed: {primary: Metric.mean_of(row, highest=100.0)} for seed, row in enumerate(values)}
-        evaluation = {
-            "study": "made", "task": "dolly", "method": method, "kind": "text", "method_title": method_of(method).title,
-            "primary_metric": primary, "source": "synthetic", "n_test": values.shape[1],
-            "notes": [], "agreement": None, "cost": {"train": None, "annotation": None},
-            "bootstrap": {"resamples": resamples, "seed": 0},
-            "metrics": summarise(list(runs.values()), Bootstrap(resamples, 0)),
-            "runs": [{"seed": seed, "history": []} for seed in runs],
-        }  # fmt: skip
-        found = {seed: SimpleNamespace(metrics=metrics) for seed, metrics in runs.items()}
-        experiments.append(Experiment(Path(method), evaluation, found))
+        runs = {
+            seed: SimpleNamespace(
+                metrics={primary: Metric.mean_of(row, highest=100.0)},
+                draws=lambda name: [],
+                correct=lambda: None,
+            )
+            for seed, row in enumerate(values)
+        }
+        nothing = JobCost(wall_s=None, cpu_s=None, peak_memory_mb=None, gpu_memory_mb=None, tokens=None)
+        bootstrap = StatisticsConfig(resamples=resamples)
+        evaluation = Evaluation.model_construct(
+            **dict(study="made", task="dolly", method=method, method_title=method_of(method).title, source="synthetic"),
+            **dict(primary_metric=primary, n_test=values.shape[1], notes=[], agreement=None, signatures={}),
+            cost=Cost(
+                **dict.fromkeys(("train", "teacher", "annotation", "trainable_parameters", "total_parameters")),
+                predict=nothing,
+                money_usd=0,
+            ),
+            bootstrap=bootstrap,
+            metrics=summarise(list(runs.values()), bootstrap),
+            runs=[
+                RunEntry(seed=seed, n_test=values.shape[1], metrics={}, details={"unmarked": None}, history=[])
+                for seed in runs
+            ],
+        )
+        experiments.append(Experiment(Path(method), evaluation, runs))
     return Study("made", experiments)
 
 
@@ -71,7 +87,7 @@ def test_detectable_difference_is_that_of_a_paired_test():
     assert comparison.detectable == pytest.approx(2.8 * difference.std() / np.sqrt(N), rel=0.05)
 
 
-def test_detectable_difference_is_found_four_times_in_five():
+def test_detectable_difference_is_found_with_80_percent_power():
     rng, found = np.random.default_rng(1), 0
     own = rng.normal(size=(200, 2, 100))
     for sft, todi in own:
@@ -99,51 +115,53 @@ def test_no_gap_where_the_teacher_may_not_be_ahead():
     assert [closed.experiment.method for closed in gap_closed(around(base=9, sft=40, teacher=50), "base")] == ["sft"]
 
 
-def said(study):
-    return conclusion(study, compare(study))
+def concluded(study):
+    return said("conclusion.html.j2", study)
 
 
 def test_a_tie_is_said_first():
     study = around(base=20, sft=40, fkl=40.2, teacher=50)
-    assert said(study).startswith("FKL and SFT share the first place on ROUGE-L: FKL has the best mean, 40.20 [")
+    assert concluded(study).startswith("FKL and SFT share the first place on ROUGE-L: FKL has the best mean, 40.20 [")
     assert (
         "but with 400 test examples its lead over SFT (0.20) is not significant. FKL is significantly better than Base."
-        in said(study)
+        in concluded(study)
     )
-    assert "FKL closes 67% [" in said(study) and "and 2% [" in said(study)
+    assert "FKL closes 67% [" in concluded(study) and "and 2% [" in concluded(study)
     many = around(base=20, sft=40, fkl=40.2, rkl=39.9, todi=40.1, teacher=50)
-    assert "its lead over the 3 others" not in said(many)
-    assert "its lead over ToDi (0.10), SFT (0.20) and RKL (0.30) is not significant" in said(many)
+    assert "its lead over the 3 others" not in concluded(many)
+    assert "its lead over ToDi (0.10), SFT (0.20) and RKL (0.30) is not significant" in concluded(many)
 
 
 def test_a_clear_winner_and_none():
-    assert said(around(base=20, sft=40, todi=44)).startswith("ToDi is best on ROUGE-L: 44.00 [")
-    assert "over 1 seed, significantly better than SFT and Base." in said(around(base=20, sft=40, todi=44))
-    assert said(around(base=40, sft=39.9)).startswith(
+    assert concluded(around(base=20, sft=40, todi=44)).startswith("ToDi is best on ROUGE-L: 44.00 [")
+    assert "over 1 seed, significantly better than SFT and Base." in concluded(around(base=20, sft=40, todi=44))
+    assert concluded(around(base=40, sft=39.9)).startswith(
         "No trained method is ahead of the untrained student. Base and SFT share the first place"
     )
 
 
 def test_what_is_added_over_sft_is_said_either_way():
     study = around(sft=40, fkl=38, rkl=40.1, todi=42)
-    worse, nothing, better = against_sft(study)
-    assert "FKL is 2.00 [" in over_sft(worse) and "below SFT in ROUGE-L: significant" in over_sft(worse)
-    assert "would have shown" not in over_sft(worse)
-    assert "not significant" in over_sft(nothing)
-    assert f"A true difference of {nothing.detectable:.2f} would have shown four times in five." in over_sft(nothing)
-    summary = over_sft_summary(study, [worse, nothing, better])
+    worse, nothing, _ = against_sft(study)
+    table = said("over_sft.html.j2", study)
+    assert worse.sentence() in table and "FKL is 2.00 [" in table and "below SFT in ROUGE-L: significant" in table
+    assert (
+        f"{nothing.sentence()} The test finds a true difference of {nothing.detectable:.2f} with 80 % power." in table
+    )
+    assert table.count("The test finds a true difference") == 1
+    summary = said("over_sft_summary.html.j2", study)
     assert summary.startswith(
         "ToDi is significantly better than SFT; FKL is significantly worse than SFT; RKL does not differ significantly "
-        "from it. These tests would have shown a true difference of "
+        "from it. These tests find a true difference of "
     )
-    none = over_sft_summary(study, [nothing])
+    alone = around(sft=40, rkl=40.1)
+    none = said("over_sft_summary.html.j2", alone)
     assert none.startswith("No method differs significantly from SFT in ROUGE-L.")
-    assert f"a true difference of {nothing.detectable:.2f} four times in five" in none
-    assert over_sft_summary(study, []) is None
+    assert f"a true difference of {against_sft(alone)[0].detectable:.2f} with 80 % power" in none
 
 
 def warned(study, fidelity=None):
-    return " ".join(warnings(study, compare(study), fidelity))
+    return said("warnings.html.j2", study, fidelity)
 
 
 def test_warning_of_a_teacher_that_is_not_ahead():
@@ -157,10 +175,11 @@ def test_warning_of_a_teacher_that_is_not_ahead():
 
 def test_warning_of_a_teacher_that_knows_less_of_the_answers():
     study = around(sft=40, todi=40, teacher=45)
-    nll = {"teacher_nll": {"mean": 1.5}, "student_nll": {"mean": 1.4}}
-    study.get("sft").evaluation["agreement"] = nll
+    nll = {name: Mean(mean=mean, per_seed=[mean]) for name, mean in (("teacher_nll", 1.5), ("student_nll", 1.4))}
+    closeness = Closeness.model_construct(**nll)
+    study.sft.evaluation.agreement = closeness
     assert "the teacher's NLL (1.500) is not below that of the SFT student (1.400)" in warned(study)
-    nll["student_nll"]["mean"] = 1.6
+    closeness.student_nll.mean = 1.6
     assert "NLL" not in warned(study)
 
 
@@ -171,18 +190,19 @@ def test_warning_of_too_few_resamples():
 
 
 def test_warning_of_a_cache_that_changes_the_objective():
-    kinds = {"fkl": {"tail": "bucket", "angle": 4.0, "norm_ratio": 1.0}}
-    assert fidelity_warning({"kinds": kinds}) is None
-    kinds["todi"] = {"tail": "unigram", "angle": 24.4, "norm_ratio": 0.9}
-    assert "gradients of ToDi (24°) point more than 20° away" in fidelity_warning({"kinds": kinds})
-    assert "ToDi (24°)" in warned(around(sft=40, todi=40, teacher=45), {"kinds": kinds})
+    study = around(sft=40, todi=40, teacher=45)
+    gradients = [CachedGradient("FKL", "bucket", 4.0, 1.0)]
+    cache = Fidelity("made", "topk", 100.0, 260, gradients)
+    assert "gradients" not in warned(study, cache)
+    gradients.append(CachedGradient("ToDi", "unigram", 24.4, 0.9))
+    assert "gradients of ToDi (24°) point more than 20° away" in warned(study, cache)
 
 
 def test_kl_by_step_needs_every_run():
     study = study_of(todi=np.ones((2, 5)))
-    first, second = study.get("todi").evaluation["runs"]
-    first["history"] = [{"step": 20, "eval_kl": 0.5}, {"step": 10, "eval_kl": 0.9}, {"step": 30, "loss": 1.0}]
-    second["history"] = [{"step": 10, "eval_kl": 0.7}]
+    first, second = study.get("todi").evaluation.runs
+    first.history = [{"step": 20, "eval_kl": 0.5}, {"step": 10, "eval_kl": 0.9}, {"step": 30, "loss": 1.0}]
+    second.history = [{"step": 10, "eval_kl": 0.7}]
     assert kl_by_step(study.get("todi")) == {10: [0.9, 0.7]}
 
 

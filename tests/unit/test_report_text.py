@@ -5,18 +5,18 @@ import re
 
 import pytest
 
+from pipestill.answers.text.show import spread
 from pipestill.errors import UserError
 from pipestill.evaluation import formats
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import read_jsonl, write_jsonl
-from pipestill.reporting.closeness import closeness_rows, measured_on, read_fidelity
+from pipestill.reporting.closeness import closeness_rows, measured_on
 from pipestill.reporting.collect import collect
-from pipestill.reporting.comparisons import compare
+from pipestill.reporting.fidelity import read_fidelity
 from pipestill.reporting.gap import gap_closed
-from pipestill.reporting.spread import spread_rows, spread_sentence
-from pipestill.reporting.warnings import warnings
+from pipestill.reporting.html import templates
 from support.pages import Page
-from support.reports import script, write_study
+from support.reports import plain, said, script, write_study
 from support.text_reports import (
     METHODS,
     TEACHER_NLL,
@@ -88,13 +88,12 @@ def test_table_of_methods_and_test_sets(tree, study, text):
     for experiment in study.experiments:
         for name in ("rouge_l", *SETS):
             metric = experiment.metric(name)
-            assert f"{formats.number(metric['mean'], 2)} {formats.bracket(metric['ci95'], 2)}" in text
+            assert f"{formats.number(metric.mean, 2)} {formats.bracket(metric.ci95, 2)}" in text
     assert "mean of the sets" in text and all(f"{name} 24 examples" in text for name in TEST_SETS)
     for table in ("summary.md", "summary.tex"):
         content = (tree / "report" / table).read_text()
         assert "ROUGE-L on vicuna" in content
-        best = study.best("rouge_l/vicuna").metric("rouge_l/vicuna")
-        mean = formats.number(best["mean"], 2)
+        mean = formats.number(study.best("rouge_l/vicuna").mean("rouge_l/vicuna"), 2)
         assert (f"**{mean}**" if table.endswith("md") else rf"\textbf{{{mean}}}") in content
 
 
@@ -126,7 +125,7 @@ def test_intervals_are_those_of_the_evaluations(study):
     # The report resamples what evaluate resampled: its replicates give the interval that eval.json holds for one run.
     samples, metric = study.samples["teacher"], study.get("teacher").metric("rouge_l")
     low, high = sorted(samples)[100], sorted(samples)[-101]  # 2.5 % of 4000 on each side
-    assert metric["ci95"] == pytest.approx([low, high], abs=0.05)
+    assert metric.ci95 == pytest.approx((low, high), abs=0.05)
 
 
 def test_every_method_is_compared_with_sft(tree, study, text):
@@ -144,15 +143,15 @@ def test_every_method_is_compared_with_sft(tree, study, text):
 
 
 def test_closeness(study, text):
-    rows = {row["experiment"].method: row for row in closeness_rows(study)}
+    rows = {row.experiment.method: row for row in closeness_rows(study)}
     assert list(rows) == [method for method in METHODS if method != "teacher"]
     measured = [read_json(study.get("fkl").path.parent / f"predictions/seed_{seed}/agreement.json") for seed in (1, 2)]
     for key in ("kl", "agreement", "student_nll"):
         one, other = (each[key] for each in measured)
-        assert rows["fkl"][key]["mean"] == pytest.approx((one + other) / 2)
-        assert rows["fkl"][key]["sd"] == pytest.approx(abs(one - other) / 2**0.5)
-    assert rows["base"]["kl"]["sd"] is None
-    assert measured_on(study)["nll"] == TEACHER_NLL and "On 4,812 tokens of gold validation answers" in text
+        assert getattr(rows["fkl"], key).mean == pytest.approx((one + other) / 2)
+        assert getattr(rows["fkl"], key).sd == pytest.approx(abs(one - other) / 2**0.5)
+    assert rows["base"].kl.sd is None
+    assert measured_on(study).teacher_nll.mean == TEACHER_NLL and "On 4,812 tokens of gold validation answers" in text
     assert f"Teacher 0 100% {TEACHER_NLL:.3f}" in text
     assert "counted as one, so it is a little too low" in text
 
@@ -167,7 +166,8 @@ def test_cache_fidelity(tree, text):
 
 
 def test_label_warnings_stay_with_labels(study):
-    assert not any("collapsed" in warning or "label" in warning for warning in warnings(study, compare(study)))
+    warned = said("warnings.html.j2", study)
+    assert "collapsed" not in warned and "label" not in warned
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,11 @@ def test_label_warnings_stay_with_labels(study):
 def test_spread_of_training_and_sampling(tmp_path, sampling, known, expected):
     evaluations = write_text_study(tmp_path, sampling=sampling, per_set=6, methods=("base", "sft"))
     study = collect(evaluations)[0]
-    base, sft = spread_rows(study)
-    assert {key for key in ("sd", "training_sd", "sampling_sd") if sft[key] is not None} == known
-    assert base["sd"] is None and base["training_sd"] is None
-    assert expected in spread_sentence(study)
+    base, sft = (each.metric("rouge_l") for each in study.experiments)
+    assert {key for key in ("sd", "training_sd", "sampling_sd") if getattr(sft, key) is not None} == known
+    assert base.sd is None and base.training_sd is None
+    own = {"spread": spread(study)}
+    assert expected in plain(templates().get_template("text_spread.html.j2").render(view={"study": study}, own=own))
 
 
 def test_a_study_without_distributions_has_nothing_on_closeness(tmp_path):
@@ -198,3 +199,18 @@ def test_a_study_without_distributions_has_nothing_on_closeness(tmp_path):
     whole = words(page_of(tmp_path / "report/index.html"))
     assert "Closeness" not in whole and "KD" in whole and not (tmp_path / "report/figures/dolly/kl.svg").exists()
     assert "ROUGE-L is the F-measure" in whole and "Macro F1" not in whole  # no study of labels to explain
+
+
+def test_answers_of_no_test_set_have_one_column(tmp_path):
+    runs = write_text_tree(tmp_path, per_set=6, methods=("base", "sft", "kd"))
+    for path in tmp_path.glob("*/predictions/*/predictions.jsonl"):
+        write_jsonl(path, [{**row, "test_set": None} for row in read_jsonl(path)])
+    evaluations = [
+        evaluate_text(tmp_path, "dolly", method, seeds, (10,), test_sets=[]) for method, seeds in runs.items()
+    ]
+    (tmp_path / "config.yaml").write_text("run: [dolly]\n")
+    arguments = ["--evals", *map(str, evaluations), "--config", str(tmp_path / "config.yaml")]
+    script("report", [*arguments, "--output-dir", str(tmp_path / "report")])
+    whole = words(page_of(tmp_path / "report/index.html"))
+    assert "Results on the test set method seeds ROUGE-L exact match" in whole and "mean of the sets" not in whole
+    assert (tmp_path / "report/figures/dolly/test_sets.svg").exists()

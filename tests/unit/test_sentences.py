@@ -1,16 +1,23 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pipestill.data.crop_documents import crop_documents
-from pipestill.data.text_crop import rationale_crop
-from pipestill.evaluation.experiment import load_runs
 
+from pipestill.answers.text import score
 from pipestill.errors import UserError
-from pipestill.inference.by_hand import ask
+from pipestill.inference.by_hand import Predictor
 from pipestill.inference.extractive import extract_rows
-from pipestill.io.records import write_jsonl
-from pipestill.settings.data import CropConfig
+from pipestill.inference.target import Target
+from pipestill.io.records import Record, write_jsonl
+from pipestill.layouts.base import Cropping
+from pipestill.layouts.documents import CropConfig, DocumentsData
+from pipestill.settings.jobs import Asking, PredictionSettings
+from pipestill.tasks import TASKS
+from pipestill.tasks.base import ANSWER
 from pipestill.text.sentences import _splitter, signature, split_sentences
+
+TASK = TASKS["multiclinsum"]
+PUNKT = Cropping(TASK.prompts[ANSWER], splitter="punkt")
 
 
 def test_abbreviations_and_numbers_end_no_sentence_and_newlines_do():
@@ -54,31 +61,34 @@ def test_punkt_is_used_where_its_data_are(punkt):
         split_sentences("a", "de", "punkt")
 
 
-def record(split, text="El xyz. Pérez vino. Mejoró.", **fields):
-    row = {"id": split, "split": split, "text": text, "target": "", "test_set": "es", "references": ["El xyz. Pérez"]}
-    return row | fields
+def record(split, test_set="es"):
+    text = "El xyz. Pérez vino. Mejoró."
+    return Record(split, split, {"document": text}, "", ["El xyz. Pérez"], test_set)
 
 
 def test_documents_are_cropped_extracted_and_scored_by_it(punkt, tmp_path):
-    task, config = SimpleNamespace(message=str), CropConfig(text=22, rationale=16)
-    (row,), _ = crop_documents([record("train")], task, config, splitter="punkt")
-    assert row["text"] == "El xyz. Pérez vino."
-    assert rationale_crop(config, splitter="punkt")("Mejoró. El xyz. Pérez vino.", row) == "Mejoró."
-    settings = SimpleNamespace(task="multiclinsum", crop=config, splitter="punkt")
-    prompt, _ = ask(SimpleNamespace(settings=settings, crop_tokenizer=None), record("test")["text"], language="es")
+    data = DocumentsData(crop=CropConfig(text=22, rationale=16))
+    (row,), _ = TASK.layout.crop_all([record("train")], data, PUNKT)
+    assert row.inputs == {"document": "El xyz. Pérez vino."}
+    assert TASK.layout.crop_rationale("Mejoró. El xyz. Pérez vino.", row, data, PUNKT) == "Mejoró."
+    settings = PredictionSettings(
+        asking=Asking(task="multiclinsum", max_prompt_tokens=9, max_new_tokens=9),
+        **dict(data=TASK.layout.crop_options(data), splitter="punkt", adaptation="full", hardware={}, code="1"),
+    )
+    prompt, _ = Predictor(Target("name", settings, Path("base"))).ask(record("test").inputs, {"language": "es"})
     assert prompt.endswith(":\nEl xyz. Pérez vino.")
     (row,), count = extract_rows([record("validation"), record("test")], [record("test")], "lead", "punkt")
-    assert (row["prediction"], count) == ("El xyz. Pérez vino.", 1)
+    assert (row.prediction, count) == ("El xyz. Pérez vino.", 1)
     write_jsonl(tmp_path / "seed_0" / "predictions.jsonl", [row])
-    described = {"labels": [], "test_sets": ["es"], "metrics": "summaries"}
     for splitter in ("punkt", "sentencex"):
-        (run,) = load_runs({**described, "splitter": splitter}, tmp_path).values()
+        experiment = SimpleNamespace(test_sets=["es"], splitter=splitter)
+        (run,) = score.runs(TASK, experiment, tmp_path, {}).values()
         assert splitter in run.signatures["rouge"] and splitter in run.signatures["bleu_nltk"]
 
 
 def test_missing_data_stop_cropping_even_where_nothing_is_cropped(punkt):
     with pytest.raises(UserError, match="punkt_tab are not on this machine"):
-        crop_documents([record("train", test_set="fr")], SimpleNamespace(message=str), CropConfig(), splitter="punkt")
+        TASK.layout.crop_all([record("train", "fr")], DocumentsData(), PUNKT)
 
 
 def test_signatures_hold_versions():

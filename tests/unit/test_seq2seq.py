@@ -33,8 +33,8 @@ from pipestill.settings.training import LoraConfig, TrainingConfig
 from pipestill.training.files import Inputs
 from pipestill.training.run import train
 from support.models import CPU, MAKERS, make_directory_of, make_t5
-from support.seq2seq import KD_RATE, TEMPERATURE, TOKENIZER, trainer_for, whole
-from support.training_job import outputs_in
+from support.seq2seq import KD_RATE, SGD, TEMPERATURE, TOKENIZER, trainer_for, whole
+from support.training_job import make_job, outputs_in
 
 PAD, EOS, VOCABULARY = TOKENIZER.pad_token_id, TOKENIZER.eos_token_id, len(TOKENIZER)
 TEXTS = {
@@ -159,6 +159,16 @@ def test_an_encoder_decoder_without_a_start_is_refused(tmp_path):
     write_sha256sums(source)
     with pytest.raises(UserError, match="decoder_start_token_id"):
         load_base_model(source, CPU)
+
+
+def test_an_objective_names_the_kinds_of_models_that_it_trains(tmp_path):
+    inputs = Inputs(None, None, base=make_directory_of("t5", tmp_path / "base"))
+    job = make_job(tmp_path, "dpo", TOKENIZER, {}, SGD, inputs)
+    with pytest.raises(
+        UserError, match="`dpo` trains causal language models, and the student is of the kind `seq2seq`"
+    ):
+        job.read(None)
+    assert make_job(tmp_path, "sft", TOKENIZER, {}, SGD, inputs).start == PAD
 
 
 @pytest.mark.parametrize("divergence", [False, True])

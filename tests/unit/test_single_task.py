@@ -3,31 +3,28 @@
 from types import SimpleNamespace
 
 import pytest
-from pipestill.evaluation.submission import submission
-from pipestill.settings.train import TrainingSettings
-from pipestill.training.inputs import Inputs
 
+from pipestill.answers.text import predict, score, show
 from pipestill.errors import UserError
-from pipestill.evaluation.texts import load_text_runs
-from pipestill.inference.answers import answer_run
-from pipestill.inference.by_hand import predict_text
+from pipestill.inference.by_hand import Predictor
+from pipestill.inference.loaded import Loaded
 from pipestill.inference.target import find_target
+from pipestill.inference.work import Work
 from pipestill.io.files import read_json
-from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
-from pipestill.job.row_log import RowLog
 from pipestill.models.loading import load_tokenizer, load_trained_model
-from pipestill.models.rows import read_answers, read_joined
-from pipestill.reporting.warnings import _of_experiment
-from pipestill.settings.data import CropConfig
-from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.jobs import PredictionSettings
+from pipestill.models.rows import RowEncoder, read_answers, read_joined
+from pipestill.settings.jobs import Asking, TrainingSettings
 from pipestill.settings.models import HardwareConfig
-from pipestill.settings.training import StepwiseConfig, TrainingConfig
+from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
+from pipestill.tasks.multiclinsum.submission import submission
 from pipestill.text.marker import join, split
+from pipestill.training.files import Inputs
 from pipestill.training.run import train
 from support.models import CPU, make_directory, make_directory_of, make_tokenizer
+from support.training_job import outputs_in
 
 TOKENIZER = make_tokenizer()
 ROOM = 40  # tokens for a rationale and the marker
@@ -37,6 +34,14 @@ TEXTS = {  # text: rationale and answer
     "Scientist": ("Bad, Bad", "Bad Occupation"),
 }
 TASK = TASKS["multiclinsum"]
+
+
+def message(text):
+    return TASK.prompts["answer"].fill({"document": text})
+
+
+def asking(new_tokens=20 + ROOM):
+    return Asking(task=TASK.name, max_prompt_tokens=196, max_new_tokens=new_tokens, rationale_tokens=ROOM)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_rationale_and_answer_are_found_again():
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "stepwise.jsonl"
     rows = [
-        {"input": TASK.message(text), "output": answer, "rationale_prompt": "Why?", "rationale": rationale}
+        {"input": message(text), "output": answer, "rationale_prompt": "Why?", "rationale": rationale}
         for text, (rationale, answer) in TEXTS.items()
     ]
     write_jsonl(path, rows)
@@ -85,11 +90,11 @@ def test_rows_are_those_of_sft_with_another_target(tmp_path, file, start):
         tmp_path / "plain.jsonl",
         ({"input": row["input"], "output": text} for row, text in zip(rows, targets, strict=True)),
     )
-    plain = read_answers(tmp_path / "plain.jsonl", TOKENIZER, 128, start)
-    assert read_joined(tmp_path / "some.jsonl", TOKENIZER, 128, start) == plain
+    encoder = RowEncoder(TOKENIZER, 128, start)
+    assert read_joined(tmp_path / "some.jsonl", encoder) == read_answers(tmp_path / "plain.jsonl", encoder)
     write_jsonl(tmp_path / "bad.jsonl", [rows[0], rows[1] | {"output": "### Answer"}])
     with pytest.raises(UserError, match=r"bad.jsonl, line 2: the answer holds"):
-        read_joined(tmp_path / "bad.jsonl", TOKENIZER, 128, start)
+        read_joined(tmp_path / "bad.jsonl", encoder)
 
 
 @pytest.fixture(scope="module", params=["causal", "t5"])
@@ -99,64 +104,60 @@ def trained(request, tmp_path_factory, file):
     base = results / "models/base"
     make_directory(base) if request.param == "causal" else make_directory_of(request.param, base)
     training = TrainingConfig(
-        **dict(learning_rate=3e-3, max_steps=50, adaptation="full", select="metric", keep_best=1, evaluations=1),
-        **dict(stepwise=StepwiseConfig(mode="single_task"), max_length=256),
+        learning_rate=3e-3, max_steps=50, adaptation="full", select="metric", keep_best=1, evaluations=1, max_length=256
     )
     settings = TrainingSettings(
-        **dict(objective="stepwise", training=training, hardware=HardwareConfig(device="cpu")),
-        **dict(task="multiclinsum", generation=GenerationConfig(max_new_tokens=20), rationale_tokens=ROOM),
+        **dict(method="stepwise", options={"mode": "single_task"}, training=training),
+        **dict(hardware=HardwareConfig(device="cpu"), rationale_tokens=ROOM, selection=asking()),
     )
     run = results / "multiclinsum_stepwise/seed_1"
-    places = run / "state", run / "model", run / "cost.json", run / "memory.jsonl"
-    train(settings, Inputs(data=file, validation=file, base=base), 5, 1, *places)
+    train(settings, Inputs(data=file, validation=file, base=base), outputs_in(run), 5, 1)
     return SimpleNamespace(results=results, base=base, model=run / "model")
 
 
 def answered(trained, tmp_path, new_tokens=20 + ROOM):
     """The runs of an experiment that predicted with ``trained``, and its rows."""
-    settings = PredictionSettings(
-        **dict(task="multiclinsum", code="1", null_inputs=None, calibration="none", max_chars=200),
-        **dict(crop=CropConfig(), template="plain"),
-        **dict(max_prompt_tokens=196, max_new_tokens=new_tokens, rationale_tokens=ROOM, adaptation="full"),
-        **dict(hardware=HardwareConfig(device="cpu"), generation=GenerationConfig()),
-    )
     model = load_trained_model(trained.model, trained.base, CPU).eval()
-    log, cost = RowLog(tmp_path / "answers.jsonl"), CostMeter(tmp_path / "cost.json")
     tokenizer = load_tokenizer(trained.base)  # each is trained anew, and ties among its merges may fall either way
-    answer_run(model, tokenizer, settings, RECORDS, log, cost, tmp_path / "predictions/seed_1", "test")
-    runs = load_text_runs(tmp_path / "predictions", TASK.test_sets, TASK.metrics)
-    return runs[1].entry(), read_jsonl(tmp_path / "predictions/seed_1/predictions.jsonl")
+    work = Work(tmp_path, CostMeter(tmp_path / "cost.json"), "test")
+    directory = tmp_path / "predictions/seed_1"
+    predict.predict(TASK, Loaded(model, tokenizer, CPU), asking(new_tokens), RECORDS, work, directory)
+    experiment = SimpleNamespace(test_sets=["en"], splitter="sentencex")
+    return score.runs(TASK, experiment, tmp_path / "predictions", {})[1], read_jsonl(directory / "predictions.jsonl")
 
 
 RECORDS = [
-    {"id": str(number), "split": "test", "test_set": "en", "prompt": TASK.message(text), "references": [answer]}
-    | {"meta": {"file": f"case_{number}"}}
+    Record(
+        **dict(id=str(number), split="test", inputs={"document": text}, target=answer, references=[answer]),
+        **dict(test_set="en", prompt=message(text), meta={"file": f"case_{number}"}),
+    )
     for number, (text, (_, answer)) in enumerate(TEXTS.items())
 ]
 
 
 def test_what_follows_the_marker_is_predicted_scored_chosen_by_and_submitted(trained, tmp_path):
-    entry, rows = answered(trained, tmp_path)
+    run, rows = answered(trained, tmp_path)
     assert [(row["rationale"], row["prediction"]) for row in rows] == list(TEXTS.values())
-    assert entry["metrics"]["rouge_l"] == pytest.approx(100) and entry["unmarked"] == 0
+    assert run.metrics["rouge_l"].estimate() == pytest.approx(100) and run.unmarked == 0
     (candidate,) = read_json(trained.model / "selection.json")["candidates"]
     assert candidate["rouge_l"] == pytest.approx(100)
     files = submission(rows, RECORDS, "team", 1).files
     assert list(files.values()) == [f"{answer}\n" for _, answer in TEXTS.values()]
-    target = find_target(str(trained.model), trained.results, None, "multiclinsum", None, None)
+    predictor = Predictor(find_target(str(trained.model), trained.results, TASK.name))
     for text, (rationale, answer) in TEXTS.items():
-        found = predict_text(target, text, "", 1)
+        found = predictor.reply({"document": text})
         assert (found["rationale"], found["prediction"]) == (rationale, answer)
 
 
 def test_an_answer_without_a_marker_is_scored_whole_and_counted(trained, tmp_path):
-    entry, rows = answered(trained, tmp_path, new_tokens=2)  # cut before any marker
+    run, rows = answered(trained, tmp_path, new_tokens=2)  # cut before any marker
     assert [row["rationale"] for row in rows] == [None] * 3 and all(row["prediction"] for row in rows)
-    assert entry["unmarked"] == 3
-    run = {"seed": 1, **entry}
-    experiment = SimpleNamespace(evaluation={"runs": [run], "metrics": {}}, title="Step-by-step", notes=[], method="s")
-    assert _of_experiment(experiment) == [
+    assert run.unmarked == 3
+    found = SimpleNamespace(seed=1, details=run.details())
+    experiment = SimpleNamespace(evaluation=SimpleNamespace(runs=[found]), title="Step-by-step")
+    study = SimpleNamespace(experiments=[experiment], first=SimpleNamespace(signatures={}))
+    assert show.warnings(study) == [
         "Step-by-step, seed 1: 3 answers have no marker that tells them from their rationales, and are scored whole."
     ]
-    run["unmarked"] = 0
-    assert _of_experiment(experiment) == []
+    found.details["unmarked"] = 0
+    assert show.warnings(study) == []

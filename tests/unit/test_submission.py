@@ -4,22 +4,26 @@ import re
 import zipfile
 
 import pytest
-from pipestill.data.challenge import challenge_records
-from pipestill.data.text_crop import character_ends
-from pipestill.evaluation.submission import submission, write_submissions
 
 from pipestill.errors import UserError
-from pipestill.io.records import write_jsonl
-from pipestill.settings.data import CropConfig, FileConfig
+from pipestill.io.records import Record, write_jsonl
+from pipestill.layouts.base import Cropping
+from pipestill.layouts.documents import CropConfig, DocumentFile, DocumentsData
+from pipestill.tasks import TASKS
+from pipestill.tasks.multiclinsum.challenge import challenge_records
+from pipestill.tasks.multiclinsum.submission import submission, write_submissions
+
+TASK = TASKS["multiclinsum"]
 
 
 def record(number, language="en", **changes):
     meta = {"file": f"multiclinsum_test_{number}_{language}", "language": language}
-    return {"id": f"r{number}{language}", "split": "test", "test_set": language, "meta": meta, **changes}
+    fields = {"split": "test", "inputs": {"document": ""}, "target": "", "references": [], "test_set": language}
+    return Record(f"r{number}{language}", **{**fields, "meta": meta, **changes})
 
 
 def answer(record, text, seed=None):
-    return {"id": record["id"], "split": "test", "sampling_seed": seed, "prediction": text}
+    return {"id": record.id, "split": "test", "sampling_seed": seed, "prediction": text}
 
 
 RECORDS = [record(1), record(12), record(1, "es"), record(5, split="train")]
@@ -74,20 +78,20 @@ def test_official_documents_become_test_records_with_the_prompts_of_training(tmp
     with zipfile.ZipFile(tmp_path / "multiclinsum_test_es.zip") as file:
         file.extractall(tmp_path / "folder")
     wanted = {
-        "en": FileConfig(url=(tmp_path / "multiclinsum_test_en.zip").as_uri()),
-        "es": FileConfig(path=str(tmp_path / "folder")),
+        "en": DocumentFile(url=(tmp_path / "multiclinsum_test_en.zip").as_uri()),
+        "es": DocumentFile(path=str(tmp_path / "folder")),
     }
-    crop = CropConfig(text=40)
-    records = challenge_records("multiclinsum", wanted, crop, character_ends, tmp_path / "state")
-    assert [r["meta"]["file"] for r in records] == [
+    options, how = DocumentsData(crop=CropConfig(text=40)), Cropping(TASK.prompts["answer"])
+    records = challenge_records(TASK, wanted, options, how, tmp_path / "state")
+    assert [r.meta["file"] for r in records] == [
         f"multiclinsum_test_{n}_{code}" for code in ("en", "es") for n in (3, 20)
     ]
-    assert records[0]["prompt"] == "Summarize clinical text:\nThe report 3. The report 3."
-    assert records[0]["references"] == []
-    again = challenge_records("multiclinsum", wanted, crop, character_ends, tmp_path / "state")
+    assert records[0].prompt == "Summarize clinical text:\nThe report 3. The report 3."
+    assert records[0].references == []
+    again = challenge_records(TASK, wanted, options, how, tmp_path / "state")
     assert again == records
     made = submission([answer(r, "s") for r in records], records, "t", 1)
     assert len(made.files) == 4
     wanted["more"] = wanted["es"]
     with pytest.raises(UserError, match="two documents are called multiclinsum_test_3_es"):
-        challenge_records("multiclinsum", wanted, crop, character_ends, tmp_path / "state")
+        challenge_records(TASK, wanted, options, how, tmp_path / "state")

@@ -1,24 +1,24 @@
 """Evaluation of summaries: every metric per language and for all, BERTScore from a file of its own."""
 
 import json
-from functools import partial
 
 import numpy as np
 import pytest
 import sacrebleu
 
+from pipestill.answers.text.bertscore import bertscore_record
+from pipestill.answers.text.score import NOT_COMPUTED, metrics_of
 from pipestill.errors import UserError
-from pipestill.evaluation.bertscore import NOT_COMPUTED, add_scores, bertscore_record
-from pipestill.evaluation.statistics import Bootstrap, replicates
-from pipestill.evaluation.texts import load_scores, load_text_runs, metrics_of
+from pipestill.evaluation.membership import Membership
+from pipestill.evaluation.statistics import replicates
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.metrics.bertscore import BertScores
 from pipestill.reporting.collect import load_experiment
 from pipestill.tasks import lexicon
 from pipestill.tasks.multiclinsum.archives import LANGUAGES
-from support.reports import script
-from support.text_experiment import write_experiment
+from support.reports import bootstrap, script
+from support.text_experiment import measured, runs_of, write_experiment
 
 SIZES = {"en": 9, "es": 5}
 
@@ -54,8 +54,8 @@ def tree(tmp_path_factory):
             rows.append({**row, "prediction": " ".join(kept), "references": [reference]})
         write_jsonl(root / f"dolly_todi/predictions/seed_{seed}/predictions.jsonl", rows)
     write_json(root / "bertscore.json", bertscore_record(root / "dolly_todi/predictions", LANGUAGES, Encoder()))
-    described = json.loads(arguments[1]) | {"metrics": "summaries", "test_sets": list(LANGUAGES)}
-    described["settings"]["generation"]["sampling"] = False
+    described = json.loads(arguments[1]) | {"task": "multiclinsum", "test_sets": list(LANGUAGES)}
+    described["answers"]["sampling"] = False
     script(
         "evaluate", ["--experiment", json.dumps(described), *arguments[2:], "--bertscore", str(root / "bertscore.json")]
     )
@@ -103,13 +103,13 @@ def test_signatures_say_how_each_metric_was_computed(tree):
 
 
 def test_bertscores_are_matched_by_id(tree):
-    runs = load_scores(tree / "dolly_todi/scores.jsonl")
+    runs = measured(tree, LANGUAGES, "multiclinsum")
     lengths = {row["id"]: len(row["prediction"]) for row in rows_of(tree, 2)}
-    assert runs[2].by_sampling_seed[None]["bertscore"].tolist() == [lengths[name] for name in runs[2].ids]
+    assert runs[2].by_draw[None]["bertscore"].tolist() == [lengths[name] for name in runs[2].ids]
 
 
 def test_the_report_gets_the_same_metrics_from_scores_as_from_texts(tree):
-    from_texts = load_text_runs(tree / "dolly_todi/predictions", LANGUAGES, "summaries")
+    from_texts = runs_of(tree / "dolly_todi/predictions", LANGUAGES, "multiclinsum")
     from_scores = load_experiment(tree / "dolly_todi/eval.json").runs
     for seed, run in from_texts.items():
         assert {name for name in from_scores[seed].metrics if "bertscore" not in name} == set(run.metrics)
@@ -117,8 +117,8 @@ def test_the_report_gets_the_same_metrics_from_scores_as_from_texts(tree):
             assert metric.estimate() == pytest.approx(from_scores[seed].metrics[name].estimate())
     bleu = [{"bleu": run.metrics["bleu"]} for run in from_texts.values()]
     again = [{"bleu": run.metrics["bleu"]} for run in from_scores.values()]
-    bootstrap = Bootstrap(200, 0)
-    assert replicates(bleu, bootstrap)["bleu"] == pytest.approx(replicates(again, bootstrap)["bleu"])
+    one, other = (replicates(each, bootstrap(200))["bleu"] for each in (bleu, again))
+    assert one == pytest.approx(other)
 
 
 def test_rescaling_takes_the_baseline_of_each_language(tree):
@@ -130,8 +130,9 @@ def test_rescaling_takes_the_baseline_of_each_language(tree):
 
 
 def test_rescaled_scores_may_be_negative():
-    metric = metrics_of({"bertscore": np.array([-30.0, -10.0, 5.0])}, ["en", "en", "es"])["bertscore/en"]
-    samples = replicates([{"x": metric}], Bootstrap(200, 0))["x"]
+    membership = Membership(["en", "en", "es"])
+    metric = metrics_of({"bertscore": np.array([-30.0, -10.0, 5.0])}, membership)["bertscore/en"]
+    samples = replicates([{"x": metric}], bootstrap(200))["x"]
     assert metric.estimate() == -20
     assert samples.min() == -30
 
@@ -140,16 +141,28 @@ def test_scores_of_other_predictions_are_refused(tree, tmp_path):
     content = read_json(tree / "bertscore.json")
     content["scores"]["2"].pop()
     write_json(tmp_path / "bertscore.json", content)
-    add = partial(add_scores, tmp_path / "bertscore.json")
+    file = tmp_path / "bertscore.json"
     with pytest.raises(UserError, match=r"has no score of 'es-4' \(seed 2\): compute BERTScore again"):
-        load_text_runs(tree / "dolly_todi/predictions", LANGUAGES, "summaries", add)
+        runs_of(tree / "dolly_todi/predictions", LANGUAGES, "multiclinsum", bertscore=file)
 
 
 def test_without_an_encoder_it_is_said_that_bertscore_was_not_computed(tree, tmp_path):
     arguments = write_experiment(tmp_path, seeds=(1,), sampling_seeds=(None,), agreement=False)
     write_jsonl(tmp_path / "dolly_todi/predictions/seed_1/predictions.jsonl", rows_of(tree, 1))
-    described = json.loads(arguments[1]) | {"metrics": "summaries", "test_sets": list(LANGUAGES)}
+    described = json.loads(arguments[1]) | {"task": "multiclinsum", "test_sets": list(LANGUAGES)}
     script("evaluate", ["--experiment", json.dumps(described), *arguments[2:]])
     evaluation = read_json(tmp_path / "dolly_todi/eval.json")
     assert evaluation["signatures"]["bertscore"] == NOT_COMPUTED
     assert not [name for name in evaluation["metrics"] if name.startswith("bertscore")]
+
+
+def test_summaries_of_no_test_set_have_the_sentences_of_english(tree, tmp_path):
+    rows = [{**row, "test_set": None} for row in rows_of(tree, 1)]
+    write_jsonl(tmp_path / "seed_1/predictions.jsonl", rows)
+    write_json(tmp_path / "bertscore.json", bertscore_record(tmp_path, [], Encoder(), "corpus"))
+    metrics = runs_of(tmp_path, [], "multiclinsum", bertscore=tmp_path / "bertscore.json")[1].metrics
+    assert not [name for name in metrics if "/" in name]
+    answers, references = [row["prediction"] for row in rows], [row["references"][0] for row in rows]
+    expected = sacrebleu.CHRF().corpus_score(answers, [references]).score
+    assert metrics["chrf"].estimate() == pytest.approx(expected, abs=1e-9)
+    assert metrics["bertscore"].estimate() == pytest.approx(np.mean([len(text) for text in answers]) - len(rows))

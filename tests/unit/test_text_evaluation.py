@@ -1,17 +1,21 @@
 """Evaluation of generated text: from predictions to eval.json, scores.jsonl and the model card."""
 
+import json
+
 import numpy as np
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
+from pipestill.answers.text import score
 from pipestill.errors import UserError
-from pipestill.evaluation.agreement import read_agreement
-from pipestill.evaluation.statistics import Bootstrap, interval, replicates
-from pipestill.evaluation.texts import load_scores, load_text_runs, metrics_of
+from pipestill.evaluation.closeness import read_closeness
+from pipestill.evaluation.evaluation import read_evaluation
+from pipestill.evaluation.membership import Membership
+from pipestill.evaluation.statistics import interval, replicates
 from pipestill.io.files import read_json, write_json, write_text
 from pipestill.io.records import read_jsonl, write_jsonl
-from support.reports import script
-from support.text_experiment import NAMES, SETS, write_experiment
+from support.reports import bootstrap, script
+from support.text_experiment import SETS, measured, runs_of, write_experiment
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +37,14 @@ def scored(root, seed, sampling_seed):
 
 def test_evaluation_follows_from_the_predictions(tree):
     evaluation = read_json(tree / "dolly_todi/eval.json")
-    assert evaluation["kind"] == "text" and evaluation["test_sets"] == SETS and evaluation["n_test"] == 22
+    assert evaluation["primary_metric"] == "rouge_l" and evaluation["test_sets"] == SETS and evaluation["n_test"] == 22
     assert list(evaluation["test_sets"]) == ["dolly", "vicuna", "sinst"]  # in the task's order
     assert list(evaluation["metrics"]) == ["rouge_l", *(f"rouge_l/{name}" for name in SETS), "exact_match"]
     per_seed = []
     for seed, run in zip((1, 2, 3), evaluation["runs"], strict=True):
         passes = [scored(tree, seed, sampling_seed) for sampling_seed in (10, 20)]
         for number, sets in zip(("10", "20"), passes, strict=True):
-            values = run["by_sampling_seed"][number]
+            values = run["details"]["by_sampling_seed"][number]
             assert values["rouge_l"] == pytest.approx(np.mean(list(sets.values())))
             for name in SETS:
                 assert values[f"rouge_l/{name}"] == pytest.approx(sets[name])
@@ -55,8 +59,7 @@ def test_evaluation_follows_from_the_predictions(tree):
 
 
 def test_scores_give_the_same_runs_without_the_texts(tree):
-    from_texts = load_text_runs(tree / "dolly_todi/predictions", NAMES)
-    from_scores = load_scores(tree / "dolly_todi/scores.jsonl")
+    from_texts, from_scores = runs_of(tree / "dolly_todi/predictions"), measured(tree)
     assert list(from_texts) == list(from_scores) == [1, 2, 3]
     for seed, run in from_texts.items():
         assert (run.ids, run.test_sets) == (from_scores[seed].ids, from_scores[seed].test_sets)
@@ -70,9 +73,9 @@ def test_resamples_keep_the_size_of_each_test_set():
     rng = np.random.default_rng(0)
     sets = ["a"] * 40 + ["b"] * 2
     values = np.concatenate([rng.normal(50, 10, 40), [10.0, 20.0]])
-    metrics = metrics_of({"rouge_l": values}, sets)
+    metrics = score.metrics_of({"rouge_l": values}, Membership(sets))
     assert metrics["rouge_l"].estimate() == pytest.approx((values[:40].mean() + 15) / 2)
-    samples = replicates([metrics], Bootstrap(4000))
+    samples = replicates([metrics], bootstrap(4000))
     np.testing.assert_allclose(samples["rouge_l"], (samples["rouge_l/a"] + samples["rouge_l/b"]) / 2)
     assert set(np.round(samples["rouge_l/b"], 9)) == {10.0, 15.0, 20.0}
     low, high = interval(samples["rouge_l/a"])
@@ -82,11 +85,11 @@ def test_resamples_keep_the_size_of_each_test_set():
 def test_greedy_answers_have_no_sampling_seed(tmp_path):
     script("evaluate", write_experiment(tmp_path, seeds=(0,), sampling_seeds=(None,), agreement=False))
     evaluation = read_json(tmp_path / "dolly_todi/eval.json")
-    assert evaluation["runs"][0]["by_sampling_seed"] == {} and evaluation["agreement"] is None
+    assert evaluation["runs"][0]["details"]["by_sampling_seed"] == {} and evaluation["agreement"] is None
     summary = evaluation["metrics"]["rouge_l"]
     assert (summary["sd"], summary["training_sd"], summary["sampling_sd"]) == (None, None, None)
     card = (tmp_path / "dolly_todi/README.md").read_text()
-    assert "| answers | greedy, no 6 tokens twice |" in card and "Nearness" not in card
+    assert "| answers | greedy, no 6 tokens twice |" in card and "Closeness" not in card
 
 
 def test_model_card(tree):
@@ -117,10 +120,10 @@ def test_a_checkpoint_has_no_history_and_its_training_data_are_unknown(tmp_path)
 
 def test_agreement(tree):
     directories = {seed: tree / f"dolly_todi/predictions/seed_{seed}" for seed in (1, 2, 3)}
-    agreement = read_json(tree / "dolly_todi/eval.json")["agreement"]
-    assert agreement == read_agreement(directories)
-    assert agreement["kl"] == {"mean": pytest.approx(0.2), "per_seed": pytest.approx([0.1, 0.2, 0.3])}
-    assert agreement["tokens"] == 90 and agreement["tail"] == "bucket"
+    closeness = read_evaluation(tree / "dolly_todi/eval.json").agreement
+    assert closeness == read_closeness(directories)
+    assert closeness.kl.mean == pytest.approx(0.2) and closeness.kl.per_seed == pytest.approx([0.1, 0.2, 0.3])
+    assert closeness.tokens == 90 and closeness.tail == "bucket"
 
 
 @pytest.fixture
@@ -138,10 +141,10 @@ def test_agreement_of_some_runs_only_or_with_other_distributions(predictions):
     directories = {seed: predictions / f"seed_{seed}" for seed in (1, 2)}
     write_json(directories[2] / "agreement.json", {**read_json(directories[2] / "agreement.json"), "tokens": 80})
     with pytest.raises(UserError, match=r"compare with different distributions: predict again"):
-        read_agreement(directories)
+        read_closeness(directories)
     (directories[2] / "agreement.json").unlink()
     with pytest.raises(UserError, match=r"seed_2/agreement\.json is missing or incomplete"):
-        read_agreement(directories)
+        read_closeness(directories)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,7 @@ def test_broken_row(predictions, values, message):
     rows[4].update(values)
     write_jsonl(path, rows)
     with pytest.raises(UserError, match=message):
-        load_text_runs(predictions, NAMES)
+        runs_of(predictions)
 
 
 def test_row_without_a_field(predictions, tree, tmp_path):
@@ -171,10 +174,10 @@ def test_row_without_a_field(predictions, tree, tmp_path):
     del rows[2]["sampling_seed"]
     write_jsonl(path, rows)
     with pytest.raises(UserError, match=r"line 3: sampling_seed is missing: predict again"):
-        load_text_runs(predictions, NAMES)
-    write_jsonl(tmp_path / "scores.jsonl", [{"seed": 1, "id": "a"}])
-    with pytest.raises(UserError, match=r"scores\.jsonl, line 1: exact_match, rouge_l, .* is missing: evaluate again"):
-        load_scores(tmp_path / "scores.jsonl")
+        runs_of(predictions)
+    write_jsonl(tmp_path / "dolly_todi/scores.jsonl", [{"seed": 1, "id": "a"}])
+    with pytest.raises(UserError, match=r"scores\.jsonl, line 1: rouge_l, .* is missing: evaluate again"):
+        measured(tmp_path)
 
 
 def test_runs_that_disagree_on_a_test_set(predictions):
@@ -185,11 +188,32 @@ def test_runs_that_disagree_on_a_test_set(predictions):
             row["test_set"] = "uinst"
     write_jsonl(path, rows)
     with pytest.raises(UserError, match=r"disagree on .*predict again"):
-        load_text_runs(predictions, NAMES)
+        runs_of(predictions)
 
 
 def test_no_test_rows(predictions):
     path = predictions / "seed_1/predictions.jsonl"
     write_jsonl(path, [{**row, "split": "validation"} for row in read_jsonl(path)])
     with pytest.raises(UserError, match="holds no row of the test split"):
-        load_text_runs(predictions, NAMES)
+        runs_of(predictions)
+
+
+def test_answers_of_no_test_set_are_measured_together(tmp_path):
+    arguments = write_experiment(tmp_path)
+    described = json.loads(arguments[1]) | {"test_sets": []}
+    for path in tmp_path.glob("dolly_todi/predictions/*/predictions.jsonl"):
+        write_jsonl(path, [{**row, "test_set": None} for row in read_jsonl(path)])
+    script("evaluate", ["--experiment", json.dumps(described), *arguments[2:]])
+    evaluation = read_evaluation(tmp_path / "dolly_todi/eval.json")
+    assert evaluation.test_sets == {} and list(evaluation.metrics) == ["rouge_l", "exact_match"]
+    rows = [row for row in read_jsonl(tmp_path / "dolly_todi/scores.jsonl") if row["seed"] == 2]
+    assert evaluation.metrics["rouge_l"].per_seed[1] == pytest.approx(np.mean([row["rouge_l"] for row in rows]))
+    for seed, run in measured(tmp_path, []).items():
+        assert run.metrics["rouge_l"].estimate() == pytest.approx(evaluation.metrics["rouge_l"].per_seed[seed - 1])
+    card = (tmp_path / "dolly_todi/README.md").read_text()
+    assert "test sets" not in card and "Intervals come from resampling test examples and seeds." in card
+
+
+def test_an_answer_of_a_test_set_where_there_are_none_is_refused(predictions):
+    with pytest.raises(UserError, match=r"the test set '\w+' is none of None"):
+        runs_of(predictions, [])

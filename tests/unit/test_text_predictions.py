@@ -220,9 +220,7 @@ def test_libraries_are_imported_when_a_model_is_loaded():
 
 def test_what_cannot_be_asked_is_said_before_torch_is_imported(sampled, base):
     """Importing it takes seconds."""
-    code = (
-        "import sys\nfrom pipestill import cli\ntry:\n    cli.main()\nfinally:\n    assert 'torch' not in sys.modules"
-    )
+    code = "import sys\nfrom pipestill import cli\ntry: cli.main()\nfinally: assert 'torch' not in sys.modules"
     command = [sys.executable, "-c", code, "predict", "dolly_sft", "--results", str(base.parents[1])]
     process = subprocess.run([*command, "--features", "Age: 23.0"], capture_output=True, text=True)
     assert (process.returncode, process.stderr.count("\n")) == (1, 1)

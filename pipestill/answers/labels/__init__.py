@@ -14,7 +14,7 @@ MEASURED = ("none", "multi_null", "pmi")  # calibrations that need nothing but t
 
 
 class LabelOptions(AnswerOptions):
-    """How labels are ranked."""
+    """Settings of label ranking."""
 
     unasked: ClassVar = frozenset({"calibration"})
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"

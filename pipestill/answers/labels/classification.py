@@ -21,7 +21,7 @@ def confusion_cells(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> n
 
 
 def bin_index(confidence: np.ndarray) -> np.ndarray:
-    """Which of ``BINS`` equal intervals ``(low, high]`` of ``(0, 1]`` each confidence falls into."""
+    """The one of ``BINS`` equal intervals ``(low, high]`` of ``(0, 1]`` that each confidence falls into."""
     return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
 
 

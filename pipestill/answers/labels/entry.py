@@ -1,4 +1,4 @@
-"""What ``eval.json`` says of a run that ranks labels."""
+"""Details in ``eval.json`` of a run that ranks labels."""
 
 from pipestill.evaluation.evaluation import RunEntry
 from pipestill.settings.section import Section
@@ -21,7 +21,7 @@ class Bin(Section):
     high: float
     """And at most this."""
     n: int
-    """How many there are."""
+    """Number of predictions."""
     confidence: float | None
     """Their mean confidence; none of no predictions."""
     accuracy: float | None
@@ -51,7 +51,7 @@ class Collapse(Section):
 
 
 class LabelDetails(Section):
-    """What is said of one run."""
+    """Details of one run."""
 
     per_class: dict[str, PerClass]
     """Metrics by label."""
@@ -60,7 +60,7 @@ class LabelDetails(Section):
     reliability: list[Bin]
     """Accuracy by confidence."""
     collapsed: Collapse | None
-    """Whether one label takes nearly all predictions."""
+    """A label that takes nearly all predictions, if there is one."""
     calibration: str
     """Name of the prior that is subtracted."""
     calibrations: dict[str, dict[str, float]]

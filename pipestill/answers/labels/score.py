@@ -37,7 +37,7 @@ class LabelRun(Run):
         return [self.predictions.labels[index] for index in self.predictions.gold]
 
     def correct(self) -> np.ndarray:
-        """Whether the gold label ranks first."""
+        """True where the gold label ranks first."""
         return self.predictions.gold == self.predictions.predicted
 
     def details(self) -> Json:

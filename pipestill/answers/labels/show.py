@@ -1,4 +1,4 @@
-"""What the report says of studies that rank labels: figures, results by label and under every calibration."""
+"""Report on studies that rank labels: figures, results by label and under every calibration."""
 
 from dataclasses import dataclass
 from statistics import fmean

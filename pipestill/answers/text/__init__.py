@@ -36,7 +36,7 @@ class BertScoreConfig(Section):
 
 
 class TextOptions(GenerationConfig, AnswerOptions):
-    """How text is generated and compared."""
+    """Settings of generated text and its metrics."""
 
     unasked: ClassVar = frozenset({"sampling_seeds", "bertscore"})
     bertscore: BertScoreConfig = BertScoreConfig()

@@ -9,9 +9,11 @@ from pipestill.evaluation.formats import listing, plural
 from pipestill.metrics.catalogue import entry_of, metric_title
 from pipestill.tasks import TASKS
 
+WORDS_IN_COMMON = "words in common with a reference, not whether an answer is right"
+
 
 def card(evaluation: Evaluation) -> Card:
-    """How answers are found, metrics with their signatures, and what metrics of words do not say."""
+    """The way answers are found, metrics with their signatures, and the limits of metrics of words."""
     n = evaluation.sentences
     sets = ", ".join(f"{name} ({size})" for name, size in evaluation.test_sets.items())
     how = f"{plural(n, 'sentence')} of the document" if n else decoding(TextOptions.model_validate(evaluation.answers))
@@ -25,10 +27,7 @@ def card(evaluation: Evaluation) -> Card:
     return Card(
         facts=[("answers", how), *([("test sets", sets)] if sets else [])],
         results=results,
-        limits=[
-            f"{metric_title(evaluation.primary_metric)} measures words in common with a reference, not whether an answer "
-            "is right."
-        ],
+        limits=[f"{metric_title(evaluation.primary_metric)} measures {WORDS_IN_COMMON}."],
     )
 
 
@@ -47,7 +46,7 @@ def decoding(options: TextOptions) -> str:
 
 
 def _measured(evaluation: Evaluation) -> str:
-    """How many examples there are, and over which of them metrics are taken together."""
+    """The number of examples, and the way metrics are taken over them."""
     counted = f"{plural(evaluation.n_test, 'test example')}, {plural(len(evaluation.seeds), 'seed')}."
     if not evaluation.test_sets:
         return f"{counted} Intervals come from resampling test examples and seeds."

@@ -41,7 +41,7 @@ class TextRun(Run):
 
     @property
     def sampled(self) -> bool:
-        """Whether its answers were drawn."""
+        """True if its answers were drawn."""
         return None not in self.by_draw
 
     def draws(self, name: str) -> list[float]:
@@ -150,7 +150,7 @@ def _metric(name: str, values: np.ndarray, weights: np.ndarray, strata: np.ndarr
 
 
 def _of_likelihoods(path: Path, rows: Sequence[Json]) -> dict[str, list[tuple[float, int]]]:
-    """What each row contributes to ``perplexity`` and ``token_accuracy``.
+    """Contributions of each row to ``perplexity`` and ``token_accuracy``.
 
     Raises:
         UserError: the file lacks a row: it is of other predictions.

@@ -1,4 +1,4 @@
-"""What the report says of studies of generated text: test sets, signatures, and where the spread comes from."""
+"""Report on studies of generated text: test sets, signatures, and the sources of the spread."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ SIGNED = {  # what signatures are of
 
 @dataclass(frozen=True)
 class Spread:
-    """How far training and sampling move the primary metric of a trained student, as standard deviations.
+    """Standard deviations of the primary metric of a trained student.
 
     Attributes:
         both: between runs as they are; none of single runs.
@@ -50,7 +50,7 @@ def spread(study: Study) -> Spread | None:
 
 
 def signatures(study: Study) -> dict[str, list[str]]:
-    """How metrics were computed, by what tables call them; more than one where experiments differ."""
+    """Signatures by the names of metrics in tables; more than one where experiments differ."""
     signed = [name for name in SIGNED if name in study.first.signatures]
     found = {SIGNED[name]: [_text(each.evaluation.signatures[name]) for each in study.experiments] for name in signed}
     return {title: list(dict.fromkeys(texts)) for title, texts in found.items()}

@@ -70,7 +70,7 @@ class Divergence(Objective):
 
     @property
     def shares_tokens(self) -> bool:
-        """Whether student and teacher must have the same tokens."""
+        """True if student and teacher must have the same tokens."""
         return self.kind != ULD
 
     def online(self, options: DivergenceOptions) -> bool:

@@ -24,7 +24,7 @@ class StepwiseOptions(Section):
 
     @property
     def two_tasks(self) -> bool:
-        """Whether rationales are learnt as a task of their own."""
+        """True if rationales are learnt as a task of their own."""
         return self.mode == "multi_task"
 
 

@@ -1,4 +1,4 @@
-"""How figures look: SVG that takes the colour of the text around it, so that it reads on light and on dark pages.
+"""Look of the figures: SVG that takes the colour of the text around it, so that it reads on light and on dark pages.
 
 Matplotlib draws in a mark colour that is replaced by ``currentColor``; the background is transparent. The same numbers
 give the same bytes: ids come from a fixed salt, and no date is written.

@@ -1,4 +1,4 @@
-"""How much of the way from the SFT student to the teacher each method goes."""
+"""Shares of the way from the SFT student to the teacher that methods go."""
 
 from pipestill.reporting.figures.canvas import INK, WIDTH, colour_of, name_rows, style, svg
 from pipestill.reporting.gap import gap_closed

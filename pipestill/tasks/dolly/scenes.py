@@ -1,4 +1,4 @@
-"""What synthetic instructions are about: cases, small scenes, and the words that join them."""
+"""Content of synthetic instructions: cases, small scenes, and the words that join them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class Case:
     Attributes:
         text: the input that goes with the instruction; may be empty.
         answers: acceptable answers, the one to learn first.
-        slots: what the wording of the instruction names.
+        slots: words for the gaps of the instruction's wording.
     """
 
     text: str
@@ -30,8 +30,8 @@ class Skill:
 
     Attributes:
         name: in the manifest.
-        wordings: how it is asked, with the slots of its cases; never empty.
-        paraphrases: how it is asked in the paraphrased test set alone.
+        wordings: of the instruction, with the slots of its cases; never empty.
+        paraphrases: wordings used only in the paraphrased test set.
         draw: makes a case.
     """
 
@@ -43,7 +43,7 @@ class Skill:
 
 @dataclass(frozen=True)
 class Event:
-    """Who did something with what things, in which city, on which day."""
+    """An event: a person, an action, things, a city and a day."""
 
     who: str
     verb: str

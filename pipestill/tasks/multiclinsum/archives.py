@@ -2,7 +2,7 @@
 
     <set>/fulltext/multiclinsum_gs_en_1.txt           the case report
     <set>/summaries/multiclinsum_gs_en_1_sum.txt      its summary
-    <set>/findings/multiclinsum_gs_en_1_key.txt       its key findings, in synthetic data alone
+    <set>/findings/multiclinsum_gs_en_1_key.txt       its key findings, only in synthetic data
 
 Names hold the set (gs: gold standard, ls: large-scale, test), the language and the number of the case, the last two in
 either order. Published archives have doubled folders, archives inside and single files without a counterpart.
@@ -32,7 +32,7 @@ def read_set(source: Path, *, answered: bool = True) -> Found:
 
     Args:
         source: the archive or folder.
-        answered: whether a text without a summary is unusable; otherwise its ``output`` is empty, as in test sets
+        answered: a text without a summary is unusable; otherwise its ``output`` is empty, as in test sets
             whose summaries are held back.
 
     Raises:
@@ -53,7 +53,7 @@ def read_set(source: Path, *, answered: bool = True) -> Found:
 
 
 class _Texts:
-    """Texts of a set by document and part, and what is wrong with some of them."""
+    """Texts of a set by document and part, and the faults of some."""
 
     def __init__(self, source: str):
         self._source = source
@@ -105,7 +105,7 @@ def case_of(stem: str) -> str:
 
 
 def _part_of(path: PurePosixPath) -> tuple[str, str]:
-    """What a file is, by the end of its name or its folder, and its document's name."""
+    """Part that a file holds, by the end of its name or its folder, and its document's name."""
     for part, (folder, ending) in PARTS.items():
         if ending and path.stem.endswith(ending):
             return part, path.stem.removesuffix(ending)

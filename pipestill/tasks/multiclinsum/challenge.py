@@ -20,7 +20,7 @@ def challenge_records(
     Args:
         task: a task of documents.
         wanted: archives and folders by name.
-        options: how long texts may be.
+        options: limits of texts.
         how: of their cropping.
         state: directory that keeps fetched archives from one attempt to the next.
 

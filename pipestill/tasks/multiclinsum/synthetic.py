@@ -1,19 +1,19 @@
 """Seeded stand-in for clinical case reports: each case in English and Spanish, with its summary and key findings.
 
-A case is a draw of facts. Its report tells them in one of several layouts, each part in one of several wordings; the
-two languages are worded independently, as translations by different hands are. Summaries word some facts otherwise
-than the report does, and mention a wrong diagnosis or a failed treatment as such or not at all, so that copying single
-sentences does not make one. A quarter of them is in another style than their layout suggests: no method can score 100.
+A case is a draw of facts. Its report tells them in one of several forms, each part in one of several wordings; the
+two languages are worded independently, as translations by different hands are. Summaries word some facts differently
+than the report, and mention a wrong diagnosis or a failed treatment as such or not at all, so that copying single
+sentences does not make one. A quarter of them is in another style than their form suggests: no method can score 100.
 """
 
 from random import Random
 from typing import Any
 
 from pipestill.tasks.multiclinsum import lexicon as words
-from pipestill.tasks.multiclinsum.wordings import FINDINGS, LAYOUTS, OUTCOMES, PARTS, PERSONS, SUMMARIES
+from pipestill.tasks.multiclinsum.wordings import FINDINGS, FORMS, OUTCOMES, PARTS, PERSONS, SUMMARIES
 
 LANGUAGES = ("en", "es")
-OTHER_STYLE = 0.25  # share of summaries in another style than their layout's
+OTHER_STYLE = 0.25  # share of summaries in another style than their form's
 
 
 def generate(n: int, seed: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -30,8 +30,8 @@ def _case(rng: Random, number: int) -> list[dict[str, Any]]:
     facts = _facts(rng)
     rows = []
     for index, language in enumerate(LANGUAGES):
-        layout = rng.choice(list(LAYOUTS))
-        style = rng.choice([name for name in SUMMARIES if name != layout]) if rng.random() < OTHER_STYLE else layout
+        form = rng.choice(list(FORMS))
+        style = rng.choice([name for name in SUMMARIES if name != form]) if rng.random() < OTHER_STYLE else form
         summary = SUMMARIES[style][index]
         in_summary = _told(facts, index, outcome=2)
         rows.append(
@@ -39,7 +39,7 @@ def _case(rng: Random, number: int) -> list[dict[str, Any]]:
                 "file": f"multiclinsum_synthetic_{language}_{number}",
                 "language": language,
                 "case": f"synthetic-{number}",
-                "input": _report(rng, layout, index, _told(facts, index, outcome=rng.randrange(2)), summary),
+                "input": _report(rng, form, index, _told(facts, index, outcome=rng.randrange(2)), summary),
                 "output": summary.format(**in_summary),
                 "findings": FINDINGS[index].format(**in_summary),
             }
@@ -48,7 +48,7 @@ def _case(rng: Random, number: int) -> list[dict[str, Any]]:
 
 
 def _facts(rng: Random) -> dict[str, Any]:
-    """What happened; words are pairs of English and Spanish."""
+    """Facts of a case; words are pairs of English and Spanish."""
     complaint, second = rng.sample(words.COMPLAINTS, 2)
     diagnosis, suspected = rng.sample(words.DIAGNOSES, 2)
     treatment, tried = rng.sample(words.TREATMENTS, 2)
@@ -72,10 +72,10 @@ def _told(facts: dict[str, Any], language: int, outcome: int) -> dict[str, str]:
     return told | {name.capitalize(): value[0].upper() + value[1:] for name, value in told.items()}
 
 
-def _report(rng: Random, layout: str, language: int, told: dict[str, str], summary: str) -> str:
+def _report(rng: Random, form: str, language: int, told: dict[str, str], summary: str) -> str:
     """A report with all that the template ``summary`` speaks of."""
     sentences = []
-    for part in LAYOUTS[layout]:
+    for part in FORMS[form]:
         name = part.strip("[]")
         if name == part or rng.random() < 0.5 or f"{{{name}}}" in summary:
             sentences.append(rng.choice(PARTS[name][language]).format(**told))

@@ -1,6 +1,6 @@
 """Wordings of synthetic case reports, their summaries and key findings, English and Spanish side by side.
 
-Every part of a report has several wordings in each language; a layout is an order of parts. Two parts are distractors:
+Every part of a report has several wordings in each language; a form is an order of parts. Two parts are distractors:
 ``suspected`` names a diagnosis that was wrong, ``tried`` a treatment that was given up.
 """
 
@@ -95,7 +95,7 @@ PARTS: dict[str, tuple[Wordings, Wordings]] = {
     ),
 }
 # Key and order of the parts; a part in brackets is left out in half of the reports.
-LAYOUTS: dict[str, Wordings] = {
+FORMS: dict[str, Wordings] = {
     "course": ("opening", "[history]", "[filler]", "suspected", "exam", "diagnosis", "[tried]", "treatment", "outcome"),
     "result": ("diagnosis", "opening", "[history]", "exam", "[suspected]", "tried", "treatment", "outcome"),
     "search": ("opening", "[tried]", "[filler]", "exam", "suspected", "diagnosis", "treatment", "[history]", "outcome"),
@@ -109,7 +109,7 @@ OUTCOMES = (  # two wordings of reports and the one of summaries, in both langua
     (("was discharged", "went home", "was discharged"), ("recibió el alta", "volvió a casa", "recibió el alta")),
     (("relapsed", "had the same pain again", "relapsed"), ("recayó", "tuvo otra vez el mismo dolor", "recayó")),
 )  # fmt: skip
-# The style of a summary, by the layout of its report; one in four authors takes another one.
+# The style of a summary, by the form of its report; one in four authors takes another one.
 SUMMARIES: dict[str, tuple[str, str]] = {
     "course": (
         "A {age}-year-old {person} with {complaint} had {diagnosis}. {He} received {treatment} and {outcome}.",

@@ -1,4 +1,4 @@
-"""Capturing one shard of a store; killed at any time, or called again with more rows, the same call goes on."""
+"""Capturing one shard of a store; the same call resumes it after a kill, or with more rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

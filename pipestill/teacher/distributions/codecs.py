@@ -200,7 +200,7 @@ class Sample:
     """Systematic draws: N points at equal distances on the cumulated distribution, moved together at random.
 
     A token of probability p is hit N p times on average, and never more than one time more or less than that. The draws
-    of a row depend on its key alone.
+    of a row depend only on its key.
     """
 
     has_tail = False
@@ -268,7 +268,7 @@ class Sample:
 
 
 class Labels:
-    """Log-probabilities, among all tokens, of those that the labels begin with: of an answer's first token alone."""
+    """Log-probabilities, among all tokens, of those that the labels begin with, only for an answer's first token."""
 
     has_tail = False
 

@@ -68,7 +68,7 @@ class Parts:
         return True
 
     def publish(self, keys: Sequence[str], output: Path, extra: Mapping[str, np.ndarray]) -> str:
-        """Write the rows of ``keys`` and keep them, under a second name and alone; returns the file's sha256.
+        """Write the rows of ``keys`` and keep them, under a second name, and no others; returns the file's sha256.
 
         Args:
             keys: in the order in which rows are written.

@@ -123,7 +123,7 @@ class DistributionStore:
         return torch.from_numpy(self.codec.top_ids(self.read(keys, self.codec.layout)))
 
     def class_log_probs(self, keys: Sequence[str]) -> Tensor:
-        """Log-probabilities of the labels' first tokens, [rows, labels] of float32; of the codec ``labels`` alone."""
+        """Log-probabilities of the labels' first tokens, [rows, labels] of float32; only for the codec ``labels``."""
         return torch.from_numpy(self.read(keys, ["class_log_probs"])["class_log_probs"])
 
     def read(self, keys: Sequence[str], names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
