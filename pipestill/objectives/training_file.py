@@ -26,7 +26,7 @@ def draw(records: list[Record], answers: Answers, rows: int | None, seed: int, s
     Smaller ``rows`` or ``share`` take a subset of what larger ones take.
 
     Raises:
-        UserError: there is no record of a stratum.
+        UserError: there is no record of a stratum, or no row for it.
     """
     strata = sorted(answers.strata, key=str)
     members = {stratum: [each for each in records if answers.stratum(each) == stratum] for stratum in strata}
@@ -37,6 +37,10 @@ def draw(records: list[Record], answers: Answers, rows: int | None, seed: int, s
                 "`teacher_share` under `splits`"
             )
     limit = rows // len(strata) if rows else None
+    if limit == 0:
+        raise UserError(
+            f"{rows} training rows are none for each of {len(strata)} classes; raise `train_rows` or `teacher_rows`"
+        )
     size = min(map(len, members.values()))
     size = share_of(size if limit is None else min(size, limit), share)
     if strata == [None]:
