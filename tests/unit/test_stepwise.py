@@ -4,14 +4,17 @@ import json
 
 import pytest
 import torch
-from pipestill.data.training_files import make_training_files
 
 from pipestill.errors import UserError
-from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.io.records import Record, read_jsonl, write_jsonl
+from pipestill.methods import METHODS
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.prompts import encode_prompt
 from pipestill.models.rows import IGNORED, RowEncoder, read_answers, read_explained
+from pipestill.objectives.training_file import write_training_file
+from pipestill.settings.training_file import TrainingFileSettings
 from pipestill.tasks import TASKS
+from pipestill.tasks.base import ANSWER
 from pipestill.training.callbacks import Schedule
 from support.models import MAKERS, make_model, make_tokenizer
 from support.training_job import make_job, make_trainer
@@ -140,34 +143,37 @@ def test_passes_apart_are_small_and_checked_where_the_loss_depends_on_them(tmp_p
     assert not no_rationales.hardest_batch()["explains"].any()
 
 
-RECORDS = [
-    {"id": f"{split}{i}", "split": split, "test_set": "en", "text": f"Report {split} {i}.", "target": f"Sum {i}."}
-    for split in ("train", "validation", "test")
-    for i in range(4)
-]
+TASK = TASKS["multiclinsum"]
 
 
-def make_files(tmp_path, rationales, **options):
-    records = [record | {"prompt": TASKS["multiclinsum"].message(record["text"])} for record in RECORDS]
-    write_jsonl(tmp_path / "records.jsonl", records)
-    write_jsonl(tmp_path / "rationales.jsonl", ({"id": i, "rationale": text} for i, text in rationales.items()))
-    files = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
-    options |= {"rationales": tmp_path / "rationales.jsonl"}
-    make_training_files("multiclinsum", "stepwise", tmp_path / "records.jsonl", None, 3, 42, *files, **options)
-    return [read_jsonl(file) for file in files]
+def make_record(split, i):
+    inputs, answer = {"document": f"Report {split} {i}."}, f"Sum {i}."
+    return Record(f"{split}{i}", split, inputs, answer, [answer], "en", TASK.prompts[ANSWER].fill(inputs))
+
+
+RECORDS = [make_record(split, i) for split in ("train", "validation", "test") for i in range(4)]
+
+
+def make_files(tmp_path, rationales, allow_missing=0.0, crop=lambda text, record: text):
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("records", "rationales", "train", "validation")}
+    write_jsonl(files["records"], RECORDS)
+    write_jsonl(files["rationales"], ({"id": i, "rationale": text} for i, text in rationales.items()))
+    settings = TrainingFileSettings(task=TASK.name, method="stepwise", rows=3, seed=42, allow_missing=allow_missing)
+    write_training_file(TASK, METHODS["stepwise"].objective, settings, files, crop)
+    return [read_jsonl(files[name]) for name in ("train", "validation")]
 
 
 def test_the_training_file_has_the_prompt_of_inference_and_the_annotation_s_rationale(tmp_path):
-    rationales = {record["id"]: f"Key of {record['id']}" for record in RECORDS if record["split"] != "test"}
+    rationales = {record.id: f"Key of {record.id}" for record in RECORDS if record.split != "test"}
     train, validation = make_files(tmp_path, rationales)
     assert (len(train), len(validation)) == (3, 4)
-    by_id = {record["id"]: record for record in RECORDS}
+    by_id = {record.id: record for record in RECORDS}
     for row in train + validation:
-        text = by_id[row["id"]]["text"]
+        text = by_id[row["id"]].inputs["document"]
         assert row == {
             "id": row["id"],
             "input": f"Summarize clinical text:\n{text}",
-            "output": by_id[row["id"]]["target"],
+            "output": by_id[row["id"]].target,
             "rationale_prompt": f"Extract the key information from clinical text:\n{text}",
             "rationale": f"Key of {row['id']}",
         }
@@ -176,7 +182,7 @@ def test_the_training_file_has_the_prompt_of_inference_and_the_annotation_s_rati
 
 
 def test_a_missing_rationale_is_an_error_unless_it_was_allowed(tmp_path, tokenizer):
-    rationales = {record["id"]: "Key" for record in RECORDS if record["split"] == "train"}
+    rationales = {record.id: "Key" for record in RECORDS if record.split == "train"}
     rationales |= {"validation0": "Key", "validation1": "Key", "validation2": ""}  # 2 of 8 are missing
     with pytest.raises(UserError, match=r"no rationale for 2 of 8 records, the first is validation2"):
         make_files(tmp_path, rationales, allow_missing=0.2)
