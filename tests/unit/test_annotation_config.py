@@ -106,7 +106,10 @@ def test_other_fields_of_the_request_are_passed_on():
         ({"type": "strange"}, r"this is not a JSON Schema: 'strange' is not valid .* \(at \$.type\); mend it"),
         ({"properties": {"age": {"pattern": "("}}}, "is not a 'regex'"),
         ({"$schema": 5}, "5 is not of type 'string'"),
-        ({"properties": {"age": {"$ref": "#/$defs/gone"}}}, "`#/$defs/gone` leads nowhere; put its target into the schema"),
+        (
+            {"properties": {"age": {"$ref": "#/$defs/gone"}}},
+            "`#/$defs/gone` leads nowhere; put its target into the schema",
+        ),
         ({"$ref": "#gone"}, "`#gone` leads nowhere"),
         ({"$ref": "https://example.org/schema.json"}, "`https://example.org/schema.json` leads nowhere"),
         ({"$ref": "#/own/a", "own": {"a": {"type": "strange"}}}, "this is not a JSON Schema"),
