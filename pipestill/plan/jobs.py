@@ -8,7 +8,7 @@ from pipestill.job.halves import half_name
 from pipestill.methods import ANNOTATOR_NAME, METHODS, TEACHER_NAME, method_of
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
-from pipestill.settings.distributions import CaptureSettings, ComparedDivergence, FidelitySettings
+from pipestill.settings.distributions import CaptureSettings, FidelitySettings
 from pipestill.settings.jobs import (
     Asking,
     PredictionSettings,
@@ -145,13 +145,13 @@ class Jobs(Experiments):
 
     def fidelity_settings(self, study: str) -> str:
         """Settings of the job that compares gradients from the cache with exact ones, as each method would use it."""
-        kinds = {}
+        methods = {}
         for method in self.readers(study):
             objective, options = METHODS[method].objective, self.training(study, method).options
-            kinds[objective.kind] = ComparedDivergence(tail=objective.tail(options), options=objective.own(options))
+            methods[method] = objective.compared(options)
         section = FidelitySettings(
             study=study,
-            kinds=kinds,
+            methods=methods,
             hardware=self.hardware(study),
             adaptation=self.training(study, TEACHER_NAME).training.adaptation,
         )

@@ -7,7 +7,6 @@ from pathlib import Path
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.methods import METHODS
-from pipestill.objectives.divergence import Divergence
 
 LARGE_ANGLE = 20  # degrees between the cached gradient and the exact one
 
@@ -62,16 +61,10 @@ def read_fidelity(paths: Sequence[Path]) -> dict[str, Fidelity]:
             content = read_json(path)
             facts = [content[key] for key in ("study", "codec", "bytes_per_token", "tokens")]
             rows = [
-                (kind, *(row[key] for key in ("tail", "angle", "norm_ratio"))) for kind, row in content["kinds"].items()
+                (METHODS[method].title, *(row[key] for key in ("tail", "angle", "norm_ratio")))
+                for method, row in content["methods"].items()
             ]
         except (KeyError, TypeError, AttributeError):
             raise UserError(f"{path} does not say how exact a cache is: make it again") from None
-        titles = titles_by_kind()
-        by_study[content["study"]] = Fidelity(*facts, [CachedGradient(titles[kind], *row) for kind, *row in rows])
+        by_study[content["study"]] = Fidelity(*facts, [CachedGradient(*row) for row in rows])
     return by_study
-
-
-def titles_by_kind() -> dict[str, str]:
-    """Name of each divergence's method in tables."""
-    divergences = ((method.objective, method.title) for method in METHODS.values())
-    return {objective.kind: title for objective, title in divergences if isinstance(objective, Divergence)}

@@ -42,6 +42,8 @@ class CaptureSettings(ModelSettings):
 class ComparedDivergence(Section):
     """A divergence, as one method of a study uses it."""
 
+    kind: str
+    """The divergence."""
     tail: Literal["bucket", "unigram"]
     """Treatment of the tokens that a `topk` cache does not store."""
     options: dict[str, bool | float | str] = {}
@@ -53,7 +55,7 @@ class FidelitySettings(ModelSettings):
 
     study: str
     """Name of the study."""
-    kinds: dict[str, ComparedDivergence]
-    """The study's divergences by kind."""
+    methods: dict[str, ComparedDivergence]
+    """The study's divergences by method."""
     tokens: Count = 256
     """Validation tokens to compare on."""

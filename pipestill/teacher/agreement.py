@@ -61,13 +61,12 @@ class Agreement:
         for batch in batches(rows, input_device(model).type):
             tokens += self._add(sums, forward, batch)
             progress.update(len(batch))
-        codec = self.store.manifest["codec"]["name"]
         return {
             **{name: value / tokens for name, value in sums.items()},
             "tokens": tokens,
             "temperature": self.store.temperature,
-            "codec": codec,
-            "tail": "bucket" if codec == "topk" else None,
+            "codec": self.store.codec.description["name"],
+            "tail": "bucket" if self.store.codec.has_tail else None,
         }
 
     def _add(self, sums: dict[str, float], forward: AnswerLogits, batch: list[Row]) -> int:

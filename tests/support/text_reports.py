@@ -143,7 +143,7 @@ FIDELITY = {
     "codec": "topk",
     "bytes_per_token": 163.4,
     "tokens": 260,
-    "kinds": {
+    "methods": {
         "fkl": {"tail": "bucket", "angle": 4.3, "norm_ratio": 1.0},
         "rkl": {"tail": "unigram", "angle": 16.0, "norm_ratio": 0.88},
         "todi": {"tail": "unigram", "angle": 24.1, "norm_ratio": 0.92},

@@ -19,8 +19,12 @@ from pipestill.teacher.distributions.store import DistributionStore
 from support.distributions import capture, read_rows, torch_as_before, write_rows
 from support.models import make_directory
 
-FKL = {"fkl": {"tail": "bucket"}}
-KINDS = {**FKL, "todi": {"tail": "unigram", "options": {"beta": 2.0}}, "rkl": {"tail": "bucket"}}
+FKL = {"fkl": {"kind": "fkl", "tail": "bucket"}}
+METHODS = {
+    **FKL,
+    "todi": {"kind": "todi", "tail": "unigram", "options": {"beta": 2.0}},
+    "rkl": {"kind": "rkl", "tail": "bucket"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +49,10 @@ def manifests(place):
     }
 
 
-def measure(place, manifest, kinds, teacher="teacher"):
-    settings = FidelitySettings(study="dolly", kinds=kinds, tokens=100, adaptation="full", hardware={"device": "cpu"})
+def measure(place, manifest, methods, teacher="teacher"):
+    settings = FidelitySettings(
+        study="dolly", methods=methods, tokens=100, adaptation="full", hardware={"device": "cpu"}
+    )
     output = place / "fidelity.json"
     sources = Sources([place / "validation.jsonl"], place / teacher, None, place / "student")
     with torch_as_before():
@@ -70,22 +76,22 @@ def test_no_gradient_is_no_error():
 
 
 def test_a_full_store_is_exact(place, manifests):
-    found = measure(place, manifests["full"], KINDS)
+    found = measure(place, manifests["full"], METHODS)
     assert found["study"] == "dolly" and found["codec"] == "full" and found["tokens"] >= 100
-    for row in found["kinds"].values():
+    for row in found["methods"].values():
         assert row == {"tail": None, "angle": pytest.approx(0, abs=0.05), "norm_ratio": 1.0}
 
 
 def test_what_is_left_out_shows(place, manifests):
-    found = measure(place, manifests["topk"], KINDS)
+    found = measure(place, manifests["topk"], METHODS)
     assert found["bytes_per_token"] == DistributionStore(manifests["topk"]).manifest["bytes_per_token"]
-    assert {kind: row["tail"] for kind, row in found["kinds"].items()} == {
+    assert {method: row["tail"] for method, row in found["methods"].items()} == {
         "fkl": "bucket", "todi": "unigram", "rkl": "bucket"
     }  # fmt: skip
-    assert found["kinds"]["todi"]["angle"] < found["kinds"]["rkl"]["angle"] < 60
-    assert found["kinds"]["fkl"] == {"tail": "bucket", **by_hand(place, manifests["topk"])}
+    assert found["methods"]["todi"]["angle"] < found["methods"]["rkl"]["angle"] < 60
+    assert found["methods"]["fkl"] == {"tail": "bucket", **by_hand(place, manifests["topk"])}
     sampled = measure(place, manifests["sample"], FKL)
-    assert sampled["kinds"]["fkl"]["tail"] is None and 1 < sampled["kinds"]["fkl"]["angle"] < 60
+    assert sampled["methods"]["fkl"]["tail"] is None and 1 < sampled["methods"]["fkl"]["angle"] < 60
 
 
 def by_hand(place, manifest, temperature=2.0, tokens=100):
@@ -119,13 +125,13 @@ def test_a_store_of_another_number_format_is_of_the_same_teacher(place, manifest
     """Where the processor has bfloat16, this one differs from the store that is measured in float32."""
     hardware, data = {"device": "cpu", "precision": "bf16"}, [place / "validation.jsonl"]
     manifest = capture(tmp_path, data, place / "teacher", place / "student", codec="full", k=None, hardware=hardware)
-    assert measure(place, manifest, FKL)["kinds"]["fkl"]["angle"] < 5
+    assert measure(place, manifest, FKL)["methods"]["fkl"]["angle"] < 5
 
 
 def test_another_teacher_is_refused(place, manifests):
     make_directory(place / "other", seed=5)
     with pytest.raises(UserError, match="are those of another teacher"):
-        measure(place, manifests["topk"], KINDS, teacher="other")
+        measure(place, manifests["topk"], METHODS, teacher="other")
 
 
 def test_the_table_has_ids_tokens_and_what_is_stored(place, manifests, tmp_path):

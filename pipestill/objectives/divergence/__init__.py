@@ -8,6 +8,7 @@ from pydantic import Field, create_model
 
 from pipestill.losses.kinds import KINDS, NoOptions
 from pipestill.objectives.base import SFT, Objective, Part, TeacherUse, TrainingFile
+from pipestill.settings.distributions import ComparedDivergence
 from pipestill.settings.section import Count, Section, Share
 
 ULD = "uld"  # needs no shared tokens, and so is none of KINDS
@@ -101,6 +102,10 @@ class Divergence(Objective):
         if options.tail == "auto":
             return "bucket" if self.kind == SERVED_BY_SAMPLES else "unigram"
         return options.tail
+
+    def compared(self, options: DivergenceOptions) -> ComparedDivergence:
+        """What a comparison of cached with exact gradients needs to know of it."""
+        return ComparedDivergence(kind=self.kind, tail=self.tail(options), options=self.own(options))
 
     def own(self, options: DivergenceOptions) -> dict[str, float | bool | str]:
         """The options that this divergence has beside the common ones."""

@@ -21,11 +21,10 @@ from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import decoder_start
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_tokenizer
-from pipestill.models.prompts import encode_label
 from pipestill.models.rows import Row, RowEncoder, read_answers, supervised
 from pipestill.models.vocabulary import shared_vocabulary
-from pipestill.settings.distributions import OPTIONS, CaptureSettings
-from pipestill.teacher.distributions.codecs import Codec, make_codec
+from pipestill.settings.distributions import CaptureSettings
+from pipestill.teacher.distributions.codecs import Codec, describe, make_codec
 from pipestill.teacher.distributions.keys import row_key, shard_of, teacher_fingerprint, vocabulary_digest
 from pipestill.teacher.distributions.manifest import FORMAT
 from pipestill.teacher.distributions.parts import Parts
@@ -138,11 +137,6 @@ class _Capture:
         base, teacher, student = sources.base, sources.teacher, sources.student
         tokenizer = load_tokenizer(student)
         vocab_size = shared_vocabulary(tokenizer, load_tokenizer(teacher or base))
-        description: Json = {"name": settings.codec}
-        if option := OPTIONS[settings.codec]:
-            description[option] = getattr(settings, option)
-        if settings.codec == "labels":
-            description["ids"] = [encode_label(tokenizer, label)[0] for label in settings.labels]
         fingerprint = teacher_fingerprint(base, teacher, plan)
         start = decoder_start(base)
         if start != decoder_start(student):
@@ -155,7 +149,7 @@ class _Capture:
             for row in read_answers(path, RowEncoder(tokenizer, settings.max_length, start, settings.ending)):
                 key = row_key(row["input_ids"], row["labels"], fingerprint)
                 rows[key] = row | {"key": key}
-        codec = make_codec(description, vocab_size)
+        codec = make_codec(describe(settings, tokenizer), vocab_size)
         return cls(settings, plan, sources, tokenizer, vocab_size, codec, fingerprint, rows)
 
     def fingerprint(self) -> Json:

@@ -20,9 +20,12 @@ import torch
 from torch import Tensor
 
 from pipestill.errors import UserError
+from pipestill.io.records import Json
 from pipestill.losses.divergences import blocks
 from pipestill.losses.sparse import BucketTarget, SampledTarget, UnigramTarget
 from pipestill.losses.targets import LogitsTarget, Target
+from pipestill.models.prompts import encode_label
+from pipestill.settings.distributions import CaptureSettings
 from pipestill.teacher.distributions.shard import Array, Layout, Row
 
 LOWEST = -100.0  # what `topk` stores for lower log-probabilities, which would make its steps coarse
@@ -41,8 +44,12 @@ class Codec(Protocol):
     """
 
     layout: Layout
-    description: dict[str, Any]
+    description: Json
     has_tail: bool
+
+    @staticmethod
+    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
+        """Its options, of a job that captures distributions."""
 
     def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
         """Arrays of consecutive tokens of one row.
@@ -70,12 +77,6 @@ class Codec(Protocol):
         """What is stored, decoded, as flat columns of a table."""
 
 
-def make_codec(description: dict[str, Any], vocab: int) -> Codec:
-    """The codec that ``description`` (see :class:`Codec`) is about, for a vocabulary of ``vocab`` ids."""
-    options = dict(description)
-    return {"full": Full, "topk": TopK, "sample": Sample, "labels": Labels}[options.pop("name")](vocab, **options)
-
-
 class Full:
     """Every log-probability."""
 
@@ -84,6 +85,11 @@ class Full:
     def __init__(self, vocab: int):
         self.layout = {"log_probs": Array("token", "f4", (vocab,))}
         self.description = {"name": "full"}
+
+    @staticmethod
+    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
+        """See :class:`Codec`."""
+        return {}
 
     def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
         """See :class:`Codec`."""
@@ -124,6 +130,11 @@ class TopK:
             "tail": Array("token", "f4"),
         }
         self.description = {"name": "topk", "k": k}
+
+    @staticmethod
+    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
+        """See :class:`Codec`."""
+        return {"k": settings.k}
 
     def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
         """See :class:`Codec`."""
@@ -216,6 +227,11 @@ class Sample:
         }
         self.description = {"name": "sample", "draws": draws}
 
+    @staticmethod
+    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
+        """See :class:`Codec`."""
+        return {"draws": settings.draws}
+
     def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
         """See :class:`Codec`."""
         if log_probs.device.type == "mps":  # has no double precision
@@ -283,6 +299,11 @@ class Labels:
         self.layout = {"class_log_probs": Array("row", "f4", (len(ids),))}
         self.description = {"name": "labels", "labels": labels, "ids": ids}
 
+    @staticmethod
+    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
+        """See :class:`Codec`."""
+        return {"labels": settings.labels, "ids": [encode_label(tokenizer, label)[0] for label in settings.labels]}
+
     def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
         """See :class:`Codec`."""
         first = log_probs[: 1 if start == 0 else 0]
@@ -306,6 +327,20 @@ class Labels:
     def columns(self, rows: Row) -> dict[str, np.ndarray]:
         """Log-probabilities of the labels."""
         return {"class_log_probs": rows["class_log_probs"].ravel()}
+
+
+CODECS: dict[str, type[Codec]] = {"full": Full, "topk": TopK, "sample": Sample, "labels": Labels}
+
+
+def describe(settings: CaptureSettings, tokenizer: Any) -> Json:
+    """Description (see :class:`Codec`) of the codec that a job asks for."""
+    return {"name": settings.codec, **CODECS[settings.codec].options(settings, tokenizer)}
+
+
+def make_codec(description: Json, vocab: int) -> Codec:
+    """The codec that ``description`` is about, for a vocabulary of ``vocab`` ids."""
+    options = dict(description)
+    return CODECS[options.pop("name")](vocab, **options)
 
 
 def _without(log_probs: Tensor, ids: Tensor) -> Tensor:

@@ -55,15 +55,15 @@ def measure_fidelity(settings: FidelitySettings, manifest: Path, sources: Source
     teacher = load(sources.base, sources.teacher, plan)
     exact = torch.cat([teacher_logits for _, teacher_logits in _read(teacher, store, rows)])
     keys = [store.key(row) for row in rows]
-    kinds = {}
-    for kind, compared in settings.kinds.items():
-        options = {**compared.options, "temperature": store.temperature}
+    methods = {}
+    for method, compared in settings.methods.items():
+        kind, options = compared.kind, {**compared.options, "temperature": store.temperature}
         tail = compared.tail if store.codec.has_tail else None
         stored = store.target(keys, tail or "bucket", logits.device)
         angle, ratio = compare(
             hidden, _gradient(kind, logits, stored, options), _gradient(kind, logits, LogitsTarget(exact), options)
         )
-        kinds[kind] = {"tail": tail, "angle": round(angle, 2), "norm_ratio": round(ratio, 3)}
+        methods[method] = {"tail": tail, "angle": round(angle, 2), "norm_ratio": round(ratio, 3)}
     write_json(
         output,
         {
@@ -71,7 +71,7 @@ def measure_fidelity(settings: FidelitySettings, manifest: Path, sources: Source
             "codec": store.codec.description["name"],
             "bytes_per_token": store.manifest["bytes_per_token"],
             "tokens": len(hidden),
-            "kinds": kinds,
+            "methods": methods,
         },
     )
 
