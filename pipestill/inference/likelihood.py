@@ -12,9 +12,10 @@ from pipestill.inference.answer_logits import AnswerLogits, batches
 from pipestill.inference.devices import input_device
 from pipestill.io.records import Record, of_split, write_jsonl
 from pipestill.job.progress import Progress
+from pipestill.losses import IGNORED
 from pipestill.models.kinds import start_token
 from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label
-from pipestill.models.rows import IGNORED, Row, encode_row, supervised
+from pipestill.models.rows import Row, encode_row, supervised
 from pipestill.text.marker import join
 
 

@@ -5,12 +5,11 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
+from pipestill.losses import CHUNK, IGNORED
 from pipestill.losses.divergences import blocks
 from pipestill.models.heads import answer_logits, hidden_states, linear_head, predicted
-from pipestill.models.rows import IGNORED, Row
+from pipestill.models.rows import Row
 from pipestill.training.resumable import Batch, ResumableTrainer
-
-CHUNK = 128  # answer tokens whose logits exist at a time where no gradient needs them
 
 
 def answer_loss(model: torch.nn.Module, batch: Batch, reduction: str = "sum") -> torch.Tensor:

@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from pipestill.models.rows import IGNORED, Row
+from pipestill.losses import IGNORED
+from pipestill.models.rows import Row
 from pipestill.settings.training import StepwiseConfig
 from pipestill.training.cross_entropy import CrossEntropyTrainer, answer_loss
 from pipestill.training.resumable import Batch

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 
 from pipestill.errors import UserError
+from pipestill.losses import CHUNK, IGNORED
 from pipestill.losses.targets import DenseTarget, HiddenTarget, LogitsTarget, Target
 from pipestill.losses.universal_logit import UniversalTarget, pair_positions
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
-from pipestill.models.rows import IGNORED, Row, collate, read_answers
+from pipestill.models.rows import Row, collate, read_answers
 from pipestill.models.vocabulary import vocabulary_size
 from pipestill.teacher.distributions.store import DistributionStore
 from pipestill.training.resumable import Batch
@@ -17,7 +18,6 @@ from pipestill.training.resumable import Batch
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-CHUNK = 128  # tokens whose logits are held at a time
 OWN = "teacher_"  # begins the names of a foreign teacher's tensors in a batch
 
 
