@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from pipestill.job.script import json_option, run
-from pipestill.job.startup import uncollected
 from pipestill.settings.jobs import PredictionSettings
 
 
@@ -22,8 +21,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="directory to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    with uncollected():
-        from pipestill.inference.experiment import predict_experiment
+    from pipestill.inference.experiment import predict_experiment
 
     measure = None
     if args.distributions:
@@ -35,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, heavy=True)

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from pipestill.job.script import json_option, run
-from pipestill.job.startup import uncollected
 from pipestill.settings.distributions import CaptureSettings
 
 
@@ -24,8 +23,7 @@ def main() -> None:
     parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    with uncollected():
-        from pipestill.teacher.distributions.capture import capture_shard
+    from pipestill.teacher.distributions.capture import capture_shard
 
     capture_shard(
         args.settings,
@@ -44,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, heavy=True)

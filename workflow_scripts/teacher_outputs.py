@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from pipestill.job.script import json_option, run
-from pipestill.job.startup import uncollected
 from pipestill.settings.jobs import ScoringSettings
 
 
@@ -20,8 +19,7 @@ def main() -> None:
     parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    with uncollected():
-        from pipestill.teacher.outputs import write_teacher_outputs
+    from pipestill.teacher.outputs import write_teacher_outputs
 
     write_teacher_outputs(
         args.settings, args.prompts, args.base, args.teacher, args.state, args.output, args.cost, args.threads
@@ -29,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, heavy=True)

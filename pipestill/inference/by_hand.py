@@ -14,8 +14,6 @@ from pipestill.inference.generation import generate
 from pipestill.inference.ranking import score_all_labels
 from pipestill.inference.scoring import load_run, prepare_hardware
 from pipestill.inference.target import Target
-from pipestill.job.startup import without
-from pipestill.models.libraries import unneeded_libraries
 from pipestill.models.prompts import PromptEncoder, encode_label
 from pipestill.tasks import TASKS, Task
 
@@ -43,8 +41,7 @@ def predict_text(
     task, settings = TASKS[target.settings.task], target.settings
     prompt, cropped = ask(target, text.strip(), instruction.strip(), language)
     plan = prepare_hardware(settings, threads)
-    with without(*unneeded_libraries(plan)):
-        model, tokenizer = load_run(target.base, target.model, plan)
+    model, tokenizer = load_run(target.base, target.model, plan)
     prompts = PromptEncoder(tokenizer, model.config.is_encoder_decoder)
     predict = _rank if task.ranks_labels else _answer
     return {

@@ -15,9 +15,7 @@ from pipestill.io.lock import exclusive
 from pipestill.io.records import of_split, read_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.row_log import RowLog, state_of
-from pipestill.job.startup import without
 from pipestill.job.versions import versions
-from pipestill.models.libraries import unneeded_libraries
 from pipestill.settings.jobs import PredictionSettings
 from pipestill.tasks import TASKS
 
@@ -64,7 +62,7 @@ def predict_experiment(
         seed: fingerprint(settings, plan, records_file, [base, *([model] if model else [])])
         for seed, model in runs.items()
     }
-    with without(*unneeded_libraries(plan)), exclusive(state), fresh_directory(output) as directory:
+    with exclusive(state), fresh_directory(output) as directory:
         cost = CostMeter(state_of(state / "cost", work) / "cost.json")
         for number, (seed, model_directory) in enumerate(runs.items(), 1):
             model, tokenizer = load_run(base, model_directory, plan)

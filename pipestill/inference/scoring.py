@@ -9,7 +9,6 @@ from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.job.cost import CostMeter
 from pipestill.job.progress import Progress
 from pipestill.job.row_log import RowLog
-from pipestill.job.startup import uncollected
 from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.libraries import silence_libraries
@@ -47,8 +46,7 @@ def fingerprint(settings: ScoringSettings, plan: HardwarePlan, data: Path, model
 
 def load_run(base: Path, model: Path | None, plan: HardwarePlan) -> tuple[Any, Any]:
     """Model and tokenizer of a trained run, or of the base model when ``model`` is none."""
-    with uncollected():
-        silence_libraries()
+    silence_libraries()
     loaded = load_base_model(base, plan) if model is None else load_trained_model(model, base, plan)
     return loaded.eval(), load_tokenizer(base if model is None else model)
 

@@ -9,8 +9,6 @@ from pipestill.io.lock import exclusive
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.row_log import RowLog, state_of
-from pipestill.job.startup import without
-from pipestill.models.libraries import unneeded_libraries
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import ScoringSettings
 from pipestill.tasks import TASKS
@@ -44,7 +42,7 @@ def write_teacher_outputs(
     task = TASKS[settings.task]
     prompts = {row["id"]: row["input"] for row in read_jsonl(prompts_file)}
     plan = prepare_hardware(settings, threads)
-    with without(*unneeded_libraries(plan)), exclusive(state):
+    with exclusive(state):
         kept = state_of(state, fingerprint(settings, plan, prompts_file, [base, *([model] if model else [])]))
         cost = CostMeter(kept / "cost.json")
         teacher, tokenizer = load_run(base, model, plan)

@@ -14,11 +14,11 @@ from pipestill.io.files import read_json, write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import write_jsonl
 from pipestill.job.cost import CostMeter
-from pipestill.job.startup import uncollected, without
+from pipestill.job.startup import need
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.kinds import decoder_start
-from pipestill.models.libraries import silence_libraries, unneeded_libraries
-from pipestill.models.lineage import is_adapter, make_lineage
+from pipestill.models.libraries import silence_libraries
+from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.profile import check_gradients, profile
 from pipestill.models.rows import Row, read_answers, read_explained, read_joined, read_pairs
@@ -67,26 +67,17 @@ def train(
     if not 0 <= seed < 2**32:
         raise UserError(f"the seed is {seed}, but must be between 0 and 2^32 - 1")
     check_selection(settings)
-    with uncollected():
-        plan = plan_here(settings.hardware, settings.training.adaptation, threads)
+    plan = plan_here(settings.hardware, settings.training.adaptation, threads)
     work = fingerprint(settings, plan, inputs, seed)
     with exclusive(state_dir):
         state = TrainingState(state_dir, work)
         cost = CostMeter(state.directory / "cost.json")
         if not state.is_finished():
-            with without(*_unneeded_libraries(settings, plan, inputs)):
-                _train(settings, plan, inputs, seed, state, cost, output)
+            _train(settings, plan, inputs, seed, state, cost, output)
             cost.save()
         state.publish(output)
         write_json(cost_file, read_json(cost.ledger))
         write_jsonl(memory_file, MemoryLog(state.directory).rows())
-
-
-def _unneeded_libraries(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs) -> list[str]:
-    trained = [directory for directory in (inputs.init, inputs.teacher) if directory]
-    by_trl = settings.objective == "dpo"
-    adapters = settings.training.adaptation == "lora" or any(map(is_adapter, trained)) or by_trl
-    return unneeded_libraries(plan, adapters=adapters, datasets=by_trl)
 
 
 def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, seed: int) -> dict[str, Any]:
@@ -112,7 +103,9 @@ def _train(
 ) -> None:
     training = settings.training
     teacher = None
-    with uncollected(), _enough_memory(settings):
+    if settings.objective == "dpo":
+        need("datasets")
+    with _enough_memory(settings):
         from pipestill.training.callbacks import KeepCandidates, KeepMemory, Report, Schedule, Termination
 
         apply(plan)
