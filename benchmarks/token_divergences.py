@@ -36,13 +36,14 @@ from machine import peak_beyond, processor
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
+from pipestill.losses import CHUNK, IGNORED
 from pipestill.losses.divergences import token_divergence
 from pipestill.losses.kinds import KINDS
-from pipestill.losses.linear import IGNORED, HiddenTarget, LogitsTarget, linear_divergence
+from pipestill.losses.linear import linear_divergence
+from pipestill.losses.targets import HiddenTarget, LogitsTarget
 from pipestill.models.hardware import keep_freed_memory
 
 BETA = {"fkl": 0.0, "rkl": 1.0, "jsd": 0.5}  # of the generalised Jensen-Shannon divergence, as TRL and Liger count it
-CHUNK = 128  # tokens, of Liger's loss
 LINEAR_WAYS = ("published", "trl", "trl_chunked", "liger", "ours")
 LOGITS_WAYS = ("published", "trl", "ours", "token_divergence")
 

@@ -78,7 +78,7 @@ def _predict(args: argparse.Namespace) -> None:
 def main() -> None:
     """Run a command."""
     args = parser().parse_args()
-    run(lambda: args.command(args))
+    run(lambda: args.command(args), heavy=True)
 
 
 if __name__ == "__main__":

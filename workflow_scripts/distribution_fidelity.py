@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from pipestill.job.script import json_option, run
-from pipestill.job.startup import uncollected
 from pipestill.settings.distributions import FidelitySettings
 
 
@@ -20,13 +19,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    with uncollected():
-        from pipestill.teacher.distributions.capture import Sources
-        from pipestill.teacher.distributions.fidelity import measure_fidelity
+    from pipestill.teacher.distributions.capture import Sources
+    from pipestill.teacher.distributions.fidelity import measure_fidelity
 
     sources = Sources([args.validation], args.base, args.teacher, args.student)
     measure_fidelity(args.settings, args.manifest, sources, args.output, args.threads)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, heavy=True)

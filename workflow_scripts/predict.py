@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pipestill.inference.experiment import Runs, predict_experiment
 from pipestill.job.script import json_option, run
-from pipestill.job.startup import uncollected
 from pipestill.settings.jobs import PredictionSettings
 
 
@@ -25,8 +24,7 @@ def main() -> None:
     args = parser.parse_args()
     measure = None
     if args.distributions:
-        with uncollected():
-            from pipestill.teacher.agreement import Agreement
+        from pipestill.teacher.agreement import Agreement
 
         measure = Agreement(args.distributions, args.agreement_data)
     models = dict(zip(args.seeds, args.models or [None] * len(args.seeds), strict=True))
@@ -35,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, heavy=True)

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from pipestill.job.script import json_option, run
-from pipestill.job.startup import uncollected
 from pipestill.settings.distributions import CaptureSettings
 
 
@@ -24,8 +23,7 @@ def main() -> None:
     parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
-    with uncollected():
-        from pipestill.teacher.distributions.capture import ShardFiles, Sources, capture_shard
+    from pipestill.teacher.distributions.capture import ShardFiles, Sources, capture_shard
 
     sources = Sources(args.data, args.base, args.teacher, args.student)
     shard = ShardFiles(args.shard, args.shards, args.state, args.output, args.facts, args.cost)
@@ -33,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, heavy=True)

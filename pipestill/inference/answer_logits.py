@@ -8,10 +8,10 @@ from torch import Tensor
 
 from pipestill.errors import UserError
 from pipestill.inference.devices import input_device
+from pipestill.losses import CHUNK
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
 from pipestill.models.rows import Row, collate, supervised
 
-CHUNK = 128  # supervised tokens whose logits are held at a time
 BATCH_TOKENS = 8192  # on an accelerator
 
 

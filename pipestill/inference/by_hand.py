@@ -9,9 +9,7 @@ from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.inference.target import Target
 from pipestill.io.records import Json
 from pipestill.job.halves import half
-from pipestill.job.startup import without
 from pipestill.layouts.base import Cropping
-from pipestill.models.libraries import unneeded_libraries
 from pipestill.settings.jobs import Asking
 from pipestill.text.crop import unit_ends
 
@@ -46,8 +44,7 @@ class Predictor:
     def loaded(self) -> Loaded:
         """The model."""
         plan = prepare(self.target.settings, self.threads)
-        with without(*unneeded_libraries(plan)):
-            return load(self.target.base, self.target.model, plan)
+        return load(self.target.base, self.target.model, plan)
 
     def reply(self, inputs: Mapping[str, str], fields: Mapping[str, str] | None = None) -> Json:
         """Answer one request.

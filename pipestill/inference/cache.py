@@ -1,6 +1,6 @@
 """Keys and values that are lent to batches, or that have room for what is to come.
 
-Imported only where a model is asked, for it imports transformers; see :func:`pipestill.job.startup.without`.
+Imported only where a model is asked, for it imports transformers; see :func:`pipestill.job.startup.need`.
 """
 
 from typing import Any

@@ -14,9 +14,7 @@ from pipestill.io.records import Json, read_records
 from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half
 from pipestill.job.row_log import state_of
-from pipestill.job.startup import without
 from pipestill.job.versions import versions
-from pipestill.models.libraries import unneeded_libraries
 from pipestill.settings.jobs import PredictionJob, PredictionSettings
 from pipestill.tasks import TASKS
 
@@ -72,7 +70,7 @@ def predict_experiment(
         seed: fingerprint(settings, plan, records_file, [runs.base, *([model] if model else [])])
         for seed, model in runs.models.items()
     }
-    with without(*unneeded_libraries(plan)), exclusive(state), fresh_directory(output) as directory:
+    with exclusive(state), fresh_directory(output) as directory:
         answers = half(task.answers, "predict")
         cost = CostMeter(state_of(state / "cost", digests) / "cost.json")
         for number, (seed, model) in enumerate(runs.models.items(), 1):

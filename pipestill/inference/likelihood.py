@@ -11,9 +11,10 @@ from pipestill.inference.devices import input_device
 from pipestill.inference.loaded import Loaded
 from pipestill.io.records import Json, Record
 from pipestill.job.progress import Progress
+from pipestill.losses import IGNORED
 from pipestill.models.kinds import start_token
 from pipestill.models.prompts import encode_answer, encode_label
-from pipestill.models.rows import IGNORED, Row, supervised
+from pipestill.models.rows import Row, supervised
 from pipestill.text.marker import join
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipestill.job.startup import uncollected
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
@@ -36,15 +35,13 @@ class Loaded:
 
 def prepare(settings: ModelSettings, threads: int) -> HardwarePlan:
     """Plan as the model was trained, and set torch up accordingly."""
-    with uncollected():  # torch is imported
-        plan = plan_here(settings.hardware, settings.adaptation, threads)
+    plan = plan_here(settings.hardware, settings.adaptation, threads)
     apply(plan)
     return plan
 
 
 def load(base: Path, model: Path | None, plan: HardwarePlan) -> Loaded:
     """A trained model, or its base model where ``model`` is none."""
-    with uncollected():
-        silence_libraries()
+    silence_libraries()
     loaded = load_base_model(base, plan) if model is None else load_trained_model(model, base, plan)
     return Loaded(loaded.eval(), load_tokenizer(base if model is None else model), plan)

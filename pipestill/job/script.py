@@ -1,6 +1,7 @@
-"""The frame of every workflow script: options, and one clear line for mistakes that a user can mend."""
+"""The frame of every workflow script: a quick start, options, one clear line for mistakes that a user can mend."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipestill.errors import UserError
+from pipestill.job.startup import hide_unused
 
 
 def json_option(section: type[BaseModel]) -> Callable[[str], Any]:
@@ -24,8 +26,17 @@ def json_option(section: type[BaseModel]) -> Callable[[str], Any]:
     return parse
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run ``main``; a :class:`UserError` becomes one line on stderr and its exit code."""
+def run(main: Callable[[], None], *, heavy: bool = False) -> None:
+    """Run ``main``; a :class:`UserError` becomes one line on stderr and its exit code.
+
+    Args:
+        main: parses the command line and works; it imports what is heavy itself.
+        heavy: it loads a model. Until then no garbage is collected: to look through the objects of torch and
+            transformers, again and again while they become more, takes a fifth of the start.
+    """
+    hide_unused()
+    if heavy:
+        gc.disable()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         main()

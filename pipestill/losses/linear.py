@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils._triton import has_triton
 
 from pipestill.errors import UserError
+from pipestill.losses import IGNORED
 from pipestill.losses.divergences import (
     accumulation_type,
     blocks,
@@ -25,11 +26,8 @@ from pipestill.losses.divergences import (
 )
 from pipestill.losses.kinds import complete_options
 from pipestill.losses.products import product, product_type
-from pipestill.losses.targets import DenseTarget, HiddenTarget, LogitsTarget, Target
+from pipestill.losses.targets import DenseTarget, Target
 
-__all__ = ["IGNORED", "HiddenTarget", "LinearLoss", "LogitsTarget", "Target", "linear_divergence"]
-
-IGNORED = -100  # label of a position that has none
 CPU_CHUNK, GPU_CHUNK = 512, 4096  # tokens of a chunk times bytes of a number: 128 tokens in float32 on a CPU
 CPU_ROWS, GPU_ROWS = 1024, 32_768  # of a product in half precision that go into the head's float32 gradient at a time
 
@@ -66,7 +64,7 @@ def linear_divergence(
         kind: a key of :data:`~pipestill.losses.kinds.KINDS`, or what else ``target`` knows.
         hidden: the student's last hidden states, [rows, hidden].
         weight: its head, [vocab, hidden].
-        labels: [rows]; rows without one are :data:`IGNORED` and take part in nothing.
+        labels: [rows]; rows without one are :data:`~pipestill.losses.IGNORED` and take part in nothing.
         target: the teacher's side of the labelled rows, in their order.
         vocab_size: ids of the shared tokenizer; what a head has beyond is padding and is cut before the softmax.
         kd_rate: weight of the divergence.

@@ -14,10 +14,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from pipestill.errors import UserError
+from pipestill.losses import CHUNK
 from pipestill.losses.divergences import accumulation_type, blocks, check_temperature
 from pipestill.losses.targets import HiddenTarget
-
-CHUNK = 128  # tokens whose teacher logits are computed at a time
 
 
 def universal_logit_distance(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float = 1.0) -> Tensor:

@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipestill.job.startup import OF_NLTK, without
-
 ORDERS = 4  # longest n-gram of BLEU
 FLOOR = 0.1  # matches that an order without any is counted as: method 1 of Chen and Cherry, 2014
 
@@ -56,10 +54,9 @@ def nltk_bleu_contributions(
         references: the sentences of each of its references.
         splitter: signature of what split them.
     """
+    from nltk.tokenize.destructive import NLTKWordTokenizer
     from sacrebleu.metrics import BLEU
 
-    with without(*OF_NLTK):
-        from nltk.tokenize.destructive import NLTKWordTokenizer
     tokenize = NLTKWordTokenizer().tokenize
 
     def words(sentences: Sequence[str]) -> str:

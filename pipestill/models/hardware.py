@@ -4,13 +4,14 @@ One plan serves training and prediction, so that both see the same weights in th
 """
 
 import ctypes
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pipestill.job.startup import need
+from pipestill.job.versions import versions
 from pipestill.settings.models import HardwareConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -81,7 +82,7 @@ def probe() -> Probe:
         cuda_memory_mb=torch.cuda.get_device_properties(0).total_memory // 2**20 if cuda else None,
         mps=torch.backends.mps.is_available(),
         xpu=torch.xpu.is_available(),
-        bitsandbytes=importlib.util.find_spec("bitsandbytes") is not None,  # importing it takes a second
+        bitsandbytes="bitsandbytes" in versions(),  # importing it takes a second
         cpu_bf16=_cpu_bf16(Path("/proc/cpuinfo")),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_mb=_memory_mb(),
@@ -196,9 +197,14 @@ def plan_here(hardware: HardwareConfig, adaptation: Literal["lora", "full"], thr
 
 
 def apply(plan: HardwarePlan) -> None:
-    """Set torch's threads; on a CPU also what becomes of memory, and algorithms that give one seed the same bits."""
+    """Set torch's threads; on a CPU also what becomes of memory, and algorithms that give one seed the same bits.
+
+    Comes before transformers is imported: it shows the library of 4-bit weights where they are used.
+    """
     import torch
 
+    if plan.quantization != "none" or "bit" in plan.optimizer:
+        need("bitsandbytes")
     torch.set_num_threads(plan.threads)
     if plan.device == "cpu":
         keep_freed_memory()

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from pipestill.models.rows import IGNORED
+from pipestill.losses import IGNORED
 
 PROBE_TOKENS = 2
 PROBE_LOGIT = 100.0  # far beyond any cap on logits

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipestill.errors import UserError
-from pipestill.job.startup import uncollected
+from pipestill.job.startup import settle
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
 from pipestill.models.lineage import resolve, verify
@@ -130,16 +130,15 @@ def special_tokens(tokenizer: "PreTrainedTokenizerBase", eos: int | list[int] | 
 
 def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_implementation: str) -> "PreTrainedModel":
     import torch
-    from transformers.utils import logging as transformers_logging
+    import transformers.modeling_utils  # the slow half, which the first model would import
 
+    settle()  # before there are weights, which are not to stay
     if not sys.stderr.isatty():
-        transformers_logging.disable_progress_bar()  # bars are for terminals
+        transformers.utils.logging.disable_progress_bar()  # bars are for terminals
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     arguments: dict[str, Any] = {"dtype": dtypes[plan.weights if training else plan.precision]}
     if plan.quantization == "nf4":
-        from transformers import BitsAndBytesConfig
-
-        arguments["quantization_config"] = BitsAndBytesConfig(
+        arguments["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
@@ -150,14 +149,13 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
     kind = kind_of(read_config(directory))
     try:
-        with uncollected():  # the first call imports the model's code
-            model = auto_class(kind).from_pretrained(
-                directory,
-                attn_implementation=attn_implementation,
-                local_files_only=True,
-                use_safetensors=True,
-                **arguments,
-            )
+        model = auto_class(kind).from_pretrained(
+            directory,
+            attn_implementation=attn_implementation,
+            local_files_only=True,
+            use_safetensors=True,
+            **arguments,
+        )
     except (OSError, ValueError) as error:
         raise UserError(f"{directory} cannot be loaded as a {KINDS[kind].words}: {_first_line(error)}") from error
     start_token(model.config)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
+from pipestill.losses import IGNORED
 from pipestill.models.hardware import HardwarePlan
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def check_gradients(
 
     Args:
         model: fresh, before the first step: while ``lora_B`` is zero, every first gradient must come from it.
-        batch: one real batch on the model's device; ``labels`` [batch, seq] with -100 where nothing is learned.
+        batch: one real batch on the model's device; ``labels`` [batch, seq] with ``IGNORED`` where nothing is learned.
         loss: maps model and batch to the loss; by default the model's own.
 
     Returns:
@@ -70,7 +71,7 @@ def check_gradients(
     import torch
 
     labels = batch.get("labels")
-    supervised = None if labels is None else int((labels != -100).sum())
+    supervised = None if labels is None else int((labels != IGNORED).sum())
     if supervised == 0:
         raise UserError("gradient check: the first batch has no token to learn: are all answers cut by max_length?")
     trainable = {name: tensor for name, tensor in model.named_parameters() if tensor.requires_grad}

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
 from pipestill.io.records import Json, read_jsonl
+from pipestill.losses import IGNORED
 from pipestill.models.prompts import PromptEncoder, encode_answer
 from pipestill.text.marker import join
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
-
-IGNORED = -100  # label of a position that is not learned
 
 Row = dict[str, Any]
 

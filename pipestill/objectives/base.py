@@ -101,7 +101,7 @@ class Objective(ABC):
         file: what it is trained on.
         parts: logged beside the loss.
         model_kinds: kinds of models that it can train.
-        libraries: that its half needs beside those of every training.
+        libraries: packages that its half needs and that jobs hide (:mod:`pipestill.job.startup`).
         teacher: whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs.
     """
 
@@ -109,7 +109,7 @@ class Objective(ABC):
     Options: ClassVar[type[Section]] = NoOptions
     parts: ClassVar[tuple[Part, ...]] = ()
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq", "masked"})
-    libraries: ClassVar[frozenset[str]] = frozenset()
+    libraries: ClassVar[tuple[str, ...]] = ()
     file: TrainingFile
     teacher: TeacherUse = "unused"
 

@@ -11,8 +11,6 @@ from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half
 from pipestill.job.row_log import state_of
-from pipestill.job.startup import without
-from pipestill.models.libraries import unneeded_libraries
 from pipestill.settings.jobs import ScoringSettings
 from pipestill.tasks import TASKS
 
@@ -50,7 +48,7 @@ def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: in
     prompts = {row["id"]: row["input"] for row in read_jsonl(places.prompts)}
     plan = prepare(settings, threads)
     models = [places.base, *([places.teacher] if places.teacher else [])]
-    with without(*unneeded_libraries(plan)), exclusive(places.state):
+    with exclusive(places.state):
         kept = state_of(places.state, fingerprint(settings, plan, places.prompts, models))
         cost = CostMeter(kept / "cost.json")
         loaded = load(places.base, places.teacher, plan)

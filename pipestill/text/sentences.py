@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import Literal, get_args
 
 from pipestill.errors import UserError
-from pipestill.job.startup import OF_NLTK, without
 
 Splitter = Literal["sentencex", "punkt"]
 SPLITTERS: tuple[Splitter, ...] = get_args(Splitter)
@@ -43,8 +42,8 @@ def _splitter(name: Splitter, language: str) -> Callable[[str], list[str]]:
         return lambda text: segment(language, text)
     if language not in PUNKT_NAMES:
         raise UserError(f"punkt has no model of the language `{language}`: set `splitter: sentencex` in its task")
-    with without(*OF_NLTK):
-        from nltk.tokenize import PunktTokenizer
+    from nltk.tokenize import PunktTokenizer
+
     try:
         return PunktTokenizer(PUNKT_NAMES[language]).tokenize
     except LookupError:

@@ -4,8 +4,6 @@ import unicodedata
 from collections.abc import Callable
 from functools import cache, lru_cache
 
-from pipestill.job.startup import OF_NLTK, without
-
 Tokens = tuple[str, ...]
 
 
@@ -35,8 +33,7 @@ class _Stemmer:
 
 @cache
 def _library() -> tuple[Callable, _Stemmer]:
-    with without(*OF_NLTK):
-        from nltk.stem.porter import PorterStemmer
+    from nltk.stem.porter import PorterStemmer
     from rouge_score.tokenize import tokenize
 
     return tokenize, _Stemmer(PorterStemmer().stem)

@@ -13,10 +13,10 @@ from pipestill.io.lock import exclusive
 from pipestill.io.records import Json, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half, half_name
-from pipestill.job.startup import uncollected, without
+from pipestill.job.startup import need
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
-from pipestill.models.libraries import silence_libraries, unneeded_libraries
-from pipestill.models.lineage import is_adapter, make_lineage
+from pipestill.models.libraries import silence_libraries
+from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients, profile
 from pipestill.models.saving import save_model
@@ -53,15 +53,13 @@ def train(settings: TrainingSettings, inputs: Inputs, outputs: Outputs, seed: in
     if not 0 <= seed < 2**32:
         raise UserError(f"the seed is {seed}, but must be between 0 and 2^32 - 1")
     check_selection(settings)
-    with uncollected():
-        plan = plan_here(settings.hardware, settings.training.adaptation, threads)
+    plan = plan_here(settings.hardware, settings.training.adaptation, threads)
     work = fingerprint(settings, plan, inputs, seed)
     with exclusive(outputs.state):
         state = TrainingState(outputs.state, work)
         job = Job(settings, inputs, plan, seed, state, CostMeter(state.directory / "cost.json"))
         if not state.is_finished():
-            with without(*_unneeded_libraries(job)):
-                _train(job, outputs)
+            _train(job, outputs)
             job.cost.save()
         state.publish(outputs.model)
         write_json(outputs.cost, read_json(job.cost.ledger))
@@ -83,15 +81,9 @@ def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, 
     }
 
 
-def _unneeded_libraries(job: Job) -> list[str]:
-    trained = [directory for directory in (job.inputs.init, job.inputs.teacher) if directory]
-    needed = job.objective.libraries
-    adapters = job.settings.training.adaptation == "lora" or any(map(is_adapter, trained)) or "peft" in needed
-    return unneeded_libraries(job.plan, adapters=adapters, datasets="datasets" in needed)
-
-
 def _train(job: Job, outputs: Outputs) -> None:
-    with uncollected(), _enough_memory(job):
+    need(*job.objective.libraries)
+    with _enough_memory(job):
         trainer = _trainer(job)
         gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
     candidates = Candidates(job.state.directory / "candidates", job.settings.training.keep_best)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import transformers.trainer_utils  # noqa: F401 - before a job hides packages from it that it takes to be there
-
 from pipestill.io.files import write_sha256sums
 from pipestill.models.hardware import HardwarePlan
 

@@ -288,9 +288,9 @@ def test_a_divergence_is_told_its_own_options_alone(default):
     common = set(settings["fkl"]["options"])
     own = {m: {k: v for k, v in settings[m]["options"].items() if k not in common} for m in ("jsd", "todi", "sfkl")}
     assert own == {"jsd": {"beta": 0.4}, "todi": {"beta": 1.0, "stop_gradient": True}, "sfkl": {"lam": 0.2}}
-    kinds = json.loads(plan.fidelity_settings("dolly"))["kinds"]
-    assert kinds["jsd"] == {"tail": "unigram", "options": {"beta": 0.4}}
-    assert kinds["fkl"] == {"tail": "bucket", "options": {}}
+    compared = json.loads(plan.fidelity_settings("dolly"))["methods"]
+    assert compared["jsd"] == {"kind": "jsd", "tail": "unigram", "options": {"beta": 0.4}}
+    assert compared["fkl"] == {"kind": "fkl", "tail": "bucket", "options": {}}
 
 
 def test_a_teacher_beside_the_student_is_held_as_it_was_trained(default):

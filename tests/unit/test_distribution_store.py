@@ -12,7 +12,8 @@ from pipestill.errors import UserError
 from pipestill.inference import answer_logits
 from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengths
 from pipestill.io.files import write_sha256sums
-from pipestill.losses.linear import HiddenTarget, linear_divergence
+from pipestill.losses.linear import linear_divergence
+from pipestill.losses.targets import HiddenTarget
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import IGNORED
 from pipestill.teacher.distributions import parts, tails

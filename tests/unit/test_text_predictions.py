@@ -210,7 +210,7 @@ def test_a_teacher_answers_prompts_in_a_task_without_labels(tmp_path, base):
 
 
 def test_libraries_are_imported_when_a_model_is_loaded():
-    """Before that, a job hides the packages that it does without from them; afterwards it would be too late."""
+    """Before that, a job shows them the packages that it needs; afterwards it would be too late."""
     modules = ("inference.experiment", "inference.by_hand", "teacher.outputs", "teacher.agreement")
     halves = ("answers.labels.predict", "answers.text.predict")
     code = "".join(f"import pipestill.{name}\n" for name in (*modules, *halves))

@@ -9,7 +9,8 @@ from scipy.special import softmax
 from torch.nn.functional import cross_entropy, linear
 
 from pipestill.errors import UserError
-from pipestill.losses.linear import IGNORED, linear_divergence
+from pipestill.losses import IGNORED
+from pipestill.losses.linear import linear_divergence
 from pipestill.losses.universal_logit import UniversalTarget, pair_positions, universal_logit_distance
 
 SIZES = [(13, 20), (20, 13), (15, 15)]  # vocabularies of student and teacher

@@ -6,15 +6,14 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
+from pipestill.losses import CHUNK, IGNORED
 from pipestill.losses.divergences import blocks
 from pipestill.models.heads import answer_logits, hidden_states, linear_head, predicted
-from pipestill.models.rows import IGNORED, Row, collate, read_answers
+from pipestill.models.rows import Row, collate, read_answers
 from pipestill.objectives.base import Objective
 from pipestill.training.arguments import trainer_arguments
 from pipestill.training.job import Data, Job
 from pipestill.training.resumable import Batch, ResumableTrainer
-
-CHUNK = 128  # answer tokens whose logits exist at a time where no gradient needs them
 
 
 def read(objective: Objective, job: Job) -> Data:

@@ -6,10 +6,11 @@ from typing import Any, Literal, Protocol
 import torch
 
 from pipestill.errors import UserError
+from pipestill.losses import CHUNK, IGNORED
 from pipestill.losses.targets import DenseTarget, HiddenTarget, LogitsTarget, Target
 from pipestill.losses.universal_logit import UniversalTarget, pair_positions
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
-from pipestill.models.rows import IGNORED, Row, RowEncoder, collate, read_answers
+from pipestill.models.rows import Row, RowEncoder, collate, read_answers
 from pipestill.models.vocabulary import vocabulary_size
 from pipestill.teacher.distributions.store import DistributionStore
 from pipestill.training.resumable import Batch

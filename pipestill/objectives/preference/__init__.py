@@ -41,7 +41,7 @@ class Preference(Objective):
     section: ClassVar = "preference"
     Options: ClassVar = PreferenceOptions
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal"})
-    libraries: ClassVar[frozenset[str]] = frozenset({"trl", "peft", "datasets"})
+    libraries: ClassVar[tuple[str, ...]] = ("datasets",)
 
     def sources(self, options: PreferenceOptions) -> frozenset[str]:
         """The teacher's outputs, where it says what is confusable."""

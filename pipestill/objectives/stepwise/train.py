@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from pipestill.models.rows import IGNORED, Row, collate_explained, read_explained, read_joined
+from pipestill.losses import IGNORED
+from pipestill.models.rows import Row, collate_explained, read_explained, read_joined
 from pipestill.objectives.cross_entropy import train as cross_entropy
 from pipestill.objectives.cross_entropy.train import CrossEntropyTrainer, answer_loss
 from pipestill.objectives.stepwise import Stepwise, StepwiseOptions
