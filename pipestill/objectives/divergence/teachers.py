@@ -15,7 +15,6 @@ from pipestill.models.vocabulary import vocabulary_size
 from pipestill.teacher.distributions.store import DistributionStore
 from pipestill.training.resumable import Batch
 
-CHUNK = 128  # tokens whose logits are held at a time
 OWN = "teacher_"  # begins the names of a foreign teacher's tensors in a batch
 
 
