@@ -2,10 +2,13 @@ import gc
 import importlib
 import importlib.util
 import sys
+import weakref
 
 import pytest
+from tiny_models import CPU, make_directory
 
 from pipestill.job import startup
+from pipestill.models.loading import load_base_model
 
 
 @pytest.fixture
@@ -44,4 +47,15 @@ def test_garbage_is_collected_again_once_the_start_is_over_but_for_what_was_ther
         startup.settle()
         assert gc.get_freeze_count() <= frozen  # a process starts once
     finally:
+        gc.unfreeze()
+
+
+def test_a_model_that_a_job_started_with_is_freed(tmp_path):
+    gc.disable()
+    try:
+        model = weakref.ref(load_base_model(make_directory(tmp_path / "model"), CPU))
+        gc.collect()
+        assert model() is None
+    finally:
+        gc.enable()
         gc.unfreeze()
