@@ -69,7 +69,6 @@ rule train_annotator:
         settings=PLAN.annotator_training,
         seed=min(PLAN.config.seeds),
         state=lambda wildcards, output: f"{output.model}.state",
-        code=code_digest("train", half_name(method_of("annotator").objective, "train")),
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "

@@ -15,9 +15,8 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from pipestill.errors import UserError
-from pipestill.io.digests import code_digest
-from pipestill.job.halves import half_name
-from pipestill.methods import METHODS, method_of
+from pipestill.io.digests import FETCHING, code_digest
+from pipestill.methods import METHODS
 from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
 from pipestill.plan.shares import with_shares

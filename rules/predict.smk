@@ -63,9 +63,10 @@ rule extractive_summaries:
         runtime="2h",
     params:
         script=PLAN.script("extractive_summaries"),
+        ranking=PLAN.ranking,
         seed=PLAN.run_seeds,
         splitter=PLAN.splitter,
         code=code_digest("extractive_summaries"),
     shell:
-        "python {params.script} --method {wildcards.method} --records {input} --seed {params.seed} "
+        "python {params.script} --ranking {params.ranking} --records {input} --seed {params.seed} "
         "--splitter {params.splitter} --output {output} > {log} 2>&1"

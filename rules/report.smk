@@ -108,6 +108,7 @@ rule learning_curve:
         runtime="30m",
     params:
         script=PLAN.script("learning_curve"),
+        methods=PLAN.method_entries(),
         shares=PLAN.shares,
         code=PLAN.report_code("learning_curve"),
     shell:

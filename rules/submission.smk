@@ -32,7 +32,7 @@ rule challenge:
         splitter=PLAN.splitter,
         prompt=PLAN.challenge_prompt,
         state=lambda wildcards, output: f"{output}.state",
-        code=PLAN.task_code("challenge"),
+        code=PLAN.task_code("challenge", *FETCHING),
     shell:
         "python {params.script} --task {params.task} --files {params.files:q} --data {params.data:q} "
         "{params.tokenizer} --splitter {params.splitter} --prompt {params.prompt} "
@@ -93,11 +93,12 @@ rule extract_challenge:
         runtime="2h",
     params:
         script=PLAN.script("extractive_summaries"),
+        ranking=PLAN.ranking,
         seed=PLAN.run_seeds,
         splitter=PLAN.splitter,
         code=code_digest("extractive_summaries"),
     shell:
-        "python {params.script} --method {wildcards.method} --records {input.records} --documents {input.documents} "
+        "python {params.script} --ranking {params.ranking} --records {input.records} --documents {input.documents} "
         "--seed {params.seed} --splitter {params.splitter} --output {output} > {log} 2>&1"
 
 

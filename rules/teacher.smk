@@ -33,7 +33,6 @@ rule train_teacher:
         settings=PLAN.teacher_settings,
         seed=PLAN.teacher_seed,
         state=lambda wildcards, output: f"{output.model}.state",
-        code=PLAN.teacher_code,
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "

@@ -39,7 +39,6 @@ rule train:
         init=PLAN.init_option,
         teacher=PLAN.training_teacher,
         state=lambda wildcards, output: f"{output.model}.state",
-        code=PLAN.student_code,
     shell:
         "python {params.script} --settings {params.settings:q} --data {input.data} "
         "--validation {input.validation} --base {input.base} {params.init} {params.teacher} --seed {wildcards.seed} "

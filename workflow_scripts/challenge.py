@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from pipestill.io.records import write_jsonl
-from pipestill.job.script import run
+from pipestill.job.script import options_of_kind, run
 from pipestill.layouts.base import Cropping
 from pipestill.layouts.documents import DocumentFile
 from pipestill.tasks import TASKS
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     task = TASKS[args.task]
-    options = task.layout.Options.model_validate_json(args.data)
+    options = options_of_kind(parser, "--data", task.layout.Options, args.data)
     how = Cropping(task.prompts[args.prompt], unit_ends(args.tokenizer), args.splitter)
     records = challenge_records(task, args.files, options, how, args.state)
     write_jsonl(args.output, records)

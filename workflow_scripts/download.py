@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipestill.job.script import run
+from pipestill.job.script import options_of_kind, run
 from pipestill.tasks import TASKS
 
 
@@ -15,7 +15,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="directory for the raw files and their manifest")
     args = parser.parse_args()
     task = TASKS[args.task]
-    task.layout.provide(task, task.layout.Options.model_validate_json(args.data), args.output)
+    options = options_of_kind(parser, "--data", task.layout.Options, args.data)
+    task.layout.provide(task, options, args.output)
 
 
 if __name__ == "__main__":

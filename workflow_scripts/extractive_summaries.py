@@ -11,7 +11,7 @@ from pipestill.text.sentences import SPLITTERS
 def main() -> None:
     """Parse the command line and extract."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", choices=RANKINGS, required=True, help="which sentences are taken first")
+    parser.add_argument("--ranking", choices=RANKINGS, required=True, help="which sentences are taken first")
     parser.add_argument("--records", type=Path, required=True, help="cropped records of the task")
     parser.add_argument("--documents", type=Path, help="records to summarise instead of the task's test records")
     parser.add_argument("--splitter", choices=SPLITTERS, default="sentencex", help="what finds sentences")
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="directory to write")
     args = parser.parse_args()
     documents = args.documents or args.records
-    extract_experiment(args.records, documents, args.method, args.seed, args.output, args.splitter)
+    extract_experiment(args.records, documents, args.ranking, args.seed, args.output, args.splitter)
 
 
 if __name__ == "__main__":

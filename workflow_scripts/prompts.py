@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipestill.io.records import read_records, write_jsonl
-from pipestill.job.script import run
+from pipestill.job.script import options_of_kind, run
 from pipestill.layouts.base import Cropping
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import ANSWER
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     task = TASKS[args.task]
-    options = task.layout.Options.model_validate_json(args.data)
+    options = options_of_kind(parser, "--data", task.layout.Options, args.data)
     how = Cropping(task.prompts[args.prompt], unit_ends(args.tokenizer), args.splitter)
     records, counts = task.layout.crop_all(read_records(args.records), options, how)
     write_jsonl(args.output, records)

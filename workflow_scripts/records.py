@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipestill.job.script import run
+from pipestill.job.script import options_of_kind, run
 from pipestill.layouts.base import write_records
 from pipestill.tasks import TASKS
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write: counts and bad rows")
     args = parser.parse_args()
     task = TASKS[args.task]
-    options = task.layout.Options.model_validate_json(args.data)
+    options = options_of_kind(parser, "--data", task.layout.Options, args.data)
     write_records(task, task.layout, options, args.raw, args.records, args.manifest)
 
 

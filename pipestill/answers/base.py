@@ -18,10 +18,12 @@ class AnswerOptions(Section):
     """Settings of a study's answers; each kind adds its own.
 
     Attributes:
-        unasked: names of options that change nothing of what a model is asked.
+        unasked: names of options that predictions by hand do not take.
+        measuring: names of options that change metrics and no answer.
     """
 
     unasked: ClassVar[frozenset[str]] = frozenset()
+    measuring: ClassVar[frozenset[str]] = frozenset()
     max_new_tokens: Count | None = None
     """Tokens at which an answer without an end is cut; the task's own limit when absent."""
 
@@ -72,6 +74,11 @@ class Answers(ABC):
     def tables(self) -> tuple[MetricTable, ...]:
         """Metrics that the report shows side by side, the main table first."""
         return (MetricTable(self.metrics),)
+
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """Modules that score single answers, beside those of the halves."""
+        return ()
 
     @property
     def strata(self) -> tuple[str | None, ...]:

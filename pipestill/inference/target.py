@@ -5,18 +5,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from pipestill.errors import UserError
 from pipestill.io.files import SHA256SUMS, read_json, sha256
 from pipestill.methods import method_of
 from pipestill.models.lineage import LINEAGE, read_lineage
-from pipestill.settings.jobs import Asking, PredictionJob, PredictionSettings
+from pipestill.settings.jobs import Asking, PredictionJob, PredictionSettings, TrainingSettings
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
+from pipestill.settings.section import Section
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS, Task
 
 RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+S = TypeVar("S", bound=Section)
 MODEL_ROOTS = ("{results}/models", "resources/models")  # where the base of a trained model directory is looked for
 
 
@@ -92,11 +97,20 @@ def find_target(name: str, results: Path, task: str, seed: int | None = None, re
         raise UserError(f"{unknown}; as a hub repository: {error}") from None
 
 
+def _read(section: type[S], path: Path, way_out: str) -> S:
+    try:
+        content = read_json(path)
+        content.pop("seed", None)  # of a training
+        return section.model_validate(content)
+    except ValidationError:
+        raise UserError(f"{path} was written by another version: {way_out}") from None
+
+
 def _experiment(name: str, experiment: Path, seed: int | None) -> Target:
     if not method_of(experiment.name.rpartition("_")[2]).model:
         raise UserError(f"`{name}` has no model, its answers are sentences of the documents: name another experiment")
     predictions = experiment / "predictions"
-    job = PredictionJob.model_validate(read_json(predictions / "job.json"))
+    job = _read(PredictionJob, predictions / "job.json", "predict again")
     seed = min(job.runs) if seed is None else seed
     if seed not in job.runs:
         raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, sorted(job.runs)))}")
@@ -112,10 +126,8 @@ def _directory(name: str, directory: Path, results: Path, task: str) -> Target:
     training, hardware, base, model, rationale_tokens = TrainingConfig(), HardwareConfig(), directory, None, 0
     if (directory / LINEAGE).is_file():
         if (directory / "training.json").is_file():  # a checkpoint from elsewhere has none
-            settings = read_json(directory / "training.json")
-            training = TrainingConfig.model_validate(settings["training"])
-            hardware = HardwareConfig.model_validate(settings["hardware"])
-            rationale_tokens = settings["rationale_tokens"]
+            settings = _read(TrainingSettings, directory / "training.json", "train again")
+            training, hardware, rationale_tokens = settings.training, settings.hardware, settings.rationale_tokens
         base, model = _base_of(directory, read_lineage(directory)["base_model"]["sha256sums"], results), directory
     new_tokens = TASKS[task].answers.max_new_tokens + rationale_tokens
     asking = Asking(

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REGISTRIES = {"pipestill", "pipestill.methods", "pipestill.tasks"}
 CONFIGURATION = ("pipestill.settings", "pipestill.plan")  # packages, with all of their modules
 LAYOUTS = "pipestill.layouts"  # reach other stages as data files; followed from scripts and where they are named
+FETCHING = ("pipestill.layouts.fetch", "pipestill.layouts.taking")  # reach them as raw data; only where they are named
 
 
 def canonical_json(value: Any) -> str:
@@ -39,7 +40,8 @@ def code_digest(script: str, *modules: str) -> str:
     queue = [*main.imports, *modules]
     while queue:
         module = queue.pop()
-        if module in seen or _is_registry(module) or not (path := _module_file(module)):
+        skipped = _is_registry(module) or (module in FETCHING and module not in modules)
+        if module in seen or skipped or not (path := _module_file(module)):
             continue
         code = _read(path)
         seen[module] = code.syntax

@@ -5,12 +5,14 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from pipestill.errors import UserError
 from pipestill.job.startup import hide_unused
+
+S = TypeVar("S", bound=BaseModel)
 
 
 def json_option(section: type[BaseModel]) -> Callable[[str], Any]:
@@ -20,10 +22,22 @@ def json_option(section: type[BaseModel]) -> Callable[[str], Any]:
         try:
             return section.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise argparse.ArgumentTypeError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise argparse.ArgumentTypeError(_first(error)) from None
 
     return parse
+
+
+def options_of_kind(parser: argparse.ArgumentParser, option: str, section: type[S], text: str) -> S:
+    """JSON that ``section`` accepts, where another option decides which section that is; ends like a wrong option."""
+    try:
+        return section.model_validate_json(text)
+    except ValidationError as error:
+        parser.error(f"argument {option}: {_first(error)}")
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def run(main: Callable[[], None], *, heavy: bool = False) -> None:

@@ -25,9 +25,10 @@ LANGUAGE = "language"  # a field of requests to tasks whose test sets are langua
 
 
 class Content(Protocol):
-    """The part of a task that a layout uses: see :class:`pipestill.tasks.Task`."""
+    """The part of a task that a layout uses: see :class:`pipestill.tasks.base.Task`."""
 
     name: str
+    inputs: tuple[str, ...]
     answers: Answers
     parse: Callable[[Mapping[str, Any]], Example]
     synthetic: Callable[[Any, int], tuple[Any, Json]]

@@ -1,14 +1,11 @@
 """Measures: how generated answers are scored, and which of their metrics tables show."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
-from pipestill.metrics.exact_match import exact_match
-from pipestill.metrics.rouge import rouge_l
 from pipestill.metrics.tables import MetricTable
-from pipestill.text.sentences import Splitter
 
 ENGLISH = "en"  # of answers that are of no test set
 
@@ -36,14 +33,14 @@ class Measure:
 
     Attributes:
         tables: what the report shows; the first metric of the first one decides.
-        one: that metric, of one answer against its references.
-        score: answers, the references of each, their test sets and a splitter of sentences to scores.
+        module: of its functions, apart from these facts so that an edited metric re-runs what scores and nothing else:
+            ``one(answer, references)`` gives the metric that decides, ``score(answers, references, test_sets,
+            splitter)`` :class:`Scored`.
         more: keys of the catalogue that are measured too.
     """
 
     tables: tuple[MetricTable, ...]
-    one: Callable[[str, Sequence[str]], float]
-    score: Callable[[Sequence[str], Sequence[Sequence[str]], Sequence[str | None], Splitter], Scored]
+    module: str
     more: tuple[str, ...] = ()
 
     @property
@@ -51,32 +48,14 @@ class Measure:
         """Keys of the catalogue that can be measured; the first one decides."""
         return (*(name for table in self.tables for name in table.names), *self.more)
 
-
-def _short_answers(
-    answers: Sequence[str], references: Sequence[Sequence[str]], test_sets: Sequence[str | None], splitter: Splitter
-) -> Scored:
-    pairs = list(zip(answers, references, strict=True))
-    return Scored(
-        {
-            "rouge_l": [rouge_l(answer, texts, stemming=True) for answer, texts in pairs],
-            "exact_match": [exact_match(answer, texts) for answer, texts in pairs],
-        }
-    )
+    @property
+    def functions(self) -> ModuleType:
+        """The module of its functions."""
+        return import_module(self.module)
 
 
-def _summaries(
-    answers: Sequence[str], references: Sequence[Sequence[str]], test_sets: Sequence[str | None], splitter: Splitter
-) -> Scored:
-    from pipestill.metrics.summaries import score_summaries
-
-    languages = [test_set or ENGLISH for test_set in test_sets]
-    scores = score_summaries(answers, references, languages, splitter=splitter)
-    corpus = {name: list(metric.counts) for name, metric in scores.corpus.items()}
-    return Scored({**scores.answers, **corpus}, scores.signatures)
-
-
-SHORT_ANSWERS = Measure((MetricTable(("rouge_l", "exact_match")),), partial(rouge_l, stemming=True), _short_answers)
-SUMMARIES = Measure(  # in any language, and the stemmer is for English; test sets are languages
+SHORT_ANSWERS = Measure((MetricTable(("rouge_l", "exact_match")),), "pipestill.metrics.short_answers")
+SUMMARIES = Measure(
     (
         MetricTable(("rouge_l", "rouge_1", "rouge_2", "rouge_lsum", "bleu", "chrf", "bertscore", "exact_match")),
         MetricTable(
@@ -85,8 +64,7 @@ SUMMARIES = Measure(  # in any language, and the stemmer is for English; test se
             " (Unicode)",
         ),
     ),
-    rouge_l,
-    _summaries,
+    "pipestill.metrics.summaries",
     more=(
         *(f"rouge_lsum{tokens}_{part}" for tokens in ("", "_unicode") for part in ("precision", "recall")),
         *("bleu_nltk", "bertscore_precision", "bertscore_recall", "perplexity", "token_accuracy"),

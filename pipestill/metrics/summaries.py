@@ -13,7 +13,8 @@ from pipestill.metrics.corpus import (
     nltk_bleu_contributions,
 )
 from pipestill.metrics.exact_match import exact_match
-from pipestill.metrics.rouge import rouge
+from pipestill.metrics.measures import ENGLISH, Scored
+from pipestill.metrics.rouge import rouge, rouge_l
 from pipestill.text.sentences import Splitter, signature, split_sentences
 from pipestill.text.tokens import library_tokens, unicode_tokens
 
@@ -31,6 +32,21 @@ class SummaryScores:
     answers: dict[str, list[float]]
     corpus: dict[str, Contributions]
     signatures: dict[str, str]
+
+
+def one(answer: str, references: Sequence[str]) -> float:
+    """ROUGE-L of a summary in any language, in [0, 100]; words are not stemmed, since the stemmer is for English."""
+    return rouge_l(answer, references)
+
+
+def score(
+    answers: Sequence[str], references: Sequence[Sequence[str]], test_sets: Sequence[str | None], splitter: Splitter
+) -> Scored:
+    """:func:`score_summaries` of answers whose test sets are languages, or that are English."""
+    languages = [test_set or ENGLISH for test_set in test_sets]
+    scores = score_summaries(answers, references, languages, splitter=splitter)
+    corpus = {name: list(metric.counts) for name, metric in scores.corpus.items()}
+    return Scored({**scores.answers, **corpus}, scores.signatures)
 
 
 def score_summaries(

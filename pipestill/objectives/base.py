@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 from pipestill.answers.base import Answers
@@ -114,6 +114,12 @@ class Objective(ABC):
     teacher: TeacherUse = "unused"
 
     @property
+    def identity(self) -> Json:
+        """Facts about it, apart from its settings, that make it another objective when they change."""
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "file"}
+        return {**own, "file": self.file.name, "answer": self.file.answer}
+
+    @property
     def settings(self) -> type[Section]:
         """Its settings; those of one method may be more than those of the section that methods share."""
         return self.Options
@@ -137,6 +143,14 @@ class Objective(ABC):
     def cached(self, options: Section) -> bool:
         """True if stored distributions of the teacher are read."""
         return False
+
+    def check_codec(self, codec: str) -> None:
+        """Refuse stored distributions that do not serve it; for objectives that can be :meth:`cached`.
+
+        Raises:
+            ValueError: says what would.
+        """
+        raise NotImplementedError(type(self).__name__)
 
     def explains(self, options: Section) -> bool:
         """True if the student writes a rationale and a marker before each answer."""

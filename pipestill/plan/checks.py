@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Hashable, Sequence
 
-from pipestill.methods import METHODS, SFT, TEACHER_NAME, method_of
+from pipestill.methods import METHODS, ROLES, SFT, TEACHER_NAME, method_of
 from pipestill.objectives.base import RATIONALES, Objective
 from pipestill.plan.annotation_checks import check_annotation
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
@@ -74,7 +74,7 @@ def _check_names(config: Config, path: str, study: StudyConfig) -> None:
         if METHODS[method].teacher == "required" and study.teacher is None:
             raise ValueError(f"{path}: method `{method}` needs a teacher; set `{path}.teacher`")
     for name, checkpoint in study.checkpoints.items():
-        if name in METHODS or name == TEACHER_NAME:
+        if name in METHODS or name in ROLES:
             raise ValueError(f"{path}.checkpoints: `{name}` is the name of a method; choose another one")
         for key in ("base", "model"):
             if (model := getattr(checkpoint, key)) is not None:

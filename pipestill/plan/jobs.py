@@ -64,7 +64,7 @@ class Jobs(Experiments):
             max_prompt_tokens=self.training(study, method).training.max_length - written,
             max_new_tokens=written,
             rationale_tokens=explained,
-            answers=settings.answers.model_dump(mode="json") if answers else {},
+            answers=settings.answers.model_dump(mode="json", exclude=settings.answers.measuring) if answers else {},
         )
 
     def training_settings(self, study: str, method: str) -> str:
@@ -72,8 +72,13 @@ class Jobs(Experiments):
         resolved, objective = self.training(study, method), method_of(method).objective
         by_metric = resolved.training.select == "metric"
         beside = objective.online(resolved.options)
+        modules = [half_name(objective, "train")]
+        if by_metric:
+            answers = self.task(study).answers
+            modules += [task_module(self.study(study).task), half_name(answers, "predict"), *answers.scorers]
         section = TrainingSettings(
             method=method,
+            objective=objective.identity,
             options=objective.used(resolved.options),
             training=resolved.training,
             hardware=self.hardware(study),
@@ -81,20 +86,21 @@ class Jobs(Experiments):
             teacher_adaptation=self.training(study, TEACHER_NAME).training.adaptation if beside else None,
             rationale_tokens=self.rationale_tokens(study, method),
             selection=self.asking(study, method) if by_metric else None,
+            code=code_digest("train", *modules),
         )
         return told(section, training=resolved.training.used())
-
-    def training_code(self, study: str, method: str) -> str:
-        """Digest of the code of such a job."""
-        modules = [half_name(method_of(method).objective, "train")]
-        if self.training(study, method).training.select == "metric":
-            modules += [task_module(self.study(study).task), half_name(self.task(study).answers, "predict")]
-        return code_digest("train", *modules)
 
     def annotator_settings(self, task: str) -> str:
         """Settings of the job that trains a task's local annotator."""
         resolved: Resolved = resolve_annotator(self.config.training, self.config.tasks[task])
-        section = TrainingSettings(method=ANNOTATOR_NAME, training=resolved.training, hardware=self.config.hardware)
+        objective = method_of(ANNOTATOR_NAME).objective
+        section = TrainingSettings(
+            method=ANNOTATOR_NAME,
+            objective=objective.identity,
+            training=resolved.training,
+            hardware=self.config.hardware,
+            code=code_digest("train", half_name(objective, "train")),
+        )
         return told(section, training=resolved.training.used())
 
     def annotation_settings(self, task: str) -> str:

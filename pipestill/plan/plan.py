@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pipestill.io.digests import canonical_json, code_digest, json_digest
+from pipestill.io.digests import FETCHING, canonical_json, code_digest, json_digest
 from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.job.halves import half_name
 from pipestill.methods import METHODS, TEACHER_NAME, method_of
@@ -72,7 +72,7 @@ class Plan(Jobs):
     def raw_code(self, w: Wildcards) -> str:
         """Digest of the code of `download`; only synthetic data are made by a task's own code."""
         synthetic = self.config.tasks[w.task].data.source == "synthetic"
-        return code_digest("download", layout_module(w.task), *([task_module(w.task)] if synthetic else []))
+        return code_digest("download", layout_module(w.task), *FETCHING, *([task_module(w.task)] if synthetic else []))
 
     def division(self, w: Wildcards) -> str:
         """JSON of the options that decide a task's records."""
@@ -101,9 +101,9 @@ class Plan(Jobs):
         """Option that names its tokenizer."""
         return f"--tokenizer {input.tokenizer}/tokenizer.json" if input.tokenizer else ""
 
-    def task_code(self, script: str) -> Callable[[Wildcards], str]:
+    def task_code(self, script: str, *modules: str) -> Callable[[Wildcards], str]:
         """Function that gives the digest of the code of ``script``, which works on a task's data."""
-        return lambda w: code_digest(script, task_module(self._task(w)), layout_module(self._task(w)))
+        return lambda w: code_digest(script, task_module(self._task(w)), layout_module(self._task(w)), *modules)
 
     def task_of(self, w: Wildcards) -> str:
         """Name of the task of a study."""
@@ -221,10 +221,6 @@ class Plan(Jobs):
         """JSON of the settings of the teacher's training."""
         return self.training_settings(w.study, TEACHER_NAME)
 
-    def teacher_code(self, w: Wildcards) -> str:
-        """Digest of the code of the teacher's training."""
-        return self.training_code(w.study, TEACHER_NAME)
-
     def outputs_settings(self, w: Wildcards) -> str:
         """JSON of the settings of the job in which the teacher answers."""
         return self.scoring_settings(w.study)
@@ -286,10 +282,6 @@ class Plan(Jobs):
         """JSON of the settings of a student's training."""
         return self.training_settings(w.study, w.method)
 
-    def student_code(self, w: Wildcards) -> str:
-        """Digest of the code of a student's training."""
-        return self.training_code(w.study, w.method)
-
     def init_option(self, w: Wildcards, input: Any) -> str:
         """Option that names the model to start from."""
         return f"--init {input.start}" if input.start else ""
@@ -342,6 +334,10 @@ class Plan(Jobs):
     def predictions_settings(self, w: Wildcards) -> str:
         """JSON of the settings of a prediction job."""
         return self.prediction_settings(w.study, w.method)
+
+    def ranking(self, w: Wildcards) -> str:
+        """Ranking of sentences by which a method without a model answers."""
+        return METHODS[w.method].extract
 
     def models_option(self, w: Wildcards, input: Any) -> str:
         """Option that names the models of the runs."""
@@ -422,8 +418,9 @@ class Plan(Jobs):
 
     def evaluation_code(self, w: Wildcards) -> str:
         """Digest of the code of an evaluation."""
-        answers = self.task(w.study).answers
-        return code_digest("evaluate", half_name(answers, "score"), half_name(answers, "card"))
+        answers, halves = self.task(w.study).answers, ("score", "card")
+        modules = [*(half_name(answers, stage) for stage in halves), *answers.scorers]
+        return code_digest("evaluate", task_module(self.task_of(w)), *modules)
 
     # The report.
 
@@ -447,13 +444,14 @@ class Plan(Jobs):
 
     def report_code(self, script: str) -> str:
         """Digest of the code of a job that reports on all studies."""
-        kinds = [self.task(study).answers for study in self.config.studies]
-        halves = {half_name(answers, stage) for answers in kinds for stage in ("score", "show")}
-        return code_digest(script, *sorted(halves))
+        tasks = {study.task for study in self.config.studies.values()}
+        halves = {half_name(TASKS[task].answers, stage) for task in tasks for stage in ("score", "show")}
+        return code_digest(script, *sorted(halves), *sorted(map(task_module, tasks)))
 
     def method_entries(self) -> str:
-        """JSON of titles and summaries of all methods, which the report shows."""
-        return canonical_json({name: [method.title, method.summary] for name, method in METHODS.items()})
+        """JSON of what the report says of all methods, in their order."""
+        facts = ("title", "summary", "trains", "model", "teacher")
+        return canonical_json([[name, *(getattr(method, fact) for fact in facts)] for name, method in METHODS.items()])
 
     # Challenges.
 

@@ -51,10 +51,15 @@ def schema() -> str:
 
 def _whole() -> type[Section]:
     """The configuration with the sections that its tasks, kinds of answers and objectives have."""
-    tasks = {name: (_filled(TaskConfig, name, data=task.layout.Options) | None, None) for name, task in TASKS.items()}
+    tasks = {
+        name: (_filled(TaskConfig, name, data=task.layout.Options), FieldInfo(default={}))
+        for name, task in TASKS.items()
+    }
     options = tuple(dict.fromkeys(task.answers.Options for task in TASKS.values()))
     names = [*METHODS, TEACHER_NAME]
-    overrides = create_model("Overrides", __base__=Section, **{n: (override_section(n) | None, None) for n in names})
+    overrides = create_model(
+        "Overrides", __base__=Section, **{n: (override_section(n), FieldInfo(default={})) for n in names}
+    )
     study = _filled(StudyConfig, "Study", answers=Union[options], overrides=overrides)  # noqa: UP007 (a tuple of types)
     return _filled(Config, "Config", tasks=create_model("Tasks", __base__=Section, **tasks), studies=dict[str, study])
 

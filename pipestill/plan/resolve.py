@@ -33,7 +33,7 @@ def override_section(method: str) -> type[Override]:
 def _override_section(name: str | None, settings: type[Section]) -> type[Override]:
     own = {name: (settings, settings())} if name else {}
     return partial(
-        create_model(f"{settings.__name__}Training" if own else "TrainingConfig", __base__=TrainingConfig, **own)
+        create_model(f"{settings.__name__}Training" if own else "MethodTraining", __base__=TrainingConfig, **own)
     )
 
 

@@ -73,6 +73,8 @@ class TrainingSettings(Section):
 
     method: str
     """Method whose objective is trained: a key of METHODS, `teacher` or `annotator`."""
+    objective: Json = {}
+    """Facts about its objective; one that changes makes the job another one."""
     options: Json = {}
     """Options of the objective."""
     training: TrainingConfig
@@ -87,3 +89,5 @@ class TrainingSettings(Section):
     """Tokens for a rationale and a marker before each generated answer; 0: answers have no rationale."""
     selection: Asking | None = None
     """Questions to candidates about validation prompts, for `select: metric`."""
+    code: str = ""
+    """Digest of the code: the state of other code is not resumed."""

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.io.digests import code_digest
 from pipestill.io.files import read_json, write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import Json, write_jsonl
 from pipestill.job.cost import CostMeter
-from pipestill.job.halves import half, half_name
+from pipestill.job.halves import half
 from pipestill.job.startup import need
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.libraries import silence_libraries
@@ -21,12 +20,11 @@ from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients, profile
 from pipestill.models.saving import save_model
 from pipestill.settings.jobs import TrainingSettings
-from pipestill.tasks import TASKS
 from pipestill.training.answer_metric import check_selection
 from pipestill.training.candidates import Candidates
 from pipestill.training.files import Inputs, Outputs
 from pipestill.training.history import selection_log, train_log
-from pipestill.training.job import Job, objective_of
+from pipestill.training.job import Job
 from pipestill.training.memory import MemoryLog
 from pipestill.training.selection import choose
 from pipestill.training.state import TrainingState
@@ -68,16 +66,12 @@ def train(settings: TrainingSettings, inputs: Inputs, outputs: Outputs, seed: in
 
 def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, seed: int) -> Json:
     """What defines the run. Threads are left out: they change no more than rounding, and a cluster may give fewer."""
-    halves = [half_name(objective_of(settings), "train")]
-    if settings.selection:
-        halves.append(half_name(TASKS[settings.selection.task].answers, "predict"))
     return {
         "settings": settings.model_dump(),
         "seed": seed,
         "hardware": {name: getattr(plan, name) for name in HARDWARE},
         "files": inputs.digests(),
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "code": code_digest("train", *halves),
     }
 
 

@@ -34,6 +34,6 @@ def test_the_metric_of_a_candidate_is_the_first_one_of_the_report(tmp_path, monk
     )
     candidates = SimpleNamespace(path=lambda step: candidate)
     metric = AnswerMetric(trainer, job, {"a": Question("?", reference)}, candidates)
-    columns = TASKS[name].answers.measure.score([answer], [[reference]], ["en"], "sentencex").columns
+    columns = TASKS[name].answers.measure.functions.score([answer], [[reference]], ["en"], "sentencex").columns
     assert metric(3) == pytest.approx(columns[metric.name][0])
     assert metric(3) == pytest.approx({"dolly": 75, "multiclinsum": 25}[name])

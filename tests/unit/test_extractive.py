@@ -92,7 +92,7 @@ def test_predictions_are_laid_out_as_those_of_models_and_need_no_torch(tmp_path)
     records = [record("validation", 0, "The boy had fever."), record("test", 0, "He improved."), record("train", 0, "")]
     write_jsonl(tmp_path / "cropped.jsonl", records)
     script = Path(__file__).parents[2] / "workflow_scripts" / "extractive_summaries.py"
-    options = ["--method", "lead", "--records", "cropped.jsonl", "--seed", "0", "--output", "lead/predictions"]
+    options = ["--ranking", "lead", "--records", "cropped.jsonl", "--seed", "0", "--output", "lead/predictions"]
     process = subprocess.run(
         [sys.executable, str(script), *options],
         cwd=tmp_path,

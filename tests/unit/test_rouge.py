@@ -57,10 +57,10 @@ def test_exact_match_ignores_case_punctuation_and_spaces_but_not_articles():
 
 
 def test_nothing_is_cut_to_the_shorter_list():
-    scored = SHORT_ANSWERS.score(["a cat", "c"], [["a cats"], ["d", "e"]], [None, None], "sentencex")
+    scored = SHORT_ANSWERS.functions.score(["a cat", "c"], [["a cats"], ["d", "e"]], [None, None], "sentencex")
     assert scored.columns == {"rouge_l": [100.0, 0.0], "exact_match": [0.0, 0.0]}
     with pytest.raises(ValueError, match="shorter"):
-        SHORT_ANSWERS.score(["a", "b"], [["a"]], [None, None], "sentencex")
+        SHORT_ANSWERS.functions.score(["a", "b"], [["a"]], [None, None], "sentencex")
     for metric in (rouge_l, exact_match):
         with pytest.raises(UserError, match="without a reference"):
             metric("a", [])

@@ -56,12 +56,12 @@ def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_p
     }
     counts = jobs(plan(tmp_path, "all", extra=overlays))
     assert {rule: counts.get(rule, 0) for rule in expected} == expected
-    assert counts["records"] == counts["crop"] == counts["download"]
+    assert counts["records"] == counts["prompts"] == counts["download"]
 
 
 def test_one_experiment_plans_exactly_its_own_runs(tmp_path):
     counts = jobs(plan(tmp_path, "results/creditmix_dpo/eval.json"))
-    once = ("download", "records", "crop", "balance", "base_model", "predict", "evaluate")
+    once = ("download", "records", "prompts", "training_file", "base_model", "predict", "evaluate")
     assert counts == {**dict.fromkeys(once, 1), "train": len(configuration()["seeds"])}
 
 

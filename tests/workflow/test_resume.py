@@ -232,7 +232,7 @@ def test_the_best_answers_decide_also_of_a_job_that_is_killed_while_it_answers(t
         for batch in generate(model, tokenizer, prompts, max_new_tokens=6, decoding=config, keys=keys)
         for answer in batch
     )
-    score = TASKS["dolly"].answers.measure.one
+    score = TASKS["dolly"].answers.measure.functions.one
     scores = [score(answers[index].text, [rows[index // 2]["output"]]) for index in range(10)]
     assert sum(scores) / 10 == pytest.approx(best["rouge_l"])
 

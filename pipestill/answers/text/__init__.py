@@ -39,6 +39,7 @@ class TextOptions(GenerationConfig, AnswerOptions):
     """Settings of generated text and its metrics."""
 
     unasked: ClassVar = frozenset({"sampling_seeds", "bertscore"})
+    measuring: ClassVar = frozenset({"bertscore"})
     bertscore: BertScoreConfig = BertScoreConfig()
     """BERTScore of the answers."""
 
@@ -78,6 +79,11 @@ class Text(Answers):
         return self.measure.metrics
 
     @property
+    def scorers(self) -> tuple[str, ...]:
+        """The module of its measure."""
+        return (self.measure.module,)
+
+    @property
     def tables(self) -> tuple[MetricTable, ...]:
         """Those of its measure."""
         return self.measure.tables
@@ -91,4 +97,4 @@ class Text(Answers):
 
     def score_one(self, said: Said, references: Sequence[str]) -> float:
         """The mean over its outputs."""
-        return fmean(self.measure.one(output, references) for output in said.outputs)
+        return fmean(self.measure.functions.one(output, references) for output in said.outputs)

@@ -80,6 +80,7 @@ def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping
         UserError: there is no run, a file is missing or broken, or the runs were tested on different examples.
     """
     measure, found = task.answers.measure, {}
+    score = measure.functions.score
     for seed, directory in find_runs(predictions).items():
         path = directory / "predictions.jsonl"
         rows = read_answers(path, experiment.test_sets)
@@ -87,7 +88,7 @@ def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping
             [row[key] for row in rows] for key in ("prediction", "references", "test_set")
         )
         absent = {"bertscore": NOT_COMPUTED} if "bertscore" in measure.metrics else {}
-        scored = Scored({}, absent).with_more(measure.score(answers, references, test_sets, experiment.splitter))
+        scored = Scored({}, absent).with_more(score(answers, references, test_sets, experiment.splitter))
         if (likelihoods := directory / "likelihood.jsonl").is_file():
             scored = scored.with_more(Scored(_of_likelihoods(likelihoods, rows)))
         if "bertscore" in columns:
