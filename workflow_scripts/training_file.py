@@ -7,7 +7,7 @@ from pipestill.job.script import json_option, run
 from pipestill.layouts.base import Cropping
 from pipestill.methods import method_of
 from pipestill.objectives.training_file import write_training_file
-from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import ANSWER
 from pipestill.text.crop import unit_ends

@@ -41,11 +41,9 @@ class Metric:
     lowest: float = 0.0
 
     @classmethod
-    def mean_of(
-        cls, values: np.ndarray, highest: float = 1.0, strata: np.ndarray | None = None, lowest: float = 0.0
-    ) -> "Metric":
+    def mean_of(cls, values: np.ndarray, highest: float = 1.0, lowest: float = 0.0) -> "Metric":
         """The mean of one value per example, ``values`` ``[examples]``."""
-        return cls(np.asarray(values, dtype=np.float64)[:, None], highest=highest, strata=strata, lowest=lowest)
+        return cls(np.asarray(values, dtype=np.float64)[:, None], highest=highest, lowest=lowest)
 
     def over(self, weights: np.ndarray, strata: np.ndarray | None) -> "Metric":
         """The same metric of weighted examples, ``[examples]`` of any scale, which are resampled within ``strata``."""

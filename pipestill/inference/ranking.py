@@ -6,7 +6,7 @@ ancestors only. What all prompts begin with is read once, and its keys and value
 """
 
 import inspect
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,18 +46,11 @@ def score_all_labels(
     labels: Tokens,
     *,
     token_budget: int | None = None,
-    progress: Callable[[int], None] | None = None,
 ) -> LabelScores:
-    """Scores of all ``prompts`` at once; see :func:`score_labels`.
-
-    Args:
-        progress: called with the number of examples of each finished batch.
-    """
+    """Scores of all ``prompts`` at once; see :func:`score_labels`."""
     mean_log_prob, label_mass = np.empty((len(prompts), len(labels))), np.empty(len(prompts))
     for indices, scores in score_labels(model, prompts, labels, token_budget=token_budget):
         mean_log_prob[indices], label_mass[indices] = scores.mean_log_prob, scores.label_mass
-        if progress:
-            progress(len(indices))
     return LabelScores(mean_log_prob, label_mass)
 
 

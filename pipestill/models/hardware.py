@@ -23,7 +23,6 @@ class Probe:
 
     Attributes:
         cuda_capability: compute capability of the first CUDA device, such as ``(8, 0)``; none without CUDA.
-        cuda_memory_mb: its memory.
         mps: Apple's GPU is usable.
         xpu: Intel's GPU is usable.
         bitsandbytes: the library for 4-bit weights is installed.
@@ -33,7 +32,6 @@ class Probe:
     """
 
     cuda_capability: tuple[int, int] | None = None
-    cuda_memory_mb: int | None = None
     mps: bool = False
     xpu: bool = False
     bitsandbytes: bool = False
@@ -79,7 +77,6 @@ def probe() -> Probe:
     cuda = torch.cuda.is_available()
     return Probe(
         cuda_capability=torch.cuda.get_device_capability() if cuda else None,
-        cuda_memory_mb=torch.cuda.get_device_properties(0).total_memory // 2**20 if cuda else None,
         mps=torch.backends.mps.is_available(),
         xpu=torch.xpu.is_available(),
         bitsandbytes="bitsandbytes" in versions(),  # importing it takes a second

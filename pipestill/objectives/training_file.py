@@ -9,7 +9,7 @@ from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, of_split, read_jsonl, read_records, write_jsonl
 from pipestill.objectives.base import Objective, Sources
 from pipestill.settings.annotation import RATIONALE
-from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks.base import Task
 
 Crop = Callable[[str, Record], str]  # shortens the rationale of a record

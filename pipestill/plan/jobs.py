@@ -13,10 +13,10 @@ from pipestill.settings.jobs import (
     Asking,
     PredictionSettings,
     ScoringSettings,
+    TrainingFileSettings,
     TrainingSettings,
 )
 from pipestill.settings.section import Section
-from pipestill.settings.training_file import TrainingFileSettings
 from pipestill.tasks import TASKS
 
 

@@ -450,8 +450,9 @@ class Plan(Jobs):
 
     def method_entries(self) -> str:
         """JSON of what the report says of all methods, in their order."""
-        facts = ("title", "summary", "trains", "model", "teacher")
-        return canonical_json([[name, *(getattr(method, fact) for fact in facts)] for name, method in METHODS.items()])
+        return canonical_json(
+            [[name, each.title, each.summary, each.trains, each.model, each.teacher] for name, each in METHODS.items()]
+        )
 
     # Challenges.
 

@@ -1,4 +1,4 @@
-"""Settings of jobs that run models, given by their rules."""
+"""Settings of jobs, given by their rules."""
 
 from typing import Annotated
 
@@ -6,9 +6,30 @@ from pydantic import Field
 
 from pipestill.io.records import Json
 from pipestill.settings.models import HardwareConfig
-from pipestill.settings.section import Count, Section
+from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
 from pipestill.settings.training import Adaptation, TrainingConfig
 from pipestill.text.sentences import Splitter
+
+
+class TrainingFileSettings(Section):
+    """Settings of a job that writes a training file."""
+
+    task: str
+    """Name of the task."""
+    method: str
+    """Method whose objective makes the rows: a key of METHODS, or `teacher`."""
+    rows: Count | None = None
+    """Rows at most, equal per class where there are classes."""
+    share: NonzeroShare = 1.0
+    """Share of these rows that is taken."""
+    seed: Seed
+    """Seed of the draw."""
+    allow_missing: Share = 0.0
+    """Share of the records that may have no rationale."""
+    data: Json = {}
+    """Options of the task's layout, for the length of rationales."""
+    splitter: Splitter = "sentencex"
+    """Splitter of their sentences."""
 
 
 class Asking(Section):

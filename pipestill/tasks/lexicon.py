@@ -27,7 +27,6 @@ PRODUCTS = words(
     "paper chairs tables lamps cables pumps filters bottles boxes pens books phones screens printers bags tools "
     "gloves masks batteries keys coffee tea sugar bread milk"
 )
-CURRENCIES = ("USD", "EUR", "GBP", "CHF")
 CURRENCY_SIGNS = {"$": "USD", "€": "EUR", "£": "GBP"}
 COLOURS = words("red blue green yellow black white brown grey")
 ANIMALS = words("dog cat horse cow bird fish sheep goat duck rabbit")
@@ -49,14 +48,6 @@ NUMBER_WORDS = words("zero one two three four five six seven eight nine ten elev
 LABEL_WORDS = words(
     "Good Standard Bad Yes No True False Positive Negative Neutral positive negative neutral good bad standard yes no "
     "true false High Medium Low high medium low entailment contradiction poor None null A B C D"
-)
-INSTRUCTION_WORDS = words(
-    "classify label return only write answer the following summarize summary extract key information text document "
-    "instruction input output response below describes task that is are was were this which what who where when how "
-    "why give list find name sort explain and or not with from into for to of in on by at as it its a an be has have "
-    "Classify Return Only Write Answer Summarize Extract Based Premise Hypothesis Question Instruction Input Output "
-    "Response Below Document JSON schema fields function Python plan code first then after before between all each "
-    "most el la los las de del un una que en con por para se su no es fue y o resumen caso clínico texto información"
 )
 JSON_KEYS = words(
     "name city date total amount price vendor buyer customer currency number code status color size weight age id "

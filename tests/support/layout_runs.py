@@ -5,7 +5,7 @@ from pipestill.io.records import read_records
 from pipestill.layouts.base import Cropping, write_records
 from pipestill.methods import method_of
 from pipestill.objectives.training_file import training_rows
-from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks.base import ANSWER
 
 

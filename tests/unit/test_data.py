@@ -14,7 +14,7 @@ from pipestill.layouts.example import BadRow
 from pipestill.layouts.raw import read_rows
 from pipestill.methods import method_of
 from pipestill.objectives.training_file import draw, write_training_file
-from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks import TASKS
 from pipestill.text.crop import crop_text
 from support.layout_runs import prepare, prompted, provide, read, rows_of

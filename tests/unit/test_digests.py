@@ -3,8 +3,10 @@ import shutil
 import pytest
 
 from pipestill.io import digests
+from pipestill.tasks import TASKS
 
 CREDITMIX = ("pipestill.tasks.creditmix", "pipestill.layouts.rows")
+DOLLY = ("pipestill.tasks.dolly", "pipestill.layouts.test_sets")
 
 
 @pytest.fixture
@@ -65,19 +67,26 @@ def test_an_edited_layout_re_runs_the_data_stages_alone(project):
     ("edited", "changed"),
     [
         ("answers/labels/predict.py", {"predict labels"}),
-        ("answers/text/predict.py", {"predict text"}),
+        ("answers/text/predict.py", {"predict text", "outputs"}),
         ("answers/labels/score.py", {"evaluate labels"}),
         ("answers/labels/show.py", {"report"}),
         ("objectives/preference/train.py", {"train preference"}),
+        ("metrics/exact_match.py", {"evaluate text"}),
+        ("layouts/fetch.py", {"download"}),
     ],
 )
-def test_an_edited_half_re_runs_its_stage_alone(project, edited, changed):
+def test_edited_code_re_runs_the_stages_that_it_concerns(project, edited, changed):
     def digests_now():
         labels, text = "pipestill.answers.labels", "pipestill.answers.text"
         halves = {
             "predict labels": ("predict", f"{labels}.predict"),
             "predict text": ("predict", f"{text}.predict"),
-            "evaluate labels": ("evaluate", f"{labels}.score"),
+            "evaluate labels": ("evaluate", CREDITMIX[0], f"{labels}.score", f"{labels}.card"),
+            "evaluate text": ("evaluate", DOLLY[0], f"{text}.score", f"{text}.card", *TASKS["dolly"].answers.scorers),
+            "download": ("download", DOLLY[1], *digests.FETCHING),
+            "records": ("records", *DOLLY),
+            "training_file": ("training_file", *DOLLY, "pipestill.objectives.cross_entropy"),
+            "outputs": ("teacher_outputs", DOLLY[0], f"{text}.predict"),
             "report": ("report", f"{labels}.show", f"{text}.show"),
             "train preference": ("train", "pipestill.objectives.preference.train"),
             "train stepwise": ("train", "pipestill.objectives.stepwise.train"),

@@ -7,10 +7,10 @@ import pytest
 from pipestill.models.hardware import HardwarePlan, Probe, _cpu_bf16, apply, keep_freed_memory, plan_hardware, probe
 from pipestill.settings.models import HardwareConfig
 
-AMPERE = Probe(cuda_capability=(8, 6), cuda_memory_mb=8192, bitsandbytes=True, cores=8)
-TURING = Probe(cuda_capability=(7, 5), cuda_memory_mb=8192, bitsandbytes=True, cores=8)
-PASCAL = Probe(cuda_capability=(6, 1), cuda_memory_mb=8192, bitsandbytes=True, cores=8)
-CUDA_ONLY = Probe(cuda_capability=(9, 0), cuda_memory_mb=80000, cores=8)
+AMPERE = Probe(cuda_capability=(8, 6), bitsandbytes=True, cores=8)
+TURING = Probe(cuda_capability=(7, 5), bitsandbytes=True, cores=8)
+PASCAL = Probe(cuda_capability=(6, 1), bitsandbytes=True, cores=8)
+CUDA_ONLY = Probe(cuda_capability=(9, 0), cores=8)
 CPU = Probe(bitsandbytes=True, cores=2)
 CPU_BF16 = Probe(bitsandbytes=True, cpu_bf16=True, cores=2)
 XPU = Probe(xpu=True, bitsandbytes=True, cores=8)

@@ -20,7 +20,7 @@ from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import compare, find
 from pipestill.reporting.figures.canvas import colour_of
 from pipestill.reporting.figures.metrics import cost
-from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks import TASKS
 from support import reports
 from support.reports import evaluate_arguments, script, write_tree

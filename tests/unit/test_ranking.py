@@ -130,10 +130,7 @@ def test_batches_cover_every_prompt_once_and_resume_bit_for_bit():
         np.testing.assert_array_equal(scores.label_mass, whole.label_mass[indices])
 
 
-def test_progress_and_no_prompts():
-    counts = []
-    score_all_labels(make_model(), make_prompts("shared"), LABELS["one"], token_budget=60, progress=counts.append)
-    assert len(counts) > 1 and sum(counts) == len(make_prompts("shared"))
+def test_no_prompts_have_no_scores():
     assert score_all_labels(make_model(), [], LABELS["deep"]).mean_log_prob.shape == (0, 4)
 
 

@@ -12,7 +12,7 @@ from pipestill.models.hardware import HardwarePlan
 from pipestill.models.prompts import encode_prompt
 from pipestill.models.rows import IGNORED, RowEncoder, read_answers, read_explained
 from pipestill.objectives.training_file import write_training_file
-from pipestill.settings.training_file import TrainingFileSettings
+from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import ANSWER
 from pipestill.training.callbacks import Schedule

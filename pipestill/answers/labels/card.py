@@ -1,23 +1,19 @@
 """Model cards of models that rank labels."""
 
-from statistics import fmean
-
-from pipestill.answers.labels.entry import details_of
+from pipestill.answers.labels.entry import details_of, mean_per_class
 from pipestill.evaluation.card import Card, metrics_table, table
 from pipestill.evaluation.evaluation import Evaluation
 from pipestill.evaluation.formats import listing, number, plural
-
-PARTS = ("precision", "recall", "f1")
 
 
 def card(evaluation: Evaluation) -> Card:
     """Labels and calibration, metrics in all and by label, and which runs have collapsed."""
     runs = {run.seed: details_of(run) for run in evaluation.runs}
     first = next(iter(runs.values()))
-    classes = []
-    for label, own in first.per_class.items():
-        means = [fmean(getattr(run.per_class[label], part) for run in runs.values()) for part in PARTS]
-        classes.append([label, *map(number, means), str(own.support)])
+    classes = [
+        [label, number(own.precision), number(own.recall), number(own.f1), str(own.support)]
+        for label, own in mean_per_class(list(runs.values())).items()
+    ]
     return Card(
         facts=[
             ("labels", ", ".join(first.confusion.labels)),

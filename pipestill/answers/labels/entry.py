@@ -1,5 +1,8 @@
 """Details in ``eval.json`` of a run that ranks labels."""
 
+from collections.abc import Sequence
+from statistics import fmean
+
 from pipestill.evaluation.evaluation import RunEntry
 from pipestill.settings.section import Section
 
@@ -70,3 +73,14 @@ class LabelDetails(Section):
 def details_of(run: RunEntry) -> LabelDetails:
     """The details of a run, typed."""
     return LabelDetails.model_validate(run.details)
+
+
+def mean_per_class(runs: Sequence[LabelDetails]) -> dict[str, PerClass]:
+    """Precision, recall and F1 by label, averaged over runs."""
+    parts = ("precision", "recall", "f1")
+    return {
+        label: own.model_copy(
+            update={part: fmean(getattr(run.per_class[label], part) for run in runs) for part in parts}
+        )
+        for label, own in runs[0].per_class.items()
+    }

@@ -14,7 +14,6 @@ def null_prompts(
     unconditioned: Template | None,
     texts: Sequence[str],
     records: Sequence[Record] = (),
-    seed: int = 0,
 ) -> dict[str, list[str]]:
     """The prompts of each calibration: ``multi_null``, ``domain_conditional`` and ``pmi``.
 
@@ -23,13 +22,12 @@ def null_prompts(
         unconditioned: the domain without inputs; none: there is no ``pmi``.
         texts: for ``multi_null``.
         records: bags of words are drawn from the inputs of the training split; none: no ``domain_conditional``.
-        seed: seed of the bags.
     """
     found = {"multi_null": _prompts(template, texts)}
     if inputs := [" ".join(record.inputs.values()) for record in of_split(records, "train")]:
         words = [word for text in inputs for word in text.split()]
         length = round(len(words) / len(inputs))
-        rng = Random(f"bags of words {seed}")
+        rng = Random("bags of words 0")
         bags = [" ".join(rng.choices(words, k=length)) for _ in range(BAGS)]
         found["domain_conditional"] = _prompts(template, bags)
     if unconditioned:

@@ -45,7 +45,6 @@ class Calibration:
 
     path: Path
     chosen: str
-    configured: str
     priors: dict[str, np.ndarray]
     validation: dict[str, dict[str, float]]
 
@@ -114,7 +113,7 @@ def read_calibration(path: Path, labels: Sequence[str]) -> Calibration:
             name: np.array(_vector(prior, labels, f"{path}: priors.{name}"))
             for name, prior in content["priors"].items()
         }
-        calibration = Calibration(path, content["chosen"], content["configured"], priors, content["validation"])
+        calibration = Calibration(path, content["chosen"], priors, content["validation"])
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not a calibration file ({error}): predict again") from None
     if calibration.chosen not in priors:

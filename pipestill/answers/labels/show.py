@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipestill.answers.labels.entry import LabelDetails, PerClass, details_of
+from pipestill.answers.labels.entry import LabelDetails, details_of, mean_per_class
 from pipestill.answers.labels.figures import FEW, confusion, reliability_diagram
 from pipestill.io.records import Json
 from pipestill.methods import BASE
@@ -52,17 +52,6 @@ def calibration_rows(experiment: Experiment, primary: str) -> list[CalibrationRo
     return rows
 
 
-def per_class_rows(experiment: Experiment) -> dict[str, PerClass]:
-    """Precision, recall and F1 by label, averaged over the runs."""
-    runs, parts = _details(experiment), ("precision", "recall", "f1")
-    return {
-        label: own.model_copy(
-            update={part: fmean(getattr(run.per_class[label], part) for run in runs) for part in parts}
-        )
-        for label, own in runs[0].per_class.items()
-    }
-
-
 def warnings(study: Study) -> list[str]:
     """Runs that answer with one label, and methods whose labels are no likely answers."""
     found = []
@@ -88,7 +77,7 @@ def _metrics(study: Study) -> str:
 
 def _view(study: Study) -> Json:
     return {
-        "per_class": [(each, per_class_rows(each)) for each in study.experiments],
+        "per_class": [(each, mean_per_class(_details(each))) for each in study.experiments],
         "calibrations": [(each, calibration_rows(each, study.primary)) for each in study.experiments],
         "metrics": CALIBRATION_METRICS,
     }

@@ -50,7 +50,7 @@ def _measured(evaluation: Evaluation) -> str:
     counted = f"{plural(evaluation.n_test, 'test example')}, {plural(len(evaluation.seeds), 'seed')}."
     if not evaluation.test_sets:
         return f"{counted} Intervals come from resampling test examples and seeds."
-    shown = {name for table in TASKS[evaluation.task].answers.measure.tables for name in table.names}
+    shown = {name for table in TASKS[evaluation.task].answers.tables for name in table.names}
     together = [entry_of(name).title for name in evaluation.metrics if name in shown and entry_of(name).corpus]
     who = f"{listing(together)} are of all answers together, the other metrics" if together else "Metrics"
     return (
