@@ -11,7 +11,6 @@ from pipestill.job.progress import Progress
 from pipestill.job.row_log import RowLog
 from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
-from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.prompts import PromptEncoder, encode_label
 from pipestill.settings.jobs import ScoringSettings
@@ -46,7 +45,6 @@ def fingerprint(settings: ScoringSettings, plan: HardwarePlan, data: Path, model
 
 def load_run(base: Path, model: Path | None, plan: HardwarePlan) -> tuple[Any, Any]:
     """Model and tokenizer of a trained run, or of the base model when ``model`` is none."""
-    silence_libraries()
     loaded = load_base_model(base, plan) if model is None else load_trained_model(model, base, plan)
     return loaded.eval(), load_tokenizer(base if model is None else model)
 

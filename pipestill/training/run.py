@@ -17,7 +17,6 @@ from pipestill.job.cost import CostMeter
 from pipestill.job.startup import need
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.kinds import decoder_start
-from pipestill.models.libraries import silence_libraries
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.profile import check_gradients, profile
@@ -106,10 +105,9 @@ def _train(
     if settings.objective == "dpo":
         need("datasets")
     with _enough_memory(settings):
+        apply(plan)
         from pipestill.training.callbacks import KeepCandidates, KeepMemory, Report, Schedule, Termination
 
-        apply(plan)
-        silence_libraries()
         tokenizer = load_tokenizer(inputs.base)
         start = decoder_start(inputs.base)
         if settings.objective == "dpo" and start is not None:

@@ -18,7 +18,6 @@ from pipestill.job.row_log import state_of
 from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.kinds import decoder_start
-from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.prompts import encode_label
 from pipestill.models.rows import Row, read_answers, supervised
@@ -68,7 +67,6 @@ def capture_shard(
     """
     plan = plan_here(settings.hardware, settings.adaptation, threads)
     apply(plan)
-    silence_libraries()
     work = _Work.read(settings, plan, data, base, teacher, student)
     own = sorted(key for key in work.rows if shard_of(key, shards) == shard)
     with exclusive(state):

@@ -18,7 +18,6 @@ from pipestill.losses.targets import LogitsTarget, Target
 from pipestill.models.hardware import apply, plan_here
 from pipestill.models.heads import hidden_states
 from pipestill.models.kinds import decoder_start
-from pipestill.models.libraries import silence_libraries
 from pipestill.models.rows import Row, collate, read_answers, supervised
 from pipestill.settings.distributions import FidelitySettings, tail_of
 from pipestill.teacher.distributions.keys import teacher_fingerprint
@@ -54,7 +53,6 @@ def measure_fidelity(
     """
     plan = plan_here(settings.hardware, settings.adaptation, threads)
     apply(plan)
-    silence_libraries()
     store = DistributionStore(manifest)
     model, tokenizer = load_run(student, None, plan)
     # The store may come from a machine with another number format; what counts here is that the teacher is the same.
