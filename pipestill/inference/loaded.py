@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
-from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.prompts import PromptEncoder
 from pipestill.settings.jobs import ModelSettings
@@ -42,6 +41,5 @@ def prepare(settings: ModelSettings, threads: int) -> HardwarePlan:
 
 def load(base: Path, model: Path | None, plan: HardwarePlan) -> Loaded:
     """A trained model, or its base model where ``model`` is none."""
-    silence_libraries()
     loaded = load_base_model(base, plan) if model is None else load_trained_model(model, base, plan)
     return Loaded(loaded.eval(), load_tokenizer(base if model is None else model), plan)

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipestill.job.startup import need
 from pipestill.job.versions import versions
+from pipestill.models.libraries import import_libraries
 from pipestill.settings.models import HardwareConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -196,17 +196,16 @@ def plan_here(hardware: HardwareConfig, adaptation: Literal["lora", "full"], thr
 def apply(plan: HardwarePlan) -> None:
     """Set torch's threads; on a CPU also what becomes of memory, and algorithms that give one seed the same bits.
 
-    Comes before transformers is imported: it shows the library of 4-bit weights where they are used.
+    Transformers is imported, quiet, with the library of 4-bit weights where the plan has some.
     """
     import torch
 
-    if plan.quantization != "none" or "bit" in plan.optimizer:
-        need("bitsandbytes")
     torch.set_num_threads(plan.threads)
     if plan.device == "cpu":
         keep_freed_memory()
         torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), without its slow import
         torch.utils.deterministic.fill_uninitialized_memory = False  # filling costs time and hides nothing here
+    import_libraries(four_bit=plan.quantization != "none" or "bit" in plan.optimizer)
 
 
 def keep_freed_memory() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipestill.errors import UserError
-from pipestill.job.startup import settle
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
 from pipestill.models.lineage import resolve, verify
@@ -130,9 +129,8 @@ def special_tokens(tokenizer: "PreTrainedTokenizerBase", eos: int | list[int] | 
 
 def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_implementation: str) -> "PreTrainedModel":
     import torch
-    import transformers.modeling_utils  # the slow half, which the first model would import
+    import transformers
 
-    settle()  # before there are weights, which are not to stay
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()  # bars are for terminals
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -14,7 +14,6 @@ from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half
 from pipestill.job.startup import need
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
-from pipestill.models.libraries import silence_libraries
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients, profile
@@ -119,7 +118,6 @@ def _enough_memory(job: Job) -> Iterator[None]:
 
 def _trainer(job: Job) -> Any:
     apply(job.plan)
-    silence_libraries()
     train = half(job.objective, "train")
     data = train.read(job.objective, job)
     return train.trainer(job.objective, job, load_start(job), data)

@@ -19,7 +19,6 @@ from pipestill.job.row_log import state_of
 from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import decoder_start
-from pipestill.models.libraries import silence_libraries
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import Row, RowEncoder, read_answers, supervised
 from pipestill.models.vocabulary import shared_vocabulary
@@ -84,7 +83,6 @@ def capture_shard(settings: CaptureSettings, sources: Sources, shard: ShardFiles
         UserError: bad data, or tokenizers that differ.
     """
     plan = prepare(settings, threads)
-    silence_libraries()
     work = _Capture.read(settings, plan, sources)
     own = sorted(key for key in work.rows if shard_of(key, shard.shards) == shard.index)
     with exclusive(shard.state):

@@ -17,7 +17,6 @@ from pipestill.io.files import write_json
 from pipestill.losses.targets import LogitsTarget, Target
 from pipestill.models.heads import hidden_states
 from pipestill.models.kinds import start_token
-from pipestill.models.libraries import silence_libraries
 from pipestill.models.rows import Row, collate, read_answers, supervised
 from pipestill.settings.distributions import FidelitySettings
 from pipestill.teacher.distributions.capture import Sources
@@ -41,7 +40,6 @@ def measure_fidelity(settings: FidelitySettings, manifest: Path, sources: Source
         UserError: the store is damaged, or of another teacher or tokenizer.
     """
     plan = prepare(settings, threads)
-    silence_libraries()
     store = DistributionStore(manifest)
     student = load(sources.student, None, plan)
     # The store may come from a machine with another number format; what counts here is that the teacher is the same.
