@@ -11,13 +11,14 @@ import torch
 from pipestill.errors import UserError
 from pipestill.inference import answer_logits
 from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengths
-from pipestill.io.files import write_sha256sums
+from pipestill.io.files import SHA256SUMS, write_sha256sums
+from pipestill.losses import IGNORED
 from pipestill.losses.linear import linear_divergence
 from pipestill.losses.targets import HiddenTarget
+from pipestill.models.hardware import HardwarePlan
 from pipestill.models.loading import load_tokenizer
-from pipestill.models.rows import IGNORED
 from pipestill.teacher.distributions import parts, tails
-from pipestill.teacher.distributions.keys import row_key
+from pipestill.teacher.distributions.keys import row_key, teacher_fingerprint
 from pipestill.teacher.distributions.manifest import write_manifest
 from pipestill.teacher.distributions.store import DistributionStore
 from support.distributions import capture, capture_one, read_rows, settings, write_rows
@@ -219,6 +220,16 @@ def test_another_temperature_tokenizer_or_teacher_is_refused(full, tokenizer):
         full.check(tokenizer=changed)
     with pytest.raises(UserError, match="are those of another teacher: capture them again"):
         full.check(teacher_fingerprint="0" * 64)
+
+
+def test_a_teacher_is_known_by_its_weights_not_by_records_of_its_training(tmp_path):
+    plan, listing = HardwarePlan(device="cpu", precision="fp32"), tmp_path / SHA256SUMS
+    listing.write_text(f"{'0' * 64}  model.safetensors\n{'1' * 64}  training.json\n")
+    before = teacher_fingerprint(tmp_path, tmp_path, plan)
+    listing.write_text(f"{'0' * 64}  model.safetensors\n{'2' * 64}  training.json\n")
+    assert teacher_fingerprint(tmp_path, tmp_path, plan) == before
+    listing.write_text(f"{'3' * 64}  model.safetensors\n{'1' * 64}  training.json\n")
+    assert teacher_fingerprint(tmp_path, tmp_path, plan) != before
 
 
 def test_a_teacher_with_other_tokens_is_refused_with_the_ways_out(place, data, tmp_path):

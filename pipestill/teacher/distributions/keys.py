@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipestill.io.digests import json_digest
-from pipestill.io.files import SHA256SUMS, sha256
+from pipestill.io.files import SHA256SUMS
 from pipestill.models.hardware import HardwarePlan
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ def row_key(input_ids: Sequence[int], labels: Sequence[int], teacher_fingerprint
 
 
 def teacher_fingerprint(base: Path, model: Path | None, plan: HardwarePlan) -> str:
-    """Digest of a teacher: the checksums of its directories, and the number format that it computes in.
+    """Digest of a teacher: the checksums of what it computes with, and the number format that it computes in.
+
+    Records of its training do not count: another way to write them must not change keys, which choose the rows whose
+    tails are measured.
 
     Args:
         base: directory of its base model.
@@ -40,12 +43,18 @@ def teacher_fingerprint(base: Path, model: Path | None, plan: HardwarePlan) -> s
     """
     return json_digest(
         {
-            "base": sha256(Path(base) / SHA256SUMS),
-            "model": sha256(Path(model) / SHA256SUMS) if model else None,
+            "base": _checksums(base),
+            "model": _checksums(model) if model else None,
             "precision": plan.precision,
             "quantization": plan.quantization,
         }
     )
+
+
+def _checksums(directory: Path) -> list[str]:
+    """Lines of a model's list of checksums about its weights and configurations."""
+    lines = (Path(directory) / SHA256SUMS).read_text(encoding="utf-8").splitlines()
+    return sorted(line for line in lines if line.endswith((".safetensors", "config.json")))
 
 
 def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
