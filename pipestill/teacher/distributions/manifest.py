@@ -8,7 +8,7 @@ from typing import Any
 from pipestill.errors import UserError
 from pipestill.io.files import read_json, sha256, write_json
 
-FORMAT = 1
+FORMAT = 2
 SHARED = {  # facts in which all shards of a store agree, and what a sentence calls them
     "format": "format",
     "shards": "number of shards",
