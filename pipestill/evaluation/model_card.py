@@ -5,13 +5,15 @@ from pipestill.evaluation.evaluation import AnnotationCost, Closeness, Cost, Eva
 from pipestill.evaluation.formats import MISSING, count, dollars, megabytes, number, plural, seconds
 from pipestill.job.halves import half
 from pipestill.tasks import TASKS
+from pipestill.tasks.base import ANSWER
 
 
 def model_card(evaluation: Evaluation) -> str:
     """The card's Markdown."""
     task = TASKS[evaluation.task]
     own: Card = half(task.answers, "card").card(evaluation)
-    use = f'pipestill predict {evaluation.experiment} --{task.inputs[0]} "..." --seed {evaluation.seeds[0]}'
+    asked = " ".join(f'--{name} "..."' for name in task.prompts[ANSWER].missing({}))
+    use = f"pipestill predict {evaluation.experiment} {asked} --seed {evaluation.seeds[0]}"
     closeness = evaluation.agreement
     parts = [
         f"# {evaluation.experiment}",

@@ -230,10 +230,10 @@ def write_records(
 
 
 def count_splits(records: list[Record], answers: Answers) -> Json:
-    """Rows of each split: by stratum or by test set where there are some."""
+    """Rows of each split: by test set or by stratum where there are some."""
     counts: Json = {}
     for split in SPLITS:
         members = of_split(records, split)
-        groups = [answers.stratum(record) or record.test_set for record in members]
+        groups = [record.test_set or answers.stratum(record) for record in members]
         counts[split] = len(members) if None in groups else dict(sorted(Counter(groups).items()))
     return counts

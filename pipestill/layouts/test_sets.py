@@ -134,7 +134,11 @@ class TestSets(Layout):
             check_bad_share(reading, options.max_bad_share, facts["files"][role].get("origin", str(path)))
             kept = [record for record in reading.records if test_set or record.question not in taken]
             if not kept:
-                raise UserError(f"{role}: none of {reading.rows} rows can be used; look at the manifest")
+                used = len(reading.records)
+                raise UserError(
+                    f"{role}: none of {reading.rows} rows is left: {reading.rows - used} are unusable, {used} are rows "
+                    "of other splits"
+                )
             taken |= {record.question for record in kept}
             if role == "train":
                 divide(kept, options.splits)

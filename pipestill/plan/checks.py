@@ -49,7 +49,7 @@ def _check_task(config: Config, path: str, name: str, task: TaskConfig) -> None:
         kind.layout.check(task.data)
     except ValueError as error:
         raise ValueError(f"{path}.data.{error}") from None
-    known(task.prompt, kind.prompts, f"{path}.prompt", f"the prompts of `{name}`")
+    known(task.prompt, kind.wordings, f"{path}.prompt", f"the prompts of `{name}`")
     if task.data.tokenizer is not None:
         known(task.data.tokenizer, config.models, f"{path}.data.crop.tokenizer", "models")
     if task.annotation is not None:

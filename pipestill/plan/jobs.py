@@ -27,7 +27,7 @@ def told(section: Section, **replaced: object) -> str:
 
 def task_module(task: str) -> str:
     """The module of a task."""
-    return f"pipestill.tasks.{task}"
+    return f"pipestill.tasks.{task.replace('-', '_').replace('.', '_')}"
 
 
 def layout_module(task: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipestill.answers.base import Answers
+from pipestill.errors import UserError
 from pipestill.io.records import Json
 from pipestill.layouts.base import LANGUAGE, Layout
 from pipestill.layouts.example import Example
@@ -13,9 +14,18 @@ from pipestill.text.templates import Template
 ANSWER, RATIONALE, UNCONDITIONED = "answer", "rationale", "unconditioned"  # prompts that stages ask for by name
 
 
+def no_generator(rows: Any, seed: int) -> tuple[Any, Json]:
+    """The generator of a task without one.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError("the task has no generator of its own: set `data.source` to where its data are")
+
+
 @dataclass(frozen=True)
 class Task:
-    """One task; the registry ``TASKS`` holds them all.
+    """One task; the registry ``TASKS`` holds them all. Its module has its name, with ``_`` for each ``-`` and ``.``.
 
     Attributes:
         name: key in the registry and in the configuration.
@@ -36,8 +46,13 @@ class Task:
     layout: Layout
     answers: Answers
     parse: Callable[[Mapping[str, Any]], Example]
-    synthetic: Callable[[Any, int], tuple[Any, Json]]
+    synthetic: Callable[[Any, int], tuple[Any, Json]] = no_generator
     challenge: bool = field(default=False, kw_only=True)
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """Names of the prompts that rows can be asked with."""
+        return tuple(name for name in self.prompts if name not in (RATIONALE, UNCONDITIONED))
 
     @property
     def languages(self) -> bool:

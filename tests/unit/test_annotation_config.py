@@ -172,7 +172,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_the_fields_of_records_are_known(tmp_path, name):
     """What prompts may name is a text of every record that a configuration may have annotated."""
     task = TASKS[name]

@@ -9,6 +9,8 @@ from pipestill.evaluation.formats import number
 from pipestill.reporting.figures.canvas import COLOURS, INK, WIDTH, colour_of, panels, style, svg
 from pipestill.reporting.study import Experiment, Study
 
+LONG = 8  # letters of a label; longer ones would touch if they stood side by side
+SLANTED = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
 FEW = 10  # predictions; accuracy over fewer is noise
 
 
@@ -20,9 +22,11 @@ def _pooled_confusion(experiment: Experiment) -> tuple[list[str], np.ndarray]:
 def confusion(study: Study) -> str:
     """Confusion matrix of every method, runs pooled, as shares of each gold label."""
     with style() as Figure:
-        columns = min(3, len(study.experiments))
+        long = max(map(len, _pooled_confusion(study.experiments[0])[0])) > LONG
+        in_a_row = 2 if long else 3
+        columns = min(in_a_row, len(study.experiments))
         rows = math.ceil(len(study.experiments) / columns)
-        figure = Figure(figsize=(WIDTH * columns / 3, 2.35 * rows), layout="constrained")
+        figure = Figure(figsize=(WIDTH * columns / in_a_row, 2.35 * rows), layout="constrained")
         for axes, experiment in zip(panels(figure, len(study.experiments), columns), study.experiments, strict=True):
             labels, counts = _pooled_confusion(experiment)
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -33,8 +37,8 @@ def confusion(study: Study) -> str:
                 axes.text(j + 0.5, i + 0.5, f"{share:.0%}", ha="center", va="center", color=ink)
             ticks = np.arange(len(labels)) + 0.5
             axes.set(xlim=(0, len(labels)), ylim=(len(labels), 0), title=experiment.title, xlabel="predicted")
-            axes.set_xticks(ticks, labels)
-            axes.set_yticks(ticks, labels, rotation=90, va="center")
+            axes.set_xticks(ticks, labels, **(SLANTED if long else {}))
+            axes.set_yticks(ticks, labels, rotation=0 if long else 90, va="center")
             axes.set_ylabel("gold")
             axes.tick_params(length=0)
         return svg(figure)
@@ -54,9 +58,11 @@ def _pooled_reliability(experiment: Experiment) -> list[Bin]:
 def reliability_diagram(study: Study) -> str:
     """Accuracy against confidence for every method, runs pooled; the area of a dot is its share of the examples."""
     with style() as Figure:
-        columns = min(3, len(study.experiments))
+        long = max(map(len, _pooled_confusion(study.experiments[0])[0])) > LONG
+        in_a_row = 2 if long else 3
+        columns = min(in_a_row, len(study.experiments))
         rows = math.ceil(len(study.experiments) / columns)
-        figure = Figure(figsize=(WIDTH * columns / 3, 2.35 * rows), layout="constrained")
+        figure = Figure(figsize=(WIDTH * columns / in_a_row, 2.35 * rows), layout="constrained")
         for axes, experiment in zip(panels(figure, len(study.experiments), columns), study.experiments, strict=True):
             bins = _pooled_reliability(experiment)
             total, colour = sum(each.n for each in bins), colour_of(study, experiment)

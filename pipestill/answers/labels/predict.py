@@ -112,9 +112,10 @@ def lines(reply: Json) -> list[str]:
     """A reply for people: the label, and how likely each one is."""
     run = "" if reply["seed"] is None else f"seed {reply['seed']}, "
     likeliest_first = sorted(reply["probabilities"].items(), key=lambda item: -item[1])
+    width = max(map(len, reply["probabilities"]))
     return [
         f"{reply['prediction']}  ({run}margin {reply['top2_margin']:.2f}, calibration {reply['calibration']})",
-        *(f"  {label:<12} {probability:.3f}" for label, probability in likeliest_first),
+        *(f"  {label:<{width}} {probability:.3f}" for label, probability in likeliest_first),
     ]
 
 
