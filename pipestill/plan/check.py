@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pipestill.errors import UserError
+from pipestill.methods import METHODS, TEACHER_NAME
 from pipestill.plan.checks import check_config, known
 from pipestill.plan.config import Config
 from pipestill.plan.resolve import override_section
@@ -31,7 +32,7 @@ def check(config: dict[str, Any]) -> Config:
             study.answers = _section(TASKS[study.task].answers.Options, study.answers, f"studies.{name}.answers")
             for method, override in study.overrides.items():
                 path = f"studies.{name}.overrides"
-                known(method, [*study.methods, "teacher"], path, "the methods of the study")
+                known(method, [*METHODS, TEACHER_NAME], path, "the methods of this version")
                 study.overrides[method] = _section(override_section(method), override, f"{path}.{method}")
         check_config(checked)
     except ValueError as error:

@@ -154,7 +154,7 @@ def test_predicting_by_hand_refuses_what_it_cannot_answer(run):
 
 def test_a_second_run_does_nothing_and_a_changed_beta_re_runs_dpo_alone(own_run):
     assert "Nothing to be done" in snakemake(own_run, "all")
-    (own_run / "my.yaml").write_text("training: {dpo: {beta: 0.2}}\n")
+    (own_run / "my.yaml").write_text("training: {preference: {beta: 0.2}}\n")
     assert executed(snakemake(own_run, "all")) == {
         ("train", "dpo"),
         ("predict", "dpo"),

@@ -216,7 +216,7 @@ def test_every_key_has_a_description():
         (lambda c: c["tasks"]["creditmix"]["data"]["splits"].pop("val_rows"), "give either `val_rows` or `val_frac`"),
         (
             lambda c: c["tasks"]["creditmix"].update(prompt="alpaca"),
-            "tasks.creditmix.prompt: `alpaca` is not defined in the prompts of `creditmix` (answer, unconditioned)",
+            "tasks.creditmix.prompt: `alpaca` is not defined in the prompts of `creditmix` (answer)",
         ),
         (lambda c: c["studies"]["dolly"].update(answers=None), "`studies.dolly.answers` is null, but: a mapping is"),
         (lambda c: c["tasks"].update(poker=c["tasks"]["creditmix"]), "`poker` is not defined in the tasks"),
@@ -275,6 +275,20 @@ def test_a_job_is_told_only_what_its_objective_uses(default):
     default["training"]["preference"]["beta"] = 0.7
     after = told(planned(default), "creditmix", "sft", "kd", "dpo")
     assert [m for m in before if before[m] != after[m]] == ["dpo"]
+
+
+def test_trainings_share_code_only_with_those_of_their_objective(default):
+    plan = planned(default)
+    settings = told(plan, "creditmix", "sft", "kd", "dpo") | told(plan, "dolly", "fkl", "rkl")
+    codes = {method: each["code"] for method, each in settings.items()}
+    assert codes["sft"] == codes["kd"] and codes["fkl"] == codes["rkl"]
+    assert len(set(codes.values())) == 3
+    assert settings["fkl"]["objective"] != settings["rkl"]["objective"]
+
+
+def test_a_method_can_be_left_out_without_its_overrides(default):
+    default["studies"]["creditmix"]["methods"] = ["base", "sft"]
+    assert "dpo" in planned(default).config.studies["creditmix"].overrides
 
 
 def test_a_divergence_is_told_its_own_options_alone(default):

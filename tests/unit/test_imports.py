@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from tiny_models import make_directory
 
 from pipestill.job import startup
+from support.models import make_directory
 
 
 @pytest.fixture
