@@ -1,30 +1,42 @@
 """Dry runs of the workflow."""
 
+import multiprocessing
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+FORKS = multiprocessing.get_context("forkserver")  # a third of a dry run is spent on imports
+FORKS.set_forkserver_preload(["snakemake.cli", "pipestill.plan.plan"])
+
+
+def _snakemake(arguments, directory, environment, stdout, stderr):
+    """Do in this process what ``snakemake ARGUMENTS`` does in ``directory``."""
+    from snakemake.cli import main
+
+    os.environ.clear()
+    os.environ.update(environment)
+    for path, descriptor in ((stdout, 1), (stderr, 2)):
+        os.dup2(os.open(path, os.O_WRONLY), descriptor)
+    os.chdir(directory)
+    sys.argv = ["snakemake", *arguments]
+    main()
 
 
 def plan(directory, *arguments, extra=(), config=ROOT / "config.yaml"):
-    """Run ``snakemake -n`` in ``directory`` and return the process."""
-    command = [
-        *(
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            ROOT / "Snakefile",
-            "--directory",
-            directory,
-            "--cores",
-            "1",
-        ),
-        *("-n", *arguments, "--configfile", config, *extra),
-    ]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=directory)
+    """Run ``snakemake -n`` in ``directory``, in a process of its own, and return the process."""
+    options = ["--snakefile", ROOT / "Snakefile", "--directory", directory, "--cores", "1", "-n", *arguments]
+    options = [str(option) for option in [*options, "--configfile", config, *extra]]
+    with tempfile.NamedTemporaryFile("r") as stdout, tempfile.NamedTemporaryFile("r") as stderr:
+        process = FORKS.Process(
+            target=_snakemake, args=(options, directory, dict(os.environ), stdout.name, stderr.name)
+        )
+        process.start()
+        process.join()
+        return subprocess.CompletedProcess(options, process.exitcode, stdout.read(), stderr.read())
 
 
 def jobs(process):

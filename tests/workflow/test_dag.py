@@ -1,10 +1,5 @@
 """Dry runs: what is planned for each configuration, without running anything."""
 
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
 from snakemake.utils import update_config
@@ -161,11 +156,3 @@ def test_a_wrong_key_stops_a_dry_run_with_one_sentence(tmp_path, overlay, senten
 def test_nothing_is_written_by_a_dry_run(tmp_path):
     plan(tmp_path, "all")
     assert {path.name for path in tmp_path.iterdir()} <= {".snakemake"}
-
-
-def test_the_workflow_is_clean():
-    snakemake, snakefmt = (shutil.which(name, path=Path(sys.executable).parent) for name in ("snakemake", "snakefmt"))
-    lint = subprocess.run([snakemake, "--lint"], cwd=ROOT, capture_output=True, text=True)
-    assert lint.returncode == 0, lint.stdout + lint.stderr
-    form = subprocess.run([snakefmt, "--check", "Snakefile", "rules"], cwd=ROOT, capture_output=True, text=True)
-    assert form.returncode == 0, form.stdout + form.stderr
