@@ -17,7 +17,7 @@ SAME = (
     "teachers/*/outputs.jsonl",
     "data/**/*.json*",
 )
-TARGETS = ("results/creditmix_dpo/eval.json", "results/dolly_fkl/eval.json")  # students, teachers, what teachers store
+TARGETS = tuple(f"results/{name}/eval.json" for name in ("creditmix_kd", "creditmix_dpo", "dolly_fkl"))
 
 
 def content(path):
