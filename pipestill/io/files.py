@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 from pipestill.errors import UserError
 
 SHA256SUMS = "SHA256SUMS"
+UMASK = os.umask(0o077)
+os.umask(UMASK)  # the only way to read it
 
 
 @contextmanager
@@ -22,6 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        _share(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -65,7 +69,16 @@ def fresh_directory(path: Path) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     yield temporary
+    for file in temporary.rglob("*"):
+        _share(file)
     replace_directory(temporary, path)
+
+
+def _share(path: Path) -> None:
+    """Give a file the rights of any new file; libraries write weights for their owner only."""
+    facts = path.lstat()
+    if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:  # other names belong to others
+        path.chmod(0o666 & ~UMASK)
 
 
 def replace_directory(temporary: Path, final: Path) -> None:

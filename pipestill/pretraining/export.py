@@ -37,6 +37,5 @@ def export_model(model, tokenizer_dir: Path, directory: Path) -> None:
             ends["decoder_start_token_id"] = exported.config.decoder_start_token_id
         exported.generation_config = GenerationConfig(do_sample=False, max_new_tokens=256, **ends)
     exported.save_pretrained(str(directory))
-    (Path(directory) / "model.safetensors").chmod(0o644)  # written for the owner only
     for name in TOKENIZER_FILES:
         shutil.copyfile(Path(tokenizer_dir) / name, Path(directory) / name)

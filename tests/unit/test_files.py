@@ -27,6 +27,24 @@ def test_a_failed_directory_leaves_the_old_one(tmp_path):
     assert (path / "a").read_text() == "1"
 
 
+def test_what_becomes_a_result_has_the_rights_of_any_new_file(tmp_path, monkeypatch):
+    def rights(path):
+        return f"{path.stat().st_mode & 0o777:o}"
+
+    monkeypatch.setattr(files, "UMASK", 0o027)
+    other = tmp_path / "of_another"
+    other.touch(0o600)
+    with files.fresh_directory(tmp_path / "model") as temporary:
+        (temporary / "sub").mkdir()
+        (temporary / "sub" / "weights").touch(0o600)
+        (temporary / "linked").hardlink_to(other)
+        (temporary / "pointer").symlink_to(other)
+    with files.atomic_path(tmp_path / "weights") as temporary:
+        temporary.touch(0o600)
+    assert rights(tmp_path / "model" / "sub" / "weights") == rights(tmp_path / "weights") == "640"
+    assert rights(other) == "600", "a second name of a file is not ours alone"
+
+
 def test_checksums_find_changed_missing_and_foreign_files(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "weights").write_bytes(b"abc")
