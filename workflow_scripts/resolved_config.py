@@ -1,4 +1,4 @@
-"""Write the merged and checked configuration as YAML."""
+"""Write the merged and checked configuration as YAML; of addresses, what may be written anywhere."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ import yaml
 
 from pipestill.io.files import write_text
 from pipestill.job.script import run
+from pipestill.text.credentials import publish
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     parser.add_argument("--config", type=json.loads, required=True, help="JSON object: the configuration")
     parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
     args = parser.parse_args()
-    write_text(args.output, yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True))
+    write_text(args.output, yaml.safe_dump(publish(args.config), sort_keys=False, allow_unicode=True))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ import os
 import re
 
 from pipestill.errors import UserError
+from pipestill.text.credentials import HIDDEN, hide
 
-_SECRETS = re.compile(r"\bsk-[A-Za-z0-9_*.-]{6,}|\b[Bb]earer\s+[^\s\"',}]+")
-HIDDEN = "[redacted]"
+_SHOWN_IN_PART = re.compile(r"\bsk-[A-Za-z0-9_*.-]{6,}|\b[Bb]earer\s+[^\s\"',}]+|\bBasic\s+[A-Za-z0-9+/=]{8,}")
 LONGEST_MESSAGE = 500  # characters of a server's message that are kept
+TELLING = 20  # characters by which a longer key is recognised
 
 
 def read_key(name: str | None) -> str | None:
@@ -26,8 +27,13 @@ def read_key(name: str | None) -> str | None:
     return key
 
 
+def repeats(text: str, key: str | None) -> bool:
+    """True if ``text`` holds ``key``, or the beginning of it that tells it from others."""
+    return key is not None and key[:TELLING] in text
+
+
 def redact(text: str, key: str | None) -> str:
     """``text`` in one line, shortened, without ``key`` and without anything that looks like one."""
     if key:
-        text = text.replace(key, HIDDEN)
-    return _SECRETS.sub(HIDDEN, " ".join(text.split()))[:LONGEST_MESSAGE]
+        text = text.replace(key, HIDDEN).replace(key[:TELLING], HIDDEN)
+    return _SHOWN_IN_PART.sub(HIDDEN, hide(" ".join(text.split())))[:LONGEST_MESSAGE]

@@ -16,6 +16,7 @@ from typing import Any
 from pipestill.errors import UserError
 from pipestill.io.files import sha256
 from pipestill.job.progress import Progress
+from pipestill.text.credentials import public
 
 CHUNK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
@@ -40,7 +41,7 @@ def fetch(url: str, path: Path, *, digest: str | None = None, wait: Callable[[fl
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part")
     if not re.match(r"(https?|file)://", url):
-        raise UserError(f"{url}: only http://, https:// and file:// addresses can be fetched")
+        raise UserError(f"{public(url)}: only http://, https:// and file:// addresses can be fetched")
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _continue(url, part)
@@ -49,15 +50,18 @@ def fetch(url: str, path: Path, *, digest: str | None = None, wait: Callable[[fl
             reason = getattr(error, "reason", error)
             refused = isinstance(error, urllib.error.HTTPError) and error.code not in TRANSIENT_STATUS
             if refused or isinstance(error, http.client.InvalidURL) or url.startswith("file://"):
-                raise UserError(f"{url} cannot be fetched: {error}; check the address") from None
+                why = str(error).replace(url.removeprefix(public(url)), "")
+                raise UserError(f"{public(url)} cannot be fetched: {why}; check the address") from None
             if attempt == ATTEMPTS:
-                raise UserError(f"{url} cannot be fetched after {ATTEMPTS} attempts: {reason}") from None
+                raise UserError(f"{public(url)} cannot be fetched after {ATTEMPTS} attempts: {reason}") from None
             wait(min(30.0, 2.0**attempt) * random.uniform(0.5, 1.0))
     if digest and sha256(part) != digest:
         found = sha256(part)
         part.unlink()
         _validator(part).unlink(missing_ok=True)
-        raise UserError(f"{url} has sha256 {found}, not {digest}: the file changed, or the digest is of another one")
+        raise UserError(
+            f"{public(url)} has sha256 {found}, not {digest}: the file changed, or the digest is of another one"
+        )
     part.replace(path)
     _validator(part).unlink(missing_ok=True)
 
@@ -82,7 +86,7 @@ def _continue(url: str, part: Path) -> None:
         if first not in (0, have):
             part.unlink()
             raise OSError(f"the server does not go on at byte {have}")
-        progress = Progress(total, "bytes", f"fetching {url}", done=first)
+        progress = Progress(total, "bytes", f"fetching {public(url)}", done=first)
         with open(part, "ab" if first else "wb") as file:
             if not first:
                 _remember(part, response.headers)

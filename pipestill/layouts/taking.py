@@ -8,6 +8,7 @@ from pipestill.io.files import sha256
 from pipestill.io.records import Json
 from pipestill.layouts.fetch import copy, fetch
 from pipestill.settings.data import FileConfig
+from pipestill.text.credentials import public
 
 NO_DIGEST = "no digest is recorded"
 
@@ -25,10 +26,10 @@ def take_files(wanted: Mapping[Path, FileConfig], directory: Path) -> dict[Path,
             copy(Path(file.path), path, digest=file.sha256)
     taken = {}
     for path, file in wanted.items():
-        taken[path] = {"origin": file.url or file.path, **identity(path)}
+        taken[path] = {"origin": public(file.url) if file.url else file.path, **identity(path)}
         if path in fetched and file.sha256 is None:
             taken[path]["unchecked"] = NO_DIGEST
-            print(f"{file.url}: unchecked, {NO_DIGEST}; sha256 is {taken[path]['sha256']}")
+            print(f"{public(file.url)}: unchecked, {NO_DIGEST}; sha256 is {taken[path]['sha256']}")
     return taken
 
 

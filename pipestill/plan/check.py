@@ -10,6 +10,7 @@ from pipestill.methods import METHODS, TEACHER_NAME
 from pipestill.plan.checks import check_config, known
 from pipestill.plan.config import Config
 from pipestill.plan.resolve import override_section
+from pipestill.plan.secrets import refuse_secrets
 from pipestill.settings.section import Section
 from pipestill.tasks import TASKS
 
@@ -22,6 +23,7 @@ def check(config: dict[str, Any]) -> Config:
     Raises:
         UserError: one sentence with the path of the first wrong key.
     """
+    refuse_secrets(config)
     checked = _section(Config, config)
     try:
         for name, task in checked.tasks.items():

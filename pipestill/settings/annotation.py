@@ -9,12 +9,12 @@ from pydantic import Field, field_validator, model_validator
 
 from pipestill.settings.section import Count, Section, Seed, Share
 from pipestill.settings.training import TrainingOverride
+from pipestill.text.credentials import has_key, has_login
 
 RATIONALE = "rationale"  # the answer that training files are made of
 OPENROUTER = "https://openrouter.ai/api/v1"
 OPENROUTER_KEY = "OPENROUTER_API_KEY"
 ENDS_WITH_A_FIELD = re.compile(r"\{\w+\}\s*$")
-LOOKS_LIKE_A_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")
 
 Money = Annotated[float, Field(ge=0)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -124,7 +124,7 @@ class AnnotationConfig(Section):
     max_pause_s: Annotated[float, Field(ge=0)] = 600.0
     """Longest pause that the provider may ask for, in seconds; a longer one ends the run, to be resumed later."""
     price: PriceConfig | None = None
-    """Prices for the budget, the estimate, and the cost where the provider reports none."""
+    """Prices for the budget and the estimate, and the least that tokens count for."""
     max_cost: Money | None = None
     """Dollars that may be spent on a task in all, over all runs that share its ledger."""
     max_requests: Count | None = None
@@ -162,7 +162,7 @@ class AnnotationConfig(Section):
             raise ValueError("two `steps` have the same `out`")
         if RATIONALE not in names:
             raise ValueError(f"one of the `steps` must have `out: {RATIONALE}`")
-        if LOOKS_LIKE_A_KEY.search(self.model_dump_json()):
+        if has_key(self.model_dump_json()):
             raise ValueError("a value looks like a secret key; remove it here, and put it into the environment")
         return self
 
@@ -184,7 +184,10 @@ def is_loopback(url: str) -> bool:
 
 def _check_address(url: str) -> None:
     parts = urlsplit(url)
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("`base_url` holds a user name or password; name the environment variable in `key_variable`")
+    if has_login(url):
+        raise ValueError(
+            "`base_url` holds a user name or password, or a key in its query; put the key into the environment, and "
+            "name the variable in `key_variable`"
+        )
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
         raise ValueError("`base_url` must begin with https://, or with http:// on this machine (127.0.0.1)")
