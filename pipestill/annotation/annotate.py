@@ -27,6 +27,7 @@ from pipestill.job.progress import Progress
 from pipestill.settings.annotation import OPENROUTER, AnnotationConfig
 
 LEDGER, CALLS, DEAD = "ledger.jsonl", "calls.jsonl", "dead.jsonl"
+KEPT = ("text", "finish_reason", "model", "provider", "usage", "latency_s", "attempts", "max_tokens")  # of an answer
 
 
 def annotate(
@@ -52,11 +53,12 @@ def annotate(
     directory = Path(settings.ledger) / task
     with exclusive(directory), ExitStack() as stack:
         directory.mkdir(parents=True, exist_ok=True)
-        answers = open_journal(directory / LEDGER)
+        answers = open_journal(directory / LEDGER, KEPT)
         budget = Budget(directory / CALLS, settings.max_cost, settings.max_requests)
-        key = _key(settings)
+        budget.restore(answers.rows, settings.price)
+        key, merged = _key(settings), output.with_name(f"{output.name}.merged")
         annotator = Annotator(
-            settings, shared, answers, budget, lambda: stack.enter_context(_connection(settings, key, local))
+            settings, shared, answers, budget, lambda: stack.enter_context(_connection(settings, key, local, merged))
         )
         done, dead = _run(annotator, rows)
         write_jsonl(directory / DEAD, dead)
@@ -79,7 +81,7 @@ def write_estimate(
     rows, shared = _rows(settings, records), parameters(settings, _identity(settings, local))
     directory = Path(settings.ledger) / task
     with exclusive(directory):
-        answers = open_journal(directory / LEDGER)
+        answers = open_journal(directory / LEDGER, KEPT)
     write_json(output, estimate(settings, shared, rows, answers.rows))
 
 
@@ -103,11 +105,13 @@ def _key(settings: AnnotationConfig) -> str | None:
 
 
 @contextmanager
-def _connection(settings: AnnotationConfig, key: str | None, local: LocalModel | None) -> Iterator[Endpoint]:
+def _connection(
+    settings: AnnotationConfig, key: str | None, local: LocalModel | None, merged: Path
+) -> Iterator[Endpoint]:
     """Connect to the provider; a local model is served until the context ends."""
     if local:
-        with serve(local) as (base_url, name):
-            yield Endpoint(base_url, None, name, settings.timeout_s)
+        with serve(local, merged) as (server, name):
+            yield Endpoint(f"{server.url}/v1", server.key, name, settings.timeout_s, check=server.check)
     else:
         yield Endpoint(
             settings.base_url or OPENROUTER, key, settings.model, settings.timeout_s, _provider_options(settings)
@@ -143,13 +147,14 @@ def _run(annotator: Annotator, rows: list[Record]) -> tuple[list[Json], list[Jso
                     print(f"no answer for {identity}: {letter.error}", file=sys.stderr, flush=True)
                 except Stopped:
                     continue
-                except UserError as error:
+                except (UserError, OSError) as error:
                     ended = ended or error
                 spent = annotator.budget.spent
                 progress.update(note=f"${spent:.4f} spent" if spent else "")
         finally:
             annotator.stop()
     if ended:
-        raise type(ended)(f"{len(done)} of {len(rows)} records are annotated and kept; {ended}")
+        kind = type(ended) if isinstance(ended, UserError) else UserError
+        raise kind(f"{len(done)} of {len(rows)} records are annotated and kept; {ended}") from None
     order = [record.id for record in rows]
     return [done[i] for i in order if i in done], [dead[i] for i in order if i in dead]

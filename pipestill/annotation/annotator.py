@@ -12,7 +12,7 @@ from typing import Any
 
 from pipestill.annotation.answer import Answer
 from pipestill.annotation.budget import Budget
-from pipestill.annotation.checks import check_answer, is_usable
+from pipestill.annotation.checks import checked, kept_text
 from pipestill.annotation.endpoint import Endpoint
 from pipestill.annotation.failures import RATE_LIMIT, CallFailed, Refused
 from pipestill.annotation.gate import Gate, Stopped
@@ -108,20 +108,21 @@ class Annotator:
     def _kept(self, request: Request, step: StepConfig) -> str | None:
         with self.lock:
             row = self.answers.rows.get(request.key)
-        return row["text"] if is_usable(row, step, self.accepts_cuts) else None
+        return kept_text(row, step, self.accepts_cuts)
 
     def _ask(self, request: Request, step: StepConfig) -> str:
         if self.settings.replay:
             raise DeadLetter(step.out, request.key, "replay", 0, "the answer is not in the ledger")
-        max_tokens = request.max_tokens
+        max_tokens, verdicts = request.max_tokens, []
         for attempt in range(1, self.settings.max_attempts + 1):
             try:
                 return self._call(request, step, max_tokens, attempt).text
             except CallFailed as failure:
-                self._stop_if_fatal(failure)
                 enlarge = failure.reason == "truncated" and self._may_enlarge(failure, request, max_tokens)
                 hopeless = failure.kind == "permanent" or (failure.reason == "truncated" and not enlarge)
-                if hopeless or attempt == self.settings.max_attempts:
+                again = failure.verdict is not None and failure.verdict in verdicts
+                verdicts.append(failure.verdict)
+                if hopeless or again or attempt == self.settings.max_attempts:
                     raise DeadLetter(step.out, request.key, failure.reason, attempt, str(failure)) from None
                 if enlarge:
                     max_tokens *= 2
@@ -137,12 +138,12 @@ class Annotator:
             call = self.budget.open(request.key, most)
             outcome, answer, charged = "unexpected", None, True
             try:
-                answer = endpoint.ask(request, max_tokens)
-                check_answer(answer, step, self.accepts_cuts, endpoint.key)
-                self._keep(request, answer, max_tokens, attempt)
+                answer = checked(endpoint.ask(request, max_tokens), step, self.accepts_cuts, max_tokens, endpoint.key)
+                self._keep(request, answer, max_tokens, attempt, most)
                 outcome = "ok"
             except CallFailed as failure:
                 outcome, answer, charged = failure.reason, failure.answer, failure.charged
+                self._heed(failure)
                 raise
             finally:
                 self.budget.close(call, outcome, **cost_of(answer, charged, most, self.settings.price))
@@ -164,24 +165,36 @@ class Annotator:
         wanted = self.settings.on_truncation == "retry" or not failure.answer.text
         return wanted and max_tokens == request.max_tokens
 
-    def _stop_if_fatal(self, failure: CallFailed) -> None:
+    def _heed(self, failure: CallFailed) -> None:
+        """Do what a failure asks of all threads, before the next one of them may send anything.
+
+        Raises:
+            Refused: the run ends.
+        """
         pause = failure.retry_after or 0.0
         if failure.kind == "fatal":
+            self.stop()
             raise Refused(f"the provider refuses every request: {failure}")
-        if failure.kind == "transient" and pause > self.settings.max_pause_s:
-            raise Refused(f"the provider asks to wait for {pause:.0f} s, longer than `max_pause_s`: run again later")
-
-    def _wait(self, failure: CallFailed, attempt: int) -> None:
-        """Wait before another attempt: all threads as long as the provider asks, then this one for a random time."""
+        if failure.kind == "permanent":
+            return
+        if pause > self.settings.max_pause_s:
+            self.stop()
+            raise Refused(
+                f"the provider asks to wait for {pause:.0f} s, longer than `max_pause_s` ({failure}): run again later"
+            )
         if failure.status == RATE_LIMIT:
             self.gate.slower()
-        if failure.retry_after:
-            print(f"{failure}; pausing for {failure.retry_after:.1f} s", file=sys.stderr, flush=True)
-            self.gate.pause(failure.retry_after)
-        longest = min(LONGEST_WAIT, self.settings.first_wait_s * 2 ** (attempt - 1))
-        self.gate.rest(random.uniform(0, longest))
+        if pause:
+            print(f"{failure}; pausing for {pause:.1f} s", file=sys.stderr, flush=True)
+            self.gate.pause(pause)
 
-    def _keep(self, request: Request, answer: Answer, max_tokens: int, attempts: int) -> None:
+    def _wait(self, failure: CallFailed, attempt: int) -> None:
+        """Let this thread wait before another attempt, for a random time that doubles."""
+        longest = min(LONGEST_WAIT, self.settings.first_wait_s * 2 ** (attempt - 1))
+        limited = failure.status == RATE_LIMIT and not failure.retry_after  # by the minute, as most limits are
+        self.gate.rest(random.uniform(2 * longest, 2.5 * longest) if limited else random.uniform(0, longest))
+
+    def _keep(self, request: Request, answer: Answer, max_tokens: int, attempts: int, most: float) -> None:
         row = {
             "text": answer.text,
             "finish_reason": answer.finish_reason,
@@ -189,6 +202,7 @@ class Annotator:
             "provider": answer.provider,
             "generation": answer.generation,
             "usage": answer.usage,
+            "cost": cost_of(answer, True, most, self.settings.price)["cost"],
             "latency_s": answer.latency_s,
             "attempts": attempts,
             "max_tokens": max_tokens,

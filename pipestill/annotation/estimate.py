@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipestill.annotation.checks import is_usable
+from pipestill.annotation.checks import kept_text
 from pipestill.annotation.pricing import price_of
 from pipestill.annotation.request import CHARS_PER_TOKEN, make_request
 from pipestill.io.records import Record
@@ -26,9 +26,9 @@ def estimate(
         values, count = record.texts, count + 1
         for step in settings.steps:
             request = make_request(step, values, shared)
-            row = answers.get(request.key)
-            if is_usable(row, step, settings.on_truncation == "accept"):
-                values[step.out] = row["text"]
+            text = kept_text(answers.get(request.key), step, settings.on_truncation == "accept")
+            if text is not None:
+                values[step.out] = text
                 kept.add(request.key)
             else:
                 values[step.out] = " " * (CHARS_PER_TOKEN * step.max_tokens)

@@ -1,17 +1,34 @@
 """Failures of calls and their consequences: ask again, give up the record, or stop the run."""
 
-import email.utils
+import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipestill.annotation.answer import Answer
+from pipestill.annotation.waits import wait_of
 from pipestill.errors import UserError
+
+Kind = Literal["transient", "permanent", "fatal"]
 
 REFUSED = 4  # exit code: the provider refused, or left records without an answer
 REPEATABLE = {408, 409, 425, 429}  # and all from 500: the same request may succeed later
 RATE_LIMIT = 429
+STUBBORN = ("refusal", "tool_call")  # of the model itself, which is asked once more
+GIVEN_UP = {408, 499, 504, 520, 524, 598, 599}  # waiting for the model, by a gateway; the model may have answered
+LONGEST_ERROR = 10_000  # characters in which a meaning is looked for
+MODERATION = re.compile(
+    r"flagged|moderat|\"reasons\"|(content|data).{0,20}(polic|filter|inspection)|harmful|unsafe|inappropriate|safety",
+    re.IGNORECASE,
+)
+LONG_LIMIT = re.compile(r"(per|/)[-_ ]?(day|month)|daily|monthly|\b[rt]pd\b|insufficient[-_ ]quota", re.IGNORECASE)
+NO_MODEL = re.compile(
+    r"model[-_ ]?(id )?not[-_ ]?found|(not a valid|invalid|unknown|no such) model"
+    r"|model.{0,100}(does not exist|not found|is not available)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(eq=False)
@@ -28,7 +45,7 @@ class CallFailed(Exception):
         answer: the unusable answer, if there is one.
     """
 
-    kind: Literal["transient", "permanent", "fatal"]
+    kind: Kind
     reason: str
     message: str
     status: int | None = None
@@ -38,6 +55,13 @@ class CallFailed(Exception):
 
     def __str__(self) -> str:  # noqa: D105
         return f"{self.reason}: {self.message}"
+
+    @property
+    def verdict(self) -> str | None:
+        """What a model said that will not change much when it is asked again; None for failures of other kinds."""
+        if self.reason in STUBBORN:
+            return self.reason
+        return self.answer.text if self.reason == "invalid" and self.answer else None
 
 
 class Refused(UserError):
@@ -54,36 +78,32 @@ def by_status(status: int, message: str, headers: Mapping[str, str], error: Any,
         message: for people, without secrets.
         headers: of the answer.
         error: the ``error`` object of the body, if any.
-        charged: whether the call may have cost something.
+        charged: whether the call may have cost something, whatever the status.
     """
-    wait = retry_after(headers)
+    wait = wait_of(headers, error, status == RATE_LIMIT, time.time())
+    kind, reason = _meaning(status, _said(error), wait)
+    return CallFailed(kind, reason, f"{message} (status {status})", status, wait, charged or status in GIVEN_UP)
 
-    def failed(kind: Literal["transient", "permanent", "fatal"], reason: str) -> CallFailed:
-        return CallFailed(kind, reason, f"{message} (status {status})", status, wait, charged)
 
+def _meaning(status: int, said: str, wait: float | None) -> tuple[Kind, str]:
+    if status == RATE_LIMIT:
+        endless = wait is None and LONG_LIMIT.search(said)
+        return ("fatal", "quota") if endless else ("transient", "rate_limit")
     if status in REPEATABLE or status >= 500:
-        names = {408: "timeout", RATE_LIMIT: "rate_limit"}
-        return failed("transient", names.get(status, "server_error" if status >= 500 else "conflict"))
-    if status == 402:  # with Retry-After the credit is only bound by requests under way
-        return failed("fatal", "credits") if wait is None else failed("transient", "credits")
-    if status == 401 or (status == 403 and not _is_moderation(error)):
-        return failed("fatal", "key")
-    return failed("permanent", "moderation" if status == 403 else "rejected")
+        return "transient", "timeout" if status == 408 else "server_error" if status >= 500 else "conflict"
+    if status == 402:  # with a time to wait, the credit is only bound by requests under way
+        return "fatal" if wait is None else "transient", "credits"
+    if status in (400, 403, 451) and MODERATION.search(said):
+        return "permanent", "moderation"
+    if status in (400, 403, 422) and NO_MODEL.search(said):
+        return "fatal", "address"
+    if status in (401, 403):
+        return "fatal", "key"
+    if status < 400 or status in (404, 405, 410):  # nothing is there, or no such model: the same for every request
+        return "fatal", "address"
+    return "permanent", "rejected"
 
 
-def _is_moderation(error: Any) -> bool:
-    metadata = error.get("metadata") if isinstance(error, Mapping) else None
-    return isinstance(metadata, Mapping) and bool({"reasons", "flagged_input"} & set(metadata))
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by ``Retry-After`` (seconds or a date, RFC 9110) or ``retry-after-ms``; None without either."""
-    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
-        try:
-            return max(0.0, float(headers[name]) / unit)
-        except (KeyError, ValueError):
-            continue
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
-    except (KeyError, ValueError):
-        return None
+def _said(error: Any) -> str:
+    """All that an error says, for patterns: the company that was asked is quoted in its parts."""
+    return (error if isinstance(error, str) else json.dumps(error, default=str))[:LONGEST_ERROR]

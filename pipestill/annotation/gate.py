@@ -11,7 +11,7 @@ class Stopped(Exception):
 
 
 class Gate:
-    """Shared by all threads of a job.
+    """Shared by all threads of a job. The first call goes alone: what is wrong with all of them is found out once.
 
     Args:
         concurrency: calls at a time.
@@ -25,6 +25,7 @@ class Gate:
         self.seconds_per_token = 60 / tokens_per_minute if tokens_per_minute else 0.0
         self.running = self.successes = 0
         self.opens = 0.0  # time.monotonic() before which nothing is sent
+        self.tried = False
         self.stopped = False
         self.changed = threading.Condition()
 
@@ -39,9 +40,8 @@ class Gate:
             Stopped: :meth:`stop` was called.
         """
         with self.changed:
-            while not self.stopped and (self.running >= self.limit or time.monotonic() < self.opens):
-                full = self.running >= self.limit
-                self.changed.wait(None if full else self.opens - time.monotonic())
+            while not self.stopped and (self._is_full() or time.monotonic() < self.opens):
+                self.changed.wait(None if self._is_full() else self.opens - time.monotonic())
             if self.stopped:
                 raise Stopped
             self.running += 1
@@ -51,7 +51,11 @@ class Gate:
         finally:
             with self.changed:
                 self.running -= 1
+                self.tried = True
                 self.changed.notify_all()
+
+    def _is_full(self) -> bool:
+        return self.running >= (self.limit if self.tried else 1)
 
     def pause(self, seconds: float) -> None:
         """Let nobody pass for ``seconds``."""

@@ -1,12 +1,14 @@
 """A server on this machine for a model of the run itself, which speaks the same protocol."""
 
+import contextlib
 import os
+import secrets
+import shutil
 import socket
 import subprocess
 import sys
-import tempfile
+import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipestill.annotation import model_server
+from pipestill.annotation.guard import PROOF, proof_of
 from pipestill.errors import UserError
 from pipestill.models.lineage import is_adapter
 
 START_S = 600.0  # seconds that a server may take until it answers
 STOP_S = 10.0
+END_S = 1.0  # that a process may take to end after its connections have
 POLL_S = 0.1
 
 
@@ -41,14 +45,91 @@ class LocalModel:
     log: Path
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that runs.
+
+    Attributes:
+        process: whose server it is.
+        port: of the loopback interface.
+        key: that requests to it must bear, of this start alone.
+        log: its output.
+    """
+
+    process: subprocess.Popen
+    port: int
+    key: str
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def check(self) -> None:
+        """Say so if it has ended.
+
+        Raises:
+            UserError: it has; the sentence ends with its last line of output.
+        """
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(END_S)
+            raise UserError(f"the model server ended with {code}; {self._last_line()}")
+
+    def wait_until_ready(self, seconds: float) -> None:
+        """Wait for an answer to its name that only this server can give.
+
+        Raises:
+            UserError: it ends, or does not answer within ``seconds``.
+        """
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        health = urllib.request.Request(f"{self.url}/health", headers={"Authorization": f"Bearer {self.key}"})
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                with direct.open(health, timeout=left) as reply:
+                    if reply.headers.get(PROOF) == proof_of(self.key):
+                        return
+            except OSError:
+                self.check()
+            time.sleep(POLL_S)
+        raise UserError(f"the model server did not answer within {seconds:g} s; {self._last_line()}")
+
+    def stop(self) -> None:
+        """End the process, by its own process id."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        with contextlib.suppress(OSError):  # what was not read is not written any more
+            self.process.stdin.close()
+
+    def turn_away(self, listening: socket.socket) -> None:
+        """Once the process has ended, close what comes to its port, which goes to no other process."""
+        self.process.wait()
+        with contextlib.suppress(OSError):
+            listening.setblocking(True)  # the server set it otherwise, on this side too
+            while True:
+                listening.accept()[0].close()
+
+    def _last_line(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n") or [""]
+        return f"{self.log} ends: {lines[-2:][0].strip()}"
+
+
 @contextmanager
-def serve(model: LocalModel) -> Iterator[tuple[str, str]]:
-    """Serve ``model`` by ``transformers serve``; yields the address up to ``/v1`` and the name to ask for.
+def serve(model: LocalModel, merged: Path) -> Iterator[tuple[Server, str]]:
+    """Serve ``model`` by ``transformers serve``; yields the server and the name to ask for.
+
+    Args:
+        model: the model.
+        merged: directory for the weights of an adapter and its base, for as long as they are served.
 
     Raises:
         UserError: the server does not start; the sentence ends with its last line of output.
     """
-    port = free_port()
     environment = {
         **os.environ,
         "HF_HUB_OFFLINE": "1",
@@ -56,68 +137,53 @@ def serve(model: LocalModel) -> Iterator[tuple[str, str]]:
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": str(model.threads),
     }
-    with tempfile.TemporaryDirectory() as merged:
-        adapter = is_adapter(model.directory)
-        name = merged if adapter else str(model.directory)
-        command = [sys.executable, "-m", model_server.__name__, name, "--device", model.device, "--port", str(port)]
-        if adapter:
-            command += ["--adapter", str(model.directory), "--base", str(model.base)]
-        with running(command, f"http://127.0.0.1:{port}/health", model.log, environment):
-            yield f"http://127.0.0.1:{port}/v1", name
+    adapter = is_adapter(model.directory)
+    name = str(merged if adapter else model.directory)
+    command = [sys.executable, "-m", model_server.__name__, name, "--device", model.device]
+    if adapter:
+        command += ["--adapter", str(model.directory), "--base", str(model.base)]
+    shutil.rmtree(merged, ignore_errors=True)  # of an attempt that was killed
+    try:
+        with running(command, model.log, environment) as server:
+            yield server, name
+    finally:
+        shutil.rmtree(merged, ignore_errors=True)
 
 
 @contextmanager
 def running(
-    command: Sequence[str],
-    health: str,
-    log: Path,
-    environment: Mapping[str, str] | None = None,
-    start_s: float = START_S,
-) -> Iterator[subprocess.Popen]:
-    """Run a server; yields its process once ``health`` answers, and stops it by its own process id.
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, start_s: float = START_S
+) -> Iterator[Server]:
+    """Run a server; yields it once it answers, and stops it by its own process id.
 
-    Its standard input is a pipe from this process, which closes whenever this process dies; a server that watches it
-    (:mod:`pipestill.annotation.model_server`) then ends too.
+    ``command`` is called with ``--socket <n>``, the file descriptor of a socket that listens already and stays open
+    here, so that no other process can take the port. Its standard input is a pipe from this process: the first line is
+    the key that requests bear, and it closes whenever this process dies, on which the server ends too.
 
     Raises:
         UserError: it ends, or does not answer within ``start_s`` seconds.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "wb") as file:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file, stderr=file, env=environment)
-    try:
-        _wait_for(process, health, log, start_s)
-        yield process
-    finally:
-        process.terminate()
+    key = secrets.token_urlsafe(32)
+    with socket.create_server(("127.0.0.1", 0)) as listening, open(log, "wb") as file:
+        descriptor = listening.fileno()
+        process = subprocess.Popen(
+            [*command, "--socket", str(descriptor)],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            env=environment,
+            pass_fds=[descriptor],
+        )
+        server = Server(process, listening.getsockname()[1], key, log)
+        threading.Thread(target=server.turn_away, args=(listening,), daemon=True).start()
         try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdin.close()
-
-
-def free_port() -> int:
-    """A free port of the loopback interface."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def _wait_for(process: subprocess.Popen, health: str, log: Path, start_s: float) -> None:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + start_s
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise UserError(f"the model server ended with {process.returncode}; {log} ends: {_last_line(log)}")
-        try:
-            with direct.open(health, timeout=start_s):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(POLL_S)
-    raise UserError(f"the model server did not answer within {start_s:g} s; {log} ends: {_last_line(log)}")
-
-
-def _last_line(log: Path) -> str:
-    return (log.read_text(encoding="utf-8", errors="replace").split("\n") or [""])[-2:][0].strip()
+            with contextlib.suppress(BrokenPipeError):  # it has ended
+                process.stdin.write(f"{key}\n".encode())
+                process.stdin.flush()
+            server.wait_until_ready(start_s)
+            yield server
+        finally:
+            server.stop()
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)

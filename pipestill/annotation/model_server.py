@@ -3,9 +3,12 @@
 import argparse
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
+
+from pipestill.annotation.guard import Guard
 
 
 def main() -> None:
@@ -15,14 +18,34 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path, help="adapter to merge")
     parser.add_argument("--base", type=Path, help="base model of the adapter")
     parser.add_argument("--device", default="auto", help="device")
-    parser.add_argument("--port", type=int, required=True, help="port of the loopback interface")
+    parser.add_argument("--socket", type=int, required=True, help="file descriptor of a socket that listens")
     args = parser.parse_args()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    key = key_from_parent()
     if args.adapter:
         merge(args.adapter, args.base, args.model)
+    _serve_on(socket.socket(fileno=args.socket), key)
     from transformers.cli.transformers import app
 
-    app(["serve", str(args.model), "--device", args.device, "--host", "127.0.0.1", "--port", str(args.port)])
+    app(["serve", str(args.model), "--device", args.device])
+
+
+def key_from_parent() -> str:
+    """The first line of standard input; from here on this process ends when the parent does."""
+    key = sys.stdin.buffer.readline().decode().strip()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    return key
+
+
+def _serve_on(listening: socket.socket, key: str) -> None:
+    """Have whatever uvicorn serves in this process served on ``listening``, behind a guard."""
+    import uvicorn
+
+    class Guarded(uvicorn.Server):
+        def run(self, sockets: list[socket.socket] | None = None) -> None:
+            self.config.app = Guard(self.config.app, key)
+            super().run([listening])
+
+    uvicorn.Server = Guarded
 
 
 def merge(adapter: Path, base: Path, output: Path) -> None:

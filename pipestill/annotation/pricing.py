@@ -1,5 +1,6 @@
 """The cost of a call, and the source of that figure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipestill.annotation.answer import Answer
@@ -14,8 +15,9 @@ def price_of(price: PriceConfig | None, input_tokens: int, output_tokens: int) -
 def cost_of(answer: Answer | None, charged: bool, most: float, price: PriceConfig | None) -> dict[str, Any]:
     """The cost of a call: ``cost`` in dollars, ``cost_source``, and the tokens if the server counts them.
 
-    Sources, best first: ``free`` (refused before any work), ``reported`` by the provider, ``estimated`` from tokens and
-    price, ``reserved`` (the most it can have cost), ``unknown`` (without a price).
+    Sources: ``free`` (refused before any work), ``reported`` by the provider, ``estimated`` from tokens and price where
+    the report is lower or there is none, ``reserved`` (the most it can have cost) where nobody says what was used, and
+    ``unknown`` (without a price).
 
     Args:
         answer: the answer, if one came back.
@@ -26,11 +28,22 @@ def cost_of(answer: Answer | None, charged: bool, most: float, price: PriceConfi
     if not charged:
         return {"cost": 0.0, "cost_source": "free"}
     tokens = answer.tokens if answer else {}
-    estimate = price_of(price, **tokens) if len(tokens) == 2 else None
-    if answer is not None and answer.cost is not None:
-        cost, source = answer.cost, "reported"
-    elif estimate is not None:
-        cost, source = estimate, "estimated"
-    else:
-        cost, source = most, "reserved" if price else "unknown"
-    return {"cost": cost, "cost_source": source, **tokens}
+    figures = {
+        "reported": answer.cost if answer else None,
+        "estimated": price_of(price, **tokens) if len(tokens) == 2 else None,
+    }
+    known = {source: cost for source, cost in figures.items() if cost is not None}
+    if not known:
+        known = {"reserved" if price else "unknown": most}
+    elif price and known == {"reported": 0.0}:  # though nobody knows what was used
+        known = {"reported": 0.0, "reserved": most}
+    source = max(known, key=lambda name: known[name])
+    return {"cost": known[source], "cost_source": source, **tokens}
+
+
+def kept_cost(row: Mapping[str, Any], price: PriceConfig | None) -> float:
+    """Dollars that an answer in the ledger has cost; one that does not say it counts as long as it could be."""
+    if "cost" in row:
+        return row["cost"]
+    answer = Answer(row["text"], row["finish_reason"], None, None, None, row["usage"], 0.0)
+    return cost_of(answer, True, price_of(price, 0, row["max_tokens"]) or 0.0, price)["cost"]

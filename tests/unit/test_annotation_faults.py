@@ -18,16 +18,25 @@ MENDED = {  # by another attempt: the class in usage.json
     "conflict": "conflict",
     "too_early": "conflict",
     "slow_upstream": "timeout",
+    "gateway": "server_error",
+    "cloudflare": "server_error",
+    "wait_in_body": "rate_limit",
     "credits_bound": "credits",
     "hidden_rate_limit": "rate_limit",
     "hidden_text": "server_error",
     "no_choices": "bad_answer",
     "broken_off": "server_error",
+    "error_beside": "server_error",
+    "error_in_message": "server_error",
+    "aborted": "server_error",
     "empty": "empty",
     "null": "empty",
     "html": "bad_answer",
     "bad_json": "bad_answer",
-    "parts": "bad_answer",
+    "picture": "bad_answer",
+    "only_thoughts": "empty",
+    "refused": "refusal",
+    "tool": "tool_call",
     "no_message": "bad_answer",
     "half_a_character": "bad_answer",
     "null_choice": "bad_answer",
@@ -39,16 +48,21 @@ MENDED = {  # by another attempt: the class in usage.json
     "dropped": "connection",
     "cut": "truncated",
     "cut_in_thought": "truncated",
+    "cut_in_open_thought": "truncated",
 }
 HOPELESS = {  # for one record
+    "flagged": "moderation",
     "moderated": "moderation",
     "filtered": "moderation",
+    "unsafe": "moderation",
     "bad_request": "rejected",
     "unprocessable": "rejected",
     "too_large": "rejected",
-    "no_such_model": "rejected",
 }
-FATAL = {"bad_key": "key", "forbidden": "key", "hidden_key": "key", "credits": "credits"}
+FATAL = {
+    **{"bad_key": "key", "forbidden": "key", "hidden_key": "key", "credits": "credits"},
+    **{"no_such_model": "address", "no_valid_model": "address", "moved": "address", "daily": "quota"},
+}
 PLAYED_ELSEWHERE = {"wait", "wait_long", "no_usage", "odd_usage", "odd_names"}
 
 
@@ -82,20 +96,20 @@ def test_a_passing_fault_is_asked_again(tmp_path):
 def test_a_hopeless_request_is_given_up_at_once_and_the_others_go_on(tmp_path):
     texts = ["one", *HOPELESS, "two"]
     with serve({fault: [fault] * 9 for fault in HOPELESS}) as server:
-        with pytest.raises(Refused, match=r"^6 of 8 records have no answer.*dead.jsonl") as error:
+        with pytest.raises(Refused, match=r"^7 of 9 records have no answer.*dead.jsonl") as error:
             run(server, tmp_path, texts)
         assert error.value.exit_code == 4
-        assert len(server.bodies) == 8
+        assert len(server.bodies) == 9
         letters = {letter["id"]: letter for letter in dead(tmp_path)}
         assert {identity: letter["reason"] for identity, letter in letters.items()} == {
             f"r{number}": reason for number, reason in enumerate(HOPELESS.values(), 1)
         }
         assert {(letter["step"], letter["attempts"]) for letter in letters.values()} == {("rationale", 1)}
         assert not (tmp_path / "rationales.jsonl").exists()
-        rows, usage = run(server, tmp_path, texts, allow_missing=0.75)
-    assert [row["id"] for row in rows] == ["r0", "r7"]
+        rows, usage = run(server, tmp_path, texts, allow_missing=0.8)
+    assert [row["id"] for row in rows] == ["r0", "r8"]
     assert usage["annotated"] == 2
-    assert len(server.bodies) == 8 + 6, "a failure is never an answer, and an answer is never asked for again"
+    assert len(server.bodies) == 9 + 7, "a failure is never an answer, and an answer is never asked for again"
 
 
 @pytest.mark.parametrize(("fault", "reason"), FATAL.items())
@@ -130,10 +144,11 @@ def test_all_threads_wait_as_long_as_the_provider_asks(tmp_path):
 
 def test_fewer_are_sent_at_a_time_when_the_rate_is_refused(tmp_path):
     texts = [str(number) for number in range(16)]
-    with serve({text: ["rate_limit"] for text in texts[:8]}, delay=0.1) as server:
+    with serve({text: ["rate_limit"] for text in texts[1:9]}, delay=0.1) as server:
         run(server, tmp_path, texts, concurrency=8)
-    assert max(server.at_a_time[:8]) > 4
-    assert max(server.at_a_time[8:16]) <= 4
+    assert server.at_a_time[0] == 1
+    assert max(server.at_a_time[1:9]) > 4
+    assert max(server.at_a_time[9:17]) <= 4
 
 
 def test_a_pause_that_is_too_long_ends_the_run(tmp_path):
@@ -220,11 +235,67 @@ def test_a_missing_server_is_no_expense(tmp_path):
 
 def test_what_may_have_been_charged_counts(tmp_path):
     price = {"input": 1.0, "output": 10.0}
-    faults = ["slow", "empty", "rate_limit", "no_usage", "odd_usage", "parts"]
+    faults = ["slow", "empty", "rate_limit", "no_usage", "odd_usage", "picture", "gateway", "cloudflare", "html"]
+    texts = list("012345678")
     with serve({str(number): [fault] for number, fault in enumerate(faults)}) as server:
-        _, usage = run(server, tmp_path, list("012345"), price=price, max_cost=1, timeout_s=1.5)
-    assert usage["cost"]["sources"] == {"free": 1, "reported": 5, "reserved": 4}
+        _, usage = run(server, tmp_path, texts, price=price, max_cost=1, timeout_s=1.5)
+    assert usage["cost"]["sources"] == {"free": 1, "reported": 9, "reserved": 6}
     reserved = [
         call["reserved"] for call in read_jsonl(tmp_path / "ledger" / "task" / "calls.jsonl") if "outcome" in call
     ]
-    assert usage["cost"]["dollars"] == pytest.approx(5 * COST + 4 * reserved[0], rel=1e-6)
+    assert usage["cost"]["dollars"] == pytest.approx(9 * COST + 6 * reserved[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("fault", FATAL)
+def test_what_no_request_survives_is_found_out_by_the_first(tmp_path, monkeypatch, fault):
+    monkeypatch.setenv("PROVIDER_KEY", KEY)
+    texts = [str(number) for number in range(8)]
+    with serve({text: [fault] for text in texts}) as server, pytest.raises(Refused, match=FATAL[fault]):
+        run(server, tmp_path, texts, key_variable="PROVIDER_KEY")
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("refused", "refusal"), ("tool", "tool_call")])
+def test_what_a_model_does_not_want_is_asked_once_more_and_said(tmp_path, capsys, fault, reason):
+    with serve({"0": [fault] * 9}) as server, pytest.raises(Refused, match=reason):
+        run(server, tmp_path, ["0", "1"])
+    assert len(server.bodies) == 3
+    assert dead(tmp_path)[0]["reason"] == reason
+    assert f"no answer for r0: {reason}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("replies", "calls", "reason"),
+    [
+        (["I'm sorry, but I can't help.", "Sorry, I cannot do that."] * 3, 2, "refusal"),
+        (["no JSON"] * 6, 2, "invalid"),
+        (["no JSON 1", "no JSON 2", "no JSON 3", "no JSON 1", "five"], 4, "invalid"),
+    ],
+)
+def test_a_bad_answer_that_comes_again_is_not_paid_for_six_times(tmp_path, replies, calls, reason):
+    said = iter(replies)
+    step = {"prompt": "{document}", "out": "rationale", "json_schema": {"type": "object"}}
+    with serve(answer=lambda _: next(said)) as server, pytest.raises(Refused):
+        run(server, tmp_path, ["0"], steps=[step])
+    assert len(server.bodies) == calls
+    assert dead(tmp_path)[0]["reason"] == reason
+
+
+def test_redirected_documents_go_nowhere(tmp_path):
+    with serve() as other, serve() as server:
+        place = {"Location": f"{other.url}/chat/completions"}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(FAULTS, "moved", (308, {}, place))
+            server.faults["0"] = ["moved"]
+            with pytest.raises(Refused, match="address"):
+                run(server, tmp_path, ["0"])
+    assert not other.bodies
+
+
+def test_replies_without_end_are_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipestill.annotation.endpoint.LONGEST_BODY", 5_000)
+    with serve({"0": ["long"]}) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FAULTS, "long", (200, " " * 10_000, {}))
+        rows, usage = run(server, tmp_path, ["0"])
+    assert rows[0]["rationale"] == "findings of 0"
+    assert usage["calls"]["failed"] == {"connection": 1}
