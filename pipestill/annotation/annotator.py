@@ -14,7 +14,7 @@ from pipestill.annotation.answer import Answer
 from pipestill.annotation.budget import Budget
 from pipestill.annotation.checks import checked, kept_text
 from pipestill.annotation.endpoint import Endpoint
-from pipestill.annotation.failures import RATE_LIMIT, CallFailed, Refused
+from pipestill.annotation.failures import RATE_LIMIT, REMEDIES, CallFailed, Refused
 from pipestill.annotation.gate import Gate, Stopped
 from pipestill.annotation.pricing import cost_of, price_of
 from pipestill.annotation.request import Request, make_request
@@ -174,7 +174,7 @@ class Annotator:
         pause = failure.retry_after or 0.0
         if failure.kind == "fatal":
             self.stop()
-            raise Refused(f"the provider refuses every request: {failure}")
+            raise Refused(f"the provider refuses every request: {failure}; {REMEDIES[failure.reason]}")
         if failure.kind == "permanent":
             return
         if pause > self.settings.max_pause_s:

@@ -16,6 +16,12 @@ Kind = Literal["transient", "permanent", "fatal"]
 REFUSED = 4  # exit code: the provider refused, or left records without an answer
 REPEATABLE = {408, 409, 425, 429}  # and all from 500: the same request may succeed later
 RATE_LIMIT = 429
+REMEDIES = {  # for what no request survives
+    "address": "check `model`, `base_url` and `routing`",
+    "credits": "add credit, and run again",
+    "key": "check the key and what it may do",
+    "quota": "run again later",
+}
 STUBBORN = ("refusal", "tool_call")  # of the model itself, which is asked once more
 GIVEN_UP = {408, 499, 504, 520, 524, 598, 599}  # waiting for the model, by a gateway; the model may have answered
 LONGEST_ERROR = 10_000  # characters in which a meaning is looked for

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from pipestill.annotation.annotate import annotate
-from pipestill.annotation.failures import Refused
+from pipestill.annotation.failures import REMEDIES, Refused
 from pipestill.io.files import read_json
 from pipestill.io.records import read_jsonl
 from support.annotation import ASK, COST, FAULTS, KEY, serve, settings, write_records
@@ -250,7 +250,7 @@ def test_what_may_have_been_charged_counts(tmp_path):
 def test_what_no_request_survives_is_found_out_by_the_first(tmp_path, monkeypatch, fault):
     monkeypatch.setenv("PROVIDER_KEY", KEY)
     texts = [str(number) for number in range(8)]
-    with serve({text: [fault] for text in texts}) as server, pytest.raises(Refused, match=FATAL[fault]):
+    with serve({text: [fault] for text in texts}) as server, pytest.raises(Refused, match=REMEDIES[FATAL[fault]]):
         run(server, tmp_path, texts, key_variable="PROVIDER_KEY")
     assert len(server.bodies) == 1
 
