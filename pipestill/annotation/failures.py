@@ -112,4 +112,7 @@ def _meaning(status: int, said: str, wait: float | None) -> tuple[Kind, str]:
 
 def _said(error: Any) -> str:
     """All that an error says, for patterns: the company that was asked is quoted in its parts."""
-    return (error if isinstance(error, str) else json.dumps(error, default=str))[:LONGEST_ERROR]
+    try:
+        return (error if isinstance(error, str) else json.dumps(error))[:LONGEST_ERROR]
+    except RecursionError:
+        return ""

@@ -24,7 +24,7 @@ def wait_of(headers: Mapping[str, str], error: Any, limited: bool, now: float) -
         limited: whether a limit of the rate was reached; resets are told with other replies too.
         now: seconds since 1970.
     """
-    facts = {name.lower(): str(value) for name, value in _facts(headers, error)}
+    facts = {name.lower(): str(value) for name, value in _facts(headers, error) if isinstance(value, str | int | float)}
     for name in AFTER:
         wait = seconds(facts.get(name, ""), now, 0.001 if name.endswith("ms") else 1.0)
         if wait is not None:
