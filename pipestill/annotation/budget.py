@@ -34,6 +34,7 @@ class Budget:
     def __init__(self, path: Path, max_cost: float | None = None, max_requests: int | None = None):
         self.journal = open_journal(path, ("request", "reserved"))
         self.max_cost, self.max_requests = max_cost, max_requests
+        self.last = max((int(number) for number in self.journal.rows if number.isdecimal()), default=0)
         self.spent = sum(_counts(row) for row in self.calls())
         self.excess = max([1.0, *map(_excess, self.calls())])  # by which the price turned out too low
         self.reserved = 0.0  # dollars, by calls under way
@@ -61,7 +62,9 @@ class Budget:
             self.spent += cost
 
     def _next(self) -> str:
-        return str(len(self.journal.rows) + 1)
+        """A number that no call has had, also where lines of the journal are gone."""
+        self.last += 1
+        return str(self.last)
 
     def open(self, request: str, most: float) -> str:
         """Reserve the money for a call and return the call's number.

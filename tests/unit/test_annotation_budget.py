@@ -72,6 +72,25 @@ def test_a_call_without_an_end_counts_at_its_most(tmp_path):
         again.open("c", 0.51)
 
 
+def test_a_journal_that_lost_a_line_keeps_all_others(tmp_path):
+    path = tmp_path / "calls.jsonl"
+    budget = Budget(path, max_cost=9.0)
+    for request in "abc":
+        budget.close(budget.open(request, 0.4), "ok", 0.1)
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if '"a"' not in line))
+    again = Budget(path, max_cost=9.0)
+    again.close(again.open("d", 0.4), "ok", 0.1)
+    assert [call["request"] for call in Budget(path).calls()] == ["b", "c", "d"]
+
+
+def test_after_a_call_that_cost_more_than_reserved_more_is_reserved(tmp_path):
+    budget = Budget(tmp_path / "calls.jsonl", max_cost=1.0)
+    budget.close(budget.open("a", 0.1), "ok", 0.3)
+    for each in (budget, Budget(tmp_path / "calls.jsonl", max_cost=1.0)):
+        with pytest.raises(BudgetReached, match=r"may cost \$0\.750000"):
+            each.open("b", 0.25)
+
+
 def test_reservations_are_written_before_anything_is_sent(tmp_path):
     price = {"input": 1.0, "output": 30.0}
     with serve(delay=0.3) as server:
