@@ -68,6 +68,7 @@ class Annotator:
         self.accepts_cuts = settings.on_truncation == "accept"
         self.connect = connect
         self.asked: dict[str, Future[str]] = {}  # by key: equal requests are sent once
+        self.answered = 0  # calls of this run
         self.lock = threading.Lock()
 
     @cached_property
@@ -113,7 +114,7 @@ class Annotator:
     def _ask(self, request: Request, step: StepConfig) -> str:
         if self.settings.replay:
             raise DeadLetter(step.out, request.key, "replay", 0, "the answer is not in the ledger")
-        max_tokens, verdicts = request.max_tokens, []
+        max_tokens, verdicts, answered = request.max_tokens, [], self.answered
         for attempt in range(1, self.settings.max_attempts + 1):
             try:
                 return self._call(request, step, max_tokens, attempt).text
@@ -123,6 +124,10 @@ class Annotator:
                 again = failure.verdict is not None and failure.verdict in verdicts
                 verdicts.append(failure.verdict)
                 if hopeless or again or attempt == self.settings.max_attempts:
+                    if failure.is_out_of_reach and answered == self.answered:
+                        raise Refused(
+                            f"nobody answers at the address ({failure}): check `base_url`, and run again"
+                        ) from None
                     raise DeadLetter(step.out, request.key, failure.reason, attempt, str(failure)) from None
                 if enlarge:
                     max_tokens *= 2
@@ -147,6 +152,7 @@ class Annotator:
                 raise
             finally:
                 self.budget.close(call, outcome, **cost_of(answer, charged, most, self.settings.price))
+            self.answered += 1
         self.gate.succeeded()
         return answer
 

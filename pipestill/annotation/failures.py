@@ -63,6 +63,11 @@ class CallFailed(Exception):
         return f"{self.reason}: {self.message}"
 
     @property
+    def is_out_of_reach(self) -> bool:
+        """True if nothing could be sent at all."""
+        return self.reason == "connection" and not self.charged
+
+    @property
     def verdict(self) -> str | None:
         """What a model said that will not change much when it is asked again; None for failures of other kinds."""
         if self.reason in STUBBORN:

@@ -233,6 +233,15 @@ def test_a_missing_server_is_no_expense(tmp_path):
     assert [call["cost"] for call in calls if "outcome" in call] == [0.0] * 3
 
 
+def test_a_missing_server_is_not_looked_for_again_and_again(tmp_path):
+    with serve() as server:
+        gone = type("Gone", (), {"url": server.url})
+    with pytest.raises(Refused, match=r"nobody answers at the address .*check `base_url`"):
+        run(gone, tmp_path, [str(number) for number in range(30)], max_attempts=2, concurrency=3)
+    calls = read_jsonl(tmp_path / "ledger" / "task" / "calls.jsonl")
+    assert len([call for call in calls if "outcome" in call]) <= 3 * 2
+
+
 def test_what_may_have_been_charged_counts(tmp_path):
     price = {"input": 1.0, "output": 10.0}
     faults = ["slow", "empty", "rate_limit", "no_usage", "odd_usage", "picture", "gateway", "cloudflare", "html"]
