@@ -79,7 +79,7 @@ class Budget:
             BudgetReached: a limit is reached; the sentence says which, and what to do.
         """
         with self.settled:
-            if self.max_requests is not None and len(self.journal.rows) >= self.max_requests:
+            if self.max_requests is not None and self.last >= self.max_requests:
                 raise BudgetReached(f"{self.max_requests} requests were sent: raise `max_requests` to go on")
             most *= self.excess
             while self.max_cost is not None and self.spent + self.reserved + most > self.max_cost:

@@ -78,8 +78,10 @@ def test_a_journal_that_lost_a_line_keeps_all_others(tmp_path):
     for request in "abc":
         budget.close(budget.open(request, 0.4), "ok", 0.1)
     path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if '"a"' not in line))
-    again = Budget(path, max_cost=9.0)
+    again = Budget(path, max_cost=9.0, max_requests=4)
     again.close(again.open("d", 0.4), "ok", 0.1)
+    with pytest.raises(BudgetReached, match="4 requests were sent"):
+        again.open("e", 0.4)
     assert [call["request"] for call in Budget(path).calls()] == ["b", "c", "d"]
 
 
