@@ -2,19 +2,18 @@
 
 import argparse
 import json
-from pathlib import Path
 
 import yaml
 
 from pipestill.io.files import write_text
-from pipestill.job.script import run
+from pipestill.job.script import run, writes
 
 
 def main() -> None:
     """Parse the command line and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=json.loads, required=True, help="JSON object: the configuration")
-    parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
+    parser.add_argument("--output", type=writes, required=True, help="YAML file to write")
     args = parser.parse_args()
     write_text(args.output, yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True))
 

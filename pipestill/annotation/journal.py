@@ -1,19 +1,18 @@
-"""Append-only files of paid calls and answers."""
+"""Append-only files of paid calls and answers; a damaged line is named, and costs no other."""
 
-import json
 from pathlib import Path
 
-from pipestill.errors import UserError
 from pipestill.job.row_log import RowLog
 
+ANSWER = ("text", "finish_reason", "model", "provider", "latency_s")
+CALL = ("request", "reserved")
 
-def open_journal(path: Path) -> RowLog:
-    """Open the rows of ``path``, which need not exist; a last line that a kill tore is dropped.
 
-    Raises:
-        UserError: another line is broken. It is not skipped, since it was paid for.
-    """
-    try:
-        return RowLog(path)
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise UserError(f"{path} holds a line that is not one of its own ({error}): mend it, or remove it") from None
+def open_answers(path: Path) -> RowLog:
+    """The answers of ``path``, which need not exist, by request."""
+    return RowLog(path, paid=True, fields=ANSWER)
+
+
+def open_calls(path: Path) -> RowLog:
+    """The calls of ``path``, which need not exist, by number."""
+    return RowLog(path, paid=True, fields=CALL)

@@ -23,6 +23,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = str(path) if error.filename in (None, str(temporary)) else error.filename
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -59,13 +62,20 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def fresh_directory(path: Path) -> Iterator[Path]:
-    """Give an empty temporary directory beside ``path``; it takes the place of ``path`` when the block ends well."""
+    """Give an empty temporary directory beside ``path``; it takes the place of ``path`` when the block ends well.
+
+    When it does not, nothing is left of it.
+    """
     path = Path(path)
     temporary = path.with_name(f"{path.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    yield temporary
-    replace_directory(temporary, path)
+    try:
+        yield temporary
+        replace_directory(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def replace_directory(temporary: Path, final: Path) -> None:

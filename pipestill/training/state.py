@@ -16,12 +16,12 @@ from typing import Any
 from pipestill.errors import UserError
 from pipestill.io.files import (
     fresh_directory,
-    read_json,
     replace_directory,
     verify_sha256sums,
     write_json,
     write_sha256sums,
 )
+from pipestill.job.state import read_state
 
 KEPT_CHECKPOINTS = 2  # the last one, and one more should that be damaged
 
@@ -39,13 +39,19 @@ class TrainingState:
         self.finished = self.directory / "finished"
         self._checkpoints = self.directory / "checkpoints"
         path = self.directory / "fingerprint.json"
-        if path.is_file() and (found := read_json(path)) != fingerprint:
+        found = read_state(path)
+        if found is not None and found != fingerprint:
             changed = ", ".join(_changed(found, fingerprint))
             print(f"{directory} holds the state of another run ({changed} changed): starting over", file=sys.stderr)
-            shutil.rmtree(self.directory)
-        if not path.is_file():
-            shutil.rmtree(self.directory, ignore_errors=True)  # what is left when the line above was interrupted
+            self.start_over()
+        if found != fingerprint:
+            self.start_over()  # also what is left when the line above was interrupted
             write_json(path, fingerprint)
+
+    def start_over(self) -> None:
+        """Forget what earlier attempts kept."""
+        if self.directory.exists():
+            (shutil.rmtree if self.directory.is_dir() else os.unlink)(self.directory)
 
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
