@@ -68,11 +68,16 @@ class CostMeter:
 def _read(ledger: Path) -> dict[str, Any]:
     """The cost of earlier attempts; of a damaged ledger nothing is known."""
     found = read_state(ledger) or {}
-    values = [found[key] for key in KEYS if found.get(key) is not None]
-    if all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+    if is_cost(found):
         return found
     drop(ledger)
     return {}
+
+
+def is_cost(content: dict[str, Any]) -> bool:
+    """True if all costs that ``content`` gives are numbers, or not known."""
+    values = [content[key] for key in KEYS if content.get(key) is not None]
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
 
 
 def peak_memory_mb() -> float:
