@@ -82,6 +82,8 @@ def _train(job: Job, outputs: Outputs) -> None:
         trainer = _trainer(job)
         gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
     candidates = Candidates(job.state.directory / "candidates", job.settings.training.keep_best)
+    if not candidates.are_whole():
+        job.state.drop_checkpoints()  # the steps before them must be done again to offer them again
     _run(trainer, job, candidates)
     history = trainer.history()
     extras = {

@@ -62,6 +62,10 @@ class TrainingState:
         for old in self._steps()[:-KEPT_CHECKPOINTS]:
             shutil.rmtree(old)
 
+    def drop_checkpoints(self) -> None:
+        """Forget the steps that were done."""
+        shutil.rmtree(self._checkpoints, ignore_errors=True)
+
     def last_checkpoint(self) -> Path | None:
         """The last complete checkpoint; damaged ones are named and passed over."""
         for directory in reversed(self._steps()):
@@ -75,11 +79,7 @@ class TrainingState:
 
     def is_finished(self) -> bool:
         """Whether the run has ended and its result is whole."""
-        try:
-            verify_sha256sums(self.finished)
-        except UserError:
-            return False
-        return True
+        return is_complete(self.finished)
 
     def publish(self, output: Path) -> None:
         """Make ``output`` from the finished result, in one step, and drop what only a resume needs."""
@@ -94,6 +94,15 @@ class TrainingState:
 
     def _steps(self) -> list[Path]:
         return sorted(path for path in self._checkpoints.glob("*") if path.name.isdigit())
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether a directory is as its ``SHA256SUMS`` says."""
+    try:
+        verify_sha256sums(directory)
+    except UserError:
+        return False
+    return True
 
 
 def _link_or_copy(source: str, target: str) -> None:
