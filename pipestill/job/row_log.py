@@ -13,6 +13,7 @@ from typing import Any
 from pipestill.io.digests import json_digest
 from pipestill.io.files import dump_compact
 from pipestill.io.records import Json
+from pipestill.job.state import drop
 
 CHECKED = re.compile(rb'(?P<row>\{.*), "crc32": "(?P<sum>[0-9a-f]{8})"\}')
 
@@ -20,6 +21,9 @@ CHECKED = re.compile(rb'(?P<row>\{.*), "crc32": "(?P<sum>[0-9a-f]{8})"\}')
 def state_of(directory: Path, fingerprint: Any) -> Path:
     """The part of ``directory`` that belongs to the work defined by ``fingerprint``; that of other work is removed."""
     own = Path(directory) / json_digest(fingerprint)[:16]
+    for place in (Path(directory), own):
+        if place.exists() and not place.is_dir():
+            drop(place)
     for other in Path(directory).glob("*/"):
         if other != own:
             shutil.rmtree(other)

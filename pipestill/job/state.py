@@ -13,7 +13,7 @@ def read_state(path: Path) -> Json | None:
     """The JSON object of a file of state; none where there is no file, or a broken one, which is named and removed."""
     try:
         content = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, RecursionError, IsADirectoryError):
         content = None
