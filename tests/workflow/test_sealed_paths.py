@@ -77,12 +77,17 @@ class Rule:
             method = getattr(plan, function)
             if not callable(method) or "input" not in inspect.signature(method).parameters:
                 continue
-            w = SimpleNamespace(task="multiclinsum", study="dolly", method="sft")
-            names = self.names("input")
-            for given in (names, *([name] for name in names if name not in found)):
-                text = str(method(w, Given(given))) if given == names or not found.get(given[0]) else ""
-                found |= {name: option for option, name in re.findall(r"(--[\w-]+) [^-]*?<(\w+) 0>", text)}
+            w, names = SimpleNamespace(task="multiclinsum", study="dolly", method="sft"), self.names("input")
+            found |= named_in(method(w, Given(names)))
+            for name in names:
+                if name not in found:  # others may stand in its place
+                    found |= named_in(method(w, Given([name])))
         return found
+
+
+def named_in(text):
+    """Option that a text gives each input of :class:`Given` by."""
+    return {name: option for option, name in re.findall(r"(--[\w-]+) [^-]*?<(\w+) 0>", str(text))}
 
 
 class Given:
