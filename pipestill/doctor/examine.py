@@ -1,5 +1,6 @@
 """Looking through a tree of results: seals, answers, state and times; nothing is changed."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ def _shards(results: Path) -> Iterator[Finding]:
 
 
 def _unanswered(results: Path) -> Iterator[Finding]:
-    """Predictions that do not answer each test record once; those that were damaged are found by their seal."""
+    """Predictions that do not answer each test record equally often; sealed ones are found by their seal."""
     for predictions in sorted(results.glob("*/predictions")):
         records = results / "data" / str(_task(predictions)) / "cropped.jsonl"
         if seal_of(predictions).is_file() or not records.is_file():
@@ -96,11 +97,9 @@ def _unanswered(results: Path) -> Iterator[Finding]:
         try:
             asked = {row["id"] for row in iterate_jsonl(records) if row["split"] == "test"}
             for file in sorted(predictions.glob("seed_*/predictions.jsonl")):
-                rows = [row for row in iterate_jsonl(file) if row["split"] == "test"]
-                answers = [(row.get("sampling_seed"), row["id"]) for row in rows]
-                expected = {(seed, each) for seed, _ in answers for each in asked}
-                if len(answers) != len(expected) or set(answers) != expected or not answers:
-                    sentence = f"{file} does not answer each of the {len(asked)} test records of {records} once"
+                answered = Counter(row["id"] for row in iterate_jsonl(file) if row["split"] == "test")
+                if set(answered) != asked or len(set(answered.values())) != 1:
+                    sentence = f"{file} does not answer each of the {len(asked)} test records of {records} alike"
                     yield Finding(sentence, predictions, "make")
         except (UserError, KeyError) as error:
             yield Finding(f"{predictions} cannot be compared with its records ({error})", predictions, "make")
