@@ -129,7 +129,7 @@ def main() -> None:
     whole.mkdir(parents=True, exist_ok=True)
     took = finish(whole, args.target)
     print(f"left alone: {took:.0f} s", flush=True)
-    spread, left, number, failed = args.spread or max(2.0, 2 * took / args.kills), args.kills, 0, False
+    spread, left, number, failed = args.spread or min(2 / args.kills, 0.5) * took, args.kills, 0, False
     while left:
         number += 1
         directory = args.directory.resolve() / f"killed_{args.seed}_{number}"

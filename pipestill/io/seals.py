@@ -34,8 +34,8 @@ def seals(root: Path) -> list[Path]:
 
 def seal(path: Path) -> None:
     """Seal what lies at ``path``."""
-    lines = (f"{sha256(file)}  {file.relative_to(path.parent).as_posix()}\n" for file in _listed(path))
-    write_text(seal_of(path), "".join(lines))
+    names = (file.relative_to(path.parent).as_posix() for file in _listed(path))
+    write_text(seal_of(path), "".join(f"{sha256(path.parent / name)}  {name}\n" for name in names))
 
 
 def discard(path: Path) -> None:

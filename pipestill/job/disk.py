@@ -9,7 +9,7 @@ from pathlib import Path
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY}
-NEARLY_FULL = 1 << 20  # bytes left, below which a library's failure to write is taken for a full disk
+TORCH = re.compile(r"PytorchStreamWriter failed|inline_container.*unexpected pos", re.DOTALL)  # it does not say why
 
 
 def disk_problem(error: BaseException, outputs: Sequence[Path] = ()) -> str | None:
@@ -25,9 +25,6 @@ def disk_problem(error: BaseException, outputs: Sequence[Path] = ()) -> str | No
             named = getattr(cause, "filename", None)
             path = Path(os.fsdecode(named)) if named else next(iter(outputs), None)
             return _sentence(number, path)
-    path = next(iter(outputs), None)
-    if path is not None and isinstance(error, RuntimeError) and _free(path) < NEARLY_FULL:
-        return _sentence(errno.ENOSPC, path)  # torch says that it failed to write, and not why
     return None
 
 
@@ -35,7 +32,7 @@ def _sentence(number: int, path: Path | None) -> str:
     what = f"{path} cannot be read or written" if path else "a file cannot be read or written"
     if number in FULL:
         what = f"{path or 'a file'} cannot be written"
-        room = f" ({_free(path or Path()) / 1e6:.1f} MB are free there)"
+        room = f" ({_free(path or Path()) / 1e9:.3f} GB are free there)"
         return f"{what}: {os.strerror(number)}{room}; make room, then repeat the command: finished work is kept"
     return f"{what}: {os.strerror(number)}; mend that, then repeat the command"
 
@@ -49,6 +46,8 @@ def _free(path: Path) -> int:
 def _number(error: BaseException) -> int | None:
     if isinstance(error, OSError):
         return error.errno
+    if TORCH.search(str(error)):
+        return errno.ENOSPC
     found = re.search(r"\(os error (\d+)\)", str(error))  # as Rust's standard library words it
     return int(found[1]) if found else None
 

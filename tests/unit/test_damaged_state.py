@@ -146,6 +146,7 @@ class ForeignError(Exception):
         (OSError(errno.EDQUOT, ""), "results/out cannot be written: Disk quota exceeded ("),
         (OSError(errno.EACCES, "", "results/x"), "results/x cannot be read or written: Permission denied; mend that"),
         (OSError(errno.EIO, ""), "results/out cannot be read or written: Input/output error"),
+        (RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"), "results/out cannot be wr"),
         (ForeignError("I/O error: No space left on device (os error 28)"), "results/out cannot be written: No space"),
     ],
 )
