@@ -65,8 +65,8 @@ def faults(path: Path, *, weights: bool = True) -> Iterator[str]:
         yield from _differences(path, _read(listing) or {}, own, weights)
 
 
-def verify(path: Path) -> None:
-    """Refuse a file or directory that is not as it was made; one without a seal is named on the standard output.
+def verify(path: Path) -> bool:
+    """Refuse a file or directory that is not as it was made; whether it has a seal that says so.
 
     A file of a sealed directory is checked by that seal.
 
@@ -75,11 +75,10 @@ def verify(path: Path) -> None:
     """
     whole = next((each for each in (path, *path.parents) if each.name and seal_of(each).is_file()), None)
     if whole is None:
-        if path.exists():
-            print(f"{path} has no seal, as of an earlier version or made by hand: taken as it is", flush=True)
-        return
+        return False
     for fault in faults(whole, weights=False):
         raise UserError(f"{fault}; {again(whole)}")
+    return True
 
 
 def again(path: Path) -> str:
