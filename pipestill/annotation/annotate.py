@@ -14,7 +14,7 @@ from pipestill.annotation.endpoint import Endpoint
 from pipestill.annotation.estimate import estimate
 from pipestill.annotation.failures import Refused
 from pipestill.annotation.gate import Stopped
-from pipestill.annotation.journal import open_answers
+from pipestill.annotation.journal import open_journal
 from pipestill.annotation.local_server import LocalModel, serve
 from pipestill.annotation.redaction import read_key
 from pipestill.annotation.request import parameters
@@ -52,7 +52,7 @@ def annotate(
     directory = Path(settings.ledger) / task
     with exclusive(directory), ExitStack() as stack:
         directory.mkdir(parents=True, exist_ok=True)
-        answers = open_answers(directory / LEDGER)
+        answers = open_journal(directory / LEDGER)
         budget = Budget(directory / CALLS, settings.max_cost, settings.max_requests)
         key = _key(settings)
         annotator = Annotator(
@@ -79,7 +79,7 @@ def write_estimate(
     rows, shared = _rows(settings, records), parameters(settings, _identity(settings, local))
     directory = Path(settings.ledger) / task
     with exclusive(directory):
-        answers = open_answers(directory / LEDGER)
+        answers = open_journal(directory / LEDGER)
     write_json(output, estimate(settings, shared, rows, answers.rows))
 
 

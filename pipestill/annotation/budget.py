@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from pipestill.annotation.journal import open_calls
+from pipestill.annotation.journal import open_journal
 from pipestill.errors import UserError
 
 EXIT_CODE = 3
@@ -29,7 +29,7 @@ class Budget:
     """
 
     def __init__(self, path: Path, max_cost: float | None = None, max_requests: int | None = None):
-        self.journal = open_calls(path)
+        self.journal = open_journal(path)
         self.max_cost, self.max_requests = max_cost, max_requests
         self.spent = sum(_counts(row) for row in self.calls())
         self.reserved = 0.0  # dollars, by calls under way
@@ -53,8 +53,7 @@ class Budget:
             BudgetReached: a limit is reached; the sentence says which, and what to do.
         """
         with self.settled:
-            sent = len(self.journal.rows) + len(self.journal.damaged)  # a damaged line may be all that is left of one
-            if self.max_requests is not None and sent >= self.max_requests:
+            if self.max_requests is not None and len(self.journal.rows) >= self.max_requests:
                 raise BudgetReached(f"{self.max_requests} requests were sent: raise `max_requests` to go on")
             while self.max_cost is not None and self.spent + self.reserved + most > self.max_cost:
                 if not self.under_way:
@@ -63,7 +62,7 @@ class Budget:
                         f"${most:.6f}: raise `max_cost` to go on"
                     )
                 self.settled.wait()
-            call = str(sent + 1)
+            call = str(len(self.journal.rows) + 1)
             self.journal.append([(call, {"request": request, "reserved": most})])
             self.reserved += most
             self.under_way += 1

@@ -1,18 +1,11 @@
 """Append-only files of paid calls and answers; a damaged line is named, and costs no other."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from pipestill.job.row_log import RowLog
 
-ANSWER = ("text", "finish_reason", "model", "provider", "latency_s")
-CALL = ("request", "reserved")
 
-
-def open_answers(path: Path) -> RowLog:
-    """The answers of ``path``, which need not exist, by request."""
-    return RowLog(path, paid=True, fields=ANSWER)
-
-
-def open_calls(path: Path) -> RowLog:
-    """The calls of ``path``, which need not exist, by number."""
-    return RowLog(path, paid=True, fields=CALL)
+def open_journal(path: Path, fields: Collection[str] = ()) -> RowLog:
+    """Open the rows of ``path``, which need not exist and have all of ``fields``; a last line that a kill tore goes."""
+    return RowLog(path, paid=True, fields=fields)

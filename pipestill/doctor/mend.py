@@ -10,8 +10,10 @@ from pathlib import Path
 
 from pipestill.doctor.examine import Finding, examine, unsealed
 from pipestill.errors import UserError
+from pipestill.io.lock import hold
 from pipestill.io.seals import seal_of
 from pipestill.io.times import TIMESTAMP
+from pipestill.plan.start import LOCK
 
 
 def doctor(results: Path, fix: bool, yes: bool) -> bool:
@@ -23,7 +25,7 @@ def doctor(results: Path, fix: bool, yes: bool) -> bool:
         yes: do not ask.
 
     Raises:
-        UserError: there is no such tree, or nobody to ask.
+        UserError: there is no such tree, nobody to ask, or a run at work in it.
     """
     if not results.is_dir():
         raise UserError(f"{results} is no directory: name a tree of results with --results")
@@ -40,8 +42,10 @@ def doctor(results: Path, fix: bool, yes: bool) -> bool:
         return False
     if not yes and not _agreed(found):
         return False
+    lock = hold(results.parent / LOCK, "a run")
     for finding in sorted(found, key=lambda finding: _time(finding.path)):  # mended times keep their order
         CURES[finding.cure](finding.path)
+    lock.close()
     lost = sorted({finding.path for finding in found if finding.cure == "make"})
     print(f"mended; {_command(results, lost)}" if lost else "mended")
     return True

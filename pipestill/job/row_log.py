@@ -46,7 +46,7 @@ class RowLog:
         damaged: numbers of the lines that are passed over.
     """
 
-    def __init__(self, path: Path, *, paid: bool = False, fields: Collection[str] = ()):
+    def __init__(self, path: Path, paid: bool = False, *, fields: Collection[str] = ()):
         self.path, self.paid, self.fields = Path(path), paid, {"key", *fields}
         self.rows: dict[str, Json] = {}
         self.damaged: list[int] = []
@@ -68,9 +68,14 @@ class RowLog:
             os.truncate(self.path, self.path.stat().st_size - len(torn))
 
     def append(self, rows: Iterable[tuple[str, Json]]) -> None:
-        """Add finished rows and hand them to the operating system; all of them or, if that fails, none."""
+        """Add finished rows, all or none, and hand them to the operating system; if they are paid for, to the disk.
+
+        Raises:
+            OSError: they cannot be written, as on a full disk; the file and the rows here are as before.
+        """
         new = {key: {"key": key, **row} for key, row in rows}
         waiting = memoryview(b"".join(map(format_line, new.values())))
+        first = self.paid and not self.path.exists()
         with open(self.path, "ab", buffering=0) as file:
             end = file.tell()
             try:
@@ -78,11 +83,23 @@ class RowLog:
                     waiting = waiting[file.write(waiting) :]
                 if self.paid:
                     os.fsync(file.fileno())
-            except OSError as error:
-                os.truncate(self.path, end)
-                error.filename = str(self.path)
+            except BaseException as error:
+                file.truncate(end)
+                if isinstance(error, OSError):
+                    error.filename = str(self.path)
                 raise
+        if first:
+            _sync(self.path.parent)
         self.rows.update(new)
+
+
+def _sync(directory: Path) -> None:
+    """Make sure that a new file is found again after a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def format_line(row: Json) -> bytes:
