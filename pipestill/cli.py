@@ -1,4 +1,4 @@
-"""The command line: `pipestill predict ...`."""
+"""The command line: `pipestill predict ...`, `pipestill doctor`."""
 
 import argparse
 import json
@@ -54,6 +54,14 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--results", type=Path, default=Path("results"), help="results directory (default: results)")
     predict.add_argument("--threads", type=int, default=1, help="torch threads (default: 1)")
     predict.set_defaults(command=_predict)
+
+    doctor = commands.add_parser(
+        "doctor", help="look through a tree of results for damage, and remove what must be made again"
+    )
+    doctor.add_argument("--results", type=Path, default=Path("results"), help="results directory (default: results)")
+    doctor.add_argument("--fix", action="store_true", help="remove what is damaged; ends with the command to make it")
+    doctor.add_argument("--yes", action="store_true", help="remove it without asking")
+    doctor.set_defaults(command=_doctor)
     return top
 
 
@@ -73,6 +81,13 @@ def _predict(args: argparse.Namespace) -> None:
     print("\n".join(half(target.task.answers, "predict").lines(reply)))
     if reply["cropped"]:
         print("note: the input was too long, and its end was not read", file=sys.stderr)
+
+
+def _doctor(args: argparse.Namespace) -> None:
+    from pipestill.doctor.mend import doctor
+
+    if not doctor(args.results, args.fix, args.yes):
+        sys.exit(1)
 
 
 def main() -> None:

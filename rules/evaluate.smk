@@ -18,6 +18,8 @@ rule bertscore:
         "<logs>/bertscore/{study}_{method}.log",
     benchmark:
         "<logs>/benchmarks/bertscore/{study}_{method}.jsonl"
+    wildcard_constraints:
+        study="|".join(PLAN.with_encoder) or "-",
     conda:
         "../envs/train.yaml"
     threads: PLAN.config.threads

@@ -81,8 +81,8 @@ rule report:
         methods=PLAN.method_entries(),
         code=PLAN.report_code("report"),
     shell:
-        "python {params.script} --evals {input.evaluations} --fidelity {input.fidelity} "
-        "--config {input.config} --output-dir {params.directory} > {log} 2>&1"
+        "python {params.script} --evals {input.evaluations} --scores {input.scores} --predictions {input.predictions} "
+        "--fidelity {input.fidelity} --config {input.config} --output-dir {params.directory} > {log} 2>&1"
 
 
 rule learning_curve:
@@ -113,4 +113,5 @@ rule learning_curve:
         code=PLAN.report_code("learning_curve"),
     shell:
         "python {params.script} --study {wildcards.study} --shares {params.shares} --evals {input.evaluations} "
-        "--figure {output.figure} --table {output.table} > {log} 2>&1"
+        "--scores {input.scores} --predictions {input.predictions} --figure {output.figure} --table {output.table} "
+        "> {log} 2>&1"

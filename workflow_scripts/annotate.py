@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipestill.job.script import json_option, run
+from pipestill.job.script import json_option, reads, run, writes
 from pipestill.settings.annotation import AnnotationConfig
 
 
@@ -12,17 +12,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", required=True, help="name of the task")
     parser.add_argument("--settings", type=json_option(AnnotationConfig), required=True, help="JSON object")
-    parser.add_argument("--records", type=Path, required=True, help="cropped records")
+    parser.add_argument("--records", type=reads, required=True, help="cropped records")
     parser.add_argument("--synthetic", action="store_true", help="say that the documents were generated")
-    parser.add_argument("--model", type=Path, help="directory of the model to serve, for `provider: local`")
-    parser.add_argument("--base", type=Path, help="directory of its base model")
+    parser.add_argument("--model", type=reads, help="directory of the model to serve, for `provider: local`")
+    parser.add_argument("--base", type=reads, help="directory of its base model")
     parser.add_argument("--device", default="auto", help="device of the served model")
     parser.add_argument("--threads", type=int, default=1, help="threads of the served model")
     parser.add_argument("--server-log", type=Path, help="file for what the server of the model prints")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--output", type=Path, help="JSON Lines file to write")
-    what.add_argument("--estimate", type=Path, help="JSON file for an estimate, to send nothing")
-    parser.add_argument("--usage", type=Path, help="JSON file for what the output took")
+    what.add_argument("--output", type=writes, help="JSON Lines file to write")
+    what.add_argument("--estimate", type=writes, help="JSON file for an estimate, to send nothing")
+    parser.add_argument("--usage", type=writes, help="JSON file for what the output took")
     args = parser.parse_args()
     if args.synthetic:
         print(

@@ -1,10 +1,9 @@
 """Write what a local annotator is trained on: documents of the teacher split and their rationales."""
 
 import argparse
-from pathlib import Path
 
 from pipestill.annotation.annotator_data import write_annotator_data
-from pipestill.job.script import json_option, run
+from pipestill.job.script import json_option, reads, run, writes
 from pipestill.settings.annotation import AnnotationConfig
 
 
@@ -12,9 +11,9 @@ def main() -> None:
     """Parse the command line and write the training and validation rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", type=json_option(AnnotationConfig), required=True, help="JSON object")
-    parser.add_argument("--records", type=Path, required=True, help="cropped records")
-    parser.add_argument("--train", type=Path, required=True, help="JSON Lines file to write")
-    parser.add_argument("--validation", type=Path, required=True, help="JSON Lines file to write")
+    parser.add_argument("--records", type=reads, required=True, help="cropped records")
+    parser.add_argument("--train", type=writes, required=True, help="JSON Lines file to write")
+    parser.add_argument("--validation", type=writes, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     write_annotator_data(args.settings, args.records, args.train, args.validation)
 

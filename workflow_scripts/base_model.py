@@ -2,12 +2,11 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from pydantic import ValidationError
 
 from pipestill.errors import UserError
-from pipestill.job.script import run
+from pipestill.job.script import run, writes
 from pipestill.models.provide import provide_base_model
 from pipestill.settings.models import BaseModelConfig
 
@@ -17,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="the model's entry of the configuration, as JSON")
     parser.add_argument("--name", required=True, help="the model's name in the configuration")
-    parser.add_argument("--output", required=True, type=Path, help="directory to make")
+    parser.add_argument("--output", required=True, type=writes, help="directory to make")
     arguments = parser.parse_args()
     try:
         config = BaseModelConfig.model_validate(json.loads(arguments.model))

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from pipestill.io.records import write_jsonl
-from pipestill.job.script import options_of_kind, run
+from pipestill.job.script import options_of_kind, reads, run, writes
 from pipestill.layouts.base import Cropping
 from pipestill.layouts.documents import DocumentFile
 from pipestill.tasks import TASKS
@@ -24,11 +24,11 @@ def main() -> None:
         "--files", type=TypeAdapter(dict[str, DocumentFile]).validate_json, required=True, help="JSON object: archives"
     )
     parser.add_argument("--data", required=True, help="JSON object: how long documents may be")
-    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted, where tokens are")
+    parser.add_argument("--tokenizer", type=reads, help="tokenizer.json whose tokens are counted, where tokens are")
     parser.add_argument("--splitter", choices=SPLITTERS, default="sentencex", help="what finds sentences")
     parser.add_argument("--prompt", default=ANSWER, help="which prompt of the task is asked")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps fetched archives")
-    parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
+    parser.add_argument("--output", type=writes, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     task = TASKS[args.task]
     options = options_of_kind(parser, "--data", task.layout.Options, args.data)

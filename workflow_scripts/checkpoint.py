@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
-from pipestill.job.script import run
+from pipestill.job.script import reads, run, writes
 
 
 def main() -> None:
     """Parse the command line and make the model directory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--path", required=True, type=Path, help="directory of the checkpoint")
-    parser.add_argument("--base", required=True, type=Path, help="directory of its base model")
-    parser.add_argument("--output", required=True, type=Path, help="directory to make")
+    parser.add_argument("--base", required=True, type=reads, help="directory of its base model")
+    parser.add_argument("--output", required=True, type=writes, help="directory to make")
     args = parser.parse_args()
     from pipestill.models.checkpoint import provide_checkpoint
 

@@ -1,9 +1,8 @@
 """Compare gradients from stored teacher distributions with exact ones, on validation tokens."""
 
 import argparse
-from pathlib import Path
 
-from pipestill.job.script import json_option, run
+from pipestill.job.script import json_option, reads, run, writes
 from pipestill.settings.distributions import FidelitySettings
 
 
@@ -11,12 +10,12 @@ def main() -> None:
     """Parse the command line and write angles and norm ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", type=json_option(FidelitySettings), required=True, help="JSON object")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of the distributions")
-    parser.add_argument("--validation", type=Path, required=True, help="validation sft.jsonl")
-    parser.add_argument("--base", type=Path, required=True, help="directory of the teacher's base model")
-    parser.add_argument("--teacher", type=Path, help="directory of the fine-tuned teacher, if it was fine-tuned")
-    parser.add_argument("--student", type=Path, required=True, help="directory of the student's base model")
-    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--manifest", type=reads, required=True, help="manifest.json of the distributions")
+    parser.add_argument("--validation", type=reads, required=True, help="validation sft.jsonl")
+    parser.add_argument("--base", type=reads, required=True, help="directory of the teacher's base model")
+    parser.add_argument("--teacher", type=reads, help="directory of the fine-tuned teacher, if it was fine-tuned")
+    parser.add_argument("--student", type=reads, required=True, help="directory of the student's base model")
+    parser.add_argument("--output", type=writes, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
     from pipestill.teacher.distributions.capture import Sources

@@ -1,9 +1,8 @@
 """Put a task's raw data under results: fetched, copied, or generated where the source is synthetic."""
 
 import argparse
-from pathlib import Path
 
-from pipestill.job.script import options_of_kind, run
+from pipestill.job.script import options_of_kind, run, writes
 from pipestill.tasks import TASKS
 
 
@@ -12,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", required=True, choices=TASKS, help="name of the task")
     parser.add_argument("--data", required=True, help="JSON object: where the data come from")
-    parser.add_argument("--output", type=Path, required=True, help="directory for the raw files and their manifest")
+    parser.add_argument("--output", type=writes, required=True, help="directory for the raw files and their manifest")
     args = parser.parse_args()
     task = TASKS[args.task]
     options = options_of_kind(parser, "--data", task.layout.Options, args.data)

@@ -1,14 +1,13 @@
 """Measure the runs of one experiment: eval.json, the scores of single answers, and the model card."""
 
 import argparse
-from pathlib import Path
 
 from pipestill.evaluation.evaluate import evaluate, score_rows
 from pipestill.evaluation.inputs import Inputs
 from pipestill.evaluation.model_card import model_card
 from pipestill.io.files import write_json, write_text
 from pipestill.io.records import write_jsonl
-from pipestill.job.script import json_option, run
+from pipestill.job.script import json_option, reads, run, writes
 from pipestill.settings.evaluation import Experiment
 
 
@@ -18,22 +17,22 @@ def main() -> None:
     parser.add_argument(
         "--experiment", type=json_option(Experiment), required=True, help="JSON object: what the experiment is"
     )
-    parser.add_argument("--predictions", type=Path, required=True, help="directory of the predictions of all runs")
-    parser.add_argument("--base", type=Path, help="directory of the base model, where the experiment has a model")
+    parser.add_argument("--predictions", type=reads, required=True, help="directory of the predictions of all runs")
+    parser.add_argument("--base", type=reads, help="directory of the base model, where the experiment has a model")
     parser.add_argument(
-        "--models", type=Path, nargs="*", default=[], help="model directory of each run; none: the base"
+        "--models", type=reads, nargs="*", default=[], help="model directory of each run; none: the base"
     )
-    parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost of the training of each run")
+    parser.add_argument("--costs", type=reads, nargs="*", default=[], help="cost of the training of each run")
     parser.add_argument(
-        "--teacher-costs", type=Path, nargs="*", default=[], help="cost of what the teacher did for them"
+        "--teacher-costs", type=reads, nargs="*", default=[], help="cost of what the teacher did for them"
     )
-    parser.add_argument("--usage", type=Path, help="what the annotation took that they learnt from")
-    parser.add_argument("--annotator-cost", type=Path, help="cost of training the annotator, where it was trained here")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="records, then the training file if any")
-    parser.add_argument("--bertscore", type=Path, help="file of BERTScores, where they were computed")
-    parser.add_argument("--output", type=Path, required=True, help="eval.json")
-    parser.add_argument("--scores", type=Path, required=True, help="scores.jsonl")
-    parser.add_argument("--card", type=Path, required=True, help="the model card, README.md")
+    parser.add_argument("--usage", type=reads, help="what the annotation took that they learnt from")
+    parser.add_argument("--annotator-cost", type=reads, help="cost of training the annotator, if it was trained here")
+    parser.add_argument("--data", type=reads, nargs="+", required=True, help="records, then the training file if any")
+    parser.add_argument("--bertscore", type=reads, help="file of BERTScores, where they were computed")
+    parser.add_argument("--output", type=writes, required=True, help="eval.json")
+    parser.add_argument("--scores", type=writes, required=True, help="scores.jsonl")
+    parser.add_argument("--card", type=writes, required=True, help="the model card, README.md")
     args = parser.parse_args()
     inputs = Inputs(
         predictions=args.predictions,

@@ -1,18 +1,17 @@
 """Write stored teacher distributions as a Parquet table."""
 
 import argparse
-from pathlib import Path
 
-from pipestill.job.script import run
+from pipestill.job.script import reads, run, writes
 
 
 def main() -> None:
     """Parse the command line and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of the distributions")
-    parser.add_argument("--output", type=Path, required=True, help="Parquet file to write")
-    parser.add_argument("--data", type=Path, nargs="+", default=[], help="sft.jsonl files, for ids and tokens")
-    parser.add_argument("--student", type=Path, help="directory of the student's base model, for the same")
+    parser.add_argument("--manifest", type=reads, required=True, help="manifest.json of the distributions")
+    parser.add_argument("--output", type=writes, required=True, help="Parquet file to write")
+    parser.add_argument("--data", type=reads, nargs="+", default=[], help="sft.jsonl files, for ids and tokens")
+    parser.add_argument("--student", type=reads, help="directory of the student's base model, for the same")
     args = parser.parse_args()
     if bool(args.data) != (args.student is not None):
         parser.error("--data and --student are given together")

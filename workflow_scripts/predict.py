@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipestill.inference.experiment import Runs, predict_experiment
-from pipestill.job.script import json_option, run
+from pipestill.job.script import json_option, reads, run, writes
 from pipestill.settings.jobs import PredictionSettings
 
 
@@ -12,14 +12,14 @@ def main() -> None:
     """Parse the command line and predict."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", type=json_option(PredictionSettings), required=True, help="JSON object")
-    parser.add_argument("--records", type=Path, required=True, help="cropped records")
-    parser.add_argument("--base", type=Path, required=True, help="directory of the base model")
+    parser.add_argument("--records", type=reads, required=True, help="cropped records")
+    parser.add_argument("--base", type=reads, required=True, help="directory of the base model")
     parser.add_argument("--seeds", type=int, nargs="+", required=True, help="seed of each run")
-    parser.add_argument("--models", type=Path, nargs="*", help="model directory of each run; none: the base model")
-    parser.add_argument("--distributions", type=Path, help="manifest of the teacher's distributions, to compare with")
-    parser.add_argument("--agreement-data", type=Path, help="rows whose answers are compared")
+    parser.add_argument("--models", type=reads, nargs="*", help="model directory of each run; none: the base model")
+    parser.add_argument("--distributions", type=reads, help="manifest of the teacher's distributions, to compare with")
+    parser.add_argument("--agreement-data", type=reads, help="rows whose answers are compared")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps what is finished")
-    parser.add_argument("--output", type=Path, required=True, help="directory to write")
+    parser.add_argument("--output", type=writes, required=True, help="directory to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
     measure = None

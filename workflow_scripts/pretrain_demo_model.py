@@ -3,17 +3,17 @@
 import argparse
 from pathlib import Path
 
-from pipestill.job.script import run
+from pipestill.job.script import reads, run, writes
 
 
 def main() -> None:
     """Parse the command line, train, probe, and write the model's directory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="a recipe's name, such as demo-student")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="directory of the tokenizer")
+    parser.add_argument("--tokenizer", type=reads, required=True, help="directory of the tokenizer")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--state", type=Path, required=True, help="file of the resumable state")
-    parser.add_argument("--output", type=Path, required=True, help="directory of the finished model")
+    parser.add_argument("--output", type=writes, required=True, help="directory of the finished model")
     arguments = parser.parse_args()
 
     import torch

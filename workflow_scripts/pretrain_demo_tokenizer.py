@@ -1,16 +1,15 @@
 """Learn the byte-level BPE of the project's own models from the synthetic corpus."""
 
 import argparse
-from pathlib import Path
 
 from pipestill.io.files import fresh_directory, write_sha256sums
-from pipestill.job.script import run
+from pipestill.job.script import run, writes
 
 
 def main() -> None:
     """Parse the command line and learn the tokenizer."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="directory of the tokenizer")
+    parser.add_argument("--output", type=writes, required=True, help="directory of the tokenizer")
     arguments = parser.parse_args()
 
     from pipestill.pretraining.tokenizer import save_tokenizer

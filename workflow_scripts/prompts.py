@@ -1,10 +1,9 @@
 """Crop the inputs of records, and write the prompts that models get."""
 
 import argparse
-from pathlib import Path
 
 from pipestill.io.records import read_records, write_jsonl
-from pipestill.job.script import options_of_kind, run
+from pipestill.job.script import options_of_kind, reads, run, writes
 from pipestill.layouts.base import Cropping
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import ANSWER
@@ -17,11 +16,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", required=True, choices=TASKS, help="name of the task")
     parser.add_argument("--data", required=True, help="JSON object: how long inputs may be")
-    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted, where tokens are")
+    parser.add_argument("--tokenizer", type=reads, help="tokenizer.json whose tokens are counted, where tokens are")
     parser.add_argument("--splitter", choices=SPLITTERS, default="sentencex", help="what finds sentences")
     parser.add_argument("--prompt", default=ANSWER, help="which prompt of the task is asked")
-    parser.add_argument("--records", type=Path, required=True, help="JSON Lines file to read")
-    parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
+    parser.add_argument("--records", type=reads, required=True, help="JSON Lines file to read")
+    parser.add_argument("--output", type=writes, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     task = TASKS[args.task]
     options = options_of_kind(parser, "--data", task.layout.Options, args.data)

@@ -1,9 +1,8 @@
 """Turn raw rows into records: bad and repeated rows set aside, the rest divided into splits."""
 
 import argparse
-from pathlib import Path
 
-from pipestill.job.script import options_of_kind, run
+from pipestill.job.script import options_of_kind, reads, run, writes
 from pipestill.layouts.base import write_records
 from pipestill.tasks import TASKS
 
@@ -13,9 +12,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", required=True, choices=TASKS, help="name of the task")
     parser.add_argument("--data", required=True, help="JSON object: how rows are checked and divided")
-    parser.add_argument("--raw", type=Path, required=True, help="directory of the raw data")
-    parser.add_argument("--records", type=Path, required=True, help="JSON Lines file to write")
-    parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write: counts and bad rows")
+    parser.add_argument("--raw", type=reads, required=True, help="directory of the raw data")
+    parser.add_argument("--records", type=writes, required=True, help="JSON Lines file to write")
+    parser.add_argument("--manifest", type=writes, required=True, help="JSON file to write: counts and bad rows")
     args = parser.parse_args()
     task = TASKS[args.task]
     options = options_of_kind(parser, "--data", task.layout.Options, args.data)

@@ -3,21 +3,24 @@
 import argparse
 from pathlib import Path
 
-from pipestill.job.script import run
+from pipestill.job.script import reads, run, writes
 from pipestill.reporting.report import write_report
 
 
 def main() -> None:
     """Parse the command line and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--evals", type=Path, nargs="+", required=True, help="eval.json of every experiment")
+    parser.add_argument("--evals", type=reads, nargs="+", required=True, help="eval.json of every experiment")
+    parser.add_argument("--scores", type=reads, nargs="*", default=[], help="scores.jsonl, beside each of them")
+    parser.add_argument("--predictions", type=reads, nargs="*", default=[], help="predictions, beside each of them")
     parser.add_argument(
-        "--fidelity", type=Path, nargs="*", default=[], help="fidelity.json of the studies that have a cache"
+        "--fidelity", type=reads, nargs="*", default=[], help="fidelity.json of the studies that have a cache"
     )
-    parser.add_argument("--config", type=Path, required=True, help="the run's configuration")
+    parser.add_argument("--config", type=reads, required=True, help="the run's configuration")
     parser.add_argument("--output-dir", type=Path, required=True)
     args = parser.parse_args()
-    write_report(args.evals, args.fidelity, args.config, args.output_dir)
+    for path in write_report(args.evals, args.fidelity, args.config, args.output_dir):
+        writes(path)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-from pathlib import Path
 
 import yaml
 
 from pipestill.io.files import write_text
-from pipestill.job.script import run
+from pipestill.job.script import run, writes
 from pipestill.text.credentials import publish
 
 
@@ -15,7 +14,7 @@ def main() -> None:
     """Parse the command line and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=json.loads, required=True, help="JSON object: the configuration")
-    parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
+    parser.add_argument("--output", type=writes, required=True, help="YAML file to write")
     args = parser.parse_args()
     write_text(args.output, yaml.safe_dump(publish(args.config), sort_keys=False, allow_unicode=True))
 

@@ -1,16 +1,15 @@
 """Check that shards of teacher distributions belong together and are whole, and list them in one manifest."""
 
 import argparse
-from pathlib import Path
 
-from pipestill.job.script import run
+from pipestill.job.script import reads, run, writes
 
 
 def main() -> None:
     """Parse the command line and write the manifest."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--facts", type=Path, required=True, nargs="+", help="shard_<i>.json of every shard")
-    parser.add_argument("--output", type=Path, required=True, help="manifest.json to write")
+    parser.add_argument("--facts", type=reads, required=True, nargs="+", help="shard_<i>.json of every shard")
+    parser.add_argument("--output", type=writes, required=True, help="manifest.json to write")
     args = parser.parse_args()
     from pipestill.teacher.distributions.manifest import write_manifest
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipestill.job.script import json_option, run
+from pipestill.job.script import json_option, reads, run, writes
 from pipestill.settings.jobs import ScoringSettings
 from pipestill.teacher.outputs import Places, write_teacher_outputs
 
@@ -12,12 +12,12 @@ def main() -> None:
     """Parse the command line and write the teacher's outputs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", type=json_option(ScoringSettings), required=True, help="JSON object")
-    parser.add_argument("--prompts", type=Path, required=True, help="the study's sft.jsonl")
-    parser.add_argument("--base", type=Path, required=True, help="directory of the teacher's base model")
-    parser.add_argument("--teacher", type=Path, help="directory of the fine-tuned teacher; none: the base model")
+    parser.add_argument("--prompts", type=reads, required=True, help="the study's sft.jsonl")
+    parser.add_argument("--base", type=reads, required=True, help="directory of the teacher's base model")
+    parser.add_argument("--teacher", type=reads, help="directory of the fine-tuned teacher; none: the base model")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps finished outputs")
-    parser.add_argument("--output", type=Path, required=True, help="JSON Lines file to write")
-    parser.add_argument("--cost", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--output", type=writes, required=True, help="JSON Lines file to write")
+    parser.add_argument("--cost", type=writes, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     args = parser.parse_args()
     places = Places(args.prompts, args.base, args.teacher, args.state, args.output, args.cost)

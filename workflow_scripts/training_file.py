@@ -1,9 +1,8 @@
 """Write the training file of an objective and its validation rows: balanced over classes if any, in its schema."""
 
 import argparse
-from pathlib import Path
 
-from pipestill.job.script import json_option, run
+from pipestill.job.script import json_option, reads, run, writes
 from pipestill.layouts.base import Cropping
 from pipestill.methods import method_of
 from pipestill.objectives.training_file import write_training_file
@@ -17,12 +16,12 @@ def main() -> None:
     """Parse the command line and write the files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", type=json_option(TrainingFileSettings), required=True, help="JSON object")
-    parser.add_argument("--records", type=Path, required=True, help="cropped records")
-    parser.add_argument("--outputs", type=Path, help="the teacher's outputs, where the objective uses them")
-    parser.add_argument("--rationales", type=Path, help="the annotation's answers, where the objective uses them")
-    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json whose tokens are counted in rationales")
-    parser.add_argument("--train", type=Path, required=True, help="JSON Lines file to write")
-    parser.add_argument("--validation", type=Path, required=True, help="JSON Lines file to write")
+    parser.add_argument("--records", type=reads, required=True, help="cropped records")
+    parser.add_argument("--outputs", type=reads, help="the teacher's outputs, where the objective uses them")
+    parser.add_argument("--rationales", type=reads, help="the annotation's answers, where the objective uses them")
+    parser.add_argument("--tokenizer", type=reads, help="tokenizer.json whose tokens are counted in rationales")
+    parser.add_argument("--train", type=writes, required=True, help="JSON Lines file to write")
+    parser.add_argument("--validation", type=writes, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     settings, task = args.settings, TASKS[args.settings.task]
     options = task.layout.Options.model_validate(settings.data)

@@ -9,11 +9,12 @@ from pipestill.evaluation.cost import annotation_cost, cost
 from pipestill.evaluation.evaluation import Evaluation, RunEntry, Summary
 from pipestill.evaluation.inputs import Inputs
 from pipestill.evaluation.provenance import provenance
-from pipestill.evaluation.runs import Run, read_histories
+from pipestill.evaluation.runs import Run, check_all_answered, read_histories
 from pipestill.evaluation.statistics import Metric, biased_interval, interval, replicates, spread
 from pipestill.io.files import read_json
 from pipestill.io.records import Json, read_jsonl
 from pipestill.io.runs import find_runs
+from pipestill.io.seals import made_again
 from pipestill.job.halves import half
 from pipestill.settings.evaluation import Described, Experiment, StatisticsConfig
 from pipestill.tasks import TASKS
@@ -30,7 +31,9 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
     """
     task = TASKS[experiment.task]
     columns = {"bertscore": inputs.bertscore} if inputs.bertscore else {}
-    runs: dict[int, Run] = half(task.answers, "score").runs(task, experiment, inputs.predictions, columns)
+    with made_again(inputs.predictions):
+        runs: dict[int, Run] = half(task.answers, "score").runs(task, experiment, inputs.predictions, columns)
+        check_all_answered(runs.values(), inputs.data[0])
     first, seeds, trained_on = next(iter(runs.values())), list(runs), inputs.data[1:]
     histories = read_histories(inputs.models, seeds)
     annotation = annotation_cost(experiment.annotator, inputs) if inputs.usage else None

@@ -11,7 +11,7 @@ import numpy as np
 from pipestill.errors import UserError
 from pipestill.evaluation.membership import Membership
 from pipestill.evaluation.statistics import Metric
-from pipestill.io.records import Json, read_jsonl
+from pipestill.io.records import Json, iterate_jsonl, read_jsonl
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,20 @@ def check_same_examples(runs: Iterable[Run]) -> None:
                 raise UserError(
                     f"{first.path} and {run.path} disagree on {example!r}, which is {one!r} or {other!r}: predict again"
                 )
+
+
+def check_all_answered(runs: Iterable[Run], records: Path) -> None:
+    """Raise ``UserError`` unless each run answers all test records of the file ``records``, and no others."""
+    asked = {row["id"] for row in iterate_jsonl(records) if row.get("split") == "test"}
+    for run in runs:
+        answered = set(run.ids)
+        if missing := sorted(asked - answered):
+            raise UserError(
+                f"{run.path} answers {len(asked & answered)} of the {len(asked)} test records of {records}, and not "
+                f"{missing[0]!r}"
+            )
+        if others := sorted(answered - asked):
+            raise UserError(f"{run.path} answers {others[0]!r}, which is no test record of {records}")
 
 
 def read_histories(models: Sequence[Path], seeds: Sequence[int]) -> dict[int, list[Json]]:

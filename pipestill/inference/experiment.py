@@ -70,9 +70,12 @@ def predict_experiment(
         seed: fingerprint(settings, plan, records_file, [runs.base, *([model] if model else [])])
         for seed, model in runs.models.items()
     }
-    with exclusive(state), fresh_directory(output) as directory:
-        answers = half(task.answers, "predict")
-        cost = CostMeter(state_of(state / "cost", digests) / "cost.json")
+    answers = half(task.answers, "predict")
+    with (
+        exclusive(state),
+        fresh_directory(output) as directory,
+        CostMeter(state_of(state / "cost", digests) / "cost.json") as cost,
+    ):
         for number, (seed, model) in enumerate(runs.models.items(), 1):
             loaded, results = load(runs.base, model, plan), directory / f"seed_{seed}"
             label = f"run {number}/{len(runs.models)} (seed {seed})"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from pipestill.errors import UserError
 from pipestill.io.files import SHA256SUMS, read_json, sha256
+from pipestill.io.seals import verify
 from pipestill.methods import method_of
 from pipestill.models.lineage import LINEAGE, read_lineage
 from pipestill.settings.jobs import Asking, PredictionJob, PredictionSettings, TrainingSettings
@@ -110,6 +111,7 @@ def _experiment(name: str, experiment: Path, seed: int | None) -> Target:
     if not method_of(experiment.name.rpartition("_")[2]).model:
         raise UserError(f"`{name}` has no model, its answers are sentences of the documents: name another experiment")
     predictions = experiment / "predictions"
+    verify(predictions)
     job = _read(PredictionJob, predictions / "job.json", "predict again")
     seed = min(job.runs) if seed is None else seed
     if seed not in job.runs:

@@ -27,6 +27,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         _share(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = str(path) if error.filename in (None, str(temporary)) else error.filename
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -63,15 +66,22 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def fresh_directory(path: Path) -> Iterator[Path]:
-    """Give an empty temporary directory beside ``path``; it takes the place of ``path`` when the block ends well."""
+    """Give an empty temporary directory beside ``path``; it takes the place of ``path`` when the block ends well.
+
+    When it does not, nothing is left of it.
+    """
     path = Path(path)
     temporary = path.with_name(f"{path.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    yield temporary
-    for file in temporary.rglob("*"):
-        _share(file)
-    replace_directory(temporary, path)
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            _share(file)
+        replace_directory(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def _share(path: Path) -> None:

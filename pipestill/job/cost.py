@@ -1,17 +1,24 @@
 """Cost of a job: wall and CPU seconds, peak memory, tokens; summed over all attempts."""
 
 import json
+import math
 import resource
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pipestill.io.files import write_json
+from pipestill.job.state import drop, read_state
+
+KEYS = ("wall_s", "cpu_s", "peak_memory_mb", "gpu_memory_mb", "tokens")
 
 
 class CostMeter:
     """Measures this process since its start, on top of earlier attempts in ``ledger``.
+
+    As a context it keeps the cost of an attempt that fails, also where the disk is full.
 
     Args:
         ledger: file that carries the cost from one attempt to the next; beside the output, undeclared.
@@ -19,7 +26,7 @@ class CostMeter:
 
     def __init__(self, ledger: Path):
         self.ledger = Path(ledger)
-        self.earlier: dict[str, Any] = json.loads(self.ledger.read_text()) if self.ledger.is_file() else {}
+        self.earlier = _read(self.ledger)
         self.start = time.monotonic() - time.process_time()  # the imports before this line count too
         self.tokens = 0
 
@@ -38,6 +45,39 @@ class CostMeter:
     def save(self) -> None:
         """Keep the cost so far for a later attempt."""
         write_json(self.ledger, self.total())
+
+    def __enter__(self) -> Self:
+        """Take room for the cost while there is some."""
+        if not self.ledger.exists():
+            self.save()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Keep the cost of what failed."""
+        if kind is None:
+            return
+        with suppress(OSError):
+            try:
+                self.save()
+            except OSError:
+                with open(self.ledger, "r+", encoding="utf-8") as file:  # into the room that it has
+                    file.write(json.dumps(self.total(), indent=2))
+                    file.truncate()
+
+
+def _read(ledger: Path) -> dict[str, Any]:
+    """The cost of earlier attempts; of a damaged ledger nothing is known."""
+    found = read_state(ledger) or {}
+    if is_cost(found):
+        return found
+    drop(ledger)
+    return {}
+
+
+def is_cost(content: dict[str, Any]) -> bool:
+    """True if all costs that ``content`` gives are numbers, or not known."""
+    values = [content[key] for key in KEYS if content.get(key) is not None]
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
 
 
 def peak_memory_mb() -> float:

@@ -1,18 +1,37 @@
-"""The frame of every workflow script: a quick start, options, one clear line for mistakes that a user can mend."""
+"""The frame of every workflow script: a quick start, options, whole inputs, sealed outputs, one line for a mistake."""
 
 import argparse
 import gc
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from pipestill.errors import UserError
+from pipestill.io.seals import seal, seal_of, verify
+from pipestill.job.disk import disk_problem
 from pipestill.job.startup import hide_unused
 
 S = TypeVar("S", bound=BaseModel)
+OUTPUTS: list[Path] = []  # of this process
+
+
+def reads(text: str) -> Path:
+    """A ``type`` for argparse: a path of the results that the script reads, refused where it is damaged."""
+    path = Path(text)
+    if not verify(path) and path.exists():
+        print(f"{path} has no seal, as of an earlier version or made by hand: taken as it is", flush=True)
+    return path
+
+
+def writes(text: str | Path) -> Path:
+    """A ``type`` for argparse: a path that the script writes, sealed when it ends well."""
+    path = Path(text)
+    OUTPUTS.append(path)
+    return path
 
 
 def json_option(section: type[BaseModel]) -> Callable[[str], Any]:
@@ -41,7 +60,9 @@ def _first(error: ValidationError) -> str:
 
 
 def run(main: Callable[[], None], *, heavy: bool = False) -> None:
-    """Run ``main``; a :class:`UserError` becomes one line on stderr and its exit code.
+    """Run ``main``, and seal its outputs; what a user can mend becomes one line on stderr and an exit code.
+
+    That is a :class:`UserError`, and a disk that is full, broken or closed to the user.
 
     Args:
         main: parses the command line and works; it imports what is heavy itself.
@@ -49,11 +70,27 @@ def run(main: Callable[[], None], *, heavy: bool = False) -> None:
             transformers, again and again while they become more, takes a fifth of the start.
     """
     hide_unused()
+    OUTPUTS.clear()
     if heavy:
         gc.disable()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         main()
+        _seal_outputs()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except Exception as error:
+        problem = disk_problem(error, OUTPUTS)
+        if problem is None:
+            raise
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
+
+
+def _seal_outputs() -> None:
+    for path in OUTPUTS:
+        if path.exists():
+            seal(path)
+        else:  # an option that this call did not use
+            seal_of(path).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from random import Random
 from pipestill.answers.base import Answers
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, of_split, read_jsonl, read_records, write_jsonl
+from pipestill.io.seals import again
 from pipestill.objectives.base import Objective, Sources
 from pipestill.settings.annotation import RATIONALE
 from pipestill.settings.jobs import TrainingFileSettings
@@ -65,8 +66,8 @@ def read_rationales(path: Path, records: list[Record], allow_missing: float, cro
     missing = [record.id for record in records if record.id not in found]
     if len(missing) > allow_missing * len(records):
         raise UserError(
-            f"{path} has no rationale for {len(missing)} of {len(records)} records, the first is {missing[0]}: run the "
-            "annotation again, or raise `annotation.allow_missing`"
+            f"{path} has no rationale for {len(missing)} of {len(records)} records, the first is {missing[0]}: raise "
+            f"`annotation.allow_missing`, or annotate again; {again(path)}"
         )
     return found
 

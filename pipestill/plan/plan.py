@@ -364,10 +364,15 @@ class Plan(Jobs):
         names = " ".join(self.task(w.study).layout.test_sets(self.task_config(w.study).data))
         return f"--layer {settings.layer} --test-sets {names}{baseline} --device {self.hardware(w.study).device}"
 
+    @property
+    def with_encoder(self) -> list[str]:
+        """Studies that name an encoder for BERTScore."""
+        models = {name: self.task(name).answers.models(study.answers) for name, study in self.config.studies.items()}
+        return [name for name, named in models.items() if "bertscore.encoder" in named]
+
     def bertscores(self, w: Wildcards) -> Files:
         """BERTScores of an experiment, where its study names an encoder."""
-        measured = "bertscore.encoder" in self.task(w.study).answers.models(self.study(w.study).answers)
-        return f"<results>/{w.study}_{w.method}/bertscore.json" if measured else []
+        return f"<results>/{w.study}_{w.method}/bertscore.json" if w.study in self.with_encoder else []
 
     def evaluated_base(self, w: Wildcards) -> Files:
         """Directory of the base model of an experiment that has a model."""

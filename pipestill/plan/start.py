@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.io.lock import hold
+from pipestill.io.times import future_times
 from pipestill.methods import TEACHER_NAME
 from pipestill.plan.plan import Plan
 from pipestill.plan.preflight import Needs, problems
@@ -48,6 +49,12 @@ def start_run(workflow: Any, plan: Plan) -> list[str]:
         missing.append(
             "hardware.device: `cuda` is asked for, but this machine has no NVIDIA driver; use `auto` or `cpu`"
         )
+    made = {file for job in planned for file in job.output}
+    missing += future_times(file for job in planned for file in job.input if file not in made)
     if not missing:
         HELD.append(hold(LOCK, "another run"))
+        for job in planned:
+            # Snakemake forgets why it planned a job that failed, and would call older results of it up to date. What
+            # is marked as incomplete is planned again, until it is made.
+            workflow.persistence.started(job)
     return missing

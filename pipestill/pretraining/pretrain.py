@@ -11,6 +11,7 @@ from torch import nn
 from pipestill.errors import UserError
 from pipestill.io.files import atomic_path
 from pipestill.job.progress import Progress
+from pipestill.job.state import drop
 from pipestill.pretraining.architectures import ARCHITECTURES
 from pipestill.pretraining.packing import CorpusBatches, RepeatedStrings, first_plain_id
 from pipestill.pretraining.recipe import Recipe
@@ -97,8 +98,13 @@ class _Run:
         self.clock = _Clock(self.counters)
 
     def _load(self) -> None:
-        state = torch.load(self.state_path, map_location="cpu", weights_only=True)
-        if state["fingerprint"] != self.fingerprint:
+        try:
+            state = torch.load(self.state_path, map_location="cpu", weights_only=True)
+            found = state["fingerprint"]
+        except Exception:  # torch and pickle raise whatever broken bytes lead to
+            drop(self.state_path)
+            return
+        if found != self.fingerprint:
             raise UserError(
                 f"{self.state_path} was made by another recipe, tokenizer or corpus: delete it to start again"
             )

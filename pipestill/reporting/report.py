@@ -12,7 +12,7 @@ from pipestill.reporting.html import write_page
 from pipestill.reporting.summary import write_summary
 
 
-def write_report(evaluations: Sequence[Path], fidelity: Sequence[Path], config: Path, directory: Path) -> None:
+def write_report(evaluations: Sequence[Path], fidelity: Sequence[Path], config: Path, directory: Path) -> list[Path]:
     """Write summary.{csv,md,tex}, comparisons.csv, figures/<study>/*.svg and index.html into ``directory``.
 
     Args:
@@ -20,6 +20,9 @@ def write_report(evaluations: Sequence[Path], fidelity: Sequence[Path], config: 
         fidelity: ``fidelity.json`` of the studies that have a cache of their teacher's distributions.
         config: the configuration of the run.
         directory: what is written into.
+
+    Returns:
+        What it wrote: files, and the directory of the figures of each study.
 
     Raises:
         UserError: an evaluation, or what it was made from, is missing or broken.
@@ -34,3 +37,5 @@ def write_report(evaluations: Sequence[Path], fidelity: Sequence[Path], config: 
         for name, svg in each.figures.items():
             write_text(figures / f"{name}.svg", svg)
     write_page(directory / "index.html", found, config)
+    files = ("index.html", "summary.csv", "summary.md", "summary.tex", "comparisons.csv")
+    return [directory / name for name in (*files, *(f"figures/{each.study.name}" for each in found))]

@@ -50,8 +50,9 @@ def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: in
     models = [places.base, *([places.teacher] if places.teacher else [])]
     with exclusive(places.state):
         kept = state_of(places.state, fingerprint(settings, plan, places.prompts, models))
-        cost = CostMeter(kept / "cost.json")
-        loaded = load(places.base, places.teacher, plan)
-        said = half(task.answers, "predict").say(task, loaded, settings.asking, prompts, Work(kept, cost, "teacher"))
+        answers = half(task.answers, "predict")
+        with CostMeter(kept / "cost.json") as cost:
+            loaded = load(places.base, places.teacher, plan)
+            said = answers.say(task, loaded, settings.asking, prompts, Work(kept, cost, "teacher"))
         write_jsonl(places.output, said.values())
         write_json(places.cost, cost.total())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
 from pipestill.io.files import fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
+from pipestill.job.state import drop
+from pipestill.training.state import is_complete
 from pipestill.training.weights import WEIGHTS
 
 if TYPE_CHECKING:
@@ -26,10 +28,16 @@ class Candidates:
         self.directory = Path(directory)
         self.limit = limit
 
+    def are_whole(self) -> bool:
+        """Whether those of earlier attempts are as they were kept; damaged ones are named and dropped."""
+        damaged = [path for path in self._paths() if not is_complete(path)]
+        for path in damaged:
+            drop(path)
+        return not damaged
+
     def losses(self) -> dict[int, float]:
         """Validation loss by step, the lowest first; of equal ones the earlier."""
-        paths = [path for path in self.directory.glob("*") if path.name.isdigit()]
-        found = {int(path.name): read_json(path / EVALUATION)["eval_loss"] for path in paths}
+        found = {int(path.name): read_json(path / EVALUATION)["eval_loss"] for path in self._paths()}
         return {step: found[step] for step in _ranked(found)[: self.limit]}
 
     def offer(self, step: int, loss: float, weights: Mapping[str, "torch.Tensor"]) -> None:
@@ -59,6 +67,9 @@ class Candidates:
         except UserError as error:
             raise UserError(f"{error}, or train again without {self.directory.parent}") from None
         return load_file(self.path(step) / WEIGHTS)
+
+    def _paths(self) -> list[Path]:
+        return [path for path in self.directory.glob("*") if path.name.isdigit()]
 
     def path(self, step: int) -> Path:
         """Directory of a candidate."""

@@ -41,7 +41,7 @@ class MemoryLog:
     """
 
     def __init__(self, state: Path):
-        self._log = RowLog(Path(state) / LOG)
+        self._log = RowLog(Path(state) / LOG, fields=["step"])
 
     def measure(self, step: int) -> None:
         """Add the row of ``step``."""

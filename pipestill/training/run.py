@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.io.files import read_json, write_json
+from pipestill.io.files import write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import Json, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half
 from pipestill.job.startup import need
+from pipestill.job.state import read_state
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_trained_model
@@ -54,12 +55,13 @@ def train(settings: TrainingSettings, inputs: Inputs, outputs: Outputs, seed: in
     work = fingerprint(settings, plan, inputs, seed)
     with exclusive(outputs.state):
         state = TrainingState(outputs.state, work)
-        job = Job(settings, inputs, plan, seed, state, CostMeter(state.directory / "cost.json"))
-        if not state.is_finished():
-            _train(job, outputs)
-            job.cost.save()
-        state.publish(outputs.model)
-        write_json(outputs.cost, read_json(job.cost.ledger))
+        finished = state.is_finished()
+        with CostMeter(state.directory / "cost.json") as cost:
+            if not finished:
+                _train(Job(settings, inputs, plan, seed, state, cost), outputs)
+                cost.save()
+            state.publish(outputs.model)
+        write_json(outputs.cost, read_state(cost.ledger))
         write_jsonl(outputs.memory, MemoryLog(state.directory).rows())
 
 
@@ -80,6 +82,8 @@ def _train(job: Job, outputs: Outputs) -> None:
         trainer = _trainer(job)
         gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
     candidates = Candidates(job.state.directory / "candidates", job.settings.training.keep_best)
+    if not candidates.are_whole():
+        job.state.drop_checkpoints()  # the steps before them must be done again to offer them again
     _run(trainer, job, candidates)
     history = trainer.history()
     extras = {

@@ -16,12 +16,12 @@ from typing import Any
 from pipestill.errors import UserError
 from pipestill.io.files import (
     fresh_directory,
-    read_json,
     replace_directory,
     verify_sha256sums,
     write_json,
     write_sha256sums,
 )
+from pipestill.job.state import read_state
 
 KEPT_CHECKPOINTS = 2  # the last one, and one more should that be damaged
 
@@ -39,13 +39,19 @@ class TrainingState:
         self.finished = self.directory / "finished"
         self._checkpoints = self.directory / "checkpoints"
         path = self.directory / "fingerprint.json"
-        if path.is_file() and (found := read_json(path)) != fingerprint:
+        found = read_state(path)
+        if found is not None and found != fingerprint:
             changed = ", ".join(_changed(found, fingerprint))
             print(f"{directory} holds the state of another run ({changed} changed): starting over", file=sys.stderr)
-            shutil.rmtree(self.directory)
-        if not path.is_file():
-            shutil.rmtree(self.directory, ignore_errors=True)  # what is left when the line above was interrupted
+            self.start_over()
+        if found != fingerprint:
+            self.start_over()  # also what is left when the line above was interrupted
             write_json(path, fingerprint)
+
+    def start_over(self) -> None:
+        """Forget what earlier attempts kept."""
+        if self.directory.exists():
+            (shutil.rmtree if self.directory.is_dir() else os.unlink)(self.directory)
 
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
@@ -55,6 +61,10 @@ class TrainingState:
             write_sha256sums(directory)
         for old in self._steps()[:-KEPT_CHECKPOINTS]:
             shutil.rmtree(old)
+
+    def drop_checkpoints(self) -> None:
+        """Forget the steps that were done."""
+        shutil.rmtree(self._checkpoints, ignore_errors=True)
 
     def last_checkpoint(self) -> Path | None:
         """The last complete checkpoint; damaged ones are named and passed over."""
@@ -69,11 +79,7 @@ class TrainingState:
 
     def is_finished(self) -> bool:
         """Whether the run has ended and its result is whole."""
-        try:
-            verify_sha256sums(self.finished)
-        except UserError:
-            return False
-        return True
+        return is_complete(self.finished)
 
     def publish(self, output: Path) -> None:
         """Make ``output`` from the finished result, in one step, and drop what only a resume needs."""
@@ -88,6 +94,15 @@ class TrainingState:
 
     def _steps(self) -> list[Path]:
         return sorted(path for path in self._checkpoints.glob("*") if path.name.isdigit())
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether a directory is as its ``SHA256SUMS`` says."""
+    try:
+        verify_sha256sums(directory)
+    except UserError:
+        return False
+    return True
 
 
 def _link_or_copy(source: str, target: str) -> None:

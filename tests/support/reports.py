@@ -21,6 +21,7 @@ from pipestill.reporting.over_sft import over_sft_rows
 from pipestill.reporting.rationales import rationales
 from pipestill.reporting.study import Study
 from pipestill.settings.evaluation import StatisticsConfig
+from support.asked import write_asked
 
 LABELS = ["Good", "Standard", "Bad"]
 #           skill, sd of it over the runs, label mass, seconds of training
@@ -166,7 +167,6 @@ def write_tree(
     write_text(root / "config.yaml", f"seeds: {list(range(1, seeds + 1))}\nrun: [{study}]\n")
     write_json(root / "models/demo-student/profile.json", {"trainable_parameters": 0, "total_parameters": 1_049_000})
     write_text(root / "models/demo-student/SHA256SUMS", "0" * 64 + "  model.safetensors\n")
-    write_jsonl(root / "data/creditmix/cropped.jsonl", [{"id": "a"}])
     write_jsonl(root / f"data/{study}/train.jsonl", [{"id": str(number)} for number in range(600)])
     runs = {method: list(range(1, seeds + 1)) for method in METHODS} | {"base": [0], "teacher": [1]}
     for method, its_seeds in runs.items():
@@ -181,6 +181,7 @@ def write_tree(
         for model in model_directories(root, study, method, its_seeds):
             write_model(model, rng)
             write_cost(model.parent / "cost.json", METHODS[method][3] + rng.random())
+    write_asked(root / "data/creditmix/cropped.jsonl", root, f"{study}_*")
     return runs
 
 

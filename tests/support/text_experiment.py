@@ -10,6 +10,7 @@ from pipestill.io.records import write_jsonl
 from pipestill.job.versions import versions
 from pipestill.settings.evaluation import Experiment
 from pipestill.tasks import TASKS
+from support.asked import write_asked
 
 SETS = {"dolly": 7, "vicuna": 3, "sinst": 12}
 NAMES = ["dolly", "selfinst", "vicuna", "sinst", "uinst"]
@@ -46,7 +47,7 @@ def write_experiment(root, seeds=(1, 2, 3), sampling_seeds=(10, 20), agreement=T
     write_json(directory / "hardware.json", {"device": "cpu"})
     write_json(root / "base/profile.json", {"trainable_parameters": 0, "total_parameters": 985_000})
     write_text(root / "base/SHA256SUMS", "0" * 64 + "  model.safetensors\n")
-    write_jsonl(root / "cropped.jsonl", [{"id": "a"}])
+    write_asked(root / "cropped.jsonl", root)
     generation = {"sampling": sampling_seeds != (None,), "temperature": 1.0, "top_p": 0.9, "top_k": 0}
     generation |= {"no_repeat_ngram_size": 6, "sampling_seeds": [10, 20], "max_new_tokens": None}
     described = {

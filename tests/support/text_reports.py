@@ -8,6 +8,7 @@ import numpy as np
 from pipestill.io.files import write_json, write_text
 from pipestill.io.records import write_jsonl
 from pipestill.job.versions import versions
+from support.asked import write_asked
 from support.reports import evaluate_arguments, model_directories, script
 
 #          skill (share of reference words kept), its sd over runs, KL to the teacher at the end, s of training
@@ -123,7 +124,6 @@ def write_text_tree(
     hardness = 0.9 * rng.normal(size=len(rows))
     write_json(root / "models/demo-student/profile.json", {"trainable_parameters": 0, "total_parameters": 985_000})
     write_text(root / "models/demo-student/SHA256SUMS", "0" * 64 + "  model.safetensors\n")
-    write_jsonl(root / "data/dolly/cropped.jsonl", [{"id": "a"}])
     write_jsonl(root / f"data/{study}/train.jsonl", [{"id": str(number)} for number in range(800)])
     runs = {method: {"base": [0], "teacher": [1]}.get(method, list(range(1, seeds + 1))) for method in methods}
     for method, its_seeds in runs.items():
@@ -136,6 +136,7 @@ def write_text_tree(
         write_json(predictions / "hardware.json", {"device": "cpu", "precision": "fp32", "threads": 1, "notes": []})
         for model in model_directories(root, study, method, its_seeds):
             write_model(model, method, rng)
+    write_asked(root / "data/dolly/cropped.jsonl", root, f"{study}_*")
     return runs
 
 

@@ -212,6 +212,7 @@ def test_thoughts_and_sizes_of_kept_answers_are_looked_at_too(tmp_path):
         run(server, tmp_path, ["0"])
         path = tmp_path / "ledger" / "task" / "ledger.jsonl"
         [row] = read_jsonl(path)
+        del row["crc32"]
         write_jsonl(path, [row | {"text": f"<think>hm</think>\n{row['text']}"}])
         assert run(server, tmp_path, ["0"]) == [{"id": "r0", "rationale": "findings of 0"}]
         assert len(server.bodies) == 1

@@ -159,13 +159,16 @@ def test_other_splits_stay_here(tmp_path):
     assert not server.bodies
 
 
-def test_a_broken_line_amid_the_ledger_is_not_skipped(tmp_path):
+def test_a_broken_line_amid_the_ledger_costs_one_answer_and_is_named(tmp_path, capsys):
     with serve() as server:
-        run(server, tmp_path, ["one"])
+        run(server, tmp_path, ["one", "two", "three"])
         path = tmp_path / "ledger/task/ledger.jsonl"
-        path.write_text("{}\n" + path.read_text())
-        with pytest.raises(UserError, match=r"ledger.jsonl holds a line that is not one of its own"):
-            run(server, tmp_path, ["one"])
+        first, second, third = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"{}\n" + first + second.replace(b'"text"', b'"tExt"') + third)
+        run(server, tmp_path, ["one", "two", "three"])
+    assert len(server.bodies) == 4
+    assert f"{path}: passing over damaged lines (1, 3)" in capsys.readouterr().err
+    assert first in path.read_bytes()
 
 
 def test_an_estimate_sends_nothing_and_needs_no_key(tmp_path):

@@ -326,7 +326,7 @@ def test_damage_to_a_published_shard_is_not_handed_on(place, data, tmp_path, cap
         file.write(b"?")
     assert files(tmp_path) != before
     capture(tmp_path, data, place / "teacher", place / "student")
-    assert "is damaged: capturing its rows again" in capsys.readouterr().err
+    assert "is damaged: it is dropped, and what it kept is made again" in capsys.readouterr().err
     assert files(tmp_path) == before
 
 

@@ -1,7 +1,9 @@
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ from pipestill.io.lock import exclusive, hold
 from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
 from pipestill.plan.preflight import Needs, problems
+from pipestill.plan.start import HELD, start_run
 
 ROOT = Path(__file__).parents[2]
 HOLDER = (
@@ -42,6 +45,46 @@ def test_state_is_waited_for(tmp_path, capsys):
     holder.wait()
     assert waited > 0.5
     assert "another process works in" in capsys.readouterr().err
+
+
+class Persistence:
+    """As Snakemake's: a job is marked from the start of its run."""
+
+    def __init__(self):
+        self.marked = []
+
+    def started(self, job):
+        self.marked.append(job)
+
+
+def planned(rule, *files, output=()):
+    return SimpleNamespace(rule=SimpleNamespace(name=rule), input=[*map(str, files)], output=[*map(str, output)])
+
+
+def start(jobs, config):
+    """Start a run of jobs; what is missing, and the jobs that are marked as not made yet."""
+    workflow = SimpleNamespace(
+        dag=SimpleNamespace(needrun_jobs=lambda: iter(jobs)), persistence=Persistence(), executor_plugin=None
+    )
+    return start_run(workflow, Plan(check(config), ROOT)), workflow.persistence.marked
+
+
+def test_all_that_a_run_means_to_make_counts_as_incomplete_from_its_start(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jobs = [planned("records"), planned("evaluate")]
+    missing, marked = start(jobs, config)
+    HELD.pop().close()
+    assert missing == [] and marked == jobs
+
+
+def test_a_run_does_not_start_on_files_with_times_in_the_future(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("raw", "records"):
+        (tmp_path / name).touch()
+        os.utime(name, (4e9, 4e9))
+    jobs = [planned("records", "raw", output=["records"]), planned("prompts", "records")]
+    missing, marked = start(jobs, config)
+    assert len(missing) == 1 and missing[0].startswith("raw has a time in the future") and not marked
 
 
 @pytest.fixture

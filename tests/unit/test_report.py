@@ -17,6 +17,7 @@ from pipestill.reporting.figures import draw
 from pipestill.reporting.figures.canvas import INK
 from pipestill.reporting.summary import latex_escape, write_csv
 from pipestill.reporting.views import difference_matrix
+from support.asked import write_asked
 from support.pages import Page
 from support.reports import METHODS, evaluate_arguments, said, script, write_report, write_tree
 
@@ -316,6 +317,7 @@ def test_methods_that_were_tested_on_other_examples(copied):
         for seed in seeds if method == "base" else []:
             path = copied / f"creditmix_{method}/predictions/seed_{seed}/predictions.jsonl"
             write_jsonl(path, read_jsonl(path)[:-1])
+    write_asked(copied / "data/creditmix/cropped.jsonl", copied, "creditmix_base")
     script("evaluate", evaluate_arguments(copied, "creditmix", "base", [0]))
     with pytest.raises(UserError, match="has the test example 'creditmix-00059'"):
         collect([copied / "creditmix_base/eval.json", copied / "creditmix_sft/eval.json"])

@@ -19,6 +19,7 @@ from pipestill.reporting.comparisons import against_sft
 from pipestill.reporting.rationales import rationales
 from pipestill.tasks import lexicon
 from pipestill.tasks.multiclinsum.archives import LANGUAGES
+from support.asked import write_asked
 from support.pages import Page
 from support.reports import evaluate_arguments, model_directories, said, script, write_cost, write_model
 
@@ -48,7 +49,6 @@ def write_documents(root, skills=METHODS, provider="openrouter"):
     write_text(root / "config.yaml", "run: [clinical]\n")
     write_json(root / "models/demo-student/profile.json", {"trainable_parameters": 0, "total_parameters": 985_216})
     write_text(root / "models/demo-student/SHA256SUMS", "0" * 64 + "  model.safetensors\n")
-    write_jsonl(root / "data/multiclinsum/cropped.jsonl", [{"id": "a"}])
     write_jsonl(root / "data/clinical/train.jsonl", [{"id": str(number)} for number in range(40)])
     write_json(root / "usage.json", USAGE)
     write_cost(root / "annotator_cost.json", 119.0)
@@ -79,6 +79,7 @@ def write_documents(root, skills=METHODS, provider="openrouter"):
             for model in model_directories(root, "clinical", method, seeds):
                 write_model(model, rng)
                 write_cost(model.parent / "cost.json", 30.0)
+        write_asked(root / "data/multiclinsum/cropped.jsonl", root)
         evaluations.append(evaluate(root, method, seeds, provider))
     return evaluations
 

@@ -86,6 +86,16 @@ def test_damaged_candidates_are_not_chosen(tmp_path):
         select_weights(Model(), candidates)
 
 
+def test_a_resumed_run_drops_damaged_candidates_and_knows_that_it_did(tmp_path, capsys):
+    candidates = Candidates(tmp_path, 2)
+    offer_all(candidates)
+    assert candidates.are_whole()
+    (candidates.path(10) / "evaluation.json").write_text("{")
+    assert not candidates.are_whole()
+    assert f"{candidates.path(10)} is damaged: it is dropped" in capsys.readouterr().err
+    assert list(candidates.losses()) == [20]
+
+
 def test_the_log_says_what_was_measured_and_no_time():
     history = [
         {"step": 1, "epoch": 0.5, "loss": 1.25, "cross_entropy": 1.0, "divergence": 1.5, "grad_norm": None},

@@ -31,12 +31,20 @@ def create_arrays(path: Path, shapes: Mapping[str, tuple[str, tuple[int, ...]]])
     with atomic_path(path) as temporary:
         with open(temporary, "wb") as file:
             file.write(len(header).to_bytes(8, "little") + header)
-            file.truncate(8 + len(header) + end)
+            _take_room(file.fileno(), 8 + len(header) + end)
         memory = np.memmap(temporary, mode="r+")
         yield _views(memory, layout, 8 + len(header))
         memory.flush()
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
+
+
+def _take_room(file: int, size: int) -> None:
+    """Make a file as long as it will be. Its bytes are taken now: a full disk met through a memory map is a kill."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.truncate(file, size)
 
 
 def open_arrays(path: Path) -> dict[str, np.ndarray]:

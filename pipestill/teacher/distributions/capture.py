@@ -10,12 +10,13 @@ import numpy as np
 from pipestill.errors import UserError
 from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengths
 from pipestill.inference.loaded import load, prepare
-from pipestill.io.files import read_json, sha256, write_json
+from pipestill.io.files import sha256, write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import Json
 from pipestill.job.cost import CostMeter
 from pipestill.job.progress import Progress
 from pipestill.job.row_log import state_of
+from pipestill.job.state import read_state
 from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import decoder_start
@@ -87,13 +88,13 @@ def capture_shard(settings: CaptureSettings, sources: Sources, shard: ShardFiles
     own = sorted(key for key in work.rows if shard_of(key, shard.shards) == shard.index)
     with exclusive(shard.state):
         kept = state_of(shard.state, work.fingerprint())
-        cost = CostMeter(kept / "cost.json")
         parts = Parts(kept, work.codec.layout)
         tails = None
         if work.codec.has_tail:
             tails = TailSums(kept, measured(work.rows) & set(own), work.vocab_size)
-        _complete(work, own, parts, tails, cost)
-        digest = parts.publish(own, shard.output, {NAME: tails.values} if tails else {})
+        with CostMeter(kept / "cost.json") as cost:
+            _complete(work, own, parts, tails, cost)
+            digest = parts.publish(own, shard.output, {NAME: tails.values} if tails else {})
         own_facts = {
             "shard": shard.index,
             "shards": shard.shards,
@@ -104,7 +105,7 @@ def capture_shard(settings: CaptureSettings, sources: Sources, shard: ShardFiles
         }
         write_json(shard.facts, work.facts() | own_facts)
         cost.save()
-        write_json(shard.cost, read_json(cost.ledger))
+        write_json(shard.cost, read_state(cost.ledger))
 
 
 @dataclass(frozen=True)

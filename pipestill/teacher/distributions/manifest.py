@@ -7,6 +7,7 @@ from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.io.files import read_json, sha256, write_json
+from pipestill.io.seals import again
 
 FORMAT = 2
 SHARED = {  # facts in which all shards of a store agree, and what a sentence calls them
@@ -58,11 +59,10 @@ def write_manifest(facts_files: Sequence[Path], output: Path) -> None:
 def check_file(path: Path, digest: str, listing: Path) -> None:
     """Refuse a shard that is not the one in ``listing``."""
     if not path.is_file():
-        raise UserError(f"{path} is missing but listed in {listing}: capture the distributions again")
+        raise UserError(f"{path} is missing but listed in {listing}: capture the distributions again; {again(path)}")
     if sha256(path) != digest:
         raise UserError(
-            f"{path} does not match its sha256 in {listing}: it is damaged or of another capture; capture the "
-            "distributions again"
+            f"{path} does not match its sha256 in {listing}: it is damaged or of another capture; {again(path)}"
         )
 
 

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pipestill.io.files import read_json, sha256, write_json
+from pipestill.io.files import sha256, write_json
+from pipestill.io.seals import discard, seal
+from pipestill.job.state import drop, is_whole, read_state
 from pipestill.teacher.distributions.shard import Layout, Row, Shard, sizes_of, write_shard
 
 PART_TOKENS = 4096  # supervised tokens after which what is finished goes to the disk,
@@ -35,14 +36,16 @@ class Parts:
         if self._published.exists() and self._is_intact():
             self._add(self._published)
         for path in sorted(self.directory.glob("part_*.safetensors")):
-            self._add(path)
+            if is_whole(path):
+                self._add(path)
 
     def _is_intact(self) -> bool:
         # The published file is the same one by a second name: what damages it damages this.
-        intact = self._facts.is_file() and sha256(self._published) == read_json(self._facts)["sha256"]
-        if not intact:
-            print(f"{self._published} is damaged: capturing its rows again", file=sys.stderr)
-        return intact
+        facts = read_state(self._facts) or {}
+        if sha256(self._published) == facts.get("sha256"):
+            return True
+        drop(self._published)
+        return False
 
     def _add(self, path: Path) -> None:
         shard = Shard(path, self.layout)
@@ -62,6 +65,7 @@ class Parts:
         number = len(list(self.directory.glob("part_*.safetensors")))
         path = self.directory / f"part_{number:06}.safetensors"
         write_shard(path, self.layout, self._waiting, [sizes_of(row, self.layout) for row in self._waiting])
+        seal(path)
         self._waiting.clear()
         self._tokens = self._bytes = 0
         self._add(path)
@@ -88,5 +92,5 @@ class Parts:
         os.replace(second, self._published)
         write_json(self._facts, {"sha256": digest})
         for path in self.directory.glob("part_*.safetensors"):
-            path.unlink()
+            discard(path)
         return digest

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pipestill.io.digests import json_digest
+from pipestill.io.seals import discard, seal
+from pipestill.job.state import is_whole
 from pipestill.models.rows import Row, supervised
 from pipestill.teacher.distributions.arrays import create_arrays, open_arrays
 
@@ -40,15 +42,16 @@ class TailSums:
     def __init__(self, directory: Path, keys: Sequence[str], vocab: int):
         self.keys = frozenset(keys)
         self._path = Path(directory) / f"tails_{json_digest(sorted(keys))[:16]}.safetensors"
-        self.done = self._path.exists()
+        self.done = is_whole(self._path)
         self.values = open_arrays(self._path)[NAME].copy() if self.done else np.zeros(vocab, np.int64)
 
     def save(self) -> None:
         """Keep the sums, and none of other rows."""
         for path in self._path.parent.glob("tails_*.safetensors"):
-            path.unlink()
+            discard(path)
         with create_arrays(self._path, {NAME: ("i8", self.values.shape)}) as arrays:
             arrays[NAME][:] = self.values
+        seal(self._path)
         self.done = True
 
 

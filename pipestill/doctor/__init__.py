@@ -1,0 +1,1 @@
+"""What is wrong with a tree of results, and how it is mended: ``pipestill doctor``."""
