@@ -7,6 +7,7 @@ from pipestill.annotation.answer import Answer
 from pipestill.annotation.failures import CallFailed, by_status
 from pipestill.annotation.redaction import redact
 from pipestill.io.files import dump_compact
+from pipestill.io.normal import clean
 
 BEGINNING = 40  # characters of a body that is not an answer: enough to recognise it, and nothing that a model wrote
 
@@ -32,7 +33,7 @@ def read_answer(text: str, latency_s: float, key: str | None) -> Answer:
         raise _bad_answer("an answer whose content is not text")
     usage, error = body.get("usage"), choice.get("error")
     return Answer(
-        text=(message.get("content") or "").strip(),
+        text=clean(message.get("content") or "").strip(),
         finish_reason="error" if error else _name(choice.get("finish_reason")),
         model=_name(body.get("model")),
         provider=_name(body.get("provider")),

@@ -76,9 +76,8 @@ class Plan(Jobs):
 
     def division(self, w: Wildcards) -> str:
         """JSON of the options that decide a task's records."""
-        return canonical_json(
-            self.config.tasks[w.task].data.model_dump(mode="json", include={"max_bad_share", "splits"})
-        )
+        keys = {"max_bad_share", "columns", "ignored_columns", "splits"}
+        return canonical_json(self.config.tasks[w.task].data.model_dump(mode="json", include=keys))
 
     def cropping(self, w: Wildcards) -> str:
         """JSON of the options that decide how inputs are cropped."""
