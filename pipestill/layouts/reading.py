@@ -29,7 +29,6 @@ class Reading:
 
     def manifest(self) -> Json:
         """Counts for the manifest; bad rows by line or file, the first ``LISTED`` of them."""
-        unread = {"unread_columns": dict(self.columns.unread)} if self.columns.unread else {}
         return {
             "rows": self.rows,
             "bad_rows": len(self.bad),
@@ -37,7 +36,6 @@ class Reading:
             "bad_rows_listed": self.bad[:LISTED],
             "repeated_rows": self.repeated,
             "repeated_with_another_target": self.contradictory,
-            **unread,
         }
 
     def summary(self, name: str, others: int, unit: str) -> str:
