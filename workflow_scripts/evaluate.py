@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--annotator-cost", type=Path, help="cost of training the annotator, where it was trained here")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="records, then the training file if any")
     parser.add_argument("--bertscore", type=Path, help="file of BERTScores, where they were computed")
+    parser.add_argument("--long-answers", type=Path, help="how many answers were too long to learn, where it is told")
     parser.add_argument("--output", type=Path, required=True, help="eval.json")
     parser.add_argument("--scores", type=Path, required=True, help="scores.jsonl")
     parser.add_argument("--card", type=Path, required=True, help="the model card, README.md")
@@ -45,6 +46,7 @@ def main() -> None:
         bertscore=args.bertscore,
         usage=args.usage,
         annotator_cost=args.annotator_cost,
+        long_answers=args.long_answers,
     )
     evaluation, runs = evaluate(args.experiment, inputs)
     write_json(args.output, evaluation.model_dump())
