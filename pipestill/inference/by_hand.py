@@ -79,6 +79,9 @@ class Predictor:
             if name not in known:
                 raise UserError(f"task `{task.name}` takes {', '.join(known)}: leave `{name}` out")
         given = {name: clean(inputs.get(name, "")).strip() for name in task.inputs}
+        for name, text in given.items():
+            if any("\ud800" <= char <= "\udfff" for char in text):
+                raise UserError(f"`{name}` is not UTF-8 text: save or type it as UTF-8")
         template = task.prompts[self.asking.prompt]
         if missing := template.missing(given):
             raise UserError(f"the input text is empty: give {' and '.join(f'`{name}`' for name in missing)}")

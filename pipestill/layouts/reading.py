@@ -61,7 +61,7 @@ class Reading:
         if len(self.bad) / self.rows > options.max_bad_share:
             places = (row.get("file") or f"line {row['line']}" for row in self.bad)
             first = "; ".join(f"{place}: {row['reason']}" for place, row in zip(places, self.bad[:3], strict=False))
-            hint = self.columns.hint() if self.columns.found and not self.records else ""
+            hint = "" if self.records else self.columns.hint()
             raise UserError(
                 f"{name}: {len(self.bad)} of {self.rows} rows are unusable, more than `max_bad_share` "
                 f"{options.max_bad_share:g} allows ({first}){hint}"

@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from pipestill.answers.base import Answers
+from pipestill.answers.base import Answers, Said
 from pipestill.errors import UserError
 from pipestill.io.files import write_json
-from pipestill.io.records import Json, Record, of_split, read_jsonl, read_records, write_jsonl
+from pipestill.io.records import Json, Record, iterate_jsonl, iterate_lines, of_split, read_records, write_jsonl
 from pipestill.objectives.base import Objective, Sources
 from pipestill.objectives.long_answers import Room
 from pipestill.settings.annotation import RATIONALE
@@ -61,9 +61,14 @@ def read_rationales(path: Path, records: list[Record], allow_missing: float, cro
     """Rationales by id of ``records``, from a file of rows ``{"id", "rationale"}``.
 
     Raises:
-        UserError: more than a share ``allow_missing`` of the records have none.
+        UserError: the file is broken, or more than a share ``allow_missing`` of the records have none.
     """
-    rows = {row["id"]: row.get(RATIONALE) for row in read_jsonl(path)}
+    rows: dict[str, str | None] = {}
+    for number, row in enumerate(iterate_jsonl(path), 1):
+        name, text = row.get("id"), row.get(RATIONALE)
+        if not isinstance(name, str) or not isinstance(text, str | None):
+            raise UserError(f"{path}, line {number}: `id` and `{RATIONALE}` must be text; run the annotation again")
+        rows[name] = text
     found = {record.id: crop(rows[record.id], record) for record in records if rows.get(record.id)}
     missing = [record.id for record in records if record.id not in found]
     if len(missing) > allow_missing * len(records):
@@ -125,7 +130,10 @@ def write_training_file(
         room: for each answer; none: any number of tokens.
     """
     records = read_records(files["records"])
-    outputs = {row["id"]: row for row in read_jsonl(files["outputs"])} if files.get("outputs") else None
+    outputs = None
+    if files.get("outputs"):
+        said = iterate_lines(files["outputs"], Said, "make the teacher's outputs again")
+        outputs = {each.id: vars(each) for each in said}
     rationales = None
     if files.get("rationales"):
         explained = of_split(records, "train") + of_split(records, "validation")
