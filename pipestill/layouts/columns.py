@@ -130,10 +130,9 @@ class Columns:
 
     def _refusal(self, names: Sequence[str], where: str) -> UserError:
         rows = " and ".join(f"`{name}` (in {self.texts[name]} rows)" for name in names)
-        free = [name for name in self.asked if name not in self.seen] or list(self.asked)
         return UserError(
-            f"{where}: the task does not read {rows}: set `columns`, such as `columns: {{{free[0]}: {names[0]}}}`, or "
-            f"list what is to be left out under `ignored_columns`; the task reads {_listed(self.asked)}"
+            f"{where}: the task does not read {rows}: set `columns: {{<name>: {names[0]}}}` with one of the names that "
+            f"it reads ({_listed(self.asked)}), or list what is to be left out under `ignored_columns`"
         )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pipestill.errors import UserError
 from pipestill.io import files
+from pipestill.settings.data import FileConfig
 from pipestill.teacher.distributions.keys import _checksums
 
 DIGEST = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc"
@@ -78,3 +79,7 @@ def test_a_name_that_is_no_text_cannot_be_listed(tmp_path):
     with pytest.raises(UserError, match="is not UTF-8 text: rename it"):
         files.write_sha256sums(tmp_path)
     assert not (tmp_path / "SHA256SUMS").exists()
+
+
+def test_a_digest_of_the_configuration_may_be_in_capitals():
+    assert FileConfig(path="x", sha256=DIGEST.upper()).sha256 == DIGEST

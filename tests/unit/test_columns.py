@@ -46,7 +46,11 @@ def test_a_column_with_what_another_format_reads_is_refused_and_the_key_is_named
     row = SAID | {name: FOREIGN[name]}
     with pytest.raises(UserError) as error:
         check(DOLLY, [row, SAID, row])
-    for part in (f"x.jsonl: the task does not read `{name}` (in 2 rows)", "set `columns`", "`ignored_columns`"):
+    for part in (
+        f"x.jsonl: the task does not read `{name}` (in 2 rows)",
+        f"set `columns: {{<name>: {name}}}`",
+        "under `ignored_columns`",
+    ):
         assert part in str(error.value)
     assert check(DOLLY, [row], ignored_columns=[name]).columns.unread == {name: 1}
 
