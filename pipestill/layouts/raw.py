@@ -32,7 +32,7 @@ def _of_lines(text: str) -> Iterator[tuple[int, Any]]:
     for line, content in enumerate(text.split("\n"), 1):
         if content.strip():
             try:
-                yield line, parse_json(content)
+                yield line, parse_json(content.lstrip("\ufeff"))  # as joined files have it in their middle
             except BadJson as error:
                 yield line, _broken(error)
 

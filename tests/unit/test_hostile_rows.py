@@ -67,6 +67,11 @@ def test_what_only_looks_hostile_is_read_as_it_is(tmp_path, text):
     assert [row for _, row in read_rows(tmp_path / "data.json")] == [json.loads(text)] * 2
 
 
+def test_a_byte_order_mark_of_joined_files_is_no_fault(tmp_path):
+    (tmp_path / "x.jsonl").write_text('\ufeff{"a": 1}\n\ufeff{"a": 2}\n', encoding="utf-8")
+    assert [row for _, row in read_rows(tmp_path / "x.jsonl")] == [{"a": 1}, {"a": 2}]
+
+
 def test_bytes_that_are_no_text_are_named_by_line(tmp_path):
     (tmp_path / "x.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n{"a": "\xe9"}\n')
     with pytest.raises(UserError, match=r"x\.jsonl, line 2: not UTF-8 text"):
