@@ -145,4 +145,4 @@ def write_training_file(
     counted = room.counted(train, {record.id for record in of_split(records, "validation")})
     if files.get("long_answers"):
         write_json(files["long_answers"], counted.model_dump())
-    print(" ".join([f"{len(train)} training rows, {len(validation)} validation rows", *counted.notes()]))
+    print("\n".join([f"{len(train)} training rows, {len(validation)} validation rows", *counted.notes()]))
