@@ -95,9 +95,11 @@ rule training_file:
         outputs=PLAN.file_outputs,
         rationales=PLAN.file_rationales,
         tokenizer=PLAN.file_tokenizer,
+        learner=PLAN.learner,
     output:
         train="<results>/data/{study}/{file}.jsonl",
         validation="<results>/data/{study}/validation/{file}.jsonl",
+        long_answers="<results>/data/{study}/long_answers/{file}.json",
     log:
         "<logs>/training_file/{study}_{file}.log",
     benchmark:
@@ -116,4 +118,5 @@ rule training_file:
         code=PLAN.file_code,
     shell:
         "python {params.script} --settings {params.settings:q} --records {input.records} {params.optional} "
-        "--train {output.train} --validation {output.validation} > {log} 2>&1"
+        "--learner {input.learner} --train {output.train} --validation {output.validation} "
+        "--long-answers {output.long_answers} > {log} 2>&1"

@@ -48,6 +48,7 @@ rule evaluate:
         base=PLAN.evaluated_base,
         data=PLAN.evaluated_data,
         bertscore=PLAN.bertscores,
+        long_answers=PLAN.long_answers,
     output:
         evaluation="<results>/{study}_{method}/eval.json",
         scores="<results>/{study}_{method}/scores.jsonl",

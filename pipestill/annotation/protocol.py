@@ -10,6 +10,7 @@ from pipestill.annotation.failures import CallFailed, by_status
 from pipestill.annotation.redaction import redact
 from pipestill.annotation.thoughts import without_thoughts
 from pipestill.io.files import dump_compact
+from pipestill.io.normal import clean
 
 BEGINNING = 40  # characters of a body that is not an answer: enough to recognise it, and nothing that a model wrote
 LONGEST_NAME = 200  # characters of names that a server gives
@@ -43,7 +44,7 @@ def read_answer(text: str, headers: Mapping[str, str], latency_s: float, key: st
     message = _mapping(choice.get("message"))
     content, end = message.get("content"), _end(choice, message)
     answer = Answer(
-        text=without_thoughts(_text(content) or ""),
+        text=without_thoughts(clean(_text(content) or "")),
         finish_reason=end,
         model=_name(body.get("model"), key),
         provider=_name(body.get("provider"), key),

@@ -1,6 +1,7 @@
 """One experiment's numbers: the metrics of each run, their mean, spread and interval, cost and provenance."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from pipestill.io.records import Json, read_jsonl
 from pipestill.io.runs import find_runs
 from pipestill.io.seals import made_again
 from pipestill.job.halves import half
+from pipestill.objectives.long_answers import LongAnswers
 from pipestill.settings.evaluation import Described, Experiment, StatisticsConfig
 from pipestill.tasks import TASKS
 
@@ -38,7 +40,8 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
     histories = read_histories(inputs.models, seeds)
     annotation = annotation_cost(experiment.annotator, inputs) if inputs.usage else None
     evaluation = Evaluation(
-        **{name: getattr(experiment, name) for name in Described.model_fields},
+        **{name: getattr(experiment, name) for name in Described.model_fields if name != "notes"},
+        notes=[*experiment.notes, *_long_answers(inputs.long_answers)],
         primary_metric=task.answers.metrics[0],
         n_train=None if inputs.models and not trained_on else sum(len(read_jsonl(path)) for path in trained_on),
         n_test=len(first.ids),
@@ -54,6 +57,11 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
         provenance=provenance(experiment.config_sha256, inputs),
     )
     return evaluation, runs
+
+
+def _long_answers(path: Path | None) -> list[str]:
+    """What to say of answers that were too long to learn."""
+    return LongAnswers.model_validate(read_json(path)).notes() if path else []
 
 
 def _entry(seed: int, run: Run, history: list[Json]) -> RunEntry:

@@ -20,6 +20,7 @@ class Inputs:
         bertscore: file of BERTScores, where they were computed.
         usage: ``usage.json`` of the annotation that the runs learnt from, if they did.
         annotator_cost: ``cost.json`` of the training of the annotator, where it was trained here.
+        long_answers: how many answers were too long to learn, where they were dropped or cropped.
     """
 
     predictions: Path
@@ -31,3 +32,4 @@ class Inputs:
     bertscore: Path | None = None
     usage: Path | None = None
     annotator_cost: Path | None = None
+    long_answers: Path | None = None

@@ -7,6 +7,7 @@ from functools import cached_property
 from pipestill.errors import UserError
 from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.inference.target import Target
+from pipestill.io.normal import clean
 from pipestill.io.records import Json
 from pipestill.job.halves import half
 from pipestill.layouts.base import Cropping
@@ -77,7 +78,10 @@ class Predictor:
         for name in (*inputs, *fields):
             if name not in known:
                 raise UserError(f"task `{task.name}` takes {', '.join(known)}: leave `{name}` out")
-        given = {name: inputs.get(name, "").strip() for name in task.inputs}
+        given = {name: clean(inputs.get(name, "")).strip() for name in task.inputs}
+        for name, text in given.items():
+            if any("\ud800" <= char <= "\udfff" for char in text):
+                raise UserError(f"`{name}` is not UTF-8 text: save or type it as UTF-8")
         template = task.prompts[self.asking.prompt]
         if missing := template.missing(given):
             raise UserError(f"the input text is empty: give {' and '.join(f'`{name}`' for name in missing)}")

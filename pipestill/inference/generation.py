@@ -10,6 +10,7 @@ import torch
 from pipestill.errors import UserError
 from pipestill.inference.decoding import Choose, chooser
 from pipestill.inference.devices import input_device
+from pipestill.io.normal import clean
 from pipestill.settings.generation import GenerationConfig
 from pipestill.text.marker import split
 
@@ -23,7 +24,7 @@ class Answer:
     """What a model answered.
 
     Attributes:
-        text: without special tokens and surrounding spaces.
+        text: without special tokens and surrounding spaces, in the normal form of texts.
         tokens: how many were generated, the end included.
         rationale: what was written before it and the marker, where that was asked for; none without a marker.
     """
@@ -144,7 +145,8 @@ def _generate(
                 continue
             texts = tokenizer.batch_decode([answers[row] for row in wanted], skip_special_tokens=True)
             yield [
-                (batch[row], Answer(text.strip(), len(answers[row]))) for row, text in zip(wanted, texts, strict=True)
+                (batch[row], Answer(clean(text).strip(), len(answers[row])))
+                for row, text in zip(wanted, texts, strict=True)
             ]
         waiting = waiting[1:]
 

@@ -6,13 +6,18 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipestill.errors import UserError
+from pipestill.io.normal import clean
 
 SYSTEM_FOLDER = "__MACOSX"
+# What damaged archives raise as they are read, whatever the compression.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError, ValueError)
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in archives that are written here
+SAYS_UTF_8 = 0x800  # of the flags of an entry: how its name is encoded
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,11 @@ def _of_archive(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:
     budget, seen = _Budget(source, limits), set()
     try:
         archive = zipfile.ZipFile(source)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
         raise UserError(f"{source} is a damaged zip archive ({error}): download it again") from None
     with archive:
-        for info in sorted(archive.infolist(), key=lambda info: info.filename):
-            name = info.filename.replace("\\", "/")
+        for info in sorted(archive.infolist(), key=_name_of):
+            name = _name_of(info)
             _check_entry(source, name, info)
             if info.is_dir() or _is_hidden(name):
                 continue
@@ -80,29 +85,68 @@ def _of_archive(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:
             yield Member(name, content)
 
 
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """Path of an entry, in its normal form; names that are UTF-8 without saying so, as macOS writes them, are known."""
+    name = info.filename
+    if not info.flag_bits & SAYS_UTF_8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return clean(name).replace("\\", "/")
+
+
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: Path, limits: Limits) -> bytes:
     """Bytes of one file, one more than allowed at most: the size that an archive declares is not trusted."""
     try:
         with archive.open(info) as file:
             return file.read(limits.file_bytes + 1)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{source}: {info.filename} cannot be read ({error}); download the archive again") from None
 
 
 def _of_folder(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:
-    budget, root = _Budget(source, limits), source.resolve()
-    paths = (path for path in source.rglob("*") if path.is_symlink() or path.is_file())
-    for name, path in sorted((path.relative_to(source).as_posix(), path) for path in paths):
-        if _is_hidden(name):
+    budget, root, seen = _Budget(source, limits), source.resolve(), set()
+    for path in sorted(filter(_is_entry, source.rglob("*")), key=Path.as_posix):
+        name = _name_in(source, path)
+        if _is_hidden(name) or not _is_own_file(path, root, source):
             continue
-        if not path.resolve().is_relative_to(root):
-            raise UserError(f"{path} is a link to a place outside {source}: put the file itself there")
-        if not path.is_file():  # a link to a folder of the same tree, whose files are met anyway
-            continue
+        if name in seen:
+            raise UserError(f"{source} holds {name} twice, in two spellings of Unicode: rename or remove one")
+        seen.add(name)
         budget.count_file(name)
         is_text = name.lower().endswith(suffix)
         budget.count_bytes(name, path.stat().st_size if is_text else 0)
-        yield Member(name, path.read_bytes() if is_text else None)
+        try:
+            yield Member(name, path.read_bytes() if is_text else None)
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}): make it readable") from None
+
+
+def _is_entry(path: Path) -> bool:
+    return path.is_symlink() or path.is_file()
+
+
+def _name_in(source: Path, path: Path) -> str:
+    name = path.relative_to(source).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{source} holds {name!r}, a name that is not UTF-8: rename it") from None
+    return clean(name)
+
+
+def _is_own_file(path: Path, root: Path, source: Path) -> bool:
+    """False for a link to a folder of the same tree, whose files are met anyway.
+
+    Raises:
+        UserError: a link leads out of the tree, or nowhere.
+    """
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: links in a circle
+        raise UserError(f"{path} is a link to nothing: remove it, or put the file itself there") from None
+    if not target.is_relative_to(root):
+        raise UserError(f"{path} is a link to a place outside {source}: put the file itself there")
+    return target.is_file()
 
 
 def _check_entry(source: Path, name: str, info: zipfile.ZipInfo) -> None:

@@ -22,7 +22,7 @@ def canonical_json(value: Any) -> str:
 
 def json_digest(value: Any) -> str:
     """sha256 of :func:`canonical_json`."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(value).encode(errors="surrogatepass")).hexdigest()
 
 
 @cache

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
+from pipestill.io.checksums import SHA256SUMS, read_sha256sums, sum_line
+from pipestill.io.parsing import BadJson, parse_json
 
-SHA256SUMS = "SHA256SUMS"
 UMASK = os.umask(0o077)
 os.umask(UMASK)  # the only way to read it
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 
 
 @contextmanager
@@ -54,14 +56,38 @@ def read_json(path: Path) -> Any:
     """Read one JSON file.
 
     Raises:
-        UserError: the file is missing or is not JSON; the message names the line.
+        UserError: the file cannot be read, or is not JSON (:func:`pipestill.io.parsing.parse_json`); the message names
+            the line.
+    """
+    text = read_text(path)
+    try:
+        return parse_json(text)
+    except BadJson as error:
+        place = f"{path}, line {error.line}" if error.line else f"{path}"
+        raise UserError(f"{place}: not valid JSON ({error})") from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, without a byte order mark.
+
+    Raises:
+        UserError: the file is missing, or is not UTF-8 text; the message names the line.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not valid JSON ({error.msg})") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a directory: name a file") from None
+    if content.startswith(UTF_16) or content.count(0) > len(content) // 4:
+        raise UserError(f"{path} is UTF-16 or binary, not UTF-8 text: save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path} is not UTF-8 text (line {line}, byte {error.start}), but perhaps Latin-1: save it as UTF-8"
+        ) from None
 
 
 @contextmanager
@@ -113,7 +139,7 @@ def _members(directory: Path) -> list[Path]:
 
 def write_sha256sums(directory: Path) -> None:
     """Write ``SHA256SUMS`` (the format of ``sha256sum``) over every file of ``directory``."""
-    lines = [f"{sha256(path)}  {path.relative_to(directory).as_posix()}\n" for path in _members(directory)]
+    lines = [sum_line(path.relative_to(directory).as_posix(), sha256(path)) for path in _members(directory)]
     write_text(Path(directory) / SHA256SUMS, "".join(lines))
 
 
@@ -121,16 +147,13 @@ def verify_sha256sums(directory: Path) -> str:
     """Check ``directory`` against its ``SHA256SUMS`` and return the digest of that list: the directory's identity.
 
     Raises:
-        UserError: the list is missing, a file is missing, changed or not listed.
+        UserError: the list is missing or broken, a file is missing, changed or not listed.
     """
     directory = Path(directory)
     listing = directory / SHA256SUMS
     if not listing.is_file():
         raise UserError(f"{directory} has no {SHA256SUMS}: the directory is incomplete, make or download it again")
-    expected = {}
-    for line in listing.read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        expected[name] = digest
+    expected = read_sha256sums(listing)
     for name, digest in expected.items():
         if not (directory / name).is_file():
             raise UserError(f"{directory / name} is missing but listed in {SHA256SUMS}: make or download it again")

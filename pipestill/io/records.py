@@ -1,15 +1,17 @@
 """Records and predictions, and the JSON Lines files that hold them."""
 
-import json
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipestill.errors import UserError
 from pipestill.io.files import atomic_path, dump_compact
+from pipestill.io.normal import normalise
+from pipestill.io.parsing import BadJson, parse_json
 
 Split = Literal["teacher", "train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("teacher", "train", "validation", "test")
@@ -26,21 +28,33 @@ class Line:
         """The line that ``row`` holds.
 
         Raises:
-            UserError: a field is missing or unknown.
+            UserError: a field is missing, unknown, or of another type.
         """
-        try:
-            return cls(**row)
-        except TypeError:
-            names = [each.name for each in fields(cls)]
-            needed = [each.name for each in fields(cls) if each.default is MISSING is each.default_factory]
-            unknown, missing = ([name for name in a if name not in b] for a, b in ((row, names), (needed, row)))
+        names = [each.name for each in fields(cls)]
+        needed = [each.name for each in fields(cls) if each.default is MISSING is each.default_factory]
+        unknown, missing = ([name for name in a if name not in b] for a, b in ((row, names), (needed, row)))
+        if unknown or missing:
             problem = f"has no field {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
-            raise UserError(f"a {cls.__name__.lower()} {problem}; it has {', '.join(names)}") from None
+            raise UserError(f"a {cls.__name__.lower()} {problem}; it has {', '.join(names)}")
+        try:
+            return _checker(cls).validate_python(dict(row))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UserError(f"`{where}` of a {cls.__name__.lower()}: {first['msg'].lower()}") from None
 
     def row(self) -> Json:
         """The line as JSON."""
         optional = {each.name for each in fields(self) if each.default is None}
         return {name: value for name, value in vars(self).items() if not (value is None and name in optional)}
+
+
+@cache
+def _checker(kind: type[Line]) -> TypeAdapter:
+    return TypeAdapter(kind)
+
+
+L = TypeVar("L", bound=Line)
 
 
 @dataclass
@@ -127,28 +141,41 @@ def iterate_jsonl(path: Path) -> Iterator[Json]:
     """Rows of ``path`` one by one; raises like :func:`read_jsonl`."""
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist")
-    with open(path, encoding="utf-8") as file:
+    with open(path, "rb") as file:  # bytes, of which only \n ends a line
         for number, line in enumerate(file, 1):
+            where = f"{path}, line {number}"
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}, line {number}: not valid JSON ({error.msg})") from None
+                row = parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except UnicodeDecodeError:
+                raise UserError(f"{where}: not UTF-8 text") from None
+            except BadJson as error:
+                raise UserError(f"{where}: not valid JSON ({error})") from None
             if not isinstance(row, dict):
-                raise UserError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
+                raise UserError(f"{where}: a JSON object is expected, not {type(row).__name__}")
             yield row
 
 
-def iterate_records(path: Path) -> Iterator[Record]:
-    """The records of ``path`` one by one.
+def iterate_lines(path: Path, kind: type[L], again: str) -> Iterator[L]:
+    """The lines of ``path`` as ``kind``, one by one.
+
+    Args:
+        path: a JSON Lines file.
+        kind: of its lines.
+        again: what to do about a line that is none, as the message says it.
 
     Raises:
-        UserError: the file is missing or a line is not a record; the message names the line.
+        UserError: the file is missing or broken; the message names the line.
     """
     for number, row in enumerate(iterate_jsonl(path), 1):
         try:
-            yield Record.of(row)
+            yield kind.of(row)
         except UserError as error:
-            raise UserError(f"{path}, line {number}: {error}; make the file again") from None
+            raise UserError(f"{path}, line {number}: {error}; {again}") from None
+
+
+def iterate_records(path: Path) -> Iterator[Record]:
+    """The records of ``path`` one by one; raises like :func:`iterate_lines`."""
+    return iterate_lines(path, Record, "make the file again")
 
 
 def read_records(path: Path) -> list[Record]:
@@ -159,8 +186,3 @@ def read_records(path: Path) -> list[Record]:
 def of_split(records: Iterable[Record], split: Split) -> list[Record]:
     """The records of one split, in order."""
     return [record for record in records if record.split == split]
-
-
-def normalise(text: str) -> str:
-    """Text as splits are compared by: NFKC, lower case, single spaces."""
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text)).strip().casefold()

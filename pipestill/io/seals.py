@@ -6,12 +6,13 @@ relative, so results can be moved. What has no seal, from an earlier version or 
 """
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipestill.errors import UserError
-from pipestill.io.files import SHA256SUMS, sha256, write_text
+from pipestill.io.checksums import SHA256SUMS, read_sha256sums, sum_line
+from pipestill.io.files import sha256, write_text
 
 PREFIX, SUFFIX = ".", ".sha256"
 WEIGHTS = ".safetensors"  # checked by whoever loads them: a job that does not should not read gigabytes
@@ -35,7 +36,7 @@ def seals(root: Path) -> list[Path]:
 def seal(path: Path) -> None:
     """Seal what lies at ``path``."""
     names = (file.relative_to(path.parent).as_posix() for file in _listed(path))
-    write_text(seal_of(path), "".join(f"{sha256(path.parent / name)}  {name}\n" for name in names))
+    write_text(seal_of(path), "".join(sum_line(name, sha256(path.parent / name)) for name in names))
 
 
 def discard(path: Path) -> None:
@@ -51,18 +52,18 @@ def faults(path: Path, *, weights: bool = True) -> Iterator[str]:
         path: file or directory.
         weights: check the weights of models too.
     """
-    expected = _read(seal_of(path))
-    if expected is None:
+    if not seal_of(path).is_file():
         return
     if not path.exists():
         yield f"{path} is missing"
         return
-    found = {file.relative_to(path.parent).as_posix() for file in _listed(path)}
-    yield from _differences(path.parent, expected, found, weights=True)
-    listing = path / SHA256SUMS
-    if listing.is_file():
-        own = {file.relative_to(path).as_posix() for file in _files(path)}
-        yield from _differences(path, _read(listing) or {}, own, weights)
+    listing, own = path / SHA256SUMS, _listed(path)
+    try:
+        yield from _differences(path.parent, read_sha256sums(seal_of(path)), _names(own, path.parent), weights=True)
+        if listing.is_file():
+            yield from _differences(path, read_sha256sums(listing), _names(_files(path), path), weights)
+    except UserError as error:  # a list that is damaged itself
+        yield str(error)
 
 
 def verify(path: Path) -> bool:
@@ -123,10 +124,5 @@ def _files(path: Path) -> list[Path]:
     )
 
 
-def _read(listing: Path) -> dict[str, str] | None:
-    """Digest by name, as ``sha256sum`` writes them; none where there is no list."""
-    try:
-        lines = listing.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return None
-    return {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
+def _names(files: Iterable[Path], root: Path) -> set[str]:
+    return {file.relative_to(root).as_posix() for file in files}

@@ -15,7 +15,7 @@ from pipestill.io.files import fresh_directory, read_json, sha256, write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import SPLITS, Json, Record, of_split, write_jsonl
 from pipestill.layouts.example import Example
-from pipestill.settings.section import Count, Section, Seed, Share
+from pipestill.settings.section import CleanText, Count, Section, Seed, Share
 from pipestill.text.crop import Ends, character_ends, crop_text
 from pipestill.text.sentences import Splitter
 from pipestill.text.templates import Template
@@ -53,6 +53,11 @@ class DataOptions(Section):
     """Seed of the generator, for `source: synthetic`."""
     max_bad_share: Share = 0.02
     """Share of unusable rows (no label or answer, unknown label, empty text, broken JSON) above which the run stops."""
+    columns: dict[str, CleanText] = {}
+    """Names of columns (keys) of the raw rows by the names that the task reads, such as `{input: context}`; names that
+    differ in capitals only are found without it."""
+    ignored_columns: list[CleanText] = []
+    """Columns that are left out on purpose, though they have the name of an input or an answer of some format."""
 
     @property
     def rationale_limit(self) -> int | None:

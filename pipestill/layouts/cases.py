@@ -1,11 +1,13 @@
 """Splits of document collections: shares of all cases, so that no case is in two splits in any of its languages."""
 
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 from random import Random
 from typing import Literal
 
 from pipestill.errors import UserError
+from pipestill.io.normal import normalise
 from pipestill.io.records import Record, of_split
 from pipestill.layouts.base import SplitsOptions
 from pipestill.settings.section import Part
@@ -25,7 +27,15 @@ class DocumentSplits(SplitsOptions):
 
 def case_of(record: Record, config: DocumentSplits) -> str:
     """The group of records that must be in the same split; none with ``unit: row``."""
-    return (record.group if record.group is not None else record.id) if config.unit == "case" else record.id
+    if config.unit == "row" or record.group is None:
+        return record.id
+    return case_key(record.group)
+
+
+def case_key(name: str) -> str:
+    """The case that ``name`` stands for: numbers in it are compared as numbers, so that 001, 1 and 1.0 are one."""
+    whole = re.sub(r"\.0+$", "", normalise(name))
+    return re.sub(r"[0-9]+", lambda number: number[0].lstrip("0") or "0", whole)
 
 
 def divide_cases(records: list[Record], config: DocumentSplits) -> None:

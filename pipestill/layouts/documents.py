@@ -17,7 +17,7 @@ from pipestill.layouts.cases import DocumentSplits, case_of, divide_cases, split
 from pipestill.layouts.example import BadRow
 from pipestill.layouts.pairs import SUFFIXES, read_pairs
 from pipestill.layouts.published import published_datasets
-from pipestill.layouts.reading import LISTED, Reading, check_bad_share, read_examples
+from pipestill.layouts.reading import LISTED, Reading, read_examples
 from pipestill.layouts.taking import identity, take_files
 from pipestill.settings.data import FileConfig
 from pipestill.settings.section import Count, Name, Section
@@ -82,7 +82,7 @@ class DocumentsData(DataOptions):
     """`synthetic`: the project's own seeded generator; `files`: local files, folders or addresses; `published`:
     `datasets`."""
     files: dict[Name, DocumentFile] = {}
-    """Zip archives, folders or tables (.jsonl, .json, .csv) of any name, for `source: files`."""
+    """Zip archives, folders or tables (.jsonl, .json, .csv, .tsv) of any name, for `source: files`."""
     datasets: list[Name] = []
     """Names in `resources/datasets.yaml`, for `source: published`."""
     crop: CropConfig = CropConfig()
@@ -187,8 +187,8 @@ class Documents(Layout):
             members: list[Record] = []
             for name, file in sorted(facts["files"].items()):
                 if file["use"] == use:
-                    reading, ignored = self._read(task, raw / file["file"], file.get("limit"))
-                    check_bad_share(reading, options.max_bad_share, file["origin"])
+                    reading, ignored = self._read(task, raw / file["file"], file.get("limit"), options.columns)
+                    reading.check(options, file["origin"])
                     kept = []
                     for record in reading.records:
                         if record.question not in questions and case_of(record, splits) not in taken:
@@ -262,10 +262,12 @@ class Documents(Layout):
             raise UserError(f"there is no language `{language}`; there are {', '.join(self.languages)}")
         return Record("by hand", "test", dict(inputs), "", [], test_set=language)
 
-    def _read(self, task: Content, path: Path, limit: int | None) -> tuple[Reading, list[str]]:
+    def _read(
+        self, task: Content, path: Path, limit: int | None, columns: Mapping[str, str]
+    ) -> tuple[Reading, list[str]]:
         found = Found() if path.suffix in SUFFIXES else self.read(path)
         rows: Iterator[tuple[int | str, Any]] = read_pairs(path) if path.suffix in SUFFIXES else iter(found.rows)
-        return read_examples(task, itertools.islice(rows, limit)), found.ignored
+        return read_examples(task, itertools.islice(rows, limit), columns=columns), found.ignored
 
 
 def _cropped(text: str, limit: int | None, record: Record, crop: CropConfig, how: Cropping) -> str:

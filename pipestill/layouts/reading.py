@@ -2,12 +2,15 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from pipestill.errors import UserError
-from pipestill.io.records import Json, Record, normalise
-from pipestill.layouts.base import Content
+from pipestill.io.normal import normalise, texts_in
+from pipestill.io.records import Json, Record
+from pipestill.layouts.base import Content, DataOptions
+from pipestill.layouts.columns import Columns, Row
 from pipestill.layouts.example import BadRow, Example
 
 LISTED = 100  # bad rows that the manifest lists one by one
@@ -17,11 +20,12 @@ LISTED = 100  # bad rows that the manifest lists one by one
 class Reading:
     """Rows of one file: usable records without a split, and a count of the rows set aside."""
 
-    records: list[Record]
-    rows: int
-    bad: list[Json]
-    repeated: int
-    contradictory: int
+    records: list[Record] = field(default_factory=list)
+    rows: int = 0
+    bad: list[Json] = field(default_factory=list)
+    repeated: int = 0
+    contradictory: int = 0
+    columns: Columns = field(default_factory=Columns)
 
     def manifest(self) -> Json:
         """Counts for the manifest; bad rows by line or file, the first ``LISTED`` of them."""
@@ -41,9 +45,34 @@ class Reading:
             f"{self.repeated} repeated, {others} found elsewhere"
         )
 
+    def check(self, options: DataOptions, name: str) -> None:
+        """Refuse a file without rows, with columns that a task should read and does not, or with too many bad rows.
+
+        Args:
+            options: say how columns are called, and how many rows may be bad.
+            name: of the file.
+
+        Raises:
+            UserError: with the counts and the first bad lines.
+        """
+        if self.rows == 0:
+            raise UserError(f"{name} holds no rows")
+        self.columns.check(options.columns, options.ignored_columns, name)
+        if len(self.bad) / self.rows > options.max_bad_share:
+            places = (row.get("file") or f"line {row['line']}" for row in self.bad)
+            first = "; ".join(f"{place}: {row['reason']}" for place, row in zip(places, self.bad[:3], strict=False))
+            hint = "" if self.records else self.columns.hint()
+            raise UserError(
+                f"{name}: {len(self.bad)} of {self.rows} rows are unusable, more than `max_bad_share` "
+                f"{options.max_bad_share:g} allows ({first}){hint}"
+            )
+
 
 def read_examples(
-    task: Content, rows: Iterable[tuple[int | str, Json | BadRow]], test_set: str | None = None
+    task: Content,
+    rows: Iterable[tuple[int | str, Json | BadRow]],
+    test_set: str | None = None,
+    columns: Mapping[str, str] = MappingProxyType({}),
 ) -> Reading:
     """Parse ``rows``; a question that was seen before is dropped, so that splits cannot share it.
 
@@ -51,15 +80,14 @@ def read_examples(
         task: that they are of.
         rows: line number or file name, and row.
         test_set: the test set that the rows are of; the same question may be in several of them.
+        columns: names of columns by the task's names for them.
     """
-    reading = Reading([], 0, [], 0, 0)
+    reading = Reading()
     first_target: dict[str, str] = {}
     for place, row in rows:
         reading.rows += 1
         try:
-            if isinstance(row, BadRow):
-                raise row
-            example = task.parse(row)
+            example = _parse(task, row, columns, reading.columns)
         except BadRow as reason:
             reading.bad.append({**_at(place), "reason": str(reason)})
             continue
@@ -71,6 +99,48 @@ def read_examples(
         first_target[question] = example.target
         reading.records.append(_record(task, example, question, place, test_set))
     return reading
+
+
+def _parse(task: Content, content: Json | BadRow, columns: Mapping[str, str], counts: Columns) -> Example:
+    """The example that a row holds.
+
+    Raises:
+        BadRow: it holds none.
+    """
+    if isinstance(content, BadRow):
+        raise content
+    try:
+        row = Row(content, columns)
+    except ValueError as error:
+        raise BadRow(str(error)) from None
+    usable = False
+    try:
+        example = task.parse(row)
+        _check(example)
+        usable = True
+    except KeyError as error:
+        raise BadRow(f"`{error.args[0]}` is missing") from None
+    except BadRow:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:  # a number or a list where the task reads text
+        raise BadRow(f"not a row of this task ({error})") from None
+    finally:
+        counts.count(row, usable)
+    return example
+
+
+def _check(example: Example) -> None:
+    """Refuse an example that is not text, that says nothing, or with characters that no text has."""
+    texts = [*example.inputs.values(), example.target, *example.references]
+    more = [example.test_set, example.group, example.rationale]
+    if not all(isinstance(text, str) for text in [*texts, *(each for each in more if each is not None)]):
+        raise BadRow("a number, a list or an object where text is expected")
+    if not any(text.strip() for text in example.inputs.values()):
+        raise BadRow("empty text")
+    if not example.target.strip():
+        raise BadRow("empty answer")
+    if any("\0" in text for text in texts_in([*texts, example.rationale])):
+        raise BadRow("a NUL character")
 
 
 def _at(place: int | str) -> dict[str, int | str]:
@@ -90,20 +160,3 @@ def _record(task: Content, example: Example, question: str, place: int | str, te
         group=example.group,
         meta={**_at(place), **example.meta},
     )
-
-
-def check_bad_share(reading: Reading, max_share: float, name: str) -> None:
-    """Refuse data of which more than ``max_share`` is unusable.
-
-    Raises:
-        UserError: with the counts and the first bad lines.
-    """
-    if reading.rows == 0:
-        raise UserError(f"{name} holds no rows")
-    if len(reading.bad) / reading.rows > max_share:
-        places = (row.get("file") or f"line {row['line']}" for row in reading.bad)
-        first = "; ".join(f"{place}: {row['reason']}" for place, row in zip(places, reading.bad[:3], strict=False))
-        raise UserError(
-            f"{name}: {len(reading.bad)} of {reading.rows} rows are unusable, more than `max_bad_share` "
-            f"{max_share:g} allows ({first})"
-        )

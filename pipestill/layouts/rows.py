@@ -13,7 +13,7 @@ from pipestill.io.files import dump_compact, write_text
 from pipestill.io.records import Json, Record
 from pipestill.layouts.base import Content, Cropping, DataOptions, Layout, SplitsOptions, crop_inputs
 from pipestill.layouts.raw import read_rows
-from pipestill.layouts.reading import check_bad_share, read_examples
+from pipestill.layouts.reading import read_examples
 from pipestill.layouts.taking import identity, take_files
 from pipestill.settings.data import FileConfig, Sha256
 from pipestill.settings.section import Count, Part
@@ -105,8 +105,8 @@ class Rows(Layout):
 
     def records(self, task: Content, options: RowsData, raw: Path, facts: Json) -> tuple[list[Record], Json]:
         """See :meth:`Layout.records`."""
-        reading = read_examples(task, read_rows(raw / RAW_DATA))
-        check_bad_share(reading, options.max_bad_share, facts.get("origin", str(raw / RAW_DATA)))
+        reading = read_examples(task, read_rows(raw / RAW_DATA), columns=options.columns)
+        reading.check(options, facts.get("origin", str(raw / RAW_DATA)))
         divide(reading.records, task.answers, options.splits)
         print(reading.summary("", 0, "rows"))
         return reading.records, reading.manifest()

@@ -13,7 +13,7 @@ from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, write_jsonl
 from pipestill.layouts.base import Content, Cropping, DataOptions, Layout, SplitsOptions, crop_inputs
 from pipestill.layouts.raw import read_rows
-from pipestill.layouts.reading import check_bad_share, read_examples
+from pipestill.layouts.reading import read_examples
 from pipestill.layouts.taking import identity, take_files
 from pipestill.settings.data import FileConfig
 from pipestill.settings.section import Count, Name
@@ -130,8 +130,8 @@ class TestSets(Layout):
         for role in sorted(facts["files"], key=lambda role: (role == "train", role == "validation")):
             test_set = role if role in self.names else None
             path, limit = raw / RAW_ROLE.format(role=role), facts["files"][role].get("limit")
-            reading = read_examples(task, itertools.islice(read_rows(path), limit), test_set)
-            check_bad_share(reading, options.max_bad_share, facts["files"][role].get("origin", str(path)))
+            reading = read_examples(task, itertools.islice(read_rows(path), limit), test_set, options.columns)
+            reading.check(options, facts["files"][role].get("origin", str(path)))
             kept = [record for record in reading.records if test_set or record.question not in taken]
             if not kept:
                 used = len(reading.records)

@@ -4,6 +4,7 @@ import string
 from collections.abc import Sequence
 
 from pipestill.errors import UserError
+from pipestill.io.normal import clean
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -20,4 +21,4 @@ def exact_match(prediction: str, references: Sequence[str]) -> float:
 
 
 def _normalise(text: str) -> str:
-    return " ".join(text.lower().translate(_PUNCTUATION).split())
+    return " ".join(clean(text).lower().translate(_PUNCTUATION).split())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipestill.io.normal import clean
 from pipestill.metrics.exact_match import exact_match
 from pipestill.metrics.measures import Scored
 from pipestill.metrics.rouge import rouge_l
@@ -10,7 +11,7 @@ from pipestill.text.sentences import Splitter
 
 def one(answer: str, references: Sequence[str]) -> float:
     """ROUGE-L of an answer, in [0, 100]."""
-    return rouge_l(answer, references, stemming=True)
+    return rouge_l(clean(answer), [*map(clean, references)], stemming=True)
 
 
 def score(

@@ -6,6 +6,7 @@ from functools import partial
 from importlib.metadata import version
 
 from pipestill.errors import UserError
+from pipestill.io.normal import clean
 from pipestill.metrics.corpus import (
     Contributions,
     bleu_contributions,
@@ -36,7 +37,7 @@ class SummaryScores:
 
 def one(answer: str, references: Sequence[str]) -> float:
     """ROUGE-L of a summary in any language, in [0, 100]; words are not stemmed, since the stemmer is for English."""
-    return rouge_l(answer, references)
+    return rouge_l(clean(answer), [*map(clean, references)])
 
 
 def score(
@@ -44,6 +45,7 @@ def score(
 ) -> Scored:
     """:func:`score_summaries` of answers whose test sets are languages, or that are English."""
     languages = [test_set or ENGLISH for test_set in test_sets]
+    answers, references = [*map(clean, answers)], [[*map(clean, texts)] for texts in references]
     scores = score_summaries(answers, references, languages, splitter=splitter)
     corpus = {name: list(metric.counts) for name, metric in scores.corpus.items()}
     return Scored({**scores.answers, **corpus}, scores.signatures)

@@ -1,12 +1,11 @@
 """Pickled weights of older hub models to safetensors: once, tensors only, recorded."""
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.io.files import sha256, write_json
+from pipestill.io.files import read_json, sha256, write_json
 
 PICKLE_INDEX = "pytorch_model.bin.index.json"
 INDEX = "model.safetensors.index.json"
@@ -37,7 +36,7 @@ def convert_pickles(directory: Path) -> list[dict[str, Any]]:
         pickle.unlink()
     index = directory / PICKLE_INDEX
     if index.is_file():
-        value = json.loads(index.read_text(encoding="utf-8"))
+        value = read_json(index)
         value["weight_map"] = {name: _new_name(file) for name, file in value["weight_map"].items()}
         write_json(directory / INDEX, value)
         index.unlink()

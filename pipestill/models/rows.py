@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Row = dict[str, Any]
+LISTED = 10  # lines with faults that a message names
 
 
 @dataclass
@@ -120,12 +121,17 @@ def _encode_file(path: Path, encode: Callable[[Json], Row], encoder: RowEncoder)
     rows = read_jsonl(path)
     if not rows:
         raise UserError(f"{path} is empty: there is nothing to train on")
-    encoded = []
+    encoded, faults = [], {}
     for number, row in enumerate(rows, 1):
         try:
             encoded.append(encode(row))
         except UserError as error:
-            raise UserError(f"{path}, line {number}: {error}") from None
+            faults[number] = error
+    if faults:
+        first, *others = faults
+        lines = ", ".join(map(str, others[:LISTED])) + (", ..." if len(others) > LISTED else "")
+        more = f" ({len(others)} more rows have such faults: lines {lines})" if others else ""
+        raise UserError(f"{path}, line {first}: {faults[first]}{more}")
     encoder.prompts.report(str(path))
     return encoded
 

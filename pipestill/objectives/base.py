@@ -156,6 +156,15 @@ class Objective(ABC):
         """True if the student writes a rationale and a marker before each answer."""
         return False
 
+    def learnt(self, row: Json, explained: bool) -> dict[str, str]:
+        """Texts of a training row that are learnt behind a prompt, by the key that is cropped where one is too long.
+
+        Args:
+            row: of its training file.
+            explained: see :meth:`explains`.
+        """
+        return {self.file.answer: row[self.file.answer]}
+
     def used(self, options: Section) -> Json:
         """The settings that count."""
         return options.model_dump()

@@ -1,14 +1,17 @@
 """The training file of an objective: records drawn, equal per stratum where answers have strata, and a row for each."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
-from pipestill.answers.base import Answers
+from pipestill.answers.base import Answers, Said
 from pipestill.errors import UserError
-from pipestill.io.records import Json, Record, of_split, read_jsonl, read_records, write_jsonl
+from pipestill.io.files import write_json
+from pipestill.io.records import Json, Record, iterate_jsonl, iterate_lines, of_split, read_records, write_jsonl
 from pipestill.io.seals import again
 from pipestill.objectives.base import Objective, Sources
+from pipestill.objectives.long_answers import Room
 from pipestill.settings.annotation import RATIONALE
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks.base import Task
@@ -59,9 +62,14 @@ def read_rationales(path: Path, records: list[Record], allow_missing: float, cro
     """Rationales by id of ``records``, from a file of rows ``{"id", "rationale"}``.
 
     Raises:
-        UserError: more than a share ``allow_missing`` of the records have none.
+        UserError: the file is broken, or more than a share ``allow_missing`` of the records have none.
     """
-    rows = {row["id"]: row.get(RATIONALE) for row in read_jsonl(path)}
+    rows: dict[str, str | None] = {}
+    for number, row in enumerate(iterate_jsonl(path), 1):
+        name, text = row.get("id"), row.get(RATIONALE)
+        if not isinstance(name, str) or not isinstance(text, str | None):
+            raise UserError(f"{path}, line {number}: `id` and `{RATIONALE}` must be text; run the annotation again")
+        rows[name] = text
     found = {record.id: crop(rows[record.id], record) for record in records if rows.get(record.id)}
     missing = [record.id for record in records if record.id not in found]
     if len(missing) > allow_missing * len(records):
@@ -79,18 +87,28 @@ def training_rows(
     records: list[Record],
     outputs: dict[str, Json] | None,
     rationales: dict[str, str] | None,
+    room: Room | None = None,
 ) -> tuple[list[Json], list[Json]]:
     """Training rows, and validation rows with gold outputs in the same schema.
 
     The teacher learns from the training split where there is no teacher split, which is so only with a `teacher_share`
     of 0: layouts refuse to leave it empty otherwise.
+
+    Raises:
+        UserError: there are no rows, or an answer has no ``room`` where that stops the run.
     """
-    own = of_split(records, objective.file.split) or of_split(records, "train")
+    room = room or Room()
+    own = room.records(of_split(records, objective.file.split) or of_split(records, "train"))
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
+    held_out = room.records(of_split(records, "validation"))
     row = objective.file.row
     taught = Sources(task, outputs, rationales, settings.seed)
     gold = Sources(task, None, rationales, settings.seed)
-    return [row(each, taught) for each in chosen], [row(each, gold) for each in of_split(records, "validation")]
+    learnt = partial(objective.learnt, explained=settings.explained)
+    train = room.rows([row(each, taught) for each in chosen], learnt)
+    validation = room.rows([row(each, gold) for each in held_out], learnt)
+    room.check()
+    return train, validation
 
 
 def write_training_file(
@@ -99,6 +117,7 @@ def write_training_file(
     settings: TrainingFileSettings,
     files: dict[str, Path],
     crop: Crop,
+    room: Room | None = None,
 ) -> None:
     """Write the training rows of an objective, and its validation rows.
 
@@ -106,16 +125,25 @@ def write_training_file(
         task: of the records.
         objective: whose rows they are.
         settings: of the job.
-        files: ``records``, ``train`` and ``validation`` to write; ``outputs`` and ``rationales`` where they are used.
+        files: ``records``, ``train`` and ``validation`` to write; ``outputs`` and ``rationales`` where they are used,
+            and ``long_answers`` to write, if they are to be counted.
         crop: shortens the rationale of a record.
+        room: for each answer; none: any number of tokens.
     """
     records = read_records(files["records"])
-    outputs = {row["id"]: row for row in read_jsonl(files["outputs"])} if files.get("outputs") else None
+    outputs = None
+    if files.get("outputs"):
+        said = iterate_lines(files["outputs"], Said, "make the teacher's outputs again")
+        outputs = {each.id: vars(each) for each in said}
     rationales = None
     if files.get("rationales"):
         explained = of_split(records, "train") + of_split(records, "validation")
         rationales = read_rationales(files["rationales"], explained, settings.allow_missing, crop)
-    train, validation = training_rows(task, objective, settings, records, outputs, rationales)
+    room = room or Room()
+    train, validation = training_rows(task, objective, settings, records, outputs, rationales, room)
     write_jsonl(files["train"], train)
     write_jsonl(files["validation"], validation)
-    print(f"{len(train)} training rows, {len(validation)} validation rows")
+    counted = room.counted(train, {record.id for record in of_split(records, "validation")})
+    if files.get("long_answers"):
+        write_json(files["long_answers"], counted.model_dump())
+    print("\n".join([f"{len(train)} training rows, {len(validation)} validation rows", *counted.notes()]))

@@ -9,6 +9,7 @@ from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
 from pipestill.settings.annotation import AnnotationConfig
 from pipestill.settings.evaluation import StatisticsConfig
+from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
 from pipestill.settings.section import Count, Name, NonzeroShare, Section, Seed, partial
 from pipestill.settings.training import TrainingConfig
@@ -113,6 +114,9 @@ class StudyConfig(Section):
     train_share: NonzeroShare = 1.0
     """Share of the students' training rows that are taken, of those within the limits above; smaller shares are subsets
     of larger ones."""
+    on_long_answer: OnLongAnswer = "stop"
+    """Treatment of answers to learn from that leave no room for a prompt in `max_length`: `stop` the run, `drop` their
+    rows, or `crop` them; the report counts them."""
     learning_curve: Annotated[list[NonzeroShare], Field(min_length=1)] = [0.25, 0.5, 1.0]
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}

@@ -95,6 +95,19 @@ class Experiments:
         makers = [name for name, method in METHODS.items() if method.trains and method.objective.file.name == file]
         return next((each for each in makers if each in self.study(study).methods), makers[0])
 
+    def longest_row(self, study: str, file: str) -> int | None:
+        """Tokens of prompt and answer that every training on a file has room for; none where nothing is trained on it.
+
+        Where long answers are dropped or cropped, all students of a study learn from the same ones.
+        """
+        settings = self.study(study)
+        learners = [TEACHER_NAME] if self.maker(study, file) == TEACHER_NAME else settings.methods
+        trained = [name for name in learners if self.entry(study, name).trains]
+        reading = [name for name in trained if self.entry(study, name).objective.file.name == file]
+        if settings.on_long_answer != "stop":
+            reading = trained
+        return min((self.training(study, name).training.max_length for name in reading), default=None)
+
     def sources(self, study: str, method: str) -> frozenset[str]:
         """Sources of a method's training file beside records; outputs only if there is a teacher."""
         objective = self.entry(study, method).objective
@@ -212,6 +225,8 @@ class Experiments:
         }
         if share < 1:
             depends["train_share"] = share
+        if self.study(study).on_long_answer != "stop":
+            depends["on_long_answer"] = self.study(study).on_long_answer
         if resolved.training.init == "sft":
             depends["sft"] = self.depends(study, SFT)
         if self.learns_from_teacher(study, method):

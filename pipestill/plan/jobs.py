@@ -51,6 +51,10 @@ class Jobs(Experiments):
             allow_missing=annotation.allow_missing if annotation else 0.0,
             data=TASKS[settings.task].layout.crop_options(task.data),
             splitter=task.splitter,
+            prompt=task.prompt,
+            max_length=self.longest_row(study, file),
+            explained=self.rationale_tokens(study, method) > 0,
+            on_long_answer=settings.on_long_answer,
         )
         return told(section)
 

@@ -76,9 +76,8 @@ class Plan(Jobs):
 
     def division(self, w: Wildcards) -> str:
         """JSON of the options that decide a task's records."""
-        return canonical_json(
-            self.config.tasks[w.task].data.model_dump(mode="json", include={"max_bad_share", "splits"})
-        )
+        keys = {"max_bad_share", "columns", "ignored_columns", "splits"}
+        return canonical_json(self.config.tasks[w.task].data.model_dump(mode="json", include=keys))
 
     def cropping(self, w: Wildcards) -> str:
         """JSON of the options that decide how inputs are cropped."""
@@ -130,6 +129,10 @@ class Plan(Jobs):
         made_of = RATIONALES in self.sources(w.study, self.maker(w.study, w.file))
         return f"<results>/data/{self.task_of(w)}/rationales.jsonl" if made_of else []
 
+    def learner(self, w: Wildcards) -> str:
+        """Base model that is trained on a training file."""
+        return self.base_directory(w, self.maker(w.study, w.file))
+
     def file_tokenizer(self, w: Wildcards) -> Files:
         """Base model whose tokens are counted where rationales are cropped."""
         return self.crop_tokenizer(w) if self.file_rationales(w) else []
@@ -139,6 +142,12 @@ class Plan(Jobs):
         outputs = [f"--outputs {input.outputs}"] if input.outputs else []
         rationales = [f"--rationales {input.rationales}"] if input.rationales else []
         return " ".join([*outputs, *rationales, self.tokenizer_option(w, input)]).strip()
+
+    def long_answers(self, w: Wildcards) -> Files:
+        """Counts of long answers among those that an experiment learnt from, where they do not stop the run."""
+        trained = self.entry(w.study, w.method).trains and self.study(w.study).on_long_answer != "stop"
+        file = f"long_answers/{self.entry(w.study, w.method).objective.file.name}.json" if trained else ""
+        return f"<results>/data/{w.study}/{file}" if file else []
 
     def file_code(self, w: Wildcards) -> str:
         """Digest of the code of such a job."""
@@ -417,7 +426,7 @@ class Plan(Jobs):
         """Options that name what only some experiments have."""
         runs = f"--models {input.models} --costs {input.costs}" if input.models else ""
         teacher = f"--teacher-costs {input.teacher_costs}" if input.teacher_costs else ""
-        names = ("usage", "annotator_cost", "base", "bertscore")
+        names = ("usage", "annotator_cost", "base", "bertscore", "long_answers")
         others = [f"--{name.replace('_', '-')} {path}" for name in names if (path := input.get(name))]
         return " ".join(filter(None, [runs, teacher, *others]))
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from pipestill.settings.section import Count, Section, Seed, Share
+from pipestill.settings.section import CleanText, Count, Section, Seed, Share
 from pipestill.settings.training import TrainingOverride
 from pipestill.text.credentials import has_key, has_login
 
@@ -23,13 +23,13 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 class StepConfig(Section):
     """One question of a chain, with the conditions of its answer. It is asked again if an answer breaks them."""
 
-    prompt: str
+    prompt: CleanText
     """The user's message. `{name}` stands for a field of the record, such as an input of the task, or for the answer of
     an earlier step; `{{` and `}}` are braces. That of a `local` model ends with a field, so that a message that is too
     long loses only text, also in training."""
     out: Identifier
     """Name of the answer, other than the records' own fields; that of one step is `rationale`."""
-    system: str | None = None
+    system: CleanText | None = None
     """The system's message, if any."""
     max_tokens: Count = 512
     """Tokens at which an answer is cut, and for which money is reserved in the budget."""
@@ -37,7 +37,7 @@ class StepConfig(Section):
     """Shortest answer."""
     max_chars: Count | None = None
     """Longest answer."""
-    pattern: str | None = None
+    pattern: CleanText | None = None
     """Regular expression that must be found in the answer."""
     json_schema: dict[str, Any] | None = None
     """JSON Schema of the answer, which is JSON then."""

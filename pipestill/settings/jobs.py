@@ -1,6 +1,6 @@
 """Settings of jobs, given by their rules."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from pipestill.settings.models import HardwareConfig
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
 from pipestill.settings.training import Adaptation, TrainingConfig
 from pipestill.text.sentences import Splitter
+
+OnLongAnswer = Literal["stop", "drop", "crop"]
 
 
 class TrainingFileSettings(Section):
@@ -30,6 +32,14 @@ class TrainingFileSettings(Section):
     """Options of the task's layout, for the length of rationales."""
     splitter: Splitter = "sentencex"
     """Splitter of their sentences."""
+    prompt: str = "answer"
+    """Name of the task's prompt."""
+    max_length: Count | None = None
+    """Tokens of prompt and answer together in the training on these rows; none: nothing is trained on them."""
+    explained: bool = False
+    """Rationale and answer are learnt as one text."""
+    on_long_answer: OnLongAnswer = "stop"
+    """Treatment of answers that leave no room for a prompt."""
 
 
 class Asking(Section):

@@ -3,7 +3,17 @@
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, create_model, model_serializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    create_model,
+    model_serializer,
+)
+
+from pipestill.io.normal import clean
 
 NAME = r"^[a-z][a-z0-9.-]*$"  # of models, tasks and studies: no underscore, so that <study>_<method> splits one way
 Name = Annotated[str, Field(pattern=NAME)]
@@ -12,6 +22,7 @@ Part = Annotated[float, Field(gt=0, lt=1)]
 NonzeroShare = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+CleanText = Annotated[str, AfterValidator(clean)]  # that a model reads or writes; not a path
 
 
 class Section(BaseModel):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from pipestill.io.normal import clean
 from pipestill.text.gaps import fill, gaps
 
 
@@ -19,7 +20,7 @@ class Template:
     wordings: tuple[str, ...]
 
     def __init__(self, *wordings: str):
-        object.__setattr__(self, "wordings", wordings)
+        object.__setattr__(self, "wordings", tuple(map(clean, wordings)))
         if len({_ending(wording) for wording in wordings}) != 1:
             raise ValueError(f"the wordings of a template end in different ways: {wordings}")
 

@@ -1,6 +1,7 @@
 """Archives that lead out of their directory, that are too large, damaged, or hold links."""
 
 import os
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from pipestill.errors import UserError
 from pipestill.io.archives import Limits, members
+from pipestill.io.digests import json_digest
+from pipestill.layouts.documents import DocumentFile, take_documents
 
 
 def archive(path, entries, compression=zipfile.ZIP_DEFLATED):
@@ -138,3 +141,54 @@ def test_nothing_is_written(tmp_path):
     source = archive(tmp_path / "x.zip", [("x/a.txt", "1")])
     read(source)
     assert list(Path(tmp_path).iterdir()) == [source]
+
+
+NOT_UTF_8 = os.fsdecode(b"ni\xf1o_1.txt")
+
+
+def folder(path, *names):
+    for name in names:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text("text")
+    return path
+
+
+def test_a_name_that_is_not_utf_8_is_refused_wherever_a_folder_is_looked_at(tmp_path):
+    source = folder(tmp_path / "x", NOT_UTF_8)
+    with pytest.raises(UserError, match=r"x holds 'ni\\udcf1o_1\.txt', a name that is not UTF-8: rename it"):
+        read(source)
+    assert json_digest(NOT_UTF_8) != json_digest("nino_1.txt")  # as a change of the folder is noticed
+    with pytest.raises(UserError, match="a name that is not UTF-8"):
+        take_documents({"mine": DocumentFile(path=str(source))}, tmp_path / "raw", tmp_path / "beside")
+
+
+def test_two_spellings_of_one_name_are_two_files_nowhere(tmp_path):
+    names = [unicodedata.normalize(form, "fulltext/niño_1.txt") for form in ("NFC", "NFD")]
+    with pytest.raises(UserError, match=r"holds fulltext/niño_1\.txt twice, in two spellings"):
+        read(folder(tmp_path / "x", *names))
+    with pytest.raises(UserError, match=r"holds fulltext/niño_1\.txt twice"):
+        read(archive(tmp_path / "x.zip", [(name, "text") for name in names]))
+
+
+def test_links_that_lead_nowhere_are_refused_and_not_left_out(tmp_path):
+    for name, target in (("lost.txt", "nowhere.txt"), ("circle.txt", "circle.txt")):
+        source = folder(tmp_path / name, "a.txt")
+        (source / name).symlink_to(target)
+        with pytest.raises(UserError, match=rf"{name} is a link to nothing"):
+            read(source)
+    source = folder(tmp_path / "x", "sub/a.txt")
+    (source / "again").symlink_to("sub", target_is_directory=True)
+    assert [name for name, _ in read(source)] == ["sub/a.txt"]
+
+
+def test_names_that_other_systems_cannot_have_are_read(tmp_path):
+    long = f"{'s' * 300}.txt"
+    names = ["A.txt", "CON.txt", "NUL.txt", "a.txt", "aux: b?.txt", long, "trailing.txt"]
+    assert [name for name, _ in read(archive(tmp_path / "x.zip", [(name, "text") for name in names]))] == names
+
+
+def test_a_name_that_says_it_is_utf_8_and_is_not_is_named(tmp_path):
+    content = archive(tmp_path / "x.zip", [("niño.txt", "text")]).read_bytes().replace("ñ".encode(), b"\xff\xff")
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.zip is a damaged zip archive .*download it again"):
+        read(tmp_path / "x.zip")

@@ -95,3 +95,17 @@ def test_official_documents_become_test_records_with_the_prompts_of_training(tmp
     wanted["more"] = wanted["es"]
     with pytest.raises(UserError, match="two documents are called multiclinsum_test_3_es"):
         challenge_records(TASK, wanted, options, how, tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("Case_1", "case_1"), "two test documents are called case_1: the challenge cannot tell them apart"),
+        (("x" * 248, "y"), "has no document name that a file could have"),
+    ],
+)
+def test_names_that_some_system_cannot_tell_apart_or_have_are_refused(names, message):
+    records = [record(number, meta={"file": name}) for number, name in enumerate(names)]
+    answers = [answer(each, "text") for each in records]
+    with pytest.raises(UserError, match=message):
+        submission(answers, records, "t", 1)

@@ -7,8 +7,10 @@ from typing import ClassVar, Literal
 
 from pipestill.answers.base import AnswerOptions, Answers
 from pipestill.errors import UserError
+from pipestill.io.normal import clean
 from pipestill.io.records import Json, Prediction, Record
 from pipestill.settings.models import ModelKind
+from pipestill.settings.section import CleanText
 
 MEASURED = ("none", "multi_null", "pmi")  # calibrations that need nothing but the model
 
@@ -19,7 +21,7 @@ class LabelOptions(AnswerOptions):
     unasked: ClassVar = frozenset({"calibration"})
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
     """Prior that is subtracted from label scores (contextual calibration); `auto`: the best on validation rows."""
-    null_inputs: list[str] | None = None
+    null_inputs: list[CleanText] | None = None
     """Content-free inputs for `multi_null` calibration; the task's own when absent."""
 
 
@@ -60,6 +62,11 @@ class Labels(Answers):
 
     Options: ClassVar = LabelOptions
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal"})
+
+    def __post_init__(self) -> None:
+        """Labels are spelt as every text is, so that they are found in data."""
+        for name in ("labels", "null_inputs"):
+            object.__setattr__(self, name, tuple(map(clean, getattr(self, name))))
 
     @property
     def strata(self) -> tuple[str, ...]:

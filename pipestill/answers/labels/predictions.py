@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def _vector(value: Any, labels: Sequence[str], where: str) -> list[float]:
     if not isinstance(value, dict) or set(value) != set(labels):
         raise UserError(f"{where} must give one number for each of the labels {', '.join(labels)}: predict again")
     vector = [value[label] for label in labels]
-    if not all(isinstance(x, int | float) and not isinstance(x, bool) and np.isfinite(x) for x in vector):
+    if not all(isinstance(x, int | float) and not isinstance(x, bool) and isfinite(x) for x in vector):
         raise UserError(f"{where} holds something that is not a finite number: predict again")
     return vector
 
@@ -78,6 +79,8 @@ def read_predictions(path: Path, labels: Sequence[str], test_sets: Sequence[str]
             raise UserError(f"{where}: {', '.join(sorted(missing))} is missing: predict again")
         if row["split"] != "test":
             continue
+        if not isinstance(row["id"], str) or not isinstance(row["references"], list):
+            raise UserError(f"{where}: `id` must be a text and `references` a list: predict again")
         label, *_ = row["references"] or [None]
         for name, value, values in (
             *(("label", label, labels), ("prediction", row["prediction"], labels)),

@@ -4,13 +4,15 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from pipestill.errors import UserError
+from pipestill.io.normal import clean
 from pipestill.io.records import Json, iterate_jsonl
 
 KEYS = ("id", "split", "test_set", "sampling_seed", "prediction", "references")
+KINDS = {"id": str, "test_set": str | None, "sampling_seed": int | None, "prediction": str}
 
 
 def read_answers(path: Path, test_sets: Sequence[str]) -> list[Json]:
-    """The test rows of ``predictions.jsonl``.
+    """The test rows of ``predictions.jsonl``, their texts in normal form.
 
     Args:
         path: the file.
@@ -25,14 +27,17 @@ def read_answers(path: Path, test_sets: Sequence[str]) -> list[Json]:
         check_keys(row, KEYS, where, "predict")
         if row["split"] != "test":
             continue
+        for name, kind in KINDS.items():
+            if not isinstance(row[name], kind):
+                wanted = "a number" if name == "sampling_seed" else "text"
+                raise UserError(f"{where}: the {name} is {type(row[name]).__name__}, not {wanted}: predict again")
         if row["test_set"] not in known:
             raise UserError(f"{where}: the test set {row['test_set']!r} is none of {', '.join(map(str, known))}")
-        if not isinstance(row["prediction"], str):
-            raise UserError(f"{where}: the prediction is {type(row['prediction']).__name__}, not text: predict again")
         references = row["references"]
         if not isinstance(references, list) or not references or not all(isinstance(each, str) for each in references):
             raise UserError(f"{where}: `references` must be a list of one text or more: predict again")
-        rows.append(row)
+        texts = {"prediction": clean(row["prediction"]), "references": [*map(clean, references)]}
+        rows.append(row | texts)
     if not rows:
         raise UserError(f"{path} holds no row of the test split: predict again")
     return rows

@@ -47,6 +47,10 @@ class Preference(Objective):
         """The teacher's outputs, where it says what is confusable."""
         return frozenset({OUTPUTS}) if options.rejected == "confusable" else frozenset()
 
+    def learnt(self, row: Json, explained: bool) -> dict[str, str]:
+        """Both answers."""
+        return {name: row[name] for name in ("chosen", "rejected")}
+
     def serves(self, answers: Answers) -> bool:
         """Those that have wrong ones."""
         return answers.can("rejected")

@@ -7,6 +7,7 @@ from pipestill.io.records import Json, Record
 from pipestill.objectives.base import RATIONALES, Objective, Part, Sources, TrainingFile, gold_row
 from pipestill.settings.section import Section, Share
 from pipestill.tasks.base import RATIONALE
+from pipestill.text.marker import join
 
 
 class StepwiseOptions(Section):
@@ -60,6 +61,13 @@ class Stepwise(Objective):
     def explains(self, options: StepwiseOptions) -> bool:
         """In the single-task variant."""
         return not options.two_tasks
+
+    def learnt(self, row: Json, explained: bool) -> dict[str, str]:
+        """Answer and rationale, where there is one; or both in one text, which loses of its rationale."""
+        texts = super().learnt(row, explained)
+        if (rationale := row.get("rationale")) is not None:
+            texts["rationale"] = join(rationale, row[self.file.answer]) if explained else rationale
+        return texts
 
     def used(self, options: StepwiseOptions) -> Json:
         """One text has no use for what mixes two tasks."""

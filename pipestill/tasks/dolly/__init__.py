@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipestill.answers.text import Text
+from pipestill.io.normal import normalise
 from pipestill.layouts.example import BadRow, Example
 from pipestill.layouts.test_sets import TestSets
 from pipestill.metrics.measures import SHORT_ANSWERS
@@ -24,13 +25,15 @@ ALPACA = Template(  # the newline before the answer is the tokenizer's business
 def parse(row: Mapping[str, Any]) -> Example:
     """Read ``{"instruction", "input", "output"}`` or ``{"prompt", "output"}``; ``output`` is text or a list of texts.
 
-    A prompt in the Alpaca wording is taken apart; any other is the instruction. The first answer that is not empty is
-    the target.
+    A prompt in the Alpaca wording is taken apart; any other is the instruction. One beside an instruction is what was
+    made of it. The first answer that is not empty is the target.
     """
+    prompt = _text(row, "prompt")
     if "instruction" in row:
         inputs = {key: _text(row, key) for key in ("instruction", "input")}
+        if prompt and not all(normalise(text) in normalise(prompt) for text in inputs.values()):
+            raise BadRow("`prompt` does not hold its instruction and input")
     else:
-        prompt = _text(row, "prompt")
         inputs = {"instruction": prompt, "input": ""} | (ALPACA.split(prompt) or {})
     if not inputs["instruction"]:
         raise BadRow("empty instruction")

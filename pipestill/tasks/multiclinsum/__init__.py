@@ -30,24 +30,42 @@ def parse(row: Mapping[str, Any]) -> Example:
         raise BadRow("empty summary")
     if len(summary) >= len(report):
         raise BadRow("the summary is not shorter than its text")
-    language = _text(row, ("language",)) or "en"
+    language = _text(row, ("language",)).lower() or "en"
     if language not in LANGUAGES:
         raise BadRow(f"unknown language {language!r}; it is one of {', '.join(LANGUAGES)}")
+    file = _name(row, "file")
     return Example(
         {"document": report},
         summary,
         test_set=language,
-        group=_text(row, ("case",)) or None,
+        group=_name(row, "case") or None,
         rationale=_text(row, RATIONALES) or None,
-        meta={"language": language, **({"file": name} if (name := _text(row, ("file",))) else {})},
+        meta={"language": language, **({"file": file} if file else {})},
     )
 
 
 def _text(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    value = next((row[name] for name in names if row.get(name) is not None), "")
-    if not isinstance(value, str | int):
-        raise BadRow(f"`{names[0]}` is not text")
-    return str(value).strip()
+    """The text that a row has under one of ``names``, or under several of them the same."""
+    found = {}
+    for name in names:
+        value = row.get(name)
+        if not isinstance(value, str | None):
+            raise BadRow(f"`{name}` is not text")
+        if value and value.strip():
+            found[name] = value.strip()
+    if len(set(found.values())) > 1:
+        raise BadRow(f"{' and '.join(f'`{name}`' for name in found)} are different texts")
+    return next(iter(found.values()), "")
+
+
+def _name(row: Mapping[str, Any], key: str) -> str:
+    """A name, which may be a number."""
+    value = row.get(key)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, str | int | None) or isinstance(value, bool):
+        raise BadRow(f"`{key}` is not a name")
+    return "" if value is None else str(value).strip()
 
 
 MULTICLINSUM = Task(

@@ -9,13 +9,13 @@ either order. Published archives have doubled folders, archives inside and singl
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.io.archives import members, write_archive
+from pipestill.io.normal import clean
 from pipestill.layouts.documents import Found
 from pipestill.layouts.example import BadRow
 
@@ -66,7 +66,7 @@ class _Texts:
         texts = self.texts.setdefault(stem, {})
         self._path.setdefault(stem, path)
         try:
-            text = clean(content)
+            text = clean(content.decode("utf-8-sig")).strip()
         except UnicodeDecodeError:
             self._wrong.setdefault(stem, f"{PARTS[part][0]}: not UTF-8 text")
             return
@@ -85,12 +85,6 @@ class _Texts:
         if language is None:
             return BadRow(f"no language ({', '.join(LANGUAGES)}) in its name or in that of its set")
         return {"file": stem, "language": language, "case": case_of(stem), "output": "", **texts}
-
-
-def clean(content: bytes) -> str:
-    """Text of a file: NFC, without a byte order mark, ``\\n`` between lines, no spaces around it."""
-    text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    return unicodedata.normalize("NFC", text).strip()
 
 
 def language_of(name: str) -> str | None:

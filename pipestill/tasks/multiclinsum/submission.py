@@ -16,6 +16,8 @@ from pipestill.io.records import Json, Record, of_split, read_jsonl, read_record
 from pipestill.io.runs import find_runs
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+ENDING = "_sum.txt"
+LONGEST = 255 - len(ENDING)  # characters of a document's name, as file systems have it
 
 
 @dataclass
@@ -43,16 +45,17 @@ def submission(predictions: Iterable[Json], records: Iterable[Record], team: str
     answers: dict[str, str] = {}
     for row in predictions:
         answers.setdefault(row["id"], row["prediction"])
-    made = Submission()
+    made, paths = Submission(), set()  # paths in small letters, since some systems tell no others apart
     for record in of_split(records, "test"):
         name = record.meta.get("file")
-        if name is None or not re.fullmatch(NAME, name):
+        if name is None or not re.fullmatch(NAME, name) or len(name) > LONGEST:
             raise UserError(f"record {record.id} has no document name that a file could have ({name!r})")
         if record.id not in answers:
             raise UserError(f"document {name} is not answered: predict again")
-        path = f"{team}_multiclinsum_{record.test_set}_run_{run}/{name}_sum.txt"
-        if path in made.files:
+        path = f"{team}_multiclinsum_{record.test_set}_run_{run}/{name}{ENDING}"
+        if path.lower() in paths:
             raise UserError(f"two test documents are called {name}: the challenge cannot tell them apart")
+        paths.add(path.lower())
         made.files[path] = f"{answers[record.id].strip()}\n"
         if not answers[record.id].strip():
             made.empty.append(name)

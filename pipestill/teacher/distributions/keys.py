@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipestill.io.checksums import SHA256SUMS, read_sha256sums
 from pipestill.io.digests import json_digest
-from pipestill.io.files import SHA256SUMS
 from pipestill.models.hardware import HardwarePlan
 
 if TYPE_CHECKING:
@@ -52,9 +52,11 @@ def teacher_fingerprint(base: Path, model: Path | None, plan: HardwarePlan) -> s
 
 
 def _checksums(directory: Path) -> list[str]:
-    """Lines of a model's list of checksums about its weights and configurations."""
-    lines = (Path(directory) / SHA256SUMS).read_text(encoding="utf-8").splitlines()
-    return sorted(line for line in lines if line.endswith((".safetensors", "config.json")))
+    """Lines of a model's list of checksums about its weights and configurations, in one dress."""
+    digests = read_sha256sums(Path(directory) / SHA256SUMS)
+    return sorted(
+        f"{digest}  {name}" for name, digest in digests.items() if name.endswith((".safetensors", "config.json"))
+    )
 
 
 def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
