@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import mean
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from pipestill.evaluation.evaluation import JobCost, read_evaluation
 from pipestill.evaluation.inputs import Inputs
 from pipestill.evaluation.model_card import model_card
 from pipestill.evaluation.provenance import git_commit, provenance
-from pipestill.evaluation.runs import read_histories
+from pipestill.evaluation.runs import check_all_answered, read_histories
 from pipestill.evaluation.statistics import replicates
 from pipestill.io.files import read_json, sha256, write_json
 from pipestill.io.records import read_jsonl, write_jsonl
@@ -151,6 +152,24 @@ def test_usage_of_an_annotation_that_annotate_did_not_write(tmp_path):
     write_json(tmp_path / "usage.json", {"records": 1})
     with pytest.raises(UserError, match=r"usage\.json is not the usage of an annotation: run annotate again"):
         annotation_cost(Annotator(provider="local", model="x"), Inputs(tmp_path, [], usage=tmp_path / "usage.json"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "sentence"),
+    [
+        (range(26), r"seed_1\.jsonl answers 26 of the 30 test records of .*, and not '26'"),
+        ((), "answers 0 of the 30 test records"),
+        (range(31), r"answers '30', which is no test record of .*cropped\.jsonl"),
+        ([*range(29), 99], "answers 29 of the 30 test records"),
+    ],
+)
+def test_every_test_record_must_be_answered_and_no_other(tmp_path, ids, sentence):
+    records = tmp_path / "cropped.jsonl"
+    rows = [{"id": str(number), "split": "test"} for number in range(30)]
+    write_jsonl(records, [*rows, {"id": "99", "split": "train"}])
+    check_all_answered([SimpleNamespace(path="whole", ids=[row["id"] for row in rows])], records)
+    with pytest.raises(UserError, match=sentence):
+        check_all_answered([SimpleNamespace(path="seed_1.jsonl", ids=[str(number) for number in ids])], records)
 
 
 def test_provenance(tree, tmp_path):
