@@ -7,6 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
+TEXT_ONLY = '{"sanitize_control_tokens": true}'  # what stands in a document is text
+
 
 def main() -> None:
     """Parse the command line, merge an adapter if there is one, and serve until told to end."""
@@ -22,7 +24,11 @@ def main() -> None:
         merge(args.adapter, args.base, args.model)
     from transformers.cli.transformers import app
 
-    app(["serve", str(args.model), "--device", args.device, "--host", "127.0.0.1", "--port", str(args.port)])
+    from pipestill.models.loading import check_model
+
+    check_model(args.model, f"model {args.model}")
+    options = ["--chat-template-kwargs", TEXT_ONLY, "--device", args.device, "--host", "127.0.0.1"]
+    app(["serve", str(args.model), *options, "--port", str(args.port)])
 
 
 def merge(adapter: Path, base: Path, output: Path) -> None:
