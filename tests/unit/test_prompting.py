@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import replace
+from datetime import date, datetime
 
 import pytest
+from pydantic import ValidationError
 
 from pipestill.errors import UserError
 from pipestill.io.files import read_json, verify_sha256sums, write_json, write_sha256sums
@@ -87,6 +89,15 @@ def test_every_program_that_renders_a_base_model_s_template_tells_the_same_date(
     theirs = type(ours).from_pretrained(base)  # as the local server loads it
     assert chat_template.render(theirs, "Hi") == chat_template.render(ours, "Hi")
     assert chat_template.render(theirs, "Hi").startswith("Today: 04 Mar 2025")
+
+
+@pytest.mark.parametrize("day", ["2025-03-04", date(2025, 3, 4)])  # as text, and as YAML reads it
+def test_a_date_is_a_day_of_the_calendar(day):
+    model = {"source": "path", "path": "somewhere"}
+    assert BaseModelConfig(**model, date=day).date == "2025-03-04"
+    for wrong in ("2025-02-30", "today", "", datetime(2025, 3, 4, 12)):
+        with pytest.raises(ValidationError, match="a day is expected, such as 2024-07-26"):
+            BaseModelConfig(**model, date=wrong)
 
 
 def test_the_date_has_a_default_and_can_be_set_anew(tmp_path):
