@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pipestill.annotation.guard import Guard
 
+TEXT_ONLY = '{"sanitize_control_tokens": true}'  # what stands in a document is text
+
 
 def main() -> None:
     """Parse the command line, merge an adapter if there is one, and serve until told to end."""
@@ -26,7 +28,10 @@ def main() -> None:
     _serve_on(socket.socket(fileno=args.socket), key)
     from transformers.cli.transformers import app
 
-    app(["serve", str(args.model), "--device", args.device])
+    from pipestill.models.loading import check_model
+
+    check_model(args.model, f"model {args.model}")
+    app(["serve", str(args.model), "--chat-template-kwargs", TEXT_ONLY, "--device", args.device])
 
 
 def key_from_parent() -> str:

@@ -1,6 +1,7 @@
 """How likely a model finds the references of a test set, read word by word; for perplexity and token accuracy."""
 
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from types import MappingProxyType
 
 import torch
@@ -43,9 +44,12 @@ def likelihoods(
 
     def encode(record: Record) -> Row:
         """As a training row; what is before the answer is read, and not scored."""
-        prompt, answer = prompts(record.prompt, max_prompt_tokens), encode_answer(tokenizer, record.target)
-        rationale = rationales.get(record.id)
-        read = [] if rationale is None else encode_label(tokenizer, join(rationale, ""))
+        prompt, rationale = prompts(record.prompt, max_prompt_tokens), rationales.get(record.id)
+        before = "" if rationale is None else join(rationale, "")
+        said = encode_answer(tokenizer, before + record.target)  # in one piece, as in training
+        pairs = zip(encode_label(tokenizer, before), said, strict=False)
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        read, answer = said[:shared], said[shared:]
         if start is not None:
             decoder = [start, *read]
             labels = [IGNORED] * len(decoder) + answer

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
 from pipestill.io import files
+from pipestill.io.weights import load_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -206,17 +207,14 @@ def _load(directory: Path) -> tuple["PreTrainedTokenizerBase", "PreTrainedModel"
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
-        model, loading = AutoModel.from_pretrained(
-            directory, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-        )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{directory} holds no encoder in safetensors that can be read: {reason}") from None
-    missing = [name for name in loading["missing_keys"] if not name.startswith("pooler.")]  # of which nothing is read
-    if missing:
-        raise UserError(f"{directory} lacks weights of its model ({missing[0]}, ...): make or download it again")
+        raise UserError(f"{directory} holds no tokenizer that can be read: {reason}") from None
+    what = f"encoder {directory}"
+    model = load_whole(AutoModel, directory, what, spare=None, unread=r"^pooler\.", dtype=torch.float32)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.split_special_tokens = True  # what stands in an answer is text
     return tokenizer, model
 
 

@@ -1,5 +1,6 @@
 """Low-rank adapters on a loaded base model."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
@@ -38,3 +39,23 @@ def add_adapter(model: "PreTrainedModel", lora: LoraConfig, plan: HardwarePlan) 
         return peft.get_peft_model(model, config)
     except ValueError as error:
         raise UserError(f"training.lora does not fit this model: {str(error).strip().splitlines()[0]}") from error
+
+
+def load_adapter(model: "PreTrainedModel", directory: Path) -> "PeftModel":
+    """Put the adapter of ``directory`` on ``model``.
+
+    Raises:
+        UserError: a weight that its config asks for is missing; peft would draw it at random.
+    """
+    import peft
+    from safetensors import safe_open
+
+    adapted = peft.PeftModel.from_pretrained(model, directory)
+    asked = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False).keys()
+    with safe_open(directory / peft.utils.SAFETENSORS_WEIGHTS_NAME, "pt") as file:
+        missing = sorted(asked - set(file.keys()))
+    if missing:
+        raise UserError(
+            f"the adapter {directory} lacks {len(missing)} of its weights, such as {missing[0]}: train it again"
+        )
+    return adapted

@@ -14,13 +14,14 @@ from pipestill.io.files import (
     write_sha256sums,
 )
 from pipestill.io.lock import exclusive
+from pipestill.models.align import Prompting, align_special_tokens, align_tokenizer
 from pipestill.models.convert import convert_pickles
-from pipestill.models.kinds import auto_class, kind_of, read_config
+from pipestill.models.kinds import read_config
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.lineage import ADAPTER, LINEAGE, is_adapter, make_lineage, read_lineage, resolve
-from pipestill.models.loading import load_tokenizer
+from pipestill.models.loading import check_model, load_tokenizer
 from pipestill.models.profile import profile
-from pipestill.models.provide import align_special_tokens, architecture, check_complete, place, wanted
+from pipestill.models.provide import architecture, check_complete, place, wanted
 from pipestill.models.saving import tidy
 
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")  # one of them makes a tokenizer
@@ -83,31 +84,10 @@ def _take_weights(path: Path, base: Path, temporary: Path) -> tuple[Any, dict[st
     converted = convert_pickles(temporary)
     check_complete(temporary, f"checkpoint {path}")
     _take_tokenizer(path, base, temporary)
-    _check_weights(temporary, path)
+    align_tokenizer(temporary, f"checkpoint {path}", read_config(path), Prompting.of(base))
+    check_model(temporary, f"checkpoint {path}")
     align_special_tokens(temporary)
     return architecture(temporary), {"converted": converted}
-
-
-def _check_weights(directory: Path, path: Path) -> None:
-    """Refuse weights whose names and shapes are not those that their config asks for."""
-    try:
-        _, found = auto_class(kind_of(read_config(directory))).from_pretrained(
-            directory,
-            device_map="meta",
-            local_files_only=True,
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    except Exception as error:  # transformers raises whatever a foreign config leads to
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"checkpoint {path} is not a language model that transformers can load: {problem}") from error
-    unfit = sorted([*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])])
-    if unfit:
-        raise UserError(
-            f"checkpoint {path} does not fit its own config.json: {len(unfit)} of its weights are missing or of "
-            f"another shape, such as {unfit[0]}; its files are not of one model"
-        )
 
 
 def _take_adapter(path: Path, base: Path, temporary: Path) -> tuple[Any, dict[str, Any]]:
@@ -119,6 +99,7 @@ def _take_adapter(path: Path, base: Path, temporary: Path) -> tuple[Any, dict[st
         place(path / name, temporary / name)
     converted = convert_pickles(temporary)
     _take_tokenizer(path, base, temporary)
+    align_tokenizer(temporary, f"checkpoint {path}", read_config(base), Prompting.of(base))
     model = _check_adapter(temporary, path, base)
     tidy(temporary)
     said = read_json(temporary / ADAPTER)["base_model_name_or_path"]

@@ -51,7 +51,7 @@ def read_config(directory: Path) -> "PreTrainedConfig":
 
     try:
         return AutoConfig.from_pretrained(directory, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # transformers raises whatever a foreign config leads to
         problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"config.json of {directory} does not describe a language model: {problem}") from error
 

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipestill.errors import UserError
+from pipestill.io.weights import load_whole
+from pipestill.models.adapters import load_adapter
+from pipestill.models.chat_template import tell_time
 from pipestill.models.hardware import HardwarePlan
-from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
+from pipestill.models.kinds import auto_class, kind_of, read_config, start_token
+from pipestill.models.libraries import silence_libraries
 from pipestill.models.lineage import resolve, verify
 
 if TYPE_CHECKING:
@@ -16,11 +20,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def load_tokenizer(directory: Path, *, padding_side: Literal["left", "right"] = "right") -> "PreTrainedTokenizerBase":
-    """The tokenizer of a model directory, without any network; its end-of-sequence token pads where no other does.
+def load_tokenizer(
+    directory: Path, *, padding_side: Literal["left", "right"] = "right", day: str | None = None
+) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a model directory, without any network.
+
+    Its end-of-sequence token pads where no other does, its separator ends a sequence where no other does, and its chat
+    template is a text, which reads no clock.
+
+    Args:
+        directory: of the model.
+        padding_side: where batches are padded.
+        day: that a chat template is told, see :func:`~pipestill.models.chat_template.tell_time`.
 
     Raises:
-        UserError: the directory holds no tokenizer, or one without an end-of-sequence token or offsets.
+        UserError: the directory holds no tokenizer, or one without an end-of-sequence token, offsets or a default
+            template.
     """
     from transformers import AutoTokenizer
 
@@ -32,10 +47,17 @@ def load_tokenizer(directory: Path, *, padding_side: Literal["left", "right"] = 
     if not tokenizer.is_fast:
         raise UserError(f"the tokenizer of {directory} has no tokenizer.json: convert it to a fast tokenizer")
     if tokenizer.eos_token_id is None:
+        tokenizer.eos_token = tokenizer.sep_token
+    if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer of {directory} has no end-of-sequence token: set eos_token in its config")
     if tokenizer.pad_token_id is None:
         logger.warning("the tokenizer of %s has no padding token: using its end-of-sequence token", directory)
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template:
+        try:
+            tokenizer.chat_template = tell_time(tokenizer.get_chat_template(), day)
+        except ValueError as error:
+            raise UserError(f"the chat templates of {directory} have no default: {_first_line(error)}") from error
     return tokenizer
 
 
@@ -88,10 +110,8 @@ def load_trained_model(
     model = _load_weights(weights, plan, training, attn_implementation)
     if not adapters:
         return model
-    from peft import PeftModel
-
     for adapter in adapters:
-        model = PeftModel.from_pretrained(model, adapter)
+        model = load_adapter(model, adapter)
         if merge or adapter != adapters[-1]:
             model = model.merge_and_unload(safe_merge=True)
     return model.eval()
@@ -121,6 +141,16 @@ def check_weights(directory: Path) -> None:
     raise UserError(f"{directory} holds no weights (model.safetensors): make or download the model again")
 
 
+def check_model(directory: Path, what: str) -> None:
+    """Refuse weights that are not those that their config asks for; nothing is read but their names and shapes.
+
+    Raises:
+        UserError: says ``what`` is wrong, and names the weights.
+    """
+    silence_libraries()
+    load_whole(auto_class(kind_of(read_config(directory))), directory, what, device_map="meta")
+
+
 def special_tokens(tokenizer: "PreTrainedTokenizerBase", eos: int | list[int] | None) -> dict[str, Any]:
     """PAD and EOS of a config or generation config, as the tokenizer has them; its further ends (``eos``) are kept."""
     ends = list(dict.fromkeys([tokenizer.eos_token_id, *([eos] if isinstance(eos, int) else eos or [])]))
@@ -145,17 +175,8 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         arguments["device_map"] = {"": plan.device}
     if plan.offload_folder:
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
-    kind = kind_of(read_config(directory))
-    try:
-        model = auto_class(kind).from_pretrained(
-            directory,
-            attn_implementation=attn_implementation,
-            local_files_only=True,
-            use_safetensors=True,
-            **arguments,
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(f"{directory} cannot be loaded as a {KINDS[kind].words}: {_first_line(error)}") from error
+    loader = auto_class(kind_of(read_config(directory)))
+    model = load_whole(loader, directory, str(directory), attn_implementation=attn_implementation, **arguments)
     start_token(model.config)
     places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
     if training and plan.offload_folder and places & {"cpu", "disk"}:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
+from pipestill.models.text_encoder import text_encoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,9 +16,9 @@ def encode_prompt(
 ) -> list[int]:
     """Tokens of ``prompt`` as a user turn in the chat template, up to where the assistant's answer begins.
 
-    A tokenizer without a chat template gets the prompt and a newline. When the result would be longer than
-    ``max_tokens``, the end of the user text is cut at one of its token boundaries; the template stays whole, and so
-    does the ``ending`` that the prompt's own template puts behind the text.
+    A tokenizer without a chat template gets what it puts before a text, the prompt and a newline. When the
+    result would be longer than ``max_tokens``, the end of the user text is cut at one of its token boundaries; the
+    template stays whole, and so does the ``ending`` that the prompt's own template puts behind the text.
 
     Raises:
         UserError: the template alone is longer than ``max_tokens``.
@@ -26,8 +27,7 @@ def encode_prompt(
     if max_tokens is None or len(tokens) <= max_tokens:
         return tokens
     text, tail = _without(ending, prompt)
-    user = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    ends = [end for _, end in user["offset_mapping"]]
+    ends = text_encoder(tokenizer).ends(text)
 
     def first(kept: int) -> list[int]:
         return _encode_turn(tokenizer, (text[: ends[kept - 1]] if kept else "") + tail)
@@ -46,7 +46,7 @@ def encode_prompt(
 def encode_source(
     tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens: int | None = None, ending: str = ""
 ) -> list[int]:
-    """Tokens of ``prompt`` for an encoder: those that the tokenizer puts before it, its own, and the end of sequence.
+    """Tokens of ``prompt`` for an encoder: its own, between those that the tokenizer puts around a text.
 
     A prompt that is longer than ``max_tokens`` loses the end of its text, not the ``ending`` that its own template
     puts behind it.
@@ -54,16 +54,15 @@ def encode_source(
     Raises:
         UserError: the ending is longer than ``max_tokens``.
     """
-    around = tokenizer.encode("")
-    begin = around[:-1] if around[-1:] == [tokenizer.eos_token_id] else around
-    tokens = [*begin, *tokenizer.encode(prompt, add_special_tokens=False), tokenizer.eos_token_id]
+    encoder = text_encoder(tokenizer)
+    tokens = [*encoder.before, *encoder.text(prompt), *encoder.behind]
     if max_tokens is None or len(tokens) <= max_tokens:
         return tokens
     text, tail = _without(ending, prompt)
-    tail = [*tokenizer.encode(tail, add_special_tokens=False), tokenizer.eos_token_id]
+    tail = [*encoder.text(tail), *encoder.behind]
     if len(tail) > max_tokens:
         raise _no_room(max_tokens, tail)
-    tokens = [*begin, *tokenizer.encode(text, add_special_tokens=False)]
+    tokens = [*encoder.before, *encoder.text(text)]
     return [*tokens[: max_tokens - len(tail)], *tail]
 
 
@@ -113,7 +112,7 @@ def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
 
 def encode_label(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     """Tokens of an answer without the end-of-sequence token: what label ranking scores."""
-    return tokenizer.encode(text, add_special_tokens=False)
+    return text_encoder(tokenizer).text(text)
 
 
 def _without(ending: str, prompt: str) -> tuple[str, str]:
@@ -130,9 +129,5 @@ def _no_room(max_tokens: int, template: list[int]) -> UserError:
 
 
 def _encode_turn(tokenizer: "PreTrainedTokenizerBase", user: str) -> list[int]:
-    if tokenizer.chat_template:
-        messages = [{"role": "user", "content": user}]
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    else:
-        text = f"{user}\n"
-    return tokenizer.encode(text, add_special_tokens=False)  # the template brings its own special tokens
+    encoder = text_encoder(tokenizer)
+    return encoder.turn(user) if encoder.template else [*encoder.before, *encoder.text(f"{user}\n")]

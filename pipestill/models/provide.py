@@ -5,15 +5,17 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
 from pipestill.io.files import SHA256SUMS, fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
 from pipestill.io.lock import exclusive
+from pipestill.models.align import Prompting, align_special_tokens, align_tokenizer
 from pipestill.models.convert import INDEX, PICKLE_INDEX, convert_pickles
 from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
-from pipestill.models.loading import check_weights, load_tokenizer, special_tokens
+from pipestill.models.loading import check_model, check_weights
 from pipestill.models.profile import profile
 from pipestill.settings.models import BaseModelConfig
 
@@ -31,13 +33,14 @@ WRITTEN = {"profile.json", "provenance.json"}  # by this module
 
 
 def provide_base_model(config: BaseModelConfig, directory: Path) -> None:
-    """Make ``directory`` a base model: weights in safetensors, tokenizer, PAD and EOS that agree, and checksums.
+    """Make ``directory`` a base model: weights in safetensors, a tokenizer that agrees with them, and checksums.
 
     ``provenance.json`` says where it came from and what was converted; ``profile.json`` how large it is. A call that is
     still at work on ``directory`` is waited for.
 
     Raises:
-        UserError: the source is missing, incomplete, damaged or of another kind, or the hub cannot be reached.
+        UserError: the source is missing, incomplete, damaged or of another kind, its files are not of one model, its
+            chat template is broken, or the hub cannot be reached.
     """
     with exclusive(directory), fresh_directory(directory) as temporary:
         if config.source == "path":
@@ -47,10 +50,14 @@ def provide_base_model(config: BaseModelConfig, directory: Path) -> None:
         for name in wanted(path.name for path in source.iterdir() if path.is_file()):
             place(source / name, temporary / name, link=config.source == "hub")
         converted = convert_pickles(temporary)
-        check_complete(temporary, f"base model {config.path or config.repo}")
+        what, prompting = f"base model {config.path or config.repo}", Prompting(config.bos, config.date)
+        check_complete(temporary, what)
         _check_kind(temporary, config)
+        align_tokenizer(temporary, what, read_config(temporary), prompting)
         align_special_tokens(temporary)
-        write_json(temporary / "provenance.json", {"kind": config.kind, **origin, "converted": converted})
+        check_model(temporary, what)
+        facts = {"kind": config.kind, **origin, "converted": converted, **asdict(prompting)}
+        write_json(temporary / "provenance.json", facts)
         write_json(temporary / "profile.json", profile(architecture(temporary).requires_grad_(False)))
         write_sha256sums(temporary)
 
@@ -155,20 +162,6 @@ def check_complete(directory: Path, what: str) -> None:
                 pass
         except SafetensorError as error:
             raise UserError(f"{path.name} of {what} is damaged ({error}): download it again") from error
-
-
-def align_special_tokens(directory: Path) -> None:
-    """Write the tokenizer's PAD and EOS into the files, so that every program sees the same ones."""
-    tokenizer = load_tokenizer(directory)
-    value: dict[str, Any] = {}
-    for name in ("config.json", "generation_config.json"):
-        value = read_json(directory / name) if (directory / name).is_file() else {"eos_token_id": value["eos_token_id"]}
-        value |= special_tokens(tokenizer, value.get("eos_token_id"))
-        write_json(directory / name, value)
-    path = directory / "tokenizer_config.json"
-    value = read_json(path) if path.is_file() else {}
-    if not value.get("pad_token"):
-        write_json(path, value | {"pad_token": tokenizer.pad_token})
 
 
 def architecture(directory: Path) -> "PreTrainedModel":

@@ -103,6 +103,7 @@ class Jobs(Experiments):
             objective=objective.identity,
             training=resolved.training,
             hardware=self.config.hardware,
+            served=True,
             code=code_digest("train", half_name(objective, "train")),
         )
         return told(section, training=resolved.training.used())

@@ -120,5 +120,7 @@ class TrainingSettings(Section):
     """Tokens for a rationale and a marker before each generated answer; 0: answers have no rationale."""
     selection: Asking | None = None
     """Questions to candidates about validation prompts, for `select: metric`."""
+    served: bool = False
+    """The model will be served as a chat, which takes a chat template."""
     code: str = ""
     """Digest of the code: the state of other code is not resumed."""

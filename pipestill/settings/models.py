@@ -1,13 +1,29 @@
 """Sections about models: origins of base models, and choices of the hardware plan."""
 
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipestill.settings.section import Section, partial
 
 ModelKind = Literal["causal", "seq2seq", "masked"]
+TODAY = "2024-07-26"  # for chat templates that read the clock; Llama's own choice where there is none
+
+
+def _day(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError("a day is expected, such as 2024-07-26") from None
+
+
+Day = Annotated[
+    str,
+    BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value),  # as YAML reads a day
+    AfterValidator(_day),
+]
 
 
 class BaseModelConfig(Section):
@@ -23,6 +39,12 @@ class BaseModelConfig(Section):
     """Repository, for `source: hub`, such as `Qwen/Qwen2.5-3B-Instruct`."""
     revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
     """Commit of the repository (40 hex digits), for `source: hub`."""
+    bos: Literal["auto", "never"] = "auto"
+    """First tokens of a prompt outside a chat template, which writes its own: `auto`: those that the model's tokenizer
+    puts before a text (BOS, CLS); `never`: none."""
+    date: Day = TODAY
+    """The day that a chat template is told where it asks for the date, so that prompts do not change from day to
+    day."""
 
     @model_validator(mode="after")
     def _source_is_complete(self):

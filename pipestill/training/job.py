@@ -63,8 +63,18 @@ class Job:
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerBase":
-        """Of the student."""
-        return load_tokenizer(self.inputs.base)
+        """Of the student.
+
+        Raises:
+            UserError: it will be served, and has no chat template.
+        """
+        tokenizer = load_tokenizer(self.inputs.base)
+        if self.settings.served and not tokenizer.chat_template:
+            raise UserError(
+                f"{self.inputs.base} has no chat template, which a model needs to be served for annotation: put a "
+                "chat_template.jinja beside its tokenizer, or name another model in `annotation.model`"
+            )
+        return tokenizer
 
     @cached_property
     def start(self) -> int | None:

@@ -152,7 +152,7 @@ def test_only_safetensors_of_local_directories_are_loaded(encoder, tmp_path):
     pickled = shutil.copytree(encoder, tmp_path / "bert", ignore=shutil.ignore_patterns("*.safetensors", "SHA256SUMS"))
     torch.save({}, pickled / "pytorch_model.bin")
     for directory in (pickled, tmp_path / "none"):
-        with pytest.raises(UserError, match="holds no encoder in safetensors"):
+        with pytest.raises(UserError, match=r"none holds no tokenizer|bert cannot be loaded: .*safetensors"):
             Encoder(directory, 2)
 
 

@@ -126,6 +126,8 @@ def test_from_a_sealed_path(tmp_path, base):
         "name": "base",
         "sha256sums": verify_sha256sums(base),
         "converted": [],
+        "bos": "auto",
+        "date": "2024-07-26",
     }
     profile = read(tmp_path / "out" / "profile.json")
     assert profile["total_parameters"] == sum(p.numel() for p in load_base_model(base, CPU).parameters())
@@ -226,7 +228,8 @@ def test_from_the_hub(tmp_path, hub, base):
     assert not {"tf_model.h5", "pytorch_model.bin", "modeling_tiny.py"} & hub.fetched()
     assert not any("onnx" in path for _, path, _ in hub.requests)
     provenance = read(tmp_path / "out" / "provenance.json")
-    assert provenance == {"kind": "causal", "source": "hub", "repo": REPO, "revision": REVISION, "converted": []}
+    origin = {"kind": "causal", "source": "hub", "repo": REPO, "revision": REVISION, "converted": []}
+    assert provenance == origin | {"bos": "auto", "date": "2024-07-26"}
     verify_sha256sums(tmp_path / "out")
 
 
