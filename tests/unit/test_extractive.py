@@ -101,7 +101,7 @@ def test_predictions_are_laid_out_as_those_of_models_and_need_no_torch(tmp_path)
         text=True,
     )
     assert process.returncode == 0, process.stderr
-    assert process.stdout == "lead: 1 of the sentences, the best number on validation rows\n"
+    assert process.stdout.splitlines()[-1] == "lead: 1 of the sentences, the best number on validation rows"
     predictions = tmp_path / "lead/predictions"
     [row] = read_jsonl(predictions / "seed_0/predictions.jsonl")
     assert row["prediction"] == "The boy had fever."

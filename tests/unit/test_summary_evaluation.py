@@ -17,6 +17,7 @@ from pipestill.metrics.bertscore import BertScores
 from pipestill.reporting.collect import load_experiment
 from pipestill.tasks import lexicon
 from pipestill.tasks.multiclinsum.archives import LANGUAGES
+from support.asked import write_asked
 from support.reports import bootstrap, script
 from support.text_experiment import measured, runs_of, write_experiment
 
@@ -53,6 +54,7 @@ def tree(tmp_path_factory):
             row = {"id": name, "split": "test", "test_set": name[:2], "sampling_seed": None}
             rows.append({**row, "prediction": " ".join(kept), "references": [reference]})
         write_jsonl(root / f"dolly_todi/predictions/seed_{seed}/predictions.jsonl", rows)
+    write_asked(root / "cropped.jsonl", root)
     write_json(root / "bertscore.json", bertscore_record(root / "dolly_todi/predictions", LANGUAGES, Encoder()))
     described = json.loads(arguments[1]) | {"task": "multiclinsum", "test_sets": list(LANGUAGES)}
     described["answers"]["sampling"] = False
