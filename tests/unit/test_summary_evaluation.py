@@ -151,6 +151,7 @@ def test_scores_of_other_predictions_are_refused(tree, tmp_path):
 def test_without_an_encoder_it_is_said_that_bertscore_was_not_computed(tree, tmp_path):
     arguments = write_experiment(tmp_path, seeds=(1,), sampling_seeds=(None,), agreement=False)
     write_jsonl(tmp_path / "dolly_todi/predictions/seed_1/predictions.jsonl", rows_of(tree, 1))
+    write_asked(tmp_path / "cropped.jsonl", tmp_path)
     described = json.loads(arguments[1]) | {"task": "multiclinsum", "test_sets": list(LANGUAGES)}
     script("evaluate", ["--experiment", json.dumps(described), *arguments[2:]])
     evaluation = read_json(tmp_path / "dolly_todi/eval.json")
