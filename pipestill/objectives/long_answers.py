@@ -8,7 +8,7 @@ from pipestill.errors import UserError
 from pipestill.io.records import Json, Record
 from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.section import Section
-from pipestill.text.crop import Ends, character_ends, token_ends
+from pipestill.text.crop import Ends, character_ends, crop_text, token_ends
 
 Measure = Callable[[Json], Mapping[str, str]]  # a training row to what is learnt of it, by the key that can be cropped
 
@@ -122,11 +122,11 @@ class Room:
         return row
 
     def _crop(self, text: str, tokens: int) -> str:
-        """At most ``tokens`` of ``text``; cut off, the last ones may be others than they were."""
+        """At most ``tokens`` of ``text``, to the end of a word; cut off, the last ones may be others than they were."""
         ends = self.ends(text)
-        while tokens and len(self.ends(text[: ends[tokens - 1]].rstrip())) > tokens:
+        while tokens and len(self.ends(cropped := crop_text(text, ends[tokens - 1]))) > tokens:
             tokens -= 1
-        return text[: ends[tokens - 1]].rstrip() if tokens else ""
+        return cropped if tokens else ""
 
 
 def room_for(max_length: int | None, policy: OnLongAnswer, learner: Path | None, wording: str) -> Room:
