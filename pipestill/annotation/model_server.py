@@ -27,9 +27,11 @@ def main() -> None:
         merge(args.adapter, args.base, args.model)
     _serve_on(socket.socket(fileno=args.socket), key)
     from transformers.cli.transformers import app
+    from transformers.models.auto import tokenization_auto
 
     from pipestill.models.loading import check_model
 
+    tokenization_auto.MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS.clear()  # it splits as it did in training
     check_model(args.model, f"model {args.model}")
     app(["serve", str(args.model), "--chat-template-kwargs", TEXT_ONLY, "--device", args.device])
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
+SPLITS = ["Age: 23.0, x_y\n\n  It's (an) e\u0301té, naïve 日本!", "</div>\t\tif x == 1e-5:\r\n    return"]
 
 
 def load_tokenizer(
@@ -41,7 +42,7 @@ def load_tokenizer(
 
     _need_directory(directory)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, padding_side=padding_side)
+        tokenizer = _as_filed(AutoTokenizer, directory, local_files_only=True, padding_side=padding_side)
     except (OSError, ValueError) as error:
         raise UserError(f"{directory} holds no tokenizer that transformers can read: {_first_line(error)}") from error
     if not tokenizer.is_fast:
@@ -155,6 +156,21 @@ def special_tokens(tokenizer: "PreTrainedTokenizerBase", eos: int | list[int] | 
     """PAD and EOS of a config or generation config, as the tokenizer has them; its further ends (``eos``) are kept."""
     ends = list(dict.fromkeys([tokenizer.eos_token_id, *([eos] if isinstance(eos, int) else eos or [])]))
     return {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": ends if len(ends) > 1 else ends[0]}
+
+
+def _as_filed(loader: Any, directory: Path, **arguments: Any) -> "PreTrainedTokenizerBase":
+    """A tokenizer that splits text as its ``tokenizer.json`` says.
+
+    For some architectures, transformers splits as the first models of it did, whatever the file says.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = loader.from_pretrained(directory, **arguments)
+    if type(tokenizer) is PreTrainedTokenizerFast or not (Path(directory) / "tokenizer.json").is_file():
+        return tokenizer
+    filed = PreTrainedTokenizerFast.from_pretrained(directory, **arguments)
+    found, wanted = (each(SPLITS, add_special_tokens=False)["input_ids"] for each in (tokenizer, filed))
+    return tokenizer if found == wanted else filed
 
 
 def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_implementation: str) -> "PreTrainedModel":

@@ -133,6 +133,17 @@ def test_an_encoder_reads_what_its_tokenizer_makes_of_a_text(directories, tokeni
         assert source in rows_read(rows, lambda: predictor.reply({"instruction": PROMPT}))
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "llama2", "bert"])
+def test_text_is_split_as_the_tokenizer_s_file_says_whatever_the_architecture(tokenizers, tmp_path, kind):
+    from transformers import Qwen2Config
+
+    tokenizers[kind].save_pretrained(tmp_path)
+    Qwen2Config().save_pretrained(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert encode_prompt(loaded, PROMPT) == own(tokenizers[kind])
+    assert loaded.decode(encode_answer(loaded, "good")[:-1]).strip() == "good"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_control_tokens_in_data_are_text(directories, kind):
     tokenizer = load_tokenizer(directories[kind])
