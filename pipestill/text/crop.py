@@ -35,6 +35,7 @@ def token_ends(tokenizer: Path) -> Ends:
         raise UserError(f"{tokenizer} does not exist: crop by characters, or name a model with a tokenizer.json")
     loaded = Tokenizer.from_file(str(tokenizer))
     loaded.no_truncation()
+    loaded.encode_special_tokens = True  # they are text where they stand in a text
     loaded.encode_special_tokens = True  # what a text spells like a special token is text
     return lambda text: [end for _, end in loaded.encode(text, add_special_tokens=False).offsets]
 
