@@ -11,7 +11,7 @@ from pipestill.errors import UserError
 from pipestill.io.records import Json, Line, Record
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.models import ModelKind
-from pipestill.settings.section import Count, Section
+from pipestill.settings.section import Section, Tokens
 
 
 class AnswerOptions(Section):
@@ -24,7 +24,7 @@ class AnswerOptions(Section):
 
     unasked: ClassVar[frozenset[str]] = frozenset()
     measuring: ClassVar[frozenset[str]] = frozenset()
-    max_new_tokens: Count | None = None
+    max_new_tokens: Tokens | None = None
     """Tokens at which an answer without an end is cut; the task's own limit when absent."""
 
 
@@ -61,11 +61,13 @@ class Answers(ABC):
         metrics: keys of the metric catalogue that are measured; the first one decides.
         max_new_tokens: length limit of generated answers.
         model_kinds: kinds of models that can give such answers.
+        measuring_kinds: kinds of the further models that measuring needs.
         extractive: whether sentences of the input can be answers, so that methods without a model compete.
     """
 
     Options: ClassVar[type[AnswerOptions]]
     model_kinds: ClassVar[frozenset[ModelKind]]
+    measuring_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"masked"})
     metrics: tuple[str, ...]
     max_new_tokens: int
     extractive: bool = False

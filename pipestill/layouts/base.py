@@ -15,13 +15,14 @@ from pipestill.io.files import fresh_directory, read_json, sha256, write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import SPLITS, Json, Record, of_split, write_jsonl
 from pipestill.layouts.example import Example
-from pipestill.settings.section import CleanText, Count, Section, Seed, Share
+from pipestill.settings.section import CleanText, Section, Seed, Share
 from pipestill.text.crop import Ends, character_ends, crop_text
 from pipestill.text.sentences import Splitter
 from pipestill.text.templates import Template
 
 RAW_MANIFEST = "manifest.json"
 LANGUAGE = "language"  # a field of requests to tasks whose test sets are languages
+Generated = Annotated[int, Field(ge=1, le=10**7)]  # rows
 
 
 class Content(Protocol):
@@ -47,7 +48,7 @@ class SplitsOptions(Section):
 class DataOptions(Section):
     """Source, checks, division and cropping of data."""
 
-    rows: Count = 6000
+    rows: Generated = 6000
     """Rows to generate, for `source: synthetic`."""
     seed: Seed = 1
     """Seed of the generator, for `source: synthetic`."""
@@ -92,12 +93,14 @@ class Layout(ABC):
         fields: what a request by hand may say beside the task's inputs.
         raw_keys: keys of the options that decide the raw data, by source.
         crop_keys: keys that decide how inputs are cropped.
+        folders: whether local files may be folders.
     """
 
     Options: ClassVar[type[DataOptions]]
     fields: ClassVar[tuple[str, ...]] = ()
     raw_keys: ClassVar[Mapping[str, frozenset[str]]]
     crop_keys: ClassVar[frozenset[str]]
+    folders: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, options: DataOptions) -> None:

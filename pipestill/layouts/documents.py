@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -20,7 +20,7 @@ from pipestill.layouts.published import published_datasets
 from pipestill.layouts.reading import LISTED, Reading, read_examples
 from pipestill.layouts.taking import identity, take_files
 from pipestill.settings.data import FileConfig
-from pipestill.settings.section import Count, Name, Section
+from pipestill.settings.section import Count, Distinct, Name, Section
 from pipestill.text.crop import crop_document
 from pipestill.text.sentences import split_sentences
 
@@ -83,7 +83,7 @@ class DocumentsData(DataOptions):
     `datasets`."""
     files: dict[Name, DocumentFile] = {}
     """Zip archives, folders or tables (.jsonl, .json, .csv, .tsv) of any name, for `source: files`."""
-    datasets: list[Name] = []
+    datasets: Annotated[list[Name], Distinct] = []
     """Names in `resources/datasets.yaml`, for `source: published`."""
     crop: CropConfig = CropConfig()
     """Limits of the lengths of documents."""
@@ -143,6 +143,7 @@ class Documents(Layout):
         "published": frozenset({"datasets"}),
     }
     crop_keys: ClassVar[frozenset[str]] = frozenset({"crop"})
+    folders: ClassVar[bool] = True
 
     def check(self, options: DocumentsData) -> None:
         """Files must be of a known kind, and every split must have a source."""

@@ -16,6 +16,7 @@ from pipestill.layouts.raw import read_rows
 from pipestill.layouts.reading import read_examples
 from pipestill.layouts.taking import identity, take_files
 from pipestill.settings.data import FileConfig, Sha256
+from pipestill.settings.places import Address, LocalPath
 from pipestill.settings.section import Count, Part
 
 RAW_DATA = "data.json"
@@ -47,9 +48,9 @@ class RowsData(DataOptions):
 
     source: Literal["synthetic", "file", "url"] = "synthetic"
     """`synthetic`: the project's own seeded generator; `file`: a local file; `url`: http(s):// or file://."""
-    path: str | None = None
+    path: LocalPath | None = None
     """The file, for `source: file`."""
-    url: str | None = None
+    url: Address | None = None
     """The address, for `source: url`."""
     sha256: Sha256 | None = None
     """Digest that the data must have; recorded, not checked, when absent."""
@@ -82,6 +83,7 @@ class Rows(Layout):
         for split in SIZES:
             if getattr(options.splits, f"{split}_rows") is None and getattr(options.splits, f"{split}_frac") is None:
                 raise ValueError(f"splits: give either `{split}_rows` or `{split}_frac`")
+        _check_room(options)
 
     def test_sets(self, options: RowsData) -> list[str]:
         """None."""
@@ -118,6 +120,16 @@ class Rows(Layout):
     def limit(self, options: RowsData) -> str:
         """Of characters."""
         return f"{options.max_chars} characters; raise `max_chars`"
+
+
+def _check_room(options: RowsData) -> None:
+    """Refuse test and validation rows that leave none to train on, where this is known before the data are."""
+    splits, made = options.splits, options.rows if options.source == "synthetic" else None
+    shares = sum(getattr(splits, f"{key}_frac") or 0 for key in SIZES)
+    rows = sum(getattr(splits, f"{key}_rows") or 0 for key in SIZES)
+    if shares >= 1 or (made and rows + shares * made >= made):
+        have = f" of {made} rows" if made else ""
+        raise ValueError(f"splits: test and validation{have} leave nothing to train on; ask for fewer")
 
 
 def divide(records: list[Record], answers: Answers, splits: RowsSplits) -> None:

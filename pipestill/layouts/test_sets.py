@@ -11,12 +11,12 @@ from pydantic import Field, model_validator
 
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, write_jsonl
-from pipestill.layouts.base import Content, Cropping, DataOptions, Layout, SplitsOptions, crop_inputs
+from pipestill.layouts.base import Content, Cropping, DataOptions, Generated, Layout, SplitsOptions, crop_inputs
 from pipestill.layouts.raw import read_rows
 from pipestill.layouts.reading import read_examples
 from pipestill.layouts.taking import identity, take_files
 from pipestill.settings.data import FileConfig
-from pipestill.settings.section import Count, Name
+from pipestill.settings.section import Count, Distinct, Name
 
 RAW_ROLE = "{role}.jsonl"
 
@@ -38,9 +38,9 @@ class TestSetsData(DataOptions):
     files: dict[Name, FileConfig] = {}
     """The files, for `source: files`, by what they are: `train`, `validation` (or give `splits.val_rows`) and the names
     of test sets."""
-    test_sets: Annotated[list[str], Field(min_length=1)] | None = None
+    test_sets: Annotated[list[Name], Field(min_length=1), Distinct] | None = None
     """Test sets to take; all of the task's when absent."""
-    test_rows: Count = 500
+    test_rows: Generated = 500
     """Rows to generate of each test set; `rows` are those to train and validate on."""
     max_chars: Count = 2000
     """Inputs longer than this many characters together are cropped at a word boundary, the last ones first."""
@@ -76,12 +76,12 @@ class TestSets(Layout):
         for name in options.test_sets or ():
             if name not in self.names:
                 raise ValueError(f"test_sets: `{name}` is none of {', '.join(self.names)}")
-            if options.test_sets.count(name) > 1:
-                raise ValueError(f"test_sets: `{name}` is listed twice")
         roles, known = self.roles(options), ("train", "validation", *self.names)
         if ("validation" in roles) == (options.splits.val_rows is not None):
             raise ValueError("splits: give either `val_rows` or a validation file under `files`")
         if options.source != "files":
+            if (options.splits.val_rows or 0) >= options.rows:
+                raise ValueError(f"splits: `val_rows` of {options.rows} rows leave nothing to train on; ask for fewer")
             return
         for role in options.files:
             if role not in known:

@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 from pipestill.errors import UserError
 from pipestill.settings.section import Part, Section
 
-Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Sharpness = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Exponent = Annotated[float, Field(ge=1e-6, le=10)]
+Sharpness = Annotated[float, Field(ge=0, le=1000)]
 
 
 class NoOptions(Section):

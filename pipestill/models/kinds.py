@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
-from pipestill.settings.models import ModelKind
+from pipestill.settings.models import MASKED, ModelKind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -31,7 +31,6 @@ KINDS: dict[ModelKind, Kind] = {
     "seq2seq": Kind("AutoModelForSeq2SeqLM", "SEQ_2_SEQ_LM", "encoder-decoder"),
     "masked": Kind("AutoModelForMaskedLM", None, "masked language model"),
 }
-MASKED = ("ForMaskedLM", "ForPreTraining")  # how the names of such architectures end
 
 
 def kind_of(config: "PreTrainedConfig") -> ModelKind:

@@ -8,12 +8,22 @@ from pipestill.io.records import Json
 from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
 from pipestill.settings.annotation import AnnotationConfig
+from pipestill.settings.distributions import Stored
 from pipestill.settings.evaluation import StatisticsConfig
 from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
-from pipestill.settings.section import Count, Name, NonzeroShare, Section, Seed, partial
+from pipestill.settings.places import LocalPath
+from pipestill.settings.section import LONGEST_NAME, Count, Distinct, Name, NonzeroShare, Section, Seed, Word, partial
 from pipestill.settings.training import TrainingConfig
 from pipestill.text.sentences import Splitter
+
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), Distinct]
+
+
+def percent(share: float) -> str:
+    """A share in percent, as names of studies and notes have it."""
+    return f"{100 * share:.10g}"
+
 
 OBJECTIVES = {  # settings of objectives, by section
     method.objective.section: type(method.objective).Options
@@ -37,7 +47,7 @@ class TaskConfig(Section):
 
     data: Any = {}
     """Data of the task: keys depend on its layout."""
-    prompt: str = "answer"
+    prompt: Word = "answer"
     """Prompt of the task: `answer`, or another wording that the task has, such as `alpaca`."""
     splitter: Splitter = "sentencex"
     """Splitter of sentences: `sentencex`, or `punkt`, for which nltk's data `punkt_tab` must be on the machine."""
@@ -51,11 +61,11 @@ class DistributionsConfig(Section):
     codec: Literal["full", "topk", "sample"] = "topk"
     """`full`: every log-probability, exact, for small runs; `topk`: the `k` likeliest tokens and the mass of the
     others; `sample`: `draws` tokens drawn from the distribution, unbiased only for fkl."""
-    k: Count = 50
+    k: Stored = 50
     """Tokens that `topk` keeps."""
-    draws: Count = 50
+    draws: Stored = 50
     """Draws of `sample`."""
-    shards: Count = 1
+    shards: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Jobs that the work is divided among."""
 
     def told(self) -> Json:
@@ -67,7 +77,7 @@ class DistributionsConfig(Section):
 class CheckpointConfig(Section):
     """A model that is evaluated beside a study's students, and not trained here."""
 
-    path: str | None = None
+    path: LocalPath | None = None
     """Directory of full weights, of a PEFT adapter, or of a model that was trained here; or give `model`."""
     base: Name | None = None
     """The key of `models` that an adapter belongs to; the study's student when absent."""
@@ -86,7 +96,7 @@ class CheckpointConfig(Section):
 class SubmissionConfig(Section):
     """Submission to a challenge, for a task that has one."""
 
-    team: str = Field("team", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    team: str = Field("team", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)
     """Name of the team."""
     documents: dict[Name, DocumentFile] = {}
     """Archives or folders of the documents to summarise; the study's own test documents when absent."""
@@ -103,9 +113,9 @@ class StudyConfig(Section):
     """A key of `models`, fine-tuned on the teacher split; none: `kd` learns from gold outputs."""
     pretrained_teacher: bool = False
     """The teacher is taken as it is, for a model that was fine-tuned elsewhere."""
-    methods: Annotated[list[str], Field(min_length=1)]
+    methods: Annotated[list[Word], Field(min_length=1), Distinct]
     """Methods to compare."""
-    seeds: list[Seed] | None = None
+    seeds: Seeds | None = None
     """Training seeds of this study, where they differ from the common ones."""
     train_rows: Count | None = None
     """Training rows at most; in a task with classes, equal per class (the smallest class is a limit too)."""
@@ -117,7 +127,7 @@ class StudyConfig(Section):
     on_long_answer: OnLongAnswer = "stop"
     """Treatment of answers to learn from that leave no room for a prompt in `max_length`: `stop` the run, `drop` their
     rows, or `crop` them; the report counts them."""
-    learning_curve: Annotated[list[NonzeroShare], Field(min_length=1)] = [0.25, 0.5, 1.0]
+    learning_curve: Annotated[list[NonzeroShare], Field(min_length=1, max_length=100)] = [0.25, 0.5, 1.0]
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}
     """Settings of test answers: keys depend on the task's kind of answers."""
@@ -139,17 +149,19 @@ class StudyConfig(Section):
         shares = self.learning_curve
         if shares != sorted(set(shares)) or shares[-1] != 1:
             raise ValueError("shares of a `learning_curve` ascend and end with 1, as in [0.25, 0.5, 1]")
+        if len({percent(share) for share in shares}) < len(shares):
+            raise ValueError("shares of a `learning_curve` are told apart by ten digits of a percentage; round them")
         return self
 
 
 class Config(Section):
     """The whole configuration."""
 
-    run: Annotated[list[Name], Field(min_length=1)]
+    run: Annotated[list[Name], Field(min_length=1), Distinct]
     """Studies that `snakemake all` builds."""
-    seeds: Annotated[list[Seed], Field(min_length=1)] = [1, 2, 3]
+    seeds: Seeds = [1, 2, 3]
     """Training seeds; the teacher takes the lowest."""
-    threads: Count = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """Threads of a job that runs a model; small models gain more from several jobs side by side."""
     models: dict[Name, BaseModelConfig]
     """Base models, by name."""

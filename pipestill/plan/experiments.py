@@ -6,7 +6,7 @@ from pipestill.io.digests import json_digest
 from pipestill.io.records import Json
 from pipestill.methods import BASE, METHODS, PRETRAINED_TEACHER, SFT, TEACHER_NAME, Method, method_of
 from pipestill.objectives.base import OUTPUTS, RATIONALES, Objective
-from pipestill.plan.config import Config, StudyConfig, TaskConfig
+from pipestill.plan.config import Config, StudyConfig, TaskConfig, percent
 from pipestill.plan.resolve import Resolved, rationale_tokens, resolve_annotator, resolve_hardware, resolve_training
 from pipestill.plan.shares import at_share
 from pipestill.settings.evaluation import Annotator, Experiment
@@ -193,7 +193,7 @@ class Experiments:
                 f"{entry.title} was trained in its single-task variant: it writes a rationale before each answer."
             )
         if entry.trains and self.share(study, method) < 1:
-            found.append(f"Students were trained on {100 * settings.train_share:.10g} % of the training rows.")
+            found.append(f"Students were trained on {percent(settings.train_share)} % of the training rows.")
         return found
 
     def depends(self, study: str, method: str) -> Json:

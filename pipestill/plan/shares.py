@@ -3,12 +3,12 @@
 They are what ``<study>@<percent>`` names: names in a configuration hold no ``@``, so these are always derived.
 """
 
-from pipestill.plan.config import Config
+from pipestill.plan.config import Config, percent
 
 
 def at_share(study: str, share: float) -> str:
     """Name of a study at a share of its training rows: ``creditmix@25``; of all of them, the study's own."""
-    return study if share == 1 else f"{study}@{100 * share:.10g}"
+    return study if share == 1 else f"{study}@{percent(share)}"
 
 
 def origin(study: str) -> str:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from pipestill.settings.places import Address, LocalPath
 from pipestill.settings.section import Count, Section
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
@@ -14,9 +15,9 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.
 class FileConfig(Section):
     """One file of a task that has several."""
 
-    path: str | None = None
+    path: LocalPath | None = None
     """A local file, or a folder of documents; or give `url`."""
-    url: str | None = None
+    url: Address | None = None
     """Its address: http(s):// or file://."""
     sha256: Sha256 | None = None
     """Digest that the file must have; recorded, not checked, when absent."""

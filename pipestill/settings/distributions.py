@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipestill.settings.jobs import ModelSettings
-from pipestill.settings.section import Count, Section
+from pipestill.settings.section import Count, Section, Temperature, Tokens
 
+Stored = Annotated[int, Field(ge=1, lt=2**16)]  # tokens or draws at one place
 OPTIONS = {"full": None, "topk": "k", "sample": "draws", "labels": "labels"}  # that each codec needs
 
 
@@ -15,15 +16,15 @@ class CaptureSettings(ModelSettings):
 
     codec: Literal["full", "topk", "sample", "labels"]
     """Format of stored distributions."""
-    k: Annotated[int, Field(ge=1, lt=2**16)] | None = None
+    k: Stored | None = None
     """Tokens that `topk` keeps."""
-    draws: Annotated[int, Field(ge=1, lt=2**16)] | None = None
+    draws: Stored | None = None
     """Draws of `sample`."""
     labels: list[str] | None = None
     """Labels of `labels`."""
-    temperature: Annotated[float, Field(gt=0)]
+    temperature: Temperature
     """The teacher's logits are divided by it."""
-    max_length: Count
+    max_length: Tokens
     """Tokens of prompt and answer together, as in the students' training."""
     ending: str = ""
     """Text behind the last input of the prompts: a prompt that is too long keeps it."""

@@ -12,7 +12,7 @@ from pipestill.text.sentences import Splitter
 class StatisticsConfig(Section):
     """Intervals and tests."""
 
-    resamples: Annotated[int, Field(ge=100)] = 10000
+    resamples: Annotated[int, Field(ge=100, le=10**6)] = 10000
     """Bootstrap resamples."""
     seed: Seed = 0
     """Seed of the bootstrap."""

@@ -53,7 +53,7 @@ class Asking(Section):
     """Longer prompts lose the end of their text."""
     max_new_tokens: Count
     """Tokens at which an answer without an end is cut, including a rationale before it."""
-    rationale_tokens: Annotated[int, Field(ge=0)] = 0
+    rationale_tokens: Annotated[int, Field(ge=0, le=2**22)] = 0
     """Those of `max_new_tokens` for a rationale and a marker before each answer; 0: answers have no rationale."""
     answers: Json = {}
     """Options of the task's kind of answers."""
@@ -116,7 +116,7 @@ class TrainingSettings(Section):
     """Text behind the last input of the prompts: a prompt that is too long keeps it."""
     teacher_adaptation: Adaptation | None = None
     """Adaptation in the training of a teacher that runs beside the student; its hardware plan depends on it."""
-    rationale_tokens: Annotated[int, Field(ge=0)] = 0
+    rationale_tokens: Annotated[int, Field(ge=0, le=2**22)] = 0
     """Tokens for a rationale and a marker before each generated answer; 0: answers have no rationale."""
     selection: Asking | None = None
     """Questions to candidates about validation prompts, for `select: metric`."""

@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from pipestill.settings.places import LocalPath, Repository
 from pipestill.settings.section import Section, partial
 
 ModelKind = Literal["causal", "seq2seq", "masked"]
+MASKED = ("ForMaskedLM", "ForPreTraining")  # how the names of masked architectures end
 TODAY = "2024-07-26"  # for chat templates that read the clock; Llama's own choice where there is none
 
 
@@ -33,9 +35,9 @@ class BaseModelConfig(Section):
     """Architecture family: `causal` (decoder only), `seq2seq` (encoder and decoder: T5, Marian) or `masked` (BERT)."""
     source: Literal["path", "hub"]
     """`path`: a local directory with a `SHA256SUMS`; `hub`: downloaded at `revision`."""
-    path: str | None = None
+    path: LocalPath | None = None
     """Directory of the model, for `source: path`."""
-    repo: str | None = None
+    repo: Repository | None = None
     """Repository, for `source: hub`, such as `Qwen/Qwen2.5-3B-Instruct`."""
     revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
     """Commit of the repository (40 hex digits), for `source: hub`."""

@@ -253,7 +253,7 @@ def check_data(source="synthetic", splits=None, **data):
             "splits: give either `val_rows` or a validation file",
         ),
         ({"test_sets": ["alpaca"]}, "test_sets: `alpaca` is none of dolly, selfinst"),
-        ({"test_sets": ["uinst", "uinst"]}, "test_sets: `uinst` is listed twice"),
+        ({"test_sets": ["uinst", "uinst"]}, "`uinst` is listed twice"),
         (
             {"source": "files", "files": {**SEVERAL, "dev": {"path": "x"}}},
             "files: `dev` is none of train, validation, dolly",

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from pipestill.answers.base import AnswerOptions, Answers
 from pipestill.errors import UserError
 from pipestill.io.normal import clean
 from pipestill.io.records import Json, Prediction, Record
 from pipestill.settings.models import ModelKind
-from pipestill.settings.section import CleanText
+from pipestill.settings.section import CleanText, Distinct
 
 MEASURED = ("none", "multi_null", "pmi")  # calibrations that need nothing but the model
 
@@ -21,7 +23,7 @@ class LabelOptions(AnswerOptions):
     unasked: ClassVar = frozenset({"calibration"})
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
     """Prior that is subtracted from label scores (contextual calibration); `auto`: the best on validation rows."""
-    null_inputs: list[CleanText] | None = None
+    null_inputs: Annotated[list[CleanText], Field(min_length=1, max_length=1000), Distinct] | None = None
     """Content-free inputs for `multi_null` calibration; the task's own when absent."""
 
 

@@ -14,6 +14,7 @@ from pipestill.metrics.measures import Measure
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import ModelKind
+from pipestill.settings.places import Repository
 from pipestill.settings.section import Name, Section
 
 
@@ -22,9 +23,9 @@ class BertScoreConfig(Section):
 
     encoder: Name | None = None
     """The key of `models` that texts are compared by, a masked model."""
-    layer: Annotated[int, Field(ge=0)] | None = None
+    layer: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Take the vectors behind this many of its layers; 0 are the embeddings."""
-    baseline: str | None = None
+    baseline: Repository | None = None
     """Rescale, so that 0 is what unrelated texts score: `corpus`, pairs of references of the test set; or the name of a
     model whose baselines the bert-score library ships, such as `bert-base-multilingual-cased`."""
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, create_model
+from pydantic import create_model
 
 from pipestill.losses.kinds import KINDS, NoOptions
 from pipestill.objectives.base import SFT, Objective, Part, TeacherUse, TrainingFile
 from pipestill.settings.distributions import ComparedDivergence
-from pipestill.settings.section import Count, Section, Share
+from pipestill.settings.section import Section, Share, Temperature, Tokens
 
 ULD = "uld"  # needs no shared tokens, and so is none of KINDS
 SERVED_BY_SAMPLES = "fkl"  # the only divergence that draws of the teacher's distributions give without a bias
@@ -20,7 +20,7 @@ class DivergenceOptions(Section):
 
     kd_rate: Share = 0.5
     """The loss is (1 - kd_rate) cross-entropy + kd_rate divergence (kd_ratio)."""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Temperature = 1.0
     """Temperature of the divergence: both models' logits are divided by it."""
     t_squared: bool = False
     """Multiply the divergence by the squared temperature (Hinton et al. 2015)."""
@@ -30,7 +30,7 @@ class DivergenceOptions(Section):
     tail: Literal["auto", "bucket", "unigram"] = "auto"
     """Tokens that a `topk` cache does not store: one `bucket` for all of them (another objective than the dense one),
     or `unigram`: their mass, spread as the teacher does on average; `auto`: `bucket` for fkl, else `unigram`."""
-    chunk: Count = 128
+    chunk: Tokens = 128
     """Tokens whose logits are held at a time."""
 
 
