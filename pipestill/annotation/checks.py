@@ -11,6 +11,8 @@ from pipestill.annotation.failures import CallFailed, Kind
 from pipestill.annotation.redaction import repeats
 from pipestill.annotation.thoughts import without_thoughts
 from pipestill.settings.annotation import StepConfig
+from pipestill.settings.json_schema import place_of_fault
+from pipestill.text.patterns import occurs
 
 MOST_BYTES = 256  # of a token; the longest ones of large vocabularies are runs of 128 blanks or signs
 FENCES = ("```", "~~~")
@@ -96,18 +98,16 @@ def problem_with(text: str, step: StepConfig, max_tokens: int) -> str | None:
         return f"the answer has {len(text)} characters, fewer than {step.min_chars}"
     if step.max_chars is not None and len(text) > step.max_chars:
         return f"the answer has {len(text)} characters, more than {step.max_chars}"
-    if step.pattern is not None and not re.search(step.pattern, text):
+    if step.pattern is not None and not occurs(step.pattern, text):
         return "the answer does not match `pattern`"
     if step.json_schema is not None:
-        from jsonschema import ValidationError, validate
-
         value = _json(text)
         if value is None:
             return "the answer is not JSON"
         try:
-            validate(value[0], step.json_schema)
+            place = place_of_fault(value[0], step.json_schema)
         except RecursionError:
             return "the answer is not JSON"
-        except ValidationError as error:
-            return f"the answer does not fit `json_schema` at {error.json_path}"
+        if place is not None:
+            return f"the answer does not fit `json_schema` at {place}"
     return None

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from pipestill.errors import shortened
 from pipestill.io.records import Record
 from pipestill.settings.annotation import RATIONALE, AnnotationConfig
 from pipestill.settings.json_schema import check_json_schema
@@ -28,12 +29,17 @@ def check_annotation(path: str, settings: AnnotationConfig, task: Task) -> None:
     known, taken = list(task.text_fields), {each.name for each in fields(Record)} | set(task.inputs)
     for number, step in enumerate(settings.steps):
         where = f"{path}.steps.{number}"
+        if not gaps(step.prompt):
+            raise ValueError(
+                f"{where}.prompt: it names no text, so all records would be asked the same; put a field such as "
+                f"`{{{task.inputs[0]}}}` into it"
+            )
         for key in ("system", "prompt"):
             for name in gaps(getattr(step, key) or ""):
                 if name not in known:
                     raise ValueError(
-                        f"{where}.{key}: `{{{name}}}` is neither a text of the records nor the answer of an earlier "
-                        f"step; there are: {', '.join(known)}"
+                        f"{where}.{key}: `{{{shortened(name)}}}` is neither a text of the records nor the answer of an "
+                        f"earlier step; there are: {', '.join(known)}"
                     )
         if step.out in taken and step.out != RATIONALE:
             raise ValueError(f"{where}.out: `{step.out}` is a field of the records; give the answer another name")
