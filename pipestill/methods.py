@@ -1,12 +1,14 @@
 """METHODS: the ways to make a small model. The rules derive the DAG from this table; it imports no torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipestill.objectives.base import TEACHER, Objective, TeacherUse
+from pipestill.objectives.base import TEACHER, Objective, TeacherUse, TrainingFile
 from pipestill.objectives.cross_entropy import KD, CrossEntropy
 from pipestill.objectives.divergence import Divergence
 from pipestill.objectives.preference import Preference
 from pipestill.objectives.stepwise import Stepwise
+from pipestill.settings.training import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ METHODS: dict[str, Method] = {
     "uld": Method("ULD", "Sorted probabilities compared, for a teacher with another tokenizer.", Divergence("uld")),
 }
 
+OF_RECORDS = ("records", "cropped", "rationales", "challenge")  # files that lie beside training files
 BASE, SFT, TEACHER_NAME, ANNOTATOR_NAME = "base", "sft", "teacher", "annotator"
 TAUGHT = Method("Teacher", "The study's fine-tuned teacher.", CrossEntropy(TEACHER))
 PRETRAINED_TEACHER = Method("Teacher", "The study's teacher, taken as it is.")
@@ -97,3 +100,20 @@ def method_of(name: str) -> Method:
     checkpoint."""
     entry = METHODS.get(name) or ROLES.get(name)
     return entry or Method(name, "A checkpoint from elsewhere, evaluated as it is.")
+
+
+def check_objectives(methods: Iterable[Method]) -> None:
+    """Refuse objectives that would write to one file, or read one section, of which each has its own.
+
+    Raises:
+        ValueError: names the file or the section.
+    """
+    files: dict[str, TrainingFile] = {}
+    sections: dict[str, type[Objective]] = {}
+    for objective in (method.objective for method in methods if method.objective):
+        name, section = objective.file.name, objective.section
+        if name in OF_RECORDS or files.setdefault(name, objective.file) != objective.file:
+            raise ValueError(f"two kinds of rows would lie in `{name}.jsonl`; give a training file another name")
+        shared = section in TrainingConfig.model_fields
+        if section and (shared or sections.setdefault(section, type(objective)) is not type(objective)):
+            raise ValueError(f"`training.{section}` is not the section of one objective alone; give it another name")

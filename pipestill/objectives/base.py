@@ -124,6 +124,11 @@ class Objective(ABC):
         """Its settings; those of one method may be more than those of the section that methods share."""
         return self.Options
 
+    @property
+    def shares_tokens(self) -> bool:
+        """True if student and teacher must have the same tokens."""
+        return False
+
     def sources(self, options: Section) -> frozenset[str]:
         """Those of ``outputs`` and ``rationales`` that its training file is made from."""
         return frozenset()
@@ -132,9 +137,9 @@ class Objective(ABC):
         """True if anything that it learns from comes from the teacher."""
         return self.teacher != "unused" or OUTPUTS in self.sources(options)
 
-    def serves(self, answers: Answers) -> bool:
-        """True if its training rows can be made for tasks with such answers."""
-        return True
+    def lacks(self, answers: Answers) -> str | None:
+        """What its training rows are made of and tasks with such answers have not; none where they have all."""
+        return None
 
     def online(self, options: Section) -> bool:
         """True if the teacher runs beside the student."""

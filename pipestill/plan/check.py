@@ -1,19 +1,23 @@
 """Checking a merged configuration, in one sentence about the first wrong key."""
 
-import json
+import re
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from pipestill.errors import UserError
-from pipestill.methods import METHODS, TEACHER_NAME
+from pipestill.errors import UserError, quoted, shortened
+from pipestill.methods import METHODS, ROLES, TEACHER_NAME, check_objectives
 from pipestill.plan.checks import check_config, known
 from pipestill.plan.config import Config
+from pipestill.plan.plain import plain
 from pipestill.plan.resolve import override_section
 from pipestill.plan.secrets import refuse_secrets
-from pipestill.settings.section import Section
+from pipestill.settings.section import BESIDE, LONGEST_NAME, Section
 from pipestill.tasks import TASKS
 
+LONGEST, LONGEST_PATH = 300, 120  # characters of a sentence, and of a path in it
+# How pydantic calls members of a union, as parts of places.
+MEMBER = re.compile(r"\[key\]|int|float|str|bool|(literal|list|function-\w+)\[.*|constrained-\w+")
 S = TypeVar("S", bound=Section)
 
 
@@ -23,9 +27,11 @@ def check(config: dict[str, Any]) -> Config:
     Raises:
         UserError: one sentence with the path of the first wrong key.
     """
-    refuse_secrets(config)
-    checked = _section(Config, config)
     try:
+        check_objectives([*METHODS.values(), *ROLES.values()])
+        data = plain(config)
+        refuse_secrets(data)
+        checked = _section(Config, data)
         for name, task in checked.tasks.items():
             known(name, TASKS, f"tasks.{name}", "the tasks of this version")
             task.data = _section(TASKS[name].layout.Options, task.data, f"tasks.{name}.data")
@@ -38,7 +44,7 @@ def check(config: dict[str, Any]) -> Config:
                 study.overrides[method] = _section(override_section(method), override, f"{path}.{method}")
         check_config(checked)
     except ValueError as error:
-        raise UserError(f"config: {error}") from None
+        raise UserError(shortened(f"config: {error}", LONGEST)) from None
     return checked
 
 
@@ -47,30 +53,32 @@ def _section(section: type[S], given: Any, path: str = "") -> S:
     try:
         return section.model_validate(given)
     except ValidationError as error:
-        raise UserError(_sentence(error, path)) from None
+        raise ValueError(_sentence(error, path)) from None
 
 
 def _sentence(error: ValidationError, above: str) -> str:
     """One sentence about the first wrong key; the alternatives of a union are errors of their own, and are joined."""
     found = [(_path(above, details["loc"]), details) for details in error.errors()]
     path, first = found[0]
-    if first["type"] == "extra_forbidden":
-        return f"config: unknown key `{path}`; docs/config.md lists the keys"
-    if first["type"] == "missing":
-        return f"config: `{path}` is missing"
     if "[key]" in first["loc"]:
-        return f"config: `{path}`: names consist of lower-case letters, digits, `.` and `-`, and begin with a letter"
+        return (
+            f"`{path}`: names consist of lower-case letters, digits, `.` and `-`, begin with a letter, have "
+            f"{LONGEST_NAME} characters at most, and do not end with {' or '.join(f'`{ending}`' for ending in BESIDE)}"
+        )
+    if first["type"] == "extra_forbidden":
+        return f"unknown key `{path}`; docs/config.md lists the keys"
+    if first["type"] == "missing":
+        return f"`{path}` is missing"
     if first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")
-        return f"config: {path}: {message}" if path else f"config: {message}"
+        return f"{path}: {message}" if path else message
     messages = dict.fromkeys(_message(details) for other, details in found if other == path)
-    return f"config: `{path}` is {json.dumps(first['input'], default=str)}, but: {' or '.join(messages)}"
+    return f"`{path}` is {quoted(first['input'])}, but: {' or '.join(messages)}"
 
 
 def _path(above: str, location: tuple[int | str, ...]) -> str:
-    internal = ("literal", "list[", "constrained", "[key]", "int", "float", "str")  # pydantic's names of union members
-    parts = [str(part) for part in location if not str(part).startswith(internal)]
-    return ".".join([*([above] if above else []), *parts])
+    parts = [str(part) for part in location if not MEMBER.fullmatch(str(part))]
+    return shortened(".".join([*([above] if above else []), *parts]), LONGEST_PATH)
 
 
 def _message(details: Any) -> str:

@@ -1,5 +1,6 @@
 """Settings of a study and its methods: the common ones, the study's over them, and the method's over those."""
 
+import math
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ from pydantic import create_model
 
 from pipestill.methods import ANNOTATOR_NAME, SFT, TEACHER_NAME, method_of
 from pipestill.objectives.base import NoOptions
-from pipestill.plan.config import OBJECTIVES, StudyConfig, TaskConfig, Training
+from pipestill.plan.config import OBJECTIVES, Config, StudyConfig, TaskConfig, Training
 from pipestill.settings.annotation import RATIONALE
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.section import Override, Section, partial
@@ -41,18 +42,18 @@ def resolve_training(common: Training, study: StudyConfig, method: str) -> Resol
     """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, then the method's."""
     settings, entry = common.model_dump(), method_of(method)
     if method != TEACHER_NAME:
-        settings = _merge(settings, study.training.model_dump())
+        settings = merged(settings, study.training.model_dump())
     if method in (TEACHER_NAME, SFT) or not entry.trains:
         settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
     if method in study.overrides:
-        settings = _merge(settings, study.overrides[method].model_dump())
+        settings = merged(settings, study.overrides[method].model_dump())
     return _resolved(settings, method)
 
 
 def resolve_annotator(common: Training, task: TaskConfig) -> Resolved:
     """Training of a task's local annotator: the common settings, and the annotation's over them."""
     settings = common.model_dump() | {"init": "base"}
-    return _resolved(_merge(settings, task.annotation.training.model_dump()), ANNOTATOR_NAME)
+    return _resolved(merged(settings, task.annotation.training.model_dump()), ANNOTATOR_NAME)
 
 
 def _resolved(settings: dict[str, Any], method: str) -> Resolved:
@@ -80,13 +81,22 @@ def new_tokens(task: Task, study: StudyConfig) -> int:
     return study.answers.max_new_tokens or task.answers.max_new_tokens
 
 
+def most_rows(config: Config, study: StudyConfig, limit: int | None, share: float = 1) -> float:
+    """Rows that a model of a study learns from at most, as far as the configuration says."""
+    data = config.tasks[study.task].data
+    made = data.rows if data.source == "synthetic" else math.inf
+    return max(1, min(made, limit or math.inf) * share)
+
+
 def resolve_hardware(common: HardwareConfig, study: StudyConfig) -> HardwareConfig:
     """Hardware of the jobs of ``study``: the common settings, and the study's over them."""
-    return HardwareConfig.model_validate(_merge(common.model_dump(), study.hardware.model_dump()))
+    return HardwareConfig.model_validate(merged(common.model_dump(), study.hardware.model_dump()))
 
 
-def _merge(base: dict, override: dict) -> dict:
-    merged = dict(base)
+def merged(base: dict, override: dict) -> dict:
+    """``base``, changed by what ``override`` has, section by section."""
+    result = dict(base)
     for key, value in override.items():
-        merged[key] = _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-    return merged
+        below = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = merged(base[key], value) if below else value
+    return result

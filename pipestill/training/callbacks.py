@@ -8,6 +8,7 @@ from types import FrameType
 
 from transformers import TrainerCallback
 
+from pipestill.errors import UserError
 from pipestill.job.cost import CostMeter
 from pipestill.job.progress import Progress
 from pipestill.objectives.base import Part
@@ -36,7 +37,16 @@ class Schedule(TrainerCallback):
         self.evaluations, self.saves, self.batches = evaluations, saves, batches
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Lay the steps out."""
+        """Lay the steps out.
+
+        Raises:
+            UserError: the warm-up is not over before the training.
+        """
+        if args.warmup_steps >= max(state.max_steps, 1):
+            raise UserError(
+                f"`warmup` is {args.warmup_steps:g} steps, and the training {state.max_steps}: lower it, or give a "
+                "share below 1"
+            )
         self.evaluate_at = spread(self.evaluations, state.max_steps, last=True)
         self.save_at = spread(self.saves, state.max_steps, last=False)
 

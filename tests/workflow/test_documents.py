@@ -27,9 +27,9 @@ def test_an_experiment_and_a_submission_of_its_test_documents(tmp_path):
 
 def test_tokens_are_counted_by_one_model_and_bertscore_is_computed_by_another(tmp_path):
     crop = {"unit": "tokens", "tokenizer": "demo-teacher", "text": 100}
-    named = overlay(tmp_path, crop, answers={"bertscore": {"encoder": "demo-teacher", "layer": 2}})
+    named = overlay(tmp_path, crop, answers={"bertscore": {"encoder": "demo-bert-teacher", "layer": 2}})
     counts = jobs(plan(tmp_path, "results/multiclinsum_base/eval.json", extra=named))
-    assert counts == {**EXPERIMENT, "base_model": 2, "bertscore": 1}
+    assert counts == {**EXPERIMENT, "base_model": 3, "bertscore": 1}
 
 
 def test_bertscore_is_computed_on_the_device_of_the_study(tmp_path):

@@ -16,7 +16,7 @@ from pipestill.settings.section import Section
 class PreferenceOptions(Section):
     """Direct preference optimisation."""
 
-    beta: Annotated[float, Field(gt=0)] = 0.1
+    beta: Annotated[float, Field(ge=1e-4, le=100)] = 0.1
     """Strength of the pull towards the reference model."""
     rejected: Literal["random", "confusable"] = "random"
     """The rejected label: any wrong one, or the wrong one that the teacher finds most likely."""
@@ -51,6 +51,6 @@ class Preference(Objective):
         """Both answers."""
         return {name: row[name] for name in ("chosen", "rejected")}
 
-    def serves(self, answers: Answers) -> bool:
-        """Those that have wrong ones."""
-        return answers.can("rejected")
+    def lacks(self, answers: Answers) -> str | None:
+        """Wrong answers, where there are none."""
+        return None if answers.can("rejected") else "wrong answers to reject"

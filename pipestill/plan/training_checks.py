@@ -1,0 +1,164 @@
+"""Checks of the training of a study's models; every message names the key to change."""
+
+import math
+
+from pipestill.methods import ANNOTATOR_NAME, METHODS, SFT, TEACHER_NAME, method_of
+from pipestill.objectives.base import RATIONALES, Objective
+from pipestill.plan.config import Config, StudyConfig, TaskConfig
+from pipestill.plan.resolve import (
+    Resolved,
+    most_rows,
+    new_tokens,
+    rationale_tokens,
+    resolve_annotator,
+    resolve_training,
+)
+from pipestill.settings.training import TrainingConfig
+from pipestill.tasks import TASKS
+from pipestill.tasks.base import RATIONALE
+
+WRITERS = ("causal", "seq2seq")  # kinds of models that a server answers questions by
+
+
+def check_training(config: Config, path: str, study: StudyConfig) -> None:
+    """Refuse training settings that contradict each other or the study.
+
+    Raises:
+        ValueError: begins with the path of a wrong key.
+    """
+    _check_rows(path, study)
+    readers: dict[str, Resolved] = {}
+    for method in study.methods:
+        objective, resolved = METHODS[method].objective, resolve_training(config.training, study, method)
+        if objective is None:
+            continue
+        if resolved.training.init == "sft" and (method == SFT or SFT not in study.methods):
+            raise ValueError(f"{path}: method `{method}` has `init: sft`; that needs another method `sft`")
+        if resolved.training.select == "metric" and not TASKS[study.task].answers.can("score_one"):
+            raise ValueError(
+                f"{path}: method `{method}` has `select: metric`, which is for generated answers; use `loss`"
+            )
+        _check_options(path, study, method, objective, resolved)
+        _check_rationales(config, path, study, method, objective, resolved)
+        _check_warmup(path, method, resolved.training, most_rows(config, study, study.train_rows, study.train_share))
+        if objective.cached(resolved.options):
+            try:
+                objective.check_codec(study.distributions.codec)
+            except ValueError as error:
+                raise ValueError(f"{path}.distributions.codec: {error}") from None
+            readers[method] = resolved
+    _check_readers(path, readers)
+    _check_teacher(config, path, study)
+    for method in (*study.methods, *study.checkpoints, *([TEACHER_NAME] if study.teacher else [])):
+        if method_of(method).model:
+            _check_room(config, path, study, method)
+
+
+def check_annotator(config: Config, path: str, task: TaskConfig) -> None:
+    """Refuse a local model that cannot write, and a training that it could not have.
+
+    Raises:
+        ValueError: begins with the path of a wrong key.
+    """
+    kind = config.models[task.annotation.model].kind
+    if kind not in WRITERS:
+        raise ValueError(f"{path}.model: a `{kind}` model cannot write; name one of the kinds {', '.join(WRITERS)}")
+    _check_warmup(path, ANNOTATOR_NAME, resolve_annotator(config.training, task).training, None)
+
+
+def _check_rows(path: str, study: StudyConfig) -> None:
+    """Refuse rows that are fewer than the classes, of which each has as many."""
+    classes = len(TASKS[study.task].answers.strata)
+    for key in ("train_rows", "teacher_rows"):
+        rows = getattr(study, key)
+        if rows is not None and rows < classes:
+            raise ValueError(f"{path}.{key}: {rows} rows are none for each of {classes} classes; raise it")
+
+
+def _check_options(path: str, study: StudyConfig, method: str, objective: Objective, resolved: Resolved) -> None:
+    """Refuse options of a method that do not count, and those that ask for a teacher that there is not."""
+    if method in study.overrides:
+        given = study.overrides[method].model_dump().get(objective.section) or {}
+        for option in sorted(given.keys() - objective.used(resolved.options).keys()):
+            raise ValueError(f"{path}.overrides.{method}.{objective.section}: `{option}` has no use here; remove it")
+    if objective.asks_teacher(resolved.options) and method_of(method).teacher == "unused" and study.teacher is None:
+        raise ValueError(f"{path}: the options of `{method}` ask for a teacher; set `{path}.teacher`, or change them")
+
+
+def _check_rationales(
+    config: Config, path: str, study: StudyConfig, method: str, objective: Objective, resolved: Resolved
+) -> None:
+    if RATIONALES not in objective.sources(resolved.options):
+        return
+    task = config.tasks[study.task]
+    if RATIONALE not in TASKS[study.task].prompts:
+        raise ValueError(f"{path}.methods: `{method}` learns from rationales, and `{study.task}` has none")
+    if task.annotation is None:
+        raise ValueError(
+            f"{path}.methods: `{method}` learns from rationales; say in `tasks.{study.task}.annotation` who writes them"
+        )
+    if set(task.annotation.splits) != {"train", "validation"}:
+        raise ValueError(
+            f"tasks.{study.task}.annotation.splits: `{method}` needs rationales of both `train` and `validation`"
+        )
+    if task.annotation.provider == "local" and not task.data.splits.teacher_share:
+        raise ValueError(
+            f"tasks.{study.task}.data.splits.teacher_share: the local annotator of `{method}` learns from teacher rows;"
+            " raise it, use another `annotation.provider`, or leave the method out"
+        )
+
+
+def _check_room(config: Config, path: str, study: StudyConfig, method: str) -> None:
+    """Refuse answers that leave no room for a prompt."""
+    task, resolved = config.tasks[study.task], resolve_training(config.training, study, method)
+    explained, length = rationale_tokens(task, resolved, method), resolved.training.max_length
+    answered = new_tokens(TASKS[study.task], study)
+    if explained + answered < length:
+        return
+    if explained:
+        raise ValueError(
+            f"{path}: rationale and answer of `{method}` may take {explained + answered} tokens, which leaves no room "
+            f"for a prompt in `max_length` {length}; raise it, or lower `crop.rationale`"
+        )
+    raise ValueError(
+        f"{path}.answers.max_new_tokens: an answer of {answered} tokens leaves no room for a prompt in `max_length` "
+        f"{length} of `{method}` (`training.max_length`); lower the one, or raise the other"
+    )
+
+
+def _check_teacher(config: Config, path: str, study: StudyConfig) -> None:
+    if study.pretrained_teacher and TEACHER_NAME in study.overrides:
+        raise ValueError(f"{path}.overrides.teacher: a pretrained teacher is not trained; remove it")
+    if study.teacher is None or study.pretrained_teacher:
+        return
+    training = resolve_training(config.training, study, TEACHER_NAME).training
+    if training.init == "sft":
+        raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
+    _check_warmup(path, TEACHER_NAME, training, most_rows(config, study, study.teacher_rows))
+
+
+def _check_warmup(path: str, method: str, training: TrainingConfig, rows: float | None) -> None:
+    """Refuse a warm-up that is not over before the training."""
+    steps = training.max_steps
+    if steps is None and rows is not None and rows < math.inf:
+        batches = math.ceil(rows / training.batch_size)
+        steps = math.ceil(math.ceil(batches / training.accumulation_steps) * training.epochs)
+    if steps is not None and training.warmup >= max(steps, 1):
+        raise ValueError(
+            f"{path}: the `warmup` of `{method}` is {training.warmup:g} steps, and its training {steps} at most; lower "
+            "it, or give a share below 1"
+        )
+
+
+def _check_readers(path: str, readers: dict[str, Resolved]) -> None:
+    """All readers of a cache must see the same tokens at the same temperature."""
+    for name, values in (
+        ("divergence.temperature", {method: each.options.temperature for method, each in readers.items()}),
+        ("max_length", {method: each.training.max_length for method, each in readers.items()}),
+    ):
+        if len(set(values.values())) > 1:
+            listed = ", ".join(f"{method}: {number:g}" for method, number in values.items())
+            raise ValueError(
+                f"{path}: methods that read one cache need the same `{name}` ({listed}); make them equal, or use "
+                "`divergence.teacher: online`"
+            )
