@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.12")
 
 
+include: "rules/files.smk"
+
+
 configfile: "config.yaml"
 
 

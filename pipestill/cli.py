@@ -25,7 +25,7 @@ FIELDS = _takers(lambda task: task.layout.fields)
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    top = argparse.ArgumentParser(prog="pipestill", description="Use what the pipeline made.")
+    top = argparse.ArgumentParser(prog="pipestill", description="Check configurations, and use what was made of them.")
     top.add_argument("--version", action="version", version=f"pipestill {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -62,6 +62,14 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--fix", action="store_true", help="remove what is damaged; ends with the command to make it")
     doctor.add_argument("--yes", action="store_true", help="remove it without asking")
     doctor.set_defaults(command=_doctor)
+
+    check = commands.add_parser(
+        "check",
+        help="check a configuration; names the file and the line where it is not YAML",
+        epilog="example: pipestill check config.yaml my.yaml",
+    )
+    check.add_argument("files", type=Path, nargs="+", help="configuration files, as they are given to --configfile")
+    check.set_defaults(command=_check)
     return top
 
 
@@ -88,6 +96,15 @@ def _doctor(args: argparse.Namespace) -> None:
 
     if not doctor(args.results, args.fix, args.yes):
         sys.exit(1)
+
+
+def _check(args: argparse.Namespace) -> None:
+    from pipestill.plan.check import check
+    from pipestill.plan.files import read_files
+
+    default = Path("config.yaml")
+    check(read_files([*([default] if default.exists() else []), *args.files]))
+    print(f"{', '.join(map(str, args.files))}: no fault was found")
 
 
 def main() -> None:

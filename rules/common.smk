@@ -11,9 +11,6 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(ROOT))
-
 from pipestill.errors import UserError
 from pipestill.io.digests import FETCHING, code_digest
 from pipestill.methods import METHODS

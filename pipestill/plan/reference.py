@@ -32,8 +32,17 @@ INTRODUCTION = """# Configuration
 
 Mappings are merged deeply, lists are replaced. Single keys at the top level can be given on the command line, after
 the target: `snakemake --cores 2 all --config threads=2`. Every key is checked before any work, `-n` included; an
-error names it. Missing files and a full disk are found when a run starts, before its first job. Editors complete and
-check keys with `resources/schemas/config.schema.json`.
+error names it. Missing files, models that cannot do what is asked of them and a full disk are found when a run starts,
+before its first job. Editors complete and check keys with `resources/schemas/config.schema.json`, which has the limits
+of numbers too.
+
+Snakemake reads the files before anything of this project runs: of one that is not YAML it says only that. This names
+the file and the line, and checks the keys:
+
+    pipestill check config.yaml my.yaml
+
+Numbers are written as numbers: a text, `true` or `.inf` is refused. Names of models, tasks, studies and checkpoints
+have at most 64 lower-case letters, digits, `.` and `-`.
 
 This page is generated from the sections in `pipestill/plan/config.py`, `pipestill/settings/`, and those of layouts,
 answers and objectives, which are the only source of defaults and checks.
