@@ -1,43 +1,23 @@
 """Checks of files, keys and disk before any work starts."""
 
+import math
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipestill.errors import UserError
-from pipestill.io.files import read_json
+from pipestill.errors import UserError, shortened
 from pipestill.metrics.bertscore import published_baseline, read_baseline
+from pipestill.plan.model_problems import ModelProblems
+from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
+from pipestill.plan.resolve import most_rows
 from pipestill.tasks import TASKS
+from pipestill.text.sentences import split_sentences
 
+PATH = 200  # characters of a path that a sentence repeats
 SPARE = 1 << 30  # bytes that logs, data and predictions may take
 STATE_FACTOR = {"lora": 0.5, "full": 8.0}  # of a base model's bytes: weights, two checkpoints with optimizer states
-
-
-@dataclass(frozen=True)
-class Needs:
-    """Needs of the planned jobs.
-
-    Attributes:
-        models: base models.
-        tasks: tasks whose raw data are taken.
-        trainings: (study, method) of each training job; models of the hub have unknown sizes and are not counted.
-        checkpoints: (study, name) of each model on disk.
-        bertscores: studies whose answers are scored by BERTScore.
-        challenges: studies for which documents of a challenge are taken.
-        annotations: tasks whose rationales are asked for.
-    """
-
-    models: Sequence[str] = ()
-    tasks: Sequence[str] = ()
-    trainings: Sequence[tuple[str, str]] = ()
-    checkpoints: Sequence[tuple[str, str]] = ()
-    bertscores: Sequence[str] = ()
-    challenges: Sequence[str] = ()
-    annotations: Sequence[str] = ()
 
 
 def problems(plan: Plan, needs: Needs) -> list[str]:
@@ -46,29 +26,79 @@ def problems(plan: Plan, needs: Needs) -> list[str]:
     for name in needs.models:
         model = config.models[name]
         if model.source == "path" and model.locate(plan.root) is None:
-            found.append(f"models.{name}.path: {model.path} does not exist; name a model directory")
+            found += _no_directory(f"models.{name}.path", model.path)
     for name in needs.tasks:
-        for key, path in TASKS[name].layout.local_files(config.tasks[name].data).items():
-            if not path.exists():
-                found.append(
-                    f"tasks.{name}.data.{key}: {path} does not exist; put the data there, or name another file"
-                )
+        found += _data_problems(plan, name)
     for study, name in needs.checkpoints:
         path = config.studies[study].checkpoints[name].path
-        if not Path(path).is_dir():
-            found.append(f"studies.{study}.checkpoints.{name}.path: {path} does not exist; name a model directory")
+        found += _no_directory(f"studies.{study}.checkpoints.{name}.path", path)
+    found += ModelProblems(plan)(needs)
     for study in needs.bertscores:
-        found += _bertscore_problems(plan, study)
+        found += _baseline_problems(plan, study)
     for study in needs.challenges:
         for name, file in config.studies[study].submission.documents.items():
             if file.path is not None and not Path(file.path).exists():
                 key = f"studies.{study}.submission.documents.{name}.path"
-                found.append(f"{key}: {file.path} does not exist; put the documents there, or name another file")
+                found.append(
+                    f"{key}: {shortened(file.path, PATH)} does not exist; put the documents there, or name another file"
+                )
     for name in needs.annotations:
-        key = config.tasks[name].annotation.key_name()
-        if key and not os.environ.get(key, "").strip():
-            found.append(f"tasks.{name}.annotation: the environment variable {key} is not set; put the key there")
+        found += _annotation_problems(plan, name)
+    for study in needs.curves:
+        found += _curve_problems(plan, study)
     return found + _disk_problems(plan, needs)
+
+
+def _no_directory(key: str, path: str) -> list[str]:
+    if Path(path).is_dir():
+        return []
+    fault = "is a file" if Path(path).exists() else "does not exist"
+    return [f"{key}: {shortened(path, PATH)} {fault}; name a model directory"]
+
+
+def _data_problems(plan: Plan, name: str) -> list[str]:
+    """Local files that are missing, or folders where files are read, and models of sentences that are not there."""
+    task, layout, found = plan.config.tasks[name], TASKS[name].layout, []
+    for key, path in layout.local_files(task.data).items():
+        place = f"tasks.{name}.data.{key}: {shortened(path, PATH)}"
+        if not path.exists():
+            found.append(f"{place} does not exist; put the data there, or name another file")
+        elif path.is_dir() and not layout.folders:
+            found.append(f"{place} is a directory; name a file")
+    if find_spec("nltk") is not None:  # jobs may have environments
+        try:
+            for language in layout.test_sets(task.data) if TASKS[name].languages and task.splitter == "punkt" else ():
+                split_sentences("", language, task.splitter)
+        except UserError as error:
+            found.append(f"tasks.{name}.splitter: {error}")
+    return found
+
+
+def _annotation_problems(plan: Plan, name: str) -> list[str]:
+    """A key that is missing, and a ledger that has no directory."""
+    annotation, found = plan.config.tasks[name].annotation, []
+    key, ledger = annotation.key_name(), Path(annotation.ledger)
+    if key and not os.environ.get(key, "").strip():
+        found.append(f"tasks.{name}.annotation: the environment variable {key} is not set; put the key there")
+    if ledger.exists() and not ledger.is_dir():
+        found.append(f"tasks.{name}.annotation.ledger: {shortened(ledger, PATH)} is a file; name a directory")
+    return found
+
+
+def _curve_problems(plan: Plan, study: str) -> list[str]:
+    """Shares of so few rows that they are none, or the same as those of another share."""
+    settings, strata = plan.study(study), len(plan.task(study).answers.strata)
+    most = most_rows(plan.config, settings, settings.train_rows, settings.train_share) / strata
+    if most == math.inf:
+        return []
+    sizes = [round(share * most) for share in settings.learning_curve]
+    if sizes[0] and len(set(sizes)) == len(sizes):
+        return []
+    shares = ", ".join(f"{size * strata}" for size in sizes)
+    return [
+        f"studies.{study}.learning_curve: its shares are {shares} rows, at most; give shares of rows that differ, or "
+        "raise `train_rows`"
+    ]
 
 
 def _disk_problems(plan: Plan, needs: Needs) -> list[str]:
@@ -83,16 +113,11 @@ def _disk_problems(plan: Plan, needs: Needs) -> list[str]:
     return [f"{Path().resolve()} has {free / 1e9:.1f} GB of free disk, but the run may need {needed / 1e9:.1f} GB"]
 
 
-def _bertscore_problems(plan: Plan, study: str) -> list[str]:
-    """Layers that a local encoder lacks, and baselines that the library does not ship."""
-    settings, found = plan.study(study).answers.bertscore, []
-    layers = _layers(plan.config.models[settings.encoder].locate(plan.root))
-    if layers is not None and settings.layer > layers:
-        found.append(
-            f"studies.{study}.answers.bertscore.layer: `{settings.encoder}` has {layers} layers; give 0 to {layers}"
-        )
+def _baseline_problems(plan: Plan, study: str) -> list[str]:
+    """Baselines that the library does not ship."""
+    settings = plan.study(study).answers.bertscore
     if settings.baseline in (None, "corpus") or find_spec("bert_score") is None:  # jobs may have environments
-        return found
+        return []
     failures = []
     languages = plan.task(study).layout.test_sets(plan.task_config(study).data)
     for language in languages:
@@ -100,13 +125,6 @@ def _bertscore_problems(plan: Plan, study: str) -> list[str]:
             read_baseline(published_baseline(settings.baseline, language), settings.layer)
         except UserError as error:
             failures.append(str(error))
-    if len(failures) == len(languages):  # of some languages there may be no documents
-        found.append(f"studies.{study}.answers.bertscore.baseline: {failures[0]}")
-    return found
-
-
-def _layers(directory: Path | None) -> int | None:
-    """Layers of a local model, by its configuration."""
-    if directory is None or not (directory / "config.json").is_file():
-        return None
-    return read_json(directory / "config.json").get("num_hidden_layers")
+    if len(failures) < len(languages):  # of some languages there may be no documents
+        return []
+    return [f"studies.{study}.answers.bertscore.baseline: {failures[0]}"]

@@ -7,8 +7,9 @@ from typing import Any
 from pipestill.io.lock import hold
 from pipestill.io.times import future_times
 from pipestill.methods import TEACHER_NAME
+from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
-from pipestill.plan.preflight import Needs, problems
+from pipestill.plan.preflight import problems
 
 LOCK = Path(".snakemake") / "pipestill.lock"
 HELD: list[Any] = []  # locks of this process
@@ -37,10 +38,12 @@ def start_run(workflow: Any, plan: Plan) -> list[str]:
         models=of("base_model", "model"),
         tasks=of("download", "task"),
         trainings=trainings,
+        predictions=of("predict", "study", "method"),
         checkpoints=of("checkpoint", "study", "checkpoint"),
         bertscores=sorted(set(of("bertscore", "study"))),
         challenges=of("challenge", "study"),
         annotations=of("annotate", "task"),
+        curves=of("learning_curve", "study"),
     )
     missing = problems(plan, needs)
     local = workflow.executor_plugin is None or workflow.executor_plugin.common_settings.local_exec

@@ -8,8 +8,9 @@ import yaml
 from pipestill.errors import UserError
 from pipestill.layouts.published import published_datasets
 from pipestill.plan.check import check
+from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
-from pipestill.plan.preflight import Needs, problems
+from pipestill.plan.preflight import problems
 
 ROOT = Path(__file__).parents[2]
 SHARES = {"test_frac": 0.19, "val_frac": 0.01}

@@ -11,8 +11,9 @@ import yaml
 from pipestill.errors import UserError
 from pipestill.io.lock import exclusive, hold
 from pipestill.plan.check import check
+from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
-from pipestill.plan.preflight import Needs, problems
+from pipestill.plan.preflight import problems
 from pipestill.plan.start import HELD, start_run
 
 ROOT = Path(__file__).parents[2]
