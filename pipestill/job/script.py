@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, shortened
 from pipestill.io.seals import seal, seal_of, verify
 from pipestill.job.disk import disk_problem
 from pipestill.job.startup import hide_unused
 
+LONGEST = 2000  # characters of a line on stderr
 S = TypeVar("S", bound=BaseModel)
 OUTPUTS: list[Path] = []  # of this process
 
@@ -78,7 +79,7 @@ def run(main: Callable[[], None], *, heavy: bool = False) -> None:
         main()
         _seal_outputs()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shortened(error, LONGEST)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:
         problem = disk_problem(error, OUTPUTS)

@@ -3,9 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipestill.errors import shortened
+
+LONGEST_REASON = 200  # characters; a row may hold any number
+
 
 class BadRow(ValueError):
     """A raw row that cannot be used; the message is the reason that the manifest lists."""
+
+    def __init__(self, reason: str):
+        super().__init__(shortened(reason, LONGEST_REASON))
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def test_light_stages_run_without_torch(tmp_path):
 
 def test_light_libraries_import_no_torch():
     modules = "pipestill.evaluation.evaluate, pipestill.reporting.report, pipestill.plan.experiments, pipestill.cli"
-    modules += ", pipestill.annotation.annotate"
+    modules += ", pipestill.annotation.annotate, pipestill.plan.start"
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
