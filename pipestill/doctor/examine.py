@@ -16,6 +16,7 @@ from pipestill.job.cost import is_cost
 from pipestill.job.row_log import parse_line
 
 STATE = ".state"
+UNFINISHED = (".lock", ".partial", ".merged", ".fetched", ".part")  # what jobs keep beside their outputs meanwhile
 COST, FINGERPRINT = "cost.json", "fingerprint.json"
 MANIFESTS = "teachers/*/distributions/manifest.json"
 PROJECT = ("Snakefile", "config.yaml", "rules/*", "workflow_scripts/*", "pipestill/**/*", "resources/**/*")
@@ -54,7 +55,7 @@ def unsealed(results: Path) -> list[Path]:
 
 def _hidden(path: Path) -> bool:
     """True of what is no result: state, locks, what is not complete yet, and files of Snakemake or the system."""
-    return any(part.startswith(".") or part.endswith((STATE, ".lock", ".partial")) for part in path.parts)
+    return any(part.startswith(".") or part.endswith((STATE, *UNFINISHED)) for part in path.parts)
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Rows that are finished one by one and survive a kill: append-only JSON Lines files in a directory of their work."""
 
+import errno
 import json
 import os
 import re
@@ -80,7 +81,9 @@ class RowLog:
             end = file.tell()
             try:
                 while waiting:
-                    waiting = waiting[file.write(waiting) :]
+                    if not (written := file.write(waiting)):
+                        raise OSError(errno.EIO, "nothing could be written")
+                    waiting = waiting[written:]
                 if self.paid:
                     os.fsync(file.fileno())
             except BaseException as error:

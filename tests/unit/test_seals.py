@@ -83,6 +83,23 @@ def test_a_file_too_many_in_a_directory_is_named_but_not_what_snakemake_puts_the
     assert list(faults(path)) == [f"{path / 'b'} was not there when the others were made"]
 
 
+@pytest.mark.parametrize("garbage", [b"", b"garbage\n", b"\xff\xfe\0"])
+def test_a_damaged_seal_is_no_seal_that_fits(made, garbage):
+    path, _ = made
+    seal_of(path).write_bytes(garbage)
+    with pytest.raises(UserError, match="to make it again: rm -r"):
+        verify(path)
+
+
+def test_names_of_any_kind_are_listed(tmp_path):
+    path = tmp_path / "raw"
+    path.mkdir()
+    for name in ("two\nlines", "back\\slash", "líne\u2028", " space "):
+        (path / name).write_text(name)
+    seal(path)
+    assert verify(path)
+
+
 def test_a_directory_with_its_own_list_is_checked_but_for_weights_which_whoever_loads_them_checks(tmp_path):
     path = tmp_path / "seed_1" / "model"
     path.mkdir(parents=True)
