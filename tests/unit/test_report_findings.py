@@ -8,7 +8,8 @@ import pytest
 
 from pipestill.evaluation.evaluate import summarise
 from pipestill.evaluation.evaluation import Closeness, Cost, Evaluation, JobCost, Mean, RunEntry
-from pipestill.evaluation.statistics import Metric, holm
+from pipestill.evaluation.metric import Metric
+from pipestill.evaluation.statistics import holm
 from pipestill.methods import METHODS, method_of
 from pipestill.reporting.comparisons import against_sft, compare
 from pipestill.reporting.fidelity import CachedGradient, Fidelity
@@ -43,7 +44,9 @@ def study_of(primary="rouge_l", resamples=1000, **scores) -> Study:
         bootstrap = StatisticsConfig(resamples=resamples)
         evaluation = Evaluation.model_construct(
             **dict(study="made", task="dolly", method=method, method_title=method_of(method).title, source="synthetic"),
-            **dict(primary_metric=primary, n_test=values.shape[1], notes=[], agreement=None, signatures={}),
+            **dict(
+                primary_metric=primary, n_test=values.shape[1], notes=[], agreement=None, signatures={}, test_sets={}
+            ),
             cost=Cost(
                 **dict.fromkeys(("train", "teacher", "annotation", "trainable_parameters", "total_parameters")),
                 predict=nothing,
@@ -176,7 +179,7 @@ def test_warning_of_a_teacher_that_is_not_ahead():
 def test_warning_of_a_teacher_that_knows_less_of_the_answers():
     study = around(sft=40, todi=40, teacher=45)
     nll = {name: Mean(mean=mean, per_seed=[mean]) for name, mean in (("teacher_nll", 1.5), ("student_nll", 1.4))}
-    closeness = Closeness.model_construct(**nll)
+    closeness = Closeness.model_construct(**nll, tokens=500)
     study.sft.evaluation.agreement = closeness
     assert "the teacher's NLL (1.500) is not below that of the SFT student (1.400)" in warned(study)
     closeness.student_nll.mean = 1.6

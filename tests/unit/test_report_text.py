@@ -123,7 +123,7 @@ def test_no_text_is_scored_again(tree, study, tmp_path):
 
 def test_intervals_are_those_of_the_evaluations(study):
     # The report resamples what evaluate resampled: its replicates give the interval that eval.json holds for one run.
-    samples, metric = study.samples["teacher"], study.get("teacher").metric("rouge_l")
+    samples, metric = study.measured["teacher"].samples, study.get("teacher").metric("rouge_l")
     low, high = sorted(samples)[100], sorted(samples)[-101]  # 2.5 % of 4000 on each side
     assert metric.ci95 == pytest.approx((low, high), abs=0.05)
 
