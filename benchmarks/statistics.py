@@ -1,10 +1,10 @@
-"""Bootstrap of all metrics of three classifiers: by drawing every example, by SciPy, and by groups, for many test rows.
+"""Bootstrap of three classifiers' metrics: by drawing every example, by SciPy, and by groups, for many test rows.
 
     python benchmarks/statistics.py [--quick]
 
 CPU seconds of one thread for 10,000 resamples, all in one process; ways that draw every example are timed on fewer, and
-multiplied. Memory is the peak beyond the data. SciPy has the accuracy of one run only, as its statistic is a function of
-drawn arrays. The last column is the standard error of that, on which all ways must agree.
+multiplied. Memory is the peak beyond the data. SciPy has the accuracy of one run only, as its statistic is a function
+of drawn arrays. The last column is the standard error of that accuracy, on which all ways must agree.
 """
 
 import argparse
