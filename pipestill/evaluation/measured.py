@@ -125,11 +125,11 @@ def difference(a: Measured, b: Measured) -> Difference:
         samples = a.samples - b.samples
         p = max(least, two_sided_p(samples))
         return Difference(estimate, interval(samples), "bootstrap", p, DETECTABLE * float(samples.std(ddof=1)))
+    if not a.testable:
+        return Difference(estimate, None, None, None, None)
     error = Error([Part(own.variance, max(1, own.telling)), *a.training, *b.training])
     span = a.runs[0].highest - a.runs[0].lowest
     found = few_examples(estimate, own, error, (-span, span), symmetric)
-    if not a.testable:
-        return Difference(estimate, found, None, None, None)
     p = error.p(estimate) if error.variance else float(estimate == 0)
     return Difference(estimate, found, "t", max(least, p), error.detectable() if own.telling else None)
 

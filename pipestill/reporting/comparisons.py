@@ -79,17 +79,13 @@ class Comparison:
         entry = entry_of(self.metric)
         title, places = entry.title, entry.decimals
         if round(self.difference, places) == 0:
-            return (
-                f"{self.a.title} and {self.b.title} are level in {title}: difference {number(0, places)} "
-                f"{bracket(self.ci95, places)}."
-            )
+            level = f"difference {number(0, places)} {bracket(self.ci95, places)}" if self.ci95 else self._judgement()
+            return f"{self.a.title} and {self.b.title} are level in {title}: {level}."
         side, ci95 = "above" if self.difference > 0 else "below", self.ci95
         if ci95 and self.difference < 0:  # how far below is said without a sign, so the interval turns with it
             ci95 = -ci95[1], -ci95[0]
-        return (
-            f"{self.a.title} is {number(abs(self.difference), places)} {bracket(ci95, places)} {side} "
-            f"{self.b.title} in {title}: {self._judgement()}."
-        )
+        amount = f"{number(abs(self.difference), places)}{f' {bracket(ci95, places)}' if ci95 else ''}"
+        return f"{self.a.title} is {amount} {side} {self.b.title} in {title}: {self._judgement()}."
 
     def _judgement(self) -> str:
         if self.p_holm is None:

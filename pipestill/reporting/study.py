@@ -186,13 +186,11 @@ class Study:
         return [each for each in self.experiments if method_of(each.method).trains and not each.is_reference]
 
     def is_best(self, experiment: Experiment, name: str) -> bool:
-        """True for the student with the best mean of a metric, of several, and those with the same mean; false where no
-        value is better than another."""
-        students, entry = [each for each in self.experiments if not each.is_reference], entry_of(name)
-        if experiment.is_reference or not entry.merit or len(students) < 2:
+        """True for students with the best mean of a metric; false where all are level, or no value is better."""
+        entry, means = entry_of(name), {each.mean(name) for each in self.experiments if not each.is_reference}
+        if experiment.is_reference or not entry.merit or len(means) < 2:
             return False
-        pick = min if entry.lower_is_better else max
-        return experiment.mean(name) == pick(each.mean(name) for each in students)
+        return experiment.mean(name) == (min if entry.lower_is_better else max)(means)
 
     @cached_property
     def ranked(self) -> list[Experiment]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipestill.evaluation.evaluation import Closeness
-from pipestill.evaluation.measured import TESTED, Measured
+from pipestill.evaluation.measured import TESTED, Measured, is_enough
 from pipestill.reporting.comparisons import ALPHA, Comparison, find
 from pipestill.reporting.study import Experiment, Study
 
@@ -64,8 +64,9 @@ def warnings(study: Study, comparisons: Sequence[Comparison]) -> Warnings:
 
 
 def _is_apart(measured: Measured) -> bool:
+    """True if too few runs tell most of a variance, which the bootstrap does not know."""
     of_training = sum(part.variance for part in measured.training if part.degrees < FEW_RUNS - 1)
-    return of_training > measured.jackknife.variance
+    return is_enough(measured.jackknife) and of_training > measured.jackknife.variance
 
 
 def _needed(study: Study, pairs: int) -> int | None:
