@@ -2,16 +2,17 @@
 
     python benchmarks/coverage.py [--repetitions 500] [--examples 1 2 3 ...] [--seeds 1 2 3 5]
 
-Examples differ in how hard they are, and trainings in their skill, which moves accuracy by about .02 (standard
-deviation) and the other metrics accordingly. Each repetition draws test examples and, for each of two equal methods,
-its runs; the truth is the mean over trainings of the metric of endless examples. Everything follows from the seed.
+Examples differ in how hard they are, and trainings in their skill, which moves accuracy by .01 and the score by 1 point
+(standard deviation; a single run has no such part, since nothing in it could show that). Each repetition draws test
+examples and, for each of two equal methods, its runs; the truth is the mean over trainings of the metric of endless
+examples. Repetition r of n examples and s seeds draws from the seeds (n, s, r), so that every cell can be had alone.
 """
 
 import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -31,6 +32,7 @@ TRAINING = 0.06  # standard deviation of the skill over trainings
 WORDS = 12  # of an answer, about
 
 Runs = list[dict[str, Metric]]
+Cells = Mapping[int, Mapping[int, Mapping[str, tuple[float, float | None]]]]
 
 
 def right(skill: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -113,16 +115,17 @@ def simulate(n: int, seeds: int, repetitions: int, truth: Mapping[str, float]) -
     return {name: (held[name] / repetitions, told[name] / repetitions if tested else None) for name in METRICS}
 
 
-def print_table(title: str, rows: Mapping[int, Mapping[int, float | None]], seeds: Sequence[int]) -> None:
-    """A table in Markdown: a row for each number of examples, a column for each number of seeds."""
-    print(f"\n| {title}: examples | " + " | ".join(f"{count} seed{'s' * (count > 1)}" for count in seeds) + " |")
-    print("|---|" + "---|" * len(seeds))
-    for n, cells in rows.items():
-        print(f"| {n:,} | " + " | ".join("–" if cells[s] is None else f"{100 * cells[s]:.1f}" for s in seeds) + " |")
+def print_table(title: str, cells: Cells, part: int) -> None:
+    """A table in Markdown: a row for each number of examples, a cell for each metric with a number for each of seeds."""
+    print(f"\n| {title} | " + " | ".join(METRICS) + " |\n|---|" + "---|" * len(METRICS))
+    for n, of_seeds in cells.items():
+        found = {name: [each[name][part] for each in of_seeds.values()] for name in METRICS}
+        texts = (" / ".join("–" if x is None else f"{100 * x:.1f}" for x in values) for values in found.values())
+        print(f"| {n:,} | " + " | ".join(texts) + " |")
 
 
 def main() -> None:
-    """Simulate, print a table of coverage and one of sizes for each metric, and end with one line of JSON."""
+    """Simulate, print a table of coverage and one of sizes, and end with one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=500, help="of each cell (default: %(default)s)")
     parser.add_argument("--examples", type=int, nargs="+", default=EXAMPLES, help="default: 1 to 1,000")
@@ -132,9 +135,7 @@ def main() -> None:
     print("truth:", {name: round(value, 3) for name, value in truth.items()}, flush=True)
     cells = {n: {s: simulate(n, s, args.repetitions, truth) for s in args.seeds} for n in args.examples}
     for part, title in enumerate(("coverage, %", "size, %")):
-        for name in METRICS:
-            rows = {n: {s: cells[n][s][name][part] for s in args.seeds} for n in args.examples}
-            print_table(f"{name}, {title}", rows, args.seeds)
+        print_table(title, cells, part)
     seconds = round(time.process_time() - start)
     machine = {"processor": processor(), "threads": 1, "seconds": seconds}
     print(json.dumps({"benchmark": "coverage", "repetitions": args.repetitions, "cells": cells, "machine": machine}))

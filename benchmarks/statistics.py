@@ -3,13 +3,16 @@
     python benchmarks/statistics.py [--quick]
 
 CPU seconds of one thread for 10,000 resamples, all in one process; ways that draw every example are timed on fewer, and
-multiplied. Memory is the peak beyond the data. SciPy has the accuracy of one run only, as its statistic is a function
-of drawn arrays. The last column is the standard error of that accuracy, on which all ways must agree.
+multiplied. Memory is the peak beyond the data, in a process of its own. SciPy has the accuracy of one
+run only, as its statistic is a function of drawn arrays. The last column is the standard error of that accuracy, on
+which all ways must agree.
 """
 
 import argparse
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -26,6 +29,7 @@ from pipestill.settings.evaluation import StatisticsConfig
 
 RESAMPLES = 10_000
 TIMED = {"every example": 200, "SciPy": 400}  # resamples of the slow ways
+FEW = 1000  # resamples, of which the peak is that of any number
 LABELS = 3
 
 Runs = list[dict[str, Metric]]
@@ -71,21 +75,33 @@ WAYS: dict[str, Callable[[Runs, int], dict[str, np.ndarray]]] = {
 }
 
 
+def peak(way: str, rows: int) -> int:
+    """MB that a few chunks of resamples of one way add at their peak, in a process of its own."""
+    command = [sys.executable, __file__, "--memory-of", way, str(rows)]
+    return round(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
 def measure(way: str, runs: Runs, shrink: int) -> dict[str, float]:
     """CPU seconds for all resamples, peak memory, and the standard error of the first accuracy."""
     resamples = TIMED.get(way, RESAMPLES) // shrink
     start = time.process_time()
-    peak = peak_beyond(lambda: WAYS[way](runs, resamples))
+    WAYS[way](runs, resamples)
     seconds = (time.process_time() - start) * RESAMPLES / resamples
     samples = WAYS[way]([{"accuracy": runs[0]["accuracy"]}], resamples)["accuracy"]
-    return {"seconds": round(seconds, 2), "peak_mb": round(peak), "error": float(samples.std(ddof=1))}
+    memory = peak(way, len(runs[0]["accuracy"].statistics))
+    return {"seconds": round(seconds, 2), "peak_mb": memory, "error": float(samples.std(ddof=1))}
 
 
 def main() -> None:
     """Measure, print a table, and end with one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows and resamples")
+    parser.add_argument("--memory-of", nargs=2, metavar=("WAY", "ROWS"), help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.memory_of:
+        way, runs = args.memory_of[0], make_runs(int(args.memory_of[1]))
+        print(peak_beyond(lambda: WAYS[way](runs, FEW)))
+        return
     shrink = 10 if args.quick else 1
     ratios, memory = {}, {}
     print(f"{'rows':>8} {'way':<14}{'CPU s':>9}{'way/ours':>10}{'peak MB':>9}{'error':>12}")

@@ -29,10 +29,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Error:
-    """Error of a number, of several sources, by Student's t with the degrees of freedom of Satterthwaite.
+    """Error of a number by Student's t, with the degrees of freedom of Satterthwaite but no more than examples give.
 
     Attributes:
-        parts: the sources.
+        parts: its sources; examples first.
     """
 
     parts: Sequence[Part]
@@ -45,7 +45,8 @@ class Error:
     @property
     def degrees(self) -> float:
         """Degrees of freedom of the variance."""
-        return self.variance**2 / sum(part.variance**2 / part.degrees for part in self.parts if part.variance)
+        known = [part for part in self.parts if part.variance]
+        return min(known[0].degrees, self.variance**2 / sum(part.variance**2 / part.degrees for part in known))
 
     @property
     def reach(self) -> float:

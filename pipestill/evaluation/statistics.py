@@ -39,11 +39,15 @@ def example_weights(
         rows = min(chunk, bootstrap.resamples - start)
         weights = np.empty((rows, n_examples))
         for places in members:
-            drawn = rng.integers(0, len(places), (rows, len(places)))
-            drawn += np.arange(rows)[:, None] * len(places)
-            counts = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
-            weights[:, places] = counts / n_examples
+            weights[:, places] = _counts(rng, rows, len(places)) / n_examples
         yield weights
+
+
+def _counts(rng: np.random.Generator, rows: int, size: int) -> np.ndarray:
+    """How often each of ``size`` examples is drawn, ``[rows, size]``."""
+    drawn = rng.integers(0, size, (rows, size))
+    drawn += np.arange(rows)[:, None] * size
+    return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
 
 
 def replicates(
