@@ -116,7 +116,7 @@ def simulate(n: int, seeds: int, repetitions: int, truth: Mapping[str, float]) -
 
 
 def print_table(title: str, cells: Cells, part: int) -> None:
-    """A table in Markdown: a row for each number of examples, a cell for each metric with a number for each of seeds."""
+    """A table in Markdown: a row for each number of examples, a cell a metric with a value for each number of seeds."""
     print(f"\n| {title} | " + " | ".join(METRICS) + " |\n|---|" + "---|" * len(METRICS))
     for n, of_seeds in cells.items():
         found = {name: [each[name][part] for each in of_seeds.values()] for name in METRICS}
