@@ -1,11 +1,15 @@
 """Intervals and tests of few examples: never surer than they can be."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from pipestill.answers.labels.classification import macro_f1_metric
+from pipestill.errors import UserError
+from pipestill.evaluation.evaluate import summarise
 from pipestill.evaluation.few import Error, Part, wilson
 from pipestill.evaluation.jackknife import Jackknife
 from pipestill.evaluation.measured import Measured, difference, measure
@@ -139,6 +143,12 @@ def test_equal_methods_of_few_examples_are_seldom_told_apart(n, runs):
         told += difference(a, b).p < 0.05
         held += a.interval[0] <= 50 <= a.interval[1]
     assert told / 150 < 0.09 and held / 150 > 0.9
+
+
+def test_a_metric_that_is_no_number_is_refused():
+    run = SimpleNamespace(path="scores.jsonl", metrics={"nll": Metric.mean_of([1.0, np.nan])}, draws=lambda name: [])
+    with pytest.raises(UserError, match=r"scores\.jsonl: its nll is nan"):
+        summarise([run], bootstrap(100))
 
 
 def two_documents():

@@ -1,6 +1,6 @@
 """Bootstrap of three classifiers' metrics: by drawing every example, by SciPy, and by groups, for many test rows.
 
-    python benchmarks/statistics.py [--quick]
+    python benchmarks/resampling.py [--quick]
 
 CPU seconds of one thread for 10,000 resamples, all in one process; ways that draw every example are timed on fewer, and
 multiplied. Memory is the peak beyond the data, in a process of its own. SciPy has the accuracy of one
@@ -114,7 +114,7 @@ def main() -> None:
             print(f"{line}{each['error']:>12.6f}", flush=True)
             ratios[f"{way}_{rows}"], memory[f"{way}_{rows}"] = round(ratio, 2), each["peak_mb"]
     machine = {"processor": processor(), "threads": 1, "numpy": np.__version__}
-    print(json.dumps({"benchmark": "statistics", "ratios": ratios, "memory_mb": memory, "machine": machine}))
+    print(json.dumps({"benchmark": "resampling", "ratios": ratios, "memory_mb": memory, "machine": machine}))
 
 
 if __name__ == "__main__":
