@@ -1,17 +1,20 @@
 """One experiment's numbers: the metrics of each run, their mean, spread and interval, cost and provenance."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
 
+from pipestill.errors import UserError
 from pipestill.evaluation.closeness import read_closeness
 from pipestill.evaluation.cost import annotation_cost, cost
 from pipestill.evaluation.evaluation import Evaluation, RunEntry, Summary
 from pipestill.evaluation.inputs import Inputs
+from pipestill.evaluation.measured import Measured, measure
 from pipestill.evaluation.provenance import provenance
 from pipestill.evaluation.runs import Run, check_all_answered, read_histories
-from pipestill.evaluation.statistics import Metric, biased_interval, interval, replicates, spread
+from pipestill.evaluation.statistics import spread
 from pipestill.io.files import read_json
 from pipestill.io.records import Json, read_jsonl
 from pipestill.io.runs import find_runs
@@ -71,20 +74,21 @@ def _entry(seed: int, run: Run, history: list[Json]) -> RunEntry:
 
 def summarise(runs: Sequence[Run], bootstrap: StatisticsConfig) -> dict[str, Summary]:
     """Each metric over the runs; of generated answers, what training and sampling contribute to its spread too."""
-    samples = replicates([run.metrics for run in runs], bootstrap)
-    return {name: _summary(name, runs, samples[name]) for name in runs[0].metrics}
+    measured = measure([run.metrics for run in runs], bootstrap)
+    return {name: _summary(name, runs, each) for name, each in measured.items()}
 
 
-def _summary(name: str, runs: Sequence[Run], samples: np.ndarray) -> Summary:
-    metric: Metric = runs[0].metrics[name]
-    values = [run.metrics[name].estimate() for run in runs]
-    mean, draws = float(np.mean(values)), np.array([run.draws(name) for run in runs])
+def _summary(name: str, runs: Sequence[Run], measured: Measured) -> Summary:
+    for run, value in zip(runs, measured.per_seed, strict=True):
+        if not isfinite(value):
+            raise UserError(f"{run.path}: its {name} is {value}, which no table can show: predict again")
+    draws = np.array([run.draws(name) for run in runs])
     training_sd, sampling_sd = spread(draws, runs[0].sampled) if draws.size else (None, None)
     return Summary(
-        mean=mean,
-        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        ci95=biased_interval(samples, mean) if metric.biased_up else interval(samples),
-        per_seed=values,
+        mean=measured.mean,
+        sd=measured.sd,
+        ci95=measured.interval,
+        per_seed=measured.per_seed,
         training_sd=training_sd,
         sampling_sd=sampling_sd,
     )

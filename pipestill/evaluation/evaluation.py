@@ -21,8 +21,8 @@ class Summary(Section):
     """Mean over the runs."""
     sd: float | None
     """Sample standard deviation over the runs; none of one run."""
-    ci95: tuple[float, float]
-    """The 95 % interval, over runs and examples."""
+    ci95: tuple[float, float] | None
+    """The 95 % interval, over runs and examples; none of too few examples to tell."""
     per_seed: list[float]
     """Value of each run."""
     training_sd: float | None = None

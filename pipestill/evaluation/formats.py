@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 MISSING = "–"
+TOO_FEW = "too few to tell"
 
 
 def number(value: float | None, decimals: int = 3) -> str:
@@ -22,8 +23,10 @@ def percent(value: float, decimals: int = 0) -> str:
     return (text if float(text[:-1]) else text.lstrip("-")).replace("-", "−")
 
 
-def bracket(ci95: Sequence[float], decimals: int = 3) -> str:
-    """``[0.701, 0.766]``."""
+def bracket(ci95: Sequence[float] | None, decimals: int = 3) -> str:
+    """``[0.701, 0.766]``; ``[too few to tell]`` where examples are."""
+    if ci95 is None:
+        return f"[{TOO_FEW}]"
     return f"[{number(ci95[0], decimals)}, {number(ci95[1], decimals)}]"
 
 

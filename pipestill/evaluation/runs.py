@@ -10,7 +10,7 @@ import numpy as np
 
 from pipestill.errors import UserError
 from pipestill.evaluation.membership import Membership
-from pipestill.evaluation.statistics import Metric
+from pipestill.evaluation.metric import Metric
 from pipestill.io.records import Json, iterate_jsonl, read_jsonl
 
 

@@ -1,67 +1,24 @@
-"""Intervals and tests for metrics that are measured on the same examples by several runs.
+"""The bootstrap of metrics that are measured on the same examples by several runs, and tests.
 
-Every metric here is a function of *means over examples* (:class:`Metric`), so a bootstrap resample is one row of
-weights and all resamples are one matrix product: macro F1 from confusion counts, a calibration error from the gaps
-of its bins, a mean from itself.
+Every metric is a function of *means over examples*, so a bootstrap resample is one row of weights and all resamples are
+one matrix product: macro F1 from confusion counts, a calibration error from the gaps of its bins, a mean from itself.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from pipestill.evaluation.groups import condensed
+from pipestill.evaluation.metric import Metric
 from pipestill.settings.evaluation import StatisticsConfig
 
 LEVEL = 0.95
 CHUNK_ELEMENTS = 4_000_000  # of the weights held at a time: 32 MB
-
-
-def _first(means: np.ndarray) -> np.ndarray:
-    return means[..., 0]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric of one run, kept so that it can be taken over any weighting of the examples.
-
-    Attributes:
-        statistics: ``[examples, k]``, what each example contributes.
-        value: maps their (weighted) means ``[..., k]`` to the metric ``[...]``; by default the mean itself.
-        highest: the largest value that the metric can take.
-        lowest: the smallest one.
-        biased_up: whether noise can only add to it, as to a sum of absolute values; see :func:`biased_interval`.
-        strata: ``[examples]``, the group that each example is resampled within; none: all are one group.
-    """
-
-    statistics: np.ndarray
-    value: Callable[[np.ndarray], np.ndarray] = _first
-    highest: float = 1.0
-    biased_up: bool = False
-    strata: np.ndarray | None = None
-    lowest: float = 0.0
-
-    @classmethod
-    def mean_of(cls, values: np.ndarray, highest: float = 1.0, lowest: float = 0.0) -> "Metric":
-        """The mean of one value per example, ``values`` ``[examples]``."""
-        return cls(np.asarray(values, dtype=np.float64)[:, None], highest=highest, lowest=lowest)
-
-    def over(self, weights: np.ndarray, strata: np.ndarray | None) -> "Metric":
-        """The same metric of weighted examples, ``[examples]`` of any scale, which are resampled within ``strata``."""
-        weighted = self.statistics * weights[:, None] * (len(weights) / weights.sum())
-        return replace(self, statistics=weighted, strata=strata)
-
-    @property
-    def is_mean(self) -> bool:
-        """True for the mean of one value per example."""
-        return self.value is _first
-
-    def estimate(self) -> float:
-        """The metric over all examples."""
-        return float(self.value(self.statistics.mean(axis=0)))
+GROUPED_ELEMENTS = 1_000_000  # of those of groups: of very many examples the statistics themselves are large
 
 
 def example_weights(
-    n_examples: int, bootstrap: StatisticsConfig, strata: np.ndarray | None = None
+    n_examples: int, bootstrap: StatisticsConfig, strata: np.ndarray | None = None, elements: int = CHUNK_ELEMENTS
 ) -> Iterator[np.ndarray]:
     """Resamples of ``n_examples`` with replacement, as chunks of weights ``[<= resamples, examples]`` that sum to 1.
 
@@ -69,20 +26,28 @@ def example_weights(
     is what pairs them.
 
     Args:
+        n_examples: how many there are.
+        bootstrap: how often, and from which seed.
         strata: ``[examples]``; each group keeps its size in every resample.
+        elements: of a chunk.
     """
     rng = np.random.default_rng([bootstrap.seed, 0, n_examples])
-    chunk = max(1, CHUNK_ELEMENTS // n_examples)
+    chunk = max(1, elements // n_examples)
     groups = np.zeros(n_examples, dtype=int) if strata is None else np.asarray(strata)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     for start in range(0, bootstrap.resamples, chunk):
         rows = min(chunk, bootstrap.resamples - start)
         weights = np.empty((rows, n_examples))
         for places in members:
-            drawn = rng.integers(0, len(places), (rows, len(places)))
-            drawn += np.arange(rows)[:, None] * len(places)
-            weights[:, places] = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape) / n_examples
+            weights[:, places] = _counts(rng, rows, len(places)) / n_examples
         yield weights
+
+
+def _counts(rng: np.random.Generator, rows: int, size: int) -> np.ndarray:
+    """How often each of ``size`` examples is drawn, ``[rows, size]``."""
+    drawn = rng.integers(0, size, (rows, size))
+    drawn += np.arange(rows)[:, None] * size
+    return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
 
 
 def replicates(
@@ -110,16 +75,18 @@ def replicates(
         stream: which independent series of drawn runs to use; methods that are compared take different ones.
     """
     names = list(runs[0])
-    metrics = [run[name] for name in names for run in runs]
+    given = [run[name] for name in names for run in runs]
+    metrics = condensed(given)
     statistics = np.concatenate([metric.statistics for metric in metrics], axis=1)
+    elements = CHUNK_ELEMENTS if len(statistics) == len(given[0].statistics) else GROUPED_ELEMENTS
     ends = np.cumsum([metric.statistics.shape[1] for metric in metrics])[:-1]
     chunks = []
-    for weights in example_weights(len(statistics), bootstrap, metrics[0].strata):
+    for weights in example_weights(len(statistics), bootstrap, metrics[0].strata, elements):
         means = np.split(weights @ statistics, ends, axis=1)
         chunks.append([metric.value(part) for metric, part in zip(metrics, means, strict=True)])
     by_examples = np.concatenate(chunks, axis=1).reshape(len(names), len(runs), bootstrap.resamples).mean(axis=1)
 
-    estimates = np.array([metric.estimate() for metric in metrics]).reshape(len(names), len(runs))
+    estimates = np.array([metric.estimate() for metric in given]).reshape(len(names), len(runs))
     rng = np.random.default_rng([bootstrap.seed, 1, stream])
     drawn = rng.integers(0, len(runs), (bootstrap.resamples, max(1, len(runs) - 1)))
     by_runs = estimates[:, drawn].mean(axis=2) - estimates.mean(axis=1, keepdims=True)

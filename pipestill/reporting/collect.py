@@ -30,7 +30,7 @@ def load_experiment(path: Path) -> Experiment:
         for entry in evaluation.runs:
             run = runs[entry.seed]
             for name, value in entry.metrics.items():
-                if abs(run.metrics[name].estimate() - value) > STALE:
+                if not abs(run.metrics[name].estimate() - value) <= STALE:  # also where it is no number
                     raise UserError(f"{run.path} gives another {name} than {path}: evaluate again")
     return Experiment(path, evaluation, runs)
 

@@ -1,4 +1,4 @@
-"""Methods of a study compared on its primary metric: paired bootstrap, McNemar per seed, Holm within a family.
+"""Methods of a study compared on its primary metric: paired tests, McNemar per seed, Holm within a family.
 
 Two families: all pairs, and the planned one of every trained method against SFT.
 """
@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from pipestill.evaluation.formats import bracket, number, p_value
-from pipestill.evaluation.statistics import holm, interval, mcnemar, two_sided_p
+from pipestill.evaluation.few import Interval
+from pipestill.evaluation.formats import TOO_FEW, bracket, number, p_value, plural
+from pipestill.evaluation.measured import difference
+from pipestill.evaluation.statistics import holm, mcnemar
 from pipestill.io.files import atomic_path
 from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.study import Experiment, Study
 
 ALPHA = 0.05
-DETECTABLE = 1.96 + 0.84  # standard errors: what a two-sided test at 5 % finds with 80 % power
 ALL_PAIRS, AGAINST_SFT = "all pairs", "against sft"
 COLUMNS = (
     "study", "family", "metric", "method_a", "method_b", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high",
-    "detectable_difference", "p_bootstrap", "p_holm", "significant", "mcnemar_p", "sentence", "source", "notes",
+    "detectable_difference", "test", "p", "p_holm", "significant", "mcnemar_p", "sentence", "source", "notes",
 )  # fmt: skip
 
 
@@ -30,8 +31,11 @@ class Comparison:
 
     Attributes:
         family: the comparisons that ``p_holm`` is corrected over.
-        standard_error: of the difference, paired.
-        p: of the bootstrap, as it is; ``p_holm`` is corrected.
+        ci95: its interval; none where examples are too few to tell.
+        detectable: the true difference that such a test, before correction, finds with 80 % power; none where examples
+            are too few to tell.
+        test: ``bootstrap`` or ``t``; none where examples are too few for any.
+        p: of the test, as it is; ``p_holm`` is corrected.
         mcnemar: p-value by pair of seeds ``(seed of a, seed of b)``; empty where answers are not right or wrong.
     """
 
@@ -41,21 +45,17 @@ class Comparison:
     a: Experiment
     b: Experiment
     difference: float
-    ci95: tuple[float, float]
-    standard_error: float
-    p: float
-    p_holm: float
+    ci95: Interval | None
+    detectable: float | None
+    test: str | None
+    p: float | None
+    p_holm: float | None
     mcnemar: dict[tuple[int, int], float]
 
     @property
     def significant(self) -> bool:
         """True if the corrected p-value is below 5 %."""
-        return self.p_holm < ALPHA
-
-    @property
-    def detectable(self) -> float:
-        """The true difference that such a test, before correction, finds with 80 % power."""
-        return DETECTABLE * self.standard_error
+        return self.p_holm is not None and self.p_holm < ALPHA
 
     @property
     def better(self) -> Experiment:
@@ -79,19 +79,20 @@ class Comparison:
         entry = entry_of(self.metric)
         title, places = entry.title, entry.decimals
         if round(self.difference, places) == 0:
-            return (
-                f"{self.a.title} and {self.b.title} are level in {title}: difference {number(0, places)} "
-                f"{bracket(self.ci95, places)}."
-            )
-        side = "above" if self.difference > 0 else "below"
-        # How far above or below is said without a sign, so the interval turns with it.
-        low, high = self.ci95 if self.difference > 0 else (-self.ci95[1], -self.ci95[0])
+            level = f"difference {number(0, places)} {bracket(self.ci95, places)}" if self.ci95 else self._judgement()
+            return f"{self.a.title} and {self.b.title} are level in {title}: {level}."
+        side, ci95 = "above" if self.difference > 0 else "below", self.ci95
+        if ci95 and self.difference < 0:  # how far below is said without a sign, so the interval turns with it
+            ci95 = -ci95[1], -ci95[0]
+        amount = f"{number(abs(self.difference), places)}{f' {bracket(ci95, places)}' if ci95 else ''}"
+        return f"{self.a.title} is {amount} {side} {self.b.title} in {title}: {self._judgement()}."
+
+    def _judgement(self) -> str:
+        if self.p_holm is None:
+            return f"{plural(self.a.evaluation.n_test, 'test example')}, {TOO_FEW}"
         p = p_value(self.p_holm)
-        return (
-            f"{self.a.title} is {number(abs(self.difference), places)} {bracket((low, high), places)} {side} "
-            f"{self.b.title} in {title}: {'significant' if self.significant else 'not significant'} "
-            f"(Holm-corrected p {p if p.startswith('<') else f'= {p}'})."
-        )
+        word = "significant" if self.significant else "not significant"
+        return f"{word} (Holm-corrected p {p if p.startswith('<') else f'= {p}'})"
 
     def row(self) -> dict[str, object]:
         """The row of ``comparisons.csv``."""
@@ -104,17 +105,24 @@ class Comparison:
             "mean_a": f"{self.a.mean(self.metric):.6f}",
             "mean_b": f"{self.b.mean(self.metric):.6f}",
             "difference": f"{self.difference:.6f}",
-            "ci95_low": f"{self.ci95[0]:.6f}",
-            "ci95_high": f"{self.ci95[1]:.6f}",
-            "detectable_difference": f"{self.detectable:.6f}",
-            "p_bootstrap": f"{self.p:.6f}",
-            "p_holm": f"{self.p_holm:.6f}",
-            "significant": "yes" if self.significant else "no",
+            **{
+                f"ci95_{end}": _cell(value)
+                for end, value in zip(("low", "high"), self.ci95 or (None,) * 2, strict=True)
+            },
+            "detectable_difference": _cell(self.detectable),
+            "test": self.test or "",
+            "p": _cell(self.p),
+            "p_holm": _cell(self.p_holm),
+            "significant": TOO_FEW if self.p is None else "yes" if self.significant else "no",
             "mcnemar_p": self.mcnemar_text,
             "sentence": self.sentence(),
             "source": self.a.evaluation.source,
             "notes": " ".join(dict.fromkeys([*self.a.notes, *self.b.notes])),
         }
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
 
 
 def seed_pairs(a: Experiment, b: Experiment) -> list[tuple[int, int]]:
@@ -131,8 +139,8 @@ def _mcnemar(a: Experiment, b: Experiment) -> dict[tuple[int, int], float]:
 
 def _family(study: Study, name: str, pairs: Sequence[tuple[Experiment, Experiment]]) -> list[Comparison]:
     metric = study.primary
-    differences = [study.samples[a.method] - study.samples[b.method] for a, b in pairs]
-    p_values = [two_sided_p(samples) for samples in differences]
+    found = [difference(study.measured[a.method], study.measured[b.method]) for a, b in pairs]
+    corrected = iter(holm([each.p for each in found if each.p is not None]))
     return [
         Comparison(
             study=study.name,
@@ -141,13 +149,14 @@ def _family(study: Study, name: str, pairs: Sequence[tuple[Experiment, Experimen
             a=a,
             b=b,
             difference=a.mean(metric) - b.mean(metric),
-            ci95=interval(samples),
-            standard_error=float(samples.std(ddof=1)),
-            p=p,
-            p_holm=p_holm,
+            ci95=each.interval,
+            detectable=each.detectable,
+            test=each.test,
+            p=each.p,
+            p_holm=None if each.p is None else next(corrected),
             mcnemar=_mcnemar(a, b),
         )
-        for (a, b), samples, p, p_holm in zip(pairs, differences, p_values, holm(p_values), strict=True)
+        for (a, b), each in zip(pairs, found, strict=True)
     ]
 
 

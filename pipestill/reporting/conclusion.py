@@ -15,12 +15,14 @@ class Conclusion:
     Attributes:
         best: the student with the best mean.
         beaten: others that are significantly worse, best first.
-        tied: others that are not.
+        leading: the best and those with the same mean.
+        tied: others that are not significantly worse.
         closed: what the best closes of the gap to the teacher, by the weaker method that it is measured from.
         training: what training took, where it was measured.
     """
 
     best: Experiment
+    leading: list[Experiment]
     beaten: list[Experiment]
     tied: list[Experiment]
     closed: dict[str, GapClosed]
@@ -58,7 +60,8 @@ def conclude(study: Study, comparisons: Sequence[Comparison]) -> Conclusion:
     tied = [other for other in others if other not in beaten]
     shares = {floor: gap_closed(study, floor) for floor in ("base", "sft")}
     closed = {floor: each for floor, found in shares.items() for each in found if each.experiment is best}
-    return Conclusion(best, beaten, tied, closed, _training(study))
+    leading = [each for each in study.ranked if each.mean(study.primary) == best.mean(study.primary)]
+    return Conclusion(best, leading, beaten, tied, closed, _training(study))
 
 
 def _training(study: Study) -> Training | None:

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from pipestill.evaluation.few import Interval
+from pipestill.evaluation.measured import is_enough
 from pipestill.evaluation.statistics import interval
 from pipestill.reporting.study import Experiment, Study
 
@@ -12,7 +16,7 @@ class GapClosed:
 
     experiment: Experiment
     share: float
-    ci95: tuple[float, float]
+    ci95: Interval
 
 
 def gap_closed(study: Study, floor: str) -> list[GapClosed]:
@@ -20,14 +24,13 @@ def gap_closed(study: Study, floor: str) -> list[GapClosed]:
 
     A ratio of differences, (student - floor) / (teacher - floor), and its percentile interval over the replicates that
     all three share. Empty unless there is a gap: the 95 % interval of the teacher's lead must lie above 0. The few
-    replicates without a gap are left out.
+    replicates without a gap are left out. Without students whose difference too few examples tell.
     """
     weaker, teacher = study.get(floor), study.teacher
     if weaker is None or teacher is None:
         return []
-    sign = -1 if study.lower_is_better else 1
-    lead = {method: sign * (samples - study.samples[floor]) for method, samples in study.samples.items()}
-    if interval(lead[teacher.method])[0] <= 0:
+    lead = _leads(study, floor)
+    if teacher.method not in lead or interval(lead[teacher.method])[0] <= 0:
         return []
     there = lead[teacher.method] > 0
     gap = teacher.mean(study.primary) - weaker.mean(study.primary)
@@ -38,5 +41,16 @@ def gap_closed(study: Study, floor: str) -> list[GapClosed]:
             ci95=interval(lead[experiment.method][there] / lead[teacher.method][there]),
         )
         for experiment in study.trained
-        if experiment is not weaker
+        if experiment.method in lead
     ]
+
+
+def _leads(study: Study, floor: str) -> dict[str, np.ndarray]:
+    """Replicates of what others are above the method ``floor``, of those whose difference enough examples tell."""
+    sign, weaker = -1 if study.lower_is_better else 1, study.measured[floor]
+    others = {method: each for method, each in study.measured.items() if method != floor}
+    return {
+        method: sign * (each.samples - weaker.samples)
+        for method, each in others.items()
+        if is_enough(each.jackknife - weaker.jackknife)
+    }

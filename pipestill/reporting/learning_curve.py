@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
+from pipestill.evaluation.few import Interval
 from pipestill.evaluation.runs import check_same_examples
 from pipestill.io.files import atomic_path
 from pipestill.reporting.collect import collect
@@ -85,8 +86,9 @@ def _rows_of(study: Study, experiment: Experiment, share: float) -> Iterator[dic
         }
 
 
-def _interval(prefix: str, ci95: Sequence[float]) -> dict[str, str]:
-    return {f"{prefix}ci95_{end}": f"{value:.6f}" for end, value in zip(("low", "high"), ci95, strict=True)}
+def _interval(prefix: str, ci95: Interval | None) -> dict[str, str]:
+    ends = ("", "") if ci95 is None else [f"{value:.6f}" for value in ci95]
+    return {f"{prefix}ci95_{end}": value for end, value in zip(("low", "high"), ends, strict=True)}
 
 
 def write_learning_curve(path: Path, curve: LearningCurve) -> None:

@@ -5,11 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
 from pipestill.evaluation.evaluation import Closeness, Evaluation, Summary
+from pipestill.evaluation.measured import Measured, measure
 from pipestill.evaluation.runs import Run
-from pipestill.evaluation.statistics import replicates
 from pipestill.job.halves import half
 from pipestill.methods import BASE, METHODS, SFT, TEACHER_NAME, method_of
 from pipestill.metrics.catalogue import entry_of, metric_title
@@ -138,15 +136,20 @@ class Study:
         return self.first.bootstrap
 
     @cached_property
-    def samples(self) -> dict[str, np.ndarray]:
-        """Bootstrap replicates ``[resamples]`` of the primary metric by method, over the same resampled examples."""
+    def measured(self) -> dict[str, Measured]:
+        """The primary metric by method, over the same resampled examples."""
         name = self.primary
         return {
-            experiment.method: replicates(
+            experiment.method: measure(
                 [{name: run.metrics[name]} for run in experiment.runs.values()], self.bootstrap, stream
             )[name]
             for stream, experiment in enumerate(self.experiments)
         }
+
+    @property
+    def testable(self) -> bool:
+        """True if its test examples are enough that a test could find a difference."""
+        return next(iter(self.measured.values())).testable
 
     @property
     def synthetic(self) -> bool:
@@ -182,13 +185,12 @@ class Study:
         """The students that were trained here, in the order of the registry."""
         return [each for each in self.experiments if method_of(each.method).trains and not each.is_reference]
 
-    def best(self, name: str) -> Experiment | None:
-        """The student with the best mean of a metric, of several; none where no value is better than another."""
-        students, entry = [each for each in self.experiments if not each.is_reference], entry_of(name)
-        if not entry.merit or len(students) < 2:
-            return None
-        pick = min if entry.lower_is_better else max
-        return pick(students, key=lambda experiment: experiment.mean(name))
+    def is_best(self, experiment: Experiment, name: str) -> bool:
+        """True for students with the best mean of a metric; false where all are level, or no value is better."""
+        entry, means = entry_of(name), {each.mean(name) for each in self.experiments if not each.is_reference}
+        if experiment.is_reference or not entry.merit or len(means) < 2:
+            return False
+        return experiment.mean(name) == (min if entry.lower_is_better else max)(means)
 
     @cached_property
     def ranked(self) -> list[Experiment]:

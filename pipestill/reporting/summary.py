@@ -29,7 +29,7 @@ def metric_names(studies: Sequence[Study]) -> list[str]:
 
 
 def _metric_cells(metric: Summary | None, name: str) -> dict[str, str]:
-    low, high = metric.ci95 if metric else (None, None)
+    low, high = (metric and metric.ci95) or (None, None)
     values = {name: metric and metric.mean, **{f"{name}_{key}": metric and getattr(metric, key) for key in SPREADS}}
     values |= {f"{name}_ci95_low": low, f"{name}_ci95_high": high}
     return {column: "" if value is None else f"{value:.6f}" for column, value in values.items()}
@@ -79,7 +79,7 @@ def _cells(study: Study, experiment: Experiment, escape: Callable[[str], str], b
     for name in study.columns:
         metric, places = experiment.metric(name), entry_of(name).decimals
         mean = escape(number(metric.mean, places))
-        mean = bold(mean) if study.best(name) is experiment else mean
+        mean = bold(mean) if study.is_best(experiment, name) else mean
         cells.append(f"{mean} {escape(bracket(metric.ci95, places))}")
     cost, train = experiment.evaluation.cost, experiment.evaluation.cost.train
     spent = [

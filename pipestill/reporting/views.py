@@ -65,7 +65,6 @@ def study_view(findings: Findings) -> Json:
         "conclusion": findings.conclusion,
         "warnings": findings.warnings,
         "higher_is_better": all(entry_of(name).merit and not entry_of(name).lower_is_better for name in shown),
-        "best": {name: study.best(name) for name in shown},
         "rationales": rationales(study),
         "on_gpu": any(
             cost.train and cost.train.gpu_memory_mb for cost in (e.evaluation.cost for e in study.experiments)

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipestill.evaluation.evaluation import Closeness
+from pipestill.evaluation.measured import TESTED, Measured, is_enough
 from pipestill.reporting.comparisons import ALPHA, Comparison, find
 from pipestill.reporting.study import Experiment, Study
+
+FEW_RUNS = 5  # below, how far runs lie apart is hardly known
+LEAST_TOKENS = 100  # whose mean log-likelihood says something of others
 
 
 @dataclass(frozen=True)
@@ -15,12 +19,16 @@ class Warnings:
     Attributes:
         own: sentences of the study's kind of answers.
         single: titles of trained students with one run.
+        apart: titles of those whose few runs lie further apart than the choice of test examples moves them.
+        small: test sets with too few examples to tell, and how many they have.
         needed: how many resamples a difference needs to be significant, where there are too few.
         teacher: why there is little to learn from the teacher, if so.
     """
 
     own: list[str]
     single: list[str]
+    apart: list[str]
+    small: dict[str, int]
     needed: int | None
     teacher: "TeacherWarnings | None"
 
@@ -49,7 +57,16 @@ def warnings(study: Study, comparisons: Sequence[Comparison]) -> Warnings:
     """
     single = [experiment.title for experiment in study.trained if len(experiment.runs) == 1]
     own = list(dict.fromkeys(study.show.warnings(study)))
-    return Warnings(own, single, _needed(study, len(comparisons)), _teacher(study, comparisons))
+    apart = [each.title for each in study.trained if _is_apart(study.measured[each.method])]
+    small = {name: size for name, size in study.first.test_sets.items() if size < TESTED}
+    tested = [comparison for comparison in comparisons if comparison.test]
+    return Warnings(own, single, apart, small, _needed(study, len(tested)), _teacher(study, comparisons))
+
+
+def _is_apart(measured: Measured) -> bool:
+    """True if too few runs tell most of a variance, which the bootstrap does not know."""
+    of_training = sum(part.variance for part in measured.training if part.degrees < FEW_RUNS - 1)
+    return is_enough(measured.jackknife) and of_training > measured.jackknife.variance
 
 
 def _needed(study: Study, pairs: int) -> int | None:
@@ -60,11 +77,12 @@ def _needed(study: Study, pairs: int) -> int | None:
 def _teacher(study: Study, comparisons: Sequence[Comparison]) -> TeacherWarnings | None:
     """Find signs that there is little to learn from the teacher, for studies in which a student does."""
     teacher, sft, best = study.teacher, study.sft, study.ranked[0]
-    if teacher is None or not any(experiment.learns_from_teacher for experiment in study.experiments):
+    if teacher is None or not study.testable or not any(each.learns_from_teacher for each in study.experiments):
         return None
     against = sft and find(comparisons, teacher, sft)
     level = bool(against) and not (against.significant and against.better is teacher)
     behind = not level and find(comparisons, teacher, best).better is best
     closeness = sft.closeness if sft else None
-    less_sure = closeness if closeness and closeness.teacher_nll.mean >= closeness.student_nll.mean else None
+    measured = closeness if closeness and closeness.tokens >= LEAST_TOKENS else None
+    less_sure = measured if measured and measured.teacher_nll.mean >= measured.student_nll.mean else None
     return TeacherWarnings(sft if level else None, best if behind else None, less_sure)

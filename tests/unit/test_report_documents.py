@@ -185,7 +185,8 @@ def test_extracts_are_references_without_a_model(tree, study, text):
 
 def test_an_extract_that_is_ahead_is_said_to_be_and_is_no_best_student(tmp_path):
     study = collect(write_documents(tmp_path, {"lead": 0.9, "base": 0.1, "sft": 0.2, "stepwise": 0.3}))[0]
-    assert study.ranked[0].method == "lead" and study.best("rouge_l").method == "stepwise"
+    best = [each.method for each in study.experiments if study.is_best(each, "rouge_l")]
+    assert study.ranked[0].method == "lead" and best == ["stepwise"]
     assert said("conclusion.html.j2", study).startswith(
         "No trained method is ahead of Lead, which needs no model. Lead is best on ROUGE-L: "
     )

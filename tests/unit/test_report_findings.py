@@ -1,63 +1,25 @@
 """What the report concludes: planned comparisons, gaps closed, sentences and warnings, on studies made in memory."""
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from pipestill.evaluation.evaluate import summarise
-from pipestill.evaluation.evaluation import Closeness, Cost, Evaluation, JobCost, Mean, RunEntry
-from pipestill.evaluation.statistics import Metric, holm
-from pipestill.methods import METHODS, method_of
+from pipestill.evaluation.evaluation import Closeness, Mean
+from pipestill.evaluation.statistics import holm
+from pipestill.methods import METHODS
 from pipestill.reporting.comparisons import against_sft, compare
 from pipestill.reporting.fidelity import CachedGradient, Fidelity
 from pipestill.reporting.figures.canvas import colour_of, dashes_of, spread
 from pipestill.reporting.figures.training import kl_by_step
 from pipestill.reporting.gap import gap_closed
-from pipestill.reporting.study import Experiment, Study
-from pipestill.settings.evaluation import StatisticsConfig
+from pipestill.reporting.study import Study
 from support.reports import said
+from support.studies import study_of
 
 N = 400
 RNG = np.random.default_rng(0)
 NOISE = 8 * RNG.normal(size=N)  # of the examples, shared by all methods
 NOISE -= NOISE.mean()
 OWN = {method: 4 * RNG.normal(size=N) for method in ("base", "sft", "fkl", "rkl", "todi", "teacher")}
-
-
-def study_of(primary="rouge_l", resamples=1000, **scores) -> Study:
-    """A study of texts from ``[runs, examples]`` of scores by method."""
-    experiments = []
-    for method, values in scores.items():
-        values = np.atleast_2d(values)
-        runs = {
-            seed: SimpleNamespace(
-                metrics={primary: Metric.mean_of(row, highest=100.0)},
-                draws=lambda name: [],
-                correct=lambda: None,
-            )
-            for seed, row in enumerate(values)
-        }
-        nothing = JobCost(wall_s=None, cpu_s=None, peak_memory_mb=None, gpu_memory_mb=None, tokens=None)
-        bootstrap = StatisticsConfig(resamples=resamples)
-        evaluation = Evaluation.model_construct(
-            **dict(study="made", task="dolly", method=method, method_title=method_of(method).title, source="synthetic"),
-            **dict(primary_metric=primary, n_test=values.shape[1], notes=[], agreement=None, signatures={}),
-            cost=Cost(
-                **dict.fromkeys(("train", "teacher", "annotation", "trainable_parameters", "total_parameters")),
-                predict=nothing,
-                money_usd=0,
-            ),
-            bootstrap=bootstrap,
-            metrics=summarise(list(runs.values()), bootstrap),
-            runs=[
-                RunEntry(seed=seed, n_test=values.shape[1], metrics={}, details={"unmarked": None}, history=[])
-                for seed in runs
-            ],
-        )
-        experiments.append(Experiment(Path(method), evaluation, runs))
-    return Study("made", experiments)
 
 
 def around(**means) -> Study:
@@ -176,7 +138,7 @@ def test_warning_of_a_teacher_that_is_not_ahead():
 def test_warning_of_a_teacher_that_knows_less_of_the_answers():
     study = around(sft=40, todi=40, teacher=45)
     nll = {name: Mean(mean=mean, per_seed=[mean]) for name, mean in (("teacher_nll", 1.5), ("student_nll", 1.4))}
-    closeness = Closeness.model_construct(**nll)
+    closeness = Closeness.model_construct(**nll, tokens=500)
     study.sft.evaluation.agreement = closeness
     assert "the teacher's NLL (1.500) is not below that of the SFT student (1.400)" in warned(study)
     closeness.student_nll.mean = 1.6

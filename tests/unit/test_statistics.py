@@ -6,8 +6,8 @@ from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
 from pipestill.answers.labels.classification import bin_index, metrics
+from pipestill.evaluation.metric import Metric
 from pipestill.evaluation.statistics import (
-    Metric,
     biased_interval,
     example_weights,
     holm,

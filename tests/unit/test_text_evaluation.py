@@ -211,7 +211,7 @@ def test_answers_of_no_test_set_are_measured_together(tmp_path):
     for seed, run in measured(tmp_path, []).items():
         assert run.metrics["rouge_l"].estimate() == pytest.approx(evaluation.metrics["rouge_l"].per_seed[seed - 1])
     card = (tmp_path / "dolly_todi/README.md").read_text()
-    assert "test sets" not in card and "Intervals come from resampling test examples and seeds." in card
+    assert "test sets" not in card and "Intervals cover the choice of test examples and the seeds." in card
 
 
 def test_an_answer_of_a_test_set_where_there_are_none_is_refused(predictions):

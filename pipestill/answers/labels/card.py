@@ -21,7 +21,7 @@ def card(evaluation: Evaluation) -> Card:
         ],
         results=[
             f"{plural(evaluation.n_test, 'test example')}, {plural(len(evaluation.seeds), 'seed')}; the calibration "
-            "was chosen on validation data. Intervals come from resampling test examples and seeds.",
+            "was chosen on validation data. Intervals cover the choice of test examples and the seeds.",
             metrics_table(evaluation),
             "By label, averaged over the seeds:",
             table(["label", "precision", "recall", "F1", "test examples"], classes),

@@ -6,18 +6,26 @@ import numpy as np
 
 from pipestill.answers.labels.calibration import log_posterior as log_softmax
 from pipestill.answers.labels.calibration import macro_f1, precision_recall_f1
-from pipestill.evaluation.statistics import Metric
+from pipestill.evaluation.metric import Metric
 from pipestill.io.records import Json
 from pipestill.metrics.catalogue import CATALOGUE
 
 BINS = 10
 COLLAPSE_SHARE = 0.9  # of all predictions going to one label ...
 COLLAPSE_EXCESS = 0.1  # ... and this much above the label's share among the gold labels
+COLLAPSE_LEAST = 10  # predictions; fewer may go to one label by chance
 
 
 def confusion_cells(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> np.ndarray:
     """One-hot cell of the confusion matrix for each example, ``[examples, labels * labels]``, gold label first."""
     return np.eye(n_labels * n_labels)[gold * n_labels + predicted]
+
+
+def _imagined_cells(n_labels: int) -> np.ndarray:
+    """Two examples of each label, one right and one wrong: those of a rare label may all be right, or absent."""
+    labels = np.arange(n_labels)
+    predicted = np.stack([labels, (labels + 1) % n_labels], axis=1)
+    return confusion_cells(np.repeat(labels, 2), predicted.ravel(), n_labels)
 
 
 def bin_index(confidence: np.ndarray) -> np.ndarray:
@@ -43,6 +51,15 @@ def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[Json]:
     return rows
 
 
+def macro_f1_metric(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> Metric:
+    """Macro F1 of one run."""
+    return Metric(
+        confusion_cells(gold, predicted, n_labels),
+        lambda means: macro_f1(means.reshape(*means.shape[:-1], n_labels, n_labels)),
+        imagined=_imagined_cells(n_labels),
+    )
+
+
 def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray) -> dict[str, Metric]:
     """The metrics of one run, whose probabilities are the softmax of ``scores`` ``[examples, labels]``.
 
@@ -59,10 +76,7 @@ def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray) -> dict
     gaps = np.eye(BINS)[bin_index(confidence)] * (confidence - correct)[:, None]
     return {
         "accuracy": Metric.mean_of(correct),
-        "macro_f1": Metric(
-            confusion_cells(gold, predicted, n_labels),
-            lambda means: macro_f1(means.reshape(*means.shape[:-1], n_labels, n_labels)),
-        ),
+        "macro_f1": macro_f1_metric(gold, predicted, n_labels),
         "nll": Metric.mean_of(-log_probabilities[rows, gold], highest=CATALOGUE["nll"].highest),
         "brier": Metric.mean_of(
             ((probabilities - np.eye(n_labels)[gold]) ** 2).sum(axis=1), highest=CATALOGUE["brier"].highest
@@ -87,9 +101,13 @@ def per_class(confusion: np.ndarray, labels: Sequence[str]) -> dict[str, dict[st
 
 
 def collapsed(confusion: np.ndarray, labels: Sequence[str]) -> Json | None:
-    """The label that takes nearly all predictions, with its share, when it is not that frequent in truth."""
+    """The label that takes nearly all of many predictions, with its share, when it is not that frequent in truth."""
     predicted, gold = (confusion.sum(axis=axis) / confusion.sum() for axis in (0, 1))
     top = int(predicted.argmax())
-    if predicted[top] < COLLAPSE_SHARE or predicted[top] < gold[top] + COLLAPSE_EXCESS:
+    if (
+        confusion.sum() < COLLAPSE_LEAST
+        or predicted[top] < COLLAPSE_SHARE
+        or predicted[top] < gold[top] + COLLAPSE_EXCESS
+    ):
         return None
     return {"label": labels[top], "share": float(predicted[top])}

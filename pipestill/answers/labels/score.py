@@ -16,8 +16,8 @@ from pipestill.answers.labels.predictions import (
     read_predictions,
 )
 from pipestill.evaluation.membership import Membership
+from pipestill.evaluation.metric import Metric
 from pipestill.evaluation.runs import Run, check_same_examples
-from pipestill.evaluation.statistics import Metric
 from pipestill.io.records import Json
 from pipestill.io.runs import find_runs
 from pipestill.metrics.catalogue import entry_of

@@ -5,6 +5,7 @@ from statistics import fmean
 
 from pipestill.answers.labels.entry import LabelDetails, details_of, mean_per_class
 from pipestill.answers.labels.figures import FEW, confusion, reliability_diagram
+from pipestill.evaluation.formats import listing
 from pipestill.io.records import Json
 from pipestill.methods import BASE
 from pipestill.reporting.figures.metrics import dots
@@ -68,7 +69,19 @@ def warnings(study: Study) -> list[str]:
                 f"{title} gives the labels only {mass:.0%} of the probability of an answer's first token: their "
                 "ranking compares continuations that the model would seldom write."
             )
-    return found
+    return [*found, *_rare(study)]
+
+
+def _rare(study: Study) -> list[str]:
+    """Labels with too few test examples for metrics of their own."""
+    supports = {label: own.support for label, own in _details(study.experiments[0])[0].per_class.items()}
+    rare = [f"{label} ({support})" for label, support in supports.items() if support < FEW]
+    if not rare:
+        return []
+    return [
+        f"Few test examples have the label {listing(rare)}: what is said of one with so few is mostly chance, and "
+        "macro F1 counts it as much as any other."
+    ]
 
 
 def _metrics(study: Study) -> str:

@@ -49,11 +49,11 @@ def _measured(evaluation: Evaluation) -> str:
     """The number of examples, and the way metrics are taken over them."""
     counted = f"{plural(evaluation.n_test, 'test example')}, {plural(len(evaluation.seeds), 'seed')}."
     if not evaluation.test_sets:
-        return f"{counted} Intervals come from resampling test examples and seeds."
+        return f"{counted} Intervals cover the choice of test examples and the seeds."
     shown = {name for table in TASKS[evaluation.task].answers.tables for name in table.names}
     together = [entry_of(name).title for name in evaluation.metrics if name in shown and entry_of(name).corpus]
     who = f"{listing(together)} are of all answers together, the other metrics" if together else "Metrics"
     return (
-        f"{counted} {who} are unweighted means over the test sets. Intervals come from resampling the examples of each "
-        "test set and the seeds."
+        f"{counted} {who} are unweighted means over the test sets. Intervals cover the choice of the examples of "
+        "each test set and the seeds."
     )

@@ -1,7 +1,7 @@
 """Runs that generate text: each test example is answered once per sampling seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,8 @@ from pipestill.answers.text.answered import check_keys, read_answers
 from pipestill.answers.text.bertscore import read_bertscores
 from pipestill.errors import UserError
 from pipestill.evaluation.membership import Membership
+from pipestill.evaluation.metric import Metric
 from pipestill.evaluation.runs import Run, check_same_examples
-from pipestill.evaluation.statistics import Metric
 from pipestill.io.records import Json, iterate_jsonl
 from pipestill.io.runs import find_runs
 from pipestill.metrics.catalogue import entry_of
@@ -145,8 +145,9 @@ def _metric(name: str, values: np.ndarray, weights: np.ndarray, strata: np.ndarr
     """A metric over weighted examples: of what they contribute, ``[examples, k]``, or a mean of ``[examples]``."""
     entry, n = entry_of(name), len(values)
     if score := entry.corpus:
-        contributed = values * (weights > 0)[:, None]
-        return Metric(contributed, lambda means: score(means * n), entry.highest, strata=strata)
+        counted = (weights > 0).astype(float)
+        whole = Metric(values * counted[:, None], lambda means: score(means * n), entry.highest, strata=strata)
+        return replace(whole, weights=counted)
     return Metric.mean_of(values, entry.highest, lowest=entry.lowest).over(weights, strata)
 
 

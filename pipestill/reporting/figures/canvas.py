@@ -87,6 +87,13 @@ def name_rows(axes: Any, titles: Sequence[str], named: bool = True) -> None:
     axes.tick_params(axis="y", length=0)
 
 
+def draw_interval(axes: Any, place: float, ci95: Sequence[float] | None, colour: str, upright: bool = False) -> None:
+    """An interval as a line at a place, where there is one."""
+    if ci95 is not None:
+        line = ([place, place], ci95) if upright else (ci95, [place, place])
+        axes.plot(*line, color=colour, linewidth=2 if upright else 2.2, solid_capstyle="round")
+
+
 def log_scale(axes: Any) -> None:
     """A logarithmic y axis whose numbers are written out."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator

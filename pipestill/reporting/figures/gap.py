@@ -1,6 +1,6 @@
 """Shares of the way from the SFT student to the teacher that methods go."""
 
-from pipestill.reporting.figures.canvas import INK, WIDTH, colour_of, name_rows, style, svg
+from pipestill.reporting.figures.canvas import INK, WIDTH, colour_of, draw_interval, name_rows, style, svg
 from pipestill.reporting.gap import gap_closed
 from pipestill.reporting.study import Study
 
@@ -21,7 +21,7 @@ def gap(study: Study) -> str | None:
                           textcoords="offset points")  # fmt: skip
         for row, share in enumerate(shares):
             colour = colour_of(study, share.experiment)
-            axes.plot(share.ci95, [row, row], color=colour, linewidth=2.2, solid_capstyle="round")
+            draw_interval(axes, row, share.ci95, colour)
             axes.plot(share.share, row, "o", color=colour, markersize=6)
         name_rows(axes, [share.experiment.title for share in shares])
         axes.xaxis.set_major_formatter(PercentFormatter(1))

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from pipestill.reporting.figures.canvas import REFERENCE, WIDTH, colour_of, dashes_of, name_at_the_right, style, svg
+from pipestill.reporting.figures.canvas import (
+    REFERENCE,
+    WIDTH,
+    colour_of,
+    dashes_of,
+    draw_interval,
+    name_at_the_right,
+    style,
+    svg,
+)
 from pipestill.reporting.learning_curve import LearningCurve
 
 WIDEST = 0.3  # of the way from one share to the next, that the intervals of all methods take side by side
@@ -27,14 +36,14 @@ def learning_curve(curve: LearningCurve) -> str:
             points = list(curve.of(method.method).values())
             x = [each.evaluation.n_train * np.exp(aside) for each in points]
             for place, each in zip(x, points, strict=True):
-                ci95 = each.metric(study.primary).ci95
-                axes.plot([place, place], ci95, color=colour, linewidth=2, solid_capstyle="round")
+                draw_interval(axes, place, each.metric(study.primary).ci95, colour, upright=True)
             means = [each.mean(study.primary) for each in points]
             axes.plot(x, means, color=colour, linestyle=dashes_of(study, method), marker="o", markersize=5)
             named.append((x[-1], means[-1], method.title, colour))
         if curve.base:
             metric = curve.base.metric(study.primary)
-            axes.axhspan(*metric.ci95, color=REFERENCE, alpha=0.15, linewidth=0)
+            if metric.ci95:
+                axes.axhspan(*metric.ci95, color=REFERENCE, alpha=0.15, linewidth=0)
             axes.axhline(metric.mean, color=REFERENCE, linewidth=1.2, linestyle=(0, (3, 2)))
             named.append((axes.get_xlim()[1], metric.mean, curve.base.title, REFERENCE))
         labels = [f"{rows}\n{100 * share:.4g} %" for rows, share in zip(ticks, curve.at, strict=True)]

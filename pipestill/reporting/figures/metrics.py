@@ -3,7 +3,17 @@
 import math
 from collections.abc import Sequence
 
-from pipestill.reporting.figures.canvas import INK, WIDTH, colour_of, name_at_the_right, name_rows, panels, style, svg
+from pipestill.reporting.figures.canvas import (
+    INK,
+    WIDTH,
+    colour_of,
+    draw_interval,
+    name_at_the_right,
+    name_rows,
+    panels,
+    style,
+    svg,
+)
 from pipestill.reporting.study import Experiment, Study
 
 FEW = 6  # experiments, which lie far enough apart to be drawn on one scale with the untrained student
@@ -27,7 +37,7 @@ def dots(study: Study, experiments: Sequence[Experiment], names: Sequence[str], 
                 axes.axvline(line.mean(name), color=INK, alpha=0.35, linewidth=1, linestyle=(0, (3, 2)))
             for row, experiment in enumerate(experiments):
                 metric, colour = experiment.metric(name), colour_of(study, experiment)
-                axes.plot(metric.ci95, [row, row], color=colour, linewidth=2.2, solid_capstyle="round")
+                draw_interval(axes, row, metric.ci95, colour)
                 axes.plot(metric.mean, row, "o", color=colour, markersize=6)
                 values = metric.per_seed if len(metric.per_seed) > 1 else []
                 axes.plot(values, [row + 0.28] * len(values), ".", color=colour, markersize=4, alpha=0.7)
@@ -53,7 +63,7 @@ def cost(study: Study) -> str | None:
         axes = figure.add_subplot()
         for x, experiment in points:
             metric, colour = experiment.metric(study.primary), colour_of(study, experiment)
-            axes.plot([x, x], metric.ci95, color=colour, linewidth=2, solid_capstyle="round")
+            draw_interval(axes, x, metric.ci95, colour, upright=True)
             axes.plot(x, metric.mean, "o", color=colour)
         axes.set(xlabel="processor time of training, s per seed", ylabel=study.metric_title(study.primary))
         named = [
