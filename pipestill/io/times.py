@@ -14,9 +14,8 @@ NAMED = 5
 def in_future(paths: Iterable[str | Path]) -> Iterator[Path]:
     """Those of ``paths`` that are there and have a time in the future, each once."""
     latest = time.time() + TOLERANCE
-    for path in dict.fromkeys(map(Path, paths)):
-        stamp = path / TIMESTAMP
-        place = stamp if stamp.exists() else path
+    stamps = ((Path(path), Path(path) / TIMESTAMP) for path in paths)
+    for place in dict.fromkeys(stamp if stamp.exists() else path for path, stamp in stamps):
         if place.exists() and place.stat().st_mtime > latest:
             yield place
 
