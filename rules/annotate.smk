@@ -32,12 +32,12 @@ rule annotator_data:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=PLAN.script("annotator_data"),
-        settings=PLAN.annotator_prompt,
+        script=script("annotator_data"),
+        prompt=of_job(PLAN.annotator_prompt),
         code=code_digest("annotator_data"),
     shell:
-        "python {params.script} --settings {params.settings:q} --records {input} --train {output.train} "
-        "--validation {output.validation} > {log} 2>&1"
+        "python {params.script:q} --prompt={params.prompt:q} --records {input:q} --train {output.train:q} "
+        "--validation {output.validation:q} > {log:q} 2>&1"
 
 
 rule train_annotator:
@@ -65,22 +65,24 @@ rule train_annotator:
         runtime="8h",
         gpu=PLAN.gpu,
     params:
-        script=PLAN.script("train"),
-        settings=PLAN.annotator_training,
-        seed=min(PLAN.config.seeds),
-        state=lambda wildcards, output: f"{output.model}.state",
+        script=script("train"),
+        settings=of_job(PLAN.annotator_settings),
+        saves=unrecorded(PLAN.annotator_saves),
+        seed=PLAN.annotator_seed,
+        state=beside("model"),
     shell:
-        "python {params.script} --settings {params.settings:q} --data {input.data} "
-        "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "
-        "--state {params.state} --output {output.model} --cost {output.cost} "
-        "--memory {output.memory} > {log} 2>&1"
+        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} "
+        "--validation {input.validation:q} --base {input.base:q} --seed {params.seed:q} --threads {threads:q} "
+        "--saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
+        "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
 
 
 rule annotate:
     """Ask for rationales; a local annotator is served for as long as this job runs, see docs/annotation.md."""
     input:
         records="<results>/data/{task}/cropped.jsonl",
-        local=PLAN.annotator,
+        model=PLAN.annotator_model,
+        base=PLAN.annotator_base,
     output:
         rationales="<results>/data/{task}/rationales.jsonl",
         usage="<results>/data/{task}/usage.json",
@@ -101,21 +103,24 @@ rule annotate:
         runtime="24h",
         gpu=PLAN.annotator_gpu,
     params:
-        script=PLAN.script("annotate"),
-        settings=PLAN.annotation,
-        local=PLAN.annotator_options,
+        script=script("annotate"),
+        settings=of_job(PLAN.annotation_settings),
+        pace=unrecorded(of_job(PLAN.annotation_pace)),
+        local=options("model", "base"),
+        documents=PLAN.annotated_with,
         code=code_digest("annotate"),
     shell:
-        "python {params.script} --task {wildcards.task} --settings {params.settings:q} --records {input.records} "
-        "{params.local} --threads {threads} --server-log {log.server} --output {output.rationales} "
-        "--usage {output.usage} > {log.job} 2>&1"
+        "python {params.script:q} --task {wildcards.task:q} --settings {params.settings:q} --pace {params.pace:q} "
+        "--records {input.records:q} {params.local:q} {params.documents:q} --threads {threads:q} "
+        "--server-log {log.server:q} --output {output.rationales:q} --usage {output.usage:q} > {log.job:q} 2>&1"
 
 
 rule annotation_estimate:
     """Count what the annotation would send, and what that may cost; sends nothing. Not a part of `all`."""
     input:
         records="<results>/data/{task}/cropped.jsonl",
-        local=PLAN.annotator,
+        model=PLAN.annotator_model,
+        base=PLAN.annotator_base,
     output:
         "<results>/data/{task}/annotation_estimate.json",
     log:
@@ -131,10 +136,12 @@ rule annotation_estimate:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=PLAN.script("annotate"),
-        settings=PLAN.annotation,
-        local=PLAN.annotator_options,
+        script=script("annotate"),
+        settings=of_job(PLAN.annotation_settings),
+        pace=of_job(PLAN.annotation_pace),
+        local=options("model", "base"),
+        documents=PLAN.annotated_with,
         code=code_digest("annotate"),
     shell:
-        "python {params.script} --task {wildcards.task} --settings {params.settings:q} --records {input.records} "
-        "{params.local} --estimate {output} > {log} 2>&1"
+        "python {params.script:q} --task {wildcards.task:q} --settings {params.settings:q} --pace {params.pace:q} "
+        "--records {input.records:q} {params.local:q} {params.documents:q} --estimate {output:q} > {log:q} 2>&1"

@@ -13,17 +13,16 @@ from snakemake.exceptions import WorkflowError
 
 from pipestill.errors import UserError
 from pipestill.io.digests import FETCHING, code_digest
-from pipestill.methods import METHODS
+from pipestill.methods import METHODS, TEACHER_NAME
 from pipestill.plan.check import check
-from pipestill.plan.plan import Plan
-from pipestill.plan.shares import with_shares
+from pipestill.plan.paths import beside, file_of, folder, options, script, unrecorded
+from pipestill.plan.plan import Plan, of_job
 from pipestill.plan.start import start_run
 
 try:
-    GIVEN = check(config)
+    PLAN = Plan(check(config), ROOT)
 except UserError as error:
     raise WorkflowError(str(error)) from None
-PLAN = Plan(with_shares(GIVEN), ROOT)
 
 if any(str(method) == "conda" for method in workflow.deployment_settings.deployment_method):
     shell.prefix(f"export PYTHONPATH={shlex.quote(str(ROOT))}; ")  # a rule's environment holds all but the project
@@ -40,7 +39,7 @@ wildcard_constraints:
     study="|".join(PLAN.config.studies),
     task="|".join(PLAN.config.tasks),
     model="|".join(PLAN.config.models),
-    method="|".join([*METHODS, *PLAN.checkpoints, "teacher"]),
+    method="|".join([*METHODS, *PLAN.checkpoints, TEACHER_NAME]),
     checkpoint="|".join(PLAN.checkpoints) or "-",
     shard=r"\d+",
     file="|".join(PLAN.files),

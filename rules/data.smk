@@ -22,12 +22,12 @@ rule download:
         mem_mb=1000,
         runtime="2h",
     params:
-        script=PLAN.script("download"),
+        script=script("download"),
         data=PLAN.raw_data,
-        local=PLAN.raw_digest,
+        identity=PLAN.raw_identity,
         code=PLAN.raw_code,
     shell:
-        "python {params.script} --task {wildcards.task} --data {params.data:q} --output {output} > {log} 2>&1"
+        "python {params.script:q} --task {wildcards.task:q} --data {params.data:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule records:
@@ -49,12 +49,12 @@ rule records:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=PLAN.script("records"),
+        script=script("records"),
         data=PLAN.division,
         code=PLAN.task_code("records"),
     shell:
-        "python {params.script} --task {wildcards.task} --data {params.data:q} --raw {input} "
-        "--records {output.records} --manifest {output.manifest} > {log} 2>&1"
+        "python {params.script:q} --task {wildcards.task:q} --data {params.data:q} --raw {input:q} "
+        "--records {output.records:q} --manifest {output.manifest:q} > {log:q} 2>&1"
 
 
 rule prompts:
@@ -76,16 +76,16 @@ rule prompts:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=PLAN.script("prompts"),
+        script=script("prompts"),
         data=PLAN.cropping,
-        tokenizer=PLAN.tokenizer_option,
+        tokenizer=file_of("tokenizer", "tokenizer.json"),
         splitter=PLAN.splitter,
         prompt=PLAN.prompt,
         code=PLAN.task_code("prompts"),
     shell:
-        "python {params.script} --task {wildcards.task} --data {params.data:q} {params.tokenizer} "
-        "--splitter {params.splitter} --prompt {params.prompt} --records {input.records} --output {output} "
-        "> {log} 2>&1"
+        "python {params.script:q} --task {wildcards.task:q} --data {params.data:q} {params.tokenizer:q} "
+        "--splitter {params.splitter:q} --prompt {params.prompt:q} --records {input.records:q} --output {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule training_file:
@@ -112,11 +112,12 @@ rule training_file:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=PLAN.script("training_file"),
-        settings=PLAN.file_settings,
-        optional=PLAN.file_options,
+        script=script("training_file"),
+        settings=of_job(PLAN.training_file_settings),
+        optional=options("outputs", "rationales"),
+        tokenizer=file_of("tokenizer", "tokenizer.json"),
         code=PLAN.file_code,
     shell:
-        "python {params.script} --settings {params.settings:q} --records {input.records} {params.optional} "
-        "--learner {input.learner} --train {output.train} --validation {output.validation} "
-        "--long-answers {output.long_answers} > {log} 2>&1"
+        "python {params.script:q} --settings {params.settings:q} --records {input.records:q} {params.optional:q} "
+        "{params.tokenizer:q} --learner {input.learner:q} --train {output.train:q} "
+        "--validation {output.validation:q} --long-answers {output.long_answers:q} > {log:q} 2>&1"

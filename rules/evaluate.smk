@@ -28,12 +28,12 @@ rule bertscore:
         runtime="4h",
         gpu=PLAN.gpu,
     params:
-        script=PLAN.script("bertscore"),
+        script=script("bertscore"),
         options=PLAN.bertscore_options,
         code=code_digest("bertscore"),
     shell:
-        "python {params.script} --predictions {input.predictions} --encoder {input.encoder} {params.options} "
-        "--output {output} --threads {threads} > {log} 2>&1"
+        "python {params.script:q} --predictions {input.predictions:q} --encoder {input.encoder:q} {params.options:q} "
+        "--output {output:q} --threads {threads:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -64,11 +64,13 @@ rule evaluate:
         mem_mb=1000,
         runtime="30m",
     params:
-        script=PLAN.script("evaluate"),
-        experiment=PLAN.described,
-        optional=PLAN.evaluation_options,
+        script=script("evaluate"),
+        experiment=of_job(PLAN.evaluation_settings),
+        optional=options(
+            "models", "costs", "teacher_costs", "usage", "annotator_cost", "base", "bertscore", "long_answers"
+        ),
         code=PLAN.evaluation_code,
     shell:
-        "python {params.script} --experiment {params.experiment:q} --predictions {input.predictions} "
-        "{params.optional} --data {input.data} --output {output.evaluation} "
-        "--scores {output.scores} --card {output.card} > {log} 2>&1"
+        "python {params.script:q} --experiment {params.experiment:q} --predictions {input.predictions:q} "
+        "{params.optional:q} --data {input.data:q} --output {output.evaluation:q} "
+        "--scores {output.scores:q} --card {output.card:q} > {log:q} 2>&1"

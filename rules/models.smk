@@ -22,12 +22,12 @@ rule base_model:
         mem_mb=4000,
         runtime="4h",
     params:
-        script=PLAN.script("base_model"),
+        script=script("base_model"),
         model=PLAN.model_source,
         identity=PLAN.model_identity,
         code=code_digest("base_model"),
     shell:
-        "python {params.script} --name {wildcards.model} --model {params.model:q} --output {output} > {log} 2>&1"
+        "python {params.script:q} --name {wildcards.model:q} --model {params.model:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule checkpoint:
@@ -47,9 +47,9 @@ rule checkpoint:
         mem_mb=4000,
         runtime="1h",
     params:
-        script=PLAN.script("checkpoint"),
+        script=script("checkpoint"),
         path=PLAN.checkpoint_path,
         identity=PLAN.checkpoint_identity,
         code=code_digest("checkpoint"),
     shell:
-        "python {params.script} --path {params.path:q} --base {input.base} --output {output} > {log} 2>&1"
+        "python {params.script:q} --path {params.path:q} --base {input.base:q} --output {output:q} > {log:q} 2>&1"

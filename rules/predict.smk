@@ -13,8 +13,9 @@ rule predict:
         records=PLAN.cropped,
         base=PLAN.base_directory,
         models=PLAN.run_models,
-        distributions=PLAN.distributions,
-        answers=PLAN.agreement_data,
+        distributions=PLAN.stored_manifest,
+        shards=PLAN.stored_shards,
+        agreement_data=PLAN.agreement_data,
     output:
         directory("<results>/{study}_{method}/predictions"),
     log:
@@ -31,16 +32,15 @@ rule predict:
         runtime="4h",
         gpu=PLAN.gpu,
     params:
-        script=PLAN.script("predict"),
-        settings=PLAN.predictions_settings,
+        script=script("predict"),
+        settings=of_job(PLAN.prediction_settings),
         seeds=PLAN.run_seeds,
-        models=PLAN.models_option,
-        agreement=PLAN.agreement_options,
-        state=lambda wildcards, output: f"{output}.state",
+        optional=options("models", "distributions", "agreement_data"),
+        state=beside(),
     shell:
-        "python {params.script} --settings {params.settings:q} --records {input.records} --base {input.base} "
-        "--seeds {params.seeds} {params.models} {params.agreement} --state {params.state} --output {output} "
-        "--threads {threads} > {log} 2>&1"
+        "python {params.script:q} --settings {params.settings:q} --records {input.records:q} --base {input.base:q} "
+        "--seeds {params.seeds:q} {params.optional:q} --state {params.state:q} --output {output:q} "
+        "--threads {threads:q} > {log:q} 2>&1"
 
 
 rule extractive_summaries:
@@ -62,11 +62,11 @@ rule extractive_summaries:
         mem_mb=1000,
         runtime="2h",
     params:
-        script=PLAN.script("extractive_summaries"),
+        script=script("extractive_summaries"),
         ranking=PLAN.ranking,
         seed=PLAN.run_seeds,
         splitter=PLAN.splitter,
         code=code_digest("extractive_summaries"),
     shell:
-        "python {params.script} --ranking {params.ranking} --records {input} --seed {params.seed} "
-        "--splitter {params.splitter} --output {output} > {log} 2>&1"
+        "python {params.script:q} --ranking {params.ranking:q} --records {input:q} --seed {params.seed:q} "
+        "--splitter {params.splitter:q} --output {output:q} > {log:q} 2>&1"

@@ -37,10 +37,10 @@ rule pretrain_demo_tokenizer:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=PLAN.script("pretrain_demo_tokenizer"),
+        script=script("pretrain_demo_tokenizer"),
         code=code_digest("pretrain_demo_tokenizer"),
     shell:
-        "python {params.script} --output {output} > {log} 2>&1"
+        "python {params.script:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule pretrain_demo_model:
@@ -62,9 +62,9 @@ rule pretrain_demo_model:
         mem_mb=3000,
         runtime="4h",
     params:
-        script=PLAN.script("pretrain_demo_model"),
-        state=lambda wildcards, output: f"{output}.state/state.pt",
+        script=script("pretrain_demo_model"),
+        state=beside(ending=".state/state.pt"),
         code=code_digest("pretrain_demo_model"),
     shell:
-        "python {params.script} --name {wildcards.demo_model} --tokenizer {input} "
-        "--threads {threads} --state {params.state} --output {output} > {log} 2>&1"
+        "python {params.script:q} --name {wildcards.demo_model:q} --tokenizer {input:q} "
+        "--threads {threads:q} --state {params.state:q} --output {output:q} > {log:q} 2>&1"

@@ -21,11 +21,11 @@ rule resolved_config:
         mem_mb=500,
         runtime="5m",
     params:
-        script=PLAN.script("resolved_config"),
-        config=lambda wildcards: GIVEN.model_dump_json(),  # a function, since its braces are no wildcards
+        script=script("resolved_config"),
+        config=PLAN.resolved,
         code=code_digest("resolved_config"),
     shell:
-        "python {params.script} --config {params.config:q} --output {output} > {log} 2>&1"
+        "python {params.script:q} --config {params.config:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -34,7 +34,7 @@ rule report:
         evaluations=PLAN.of_experiments("eval.json"),
         scores=PLAN.of_experiments("scores.jsonl"),
         predictions=PLAN.of_experiments("predictions"),
-        fidelity=PLAN.fidelity_files(),
+        fidelity=PLAN.fidelity_files,
         config="<results>/config.yaml",
     output:
         page=report(
@@ -76,13 +76,14 @@ rule report:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=PLAN.script("report"),
-        directory=lambda wildcards, output: str(Path(output.page).parent),
-        methods=PLAN.method_entries(),
+        script=script("report"),
+        directory=folder("page"),
+        methods=PLAN.method_entries,
         code=PLAN.report_code("report"),
     shell:
-        "python {params.script} --evals {input.evaluations} --scores {input.scores} --predictions {input.predictions} "
-        "--fidelity {input.fidelity} --config {input.config} --output-dir {params.directory} > {log} 2>&1"
+        "python {params.script:q} --evals {input.evaluations:q} --scores {input.scores:q} "
+        "--predictions {input.predictions:q} --fidelity {input.fidelity:q} --config {input.config:q} "
+        "--output-dir {params.directory:q} > {log:q} 2>&1"
 
 
 rule learning_curve:
@@ -99,7 +100,7 @@ rule learning_curve:
     benchmark:
         "<logs>/benchmarks/learning_curve/{study}.jsonl"
     wildcard_constraints:
-        study="|".join(GIVEN.studies),
+        study="|".join(PLAN.own_studies),
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -107,11 +108,11 @@ rule learning_curve:
         mem_mb=2000,
         runtime="30m",
     params:
-        script=PLAN.script("learning_curve"),
-        methods=PLAN.method_entries(),
+        script=script("learning_curve"),
+        methods=PLAN.method_entries,
         shares=PLAN.shares,
         code=PLAN.report_code("learning_curve"),
     shell:
-        "python {params.script} --study {wildcards.study} --shares {params.shares} --evals {input.evaluations} "
-        "--scores {input.scores} --predictions {input.predictions} --figure {output.figure} --table {output.table} "
-        "> {log} 2>&1"
+        "python {params.script:q} --study {wildcards.study:q} --shares {params.shares:q} "
+        "--evals {input.evaluations:q} --scores {input.scores:q} --predictions {input.predictions:q} "
+        "--figure {output.figure:q} --table {output.table:q} > {log:q} 2>&1"

@@ -23,20 +23,20 @@ rule challenge:
         mem_mb=2000,
         runtime="2h",
     params:
-        script=PLAN.script("challenge"),
+        script=script("challenge"),
         task=PLAN.task_of,
         files=PLAN.challenge_files,
-        local=PLAN.challenge_digest,
-        data=PLAN.challenge_cropping,
-        tokenizer=PLAN.tokenizer_option,
+        identity=PLAN.challenge_identity,
+        data=PLAN.cropping,
+        tokenizer=file_of("tokenizer", "tokenizer.json"),
         splitter=PLAN.splitter,
-        prompt=PLAN.challenge_prompt,
-        state=lambda wildcards, output: f"{output}.state",
+        prompt=PLAN.prompt,
+        state=beside(),
         code=PLAN.task_code("challenge", *FETCHING),
     shell:
-        "python {params.script} --task {params.task} --files {params.files:q} --data {params.data:q} "
-        "{params.tokenizer} --splitter {params.splitter} --prompt {params.prompt} "
-        "--state {params.state} --output {output} > {log} 2>&1"
+        "python {params.script:q} --task {params.task:q} --files {params.files:q} --data {params.data:q} "
+        "{params.tokenizer:q} --splitter {params.splitter:q} --prompt {params.prompt:q} "
+        "--state {params.state:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule predict_challenge:
@@ -61,15 +61,15 @@ rule predict_challenge:
         runtime="12h",
         gpu=PLAN.gpu,
     params:
-        script=PLAN.script("predict"),
-        settings=PLAN.predictions_settings,
+        script=script("predict"),
+        settings=of_job(PLAN.prediction_settings),
         seeds=PLAN.run_seeds,
-        models=PLAN.models_option,
-        state=lambda wildcards, output: f"{output}.state",
+        models=options("models"),
+        state=beside(),
     shell:
-        "python {params.script} --settings {params.settings:q} --records {input.records} --base {input.base} "
-        "--seeds {params.seeds} {params.models} --state {params.state} --output {output} "
-        "--threads {threads} > {log} 2>&1"
+        "python {params.script:q} --settings {params.settings:q} --records {input.records:q} --base {input.base:q} "
+        "--seeds {params.seeds:q} {params.models:q} --state {params.state:q} --output {output:q} "
+        "--threads {threads:q} > {log:q} 2>&1"
 
 
 rule extract_challenge:
@@ -92,14 +92,14 @@ rule extract_challenge:
         mem_mb=1000,
         runtime="2h",
     params:
-        script=PLAN.script("extractive_summaries"),
+        script=script("extractive_summaries"),
         ranking=PLAN.ranking,
         seed=PLAN.run_seeds,
         splitter=PLAN.splitter,
         code=code_digest("extractive_summaries"),
     shell:
-        "python {params.script} --ranking {params.ranking} --records {input.records} --documents {input.documents} "
-        "--seed {params.seed} --splitter {params.splitter} --output {output} > {log} 2>&1"
+        "python {params.script:q} --ranking {params.ranking:q} --records {input.records:q} --documents {input.documents:q} "
+        "--seed {params.seed:q} --splitter {params.splitter:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule submission:
@@ -120,9 +120,9 @@ rule submission:
         mem_mb=1000,
         runtime="10m",
     params:
-        script=PLAN.script("submission"),
+        script=script("submission"),
         team=PLAN.team,
         code=code_digest("submission"),
     shell:
-        "python {params.script} --predictions {input.predictions} --records {input.records} --team {params.team} "
-        "--output {output} > {log} 2>&1"
+        "python {params.script:q} --predictions {input.predictions:q} --records {input.records:q} --team {params.team:q} "
+        "--output {output:q} > {log:q} 2>&1"

@@ -29,15 +29,16 @@ rule train_teacher:
         runtime="8h",
         gpu=PLAN.gpu,
     params:
-        script=PLAN.script("train"),
-        settings=PLAN.teacher_settings,
+        script=script("train"),
+        settings=of_job(PLAN.training_settings, method=TEACHER_NAME),
+        saves=unrecorded(PLAN.teacher_saves),
         seed=PLAN.teacher_seed,
-        state=lambda wildcards, output: f"{output.model}.state",
+        state=beside("model"),
     shell:
-        "python {params.script} --settings {params.settings:q} --data {input.data} "
-        "--validation {input.validation} --base {input.base} --seed {params.seed} --threads {threads} "
-        "--state {params.state} --output {output.model} --cost {output.cost} "
-        "--memory {output.memory} > {log} 2>&1"
+        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} "
+        "--validation {input.validation:q} --base {input.base:q} --seed {params.seed:q} --threads {threads:q} "
+        "--saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
+        "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
 
 
 rule teacher_outputs:
@@ -62,14 +63,14 @@ rule teacher_outputs:
         runtime="4h",
         gpu=PLAN.gpu,
     params:
-        script=PLAN.script("teacher_outputs"),
-        settings=PLAN.outputs_settings,
-        teacher=PLAN.teacher_option,
-        state=lambda wildcards, output: f"{output.outputs}.state",
+        script=script("teacher_outputs"),
+        settings=of_job(PLAN.scoring_settings),
+        teacher=options("teacher"),
+        state=beside("outputs"),
     shell:
-        "python {params.script} --settings {params.settings:q} --prompts {input.prompts} "
-        "--base {input.base} {params.teacher} --state {params.state} --output {output.outputs} "
-        "--cost {output.cost} --threads {threads} > {log} 2>&1"
+        "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
+        "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
+        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
 
 
 rule teacher_distributions_shard:
@@ -97,16 +98,17 @@ rule teacher_distributions_shard:
         runtime="8h",
         gpu=PLAN.gpu,
     params:
-        script=PLAN.script("teacher_distributions_shard"),
-        settings=PLAN.shard_settings,
-        teacher=PLAN.teacher_option,
+        script=script("teacher_distributions_shard"),
+        settings=of_job(PLAN.capture_settings),
+        pair=PLAN.pair,
+        teacher=options("teacher"),
         shards=PLAN.shard_count,
-        state=lambda wildcards, output: f"{output.shard}.state",
+        state=beside("shard"),
     shell:
-        "python {params.script} --settings {params.settings:q} --data {input.data} {input.validation} "
-        "--base {input.base} {params.teacher} --student {input.student} --shard {wildcards.shard} "
-        "--shards {params.shards} --state {params.state} --output {output.shard} --facts {output.facts} "
-        "--cost {output.cost} --threads {threads} > {log} 2>&1"
+        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} {input.validation:q} "
+        "--base {input.base:q} {params.teacher:q} --student {input.student:q} --shard {wildcards.shard:q} "
+        "--shards {params.shards:q} --state {params.state:q} --output {output.shard:q} --facts {output.facts:q} "
+        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
 
 
 rule teacher_distributions:
@@ -128,10 +130,10 @@ rule teacher_distributions:
         mem_mb=2000,
         runtime="2h",
     params:
-        script=PLAN.script("teacher_distributions"),
+        script=script("teacher_distributions"),
         code=code_digest("teacher_distributions"),
     shell:
-        "python {params.script} --facts {input.facts} --output {output.manifest} > {log} 2>&1"
+        "python {params.script:q} --facts {input.facts:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule distribution_fidelity:
@@ -157,14 +159,15 @@ rule distribution_fidelity:
         runtime="1h",
         gpu=PLAN.gpu,
     params:
-        script=PLAN.script("distribution_fidelity"),
-        settings=PLAN.comparison_settings,
-        teacher=PLAN.teacher_option,
+        script=script("distribution_fidelity"),
+        settings=of_job(PLAN.fidelity_settings),
+        pair=PLAN.pair,
+        teacher=options("teacher"),
         code=code_digest("distribution_fidelity"),
     shell:
-        "python {params.script} --settings {params.settings:q} --manifest {input.manifest} "
-        "--validation {input.validation} --base {input.base} {params.teacher} --student {input.student} "
-        "--output {output} --threads {threads} > {log} 2>&1"
+        "python {params.script:q} --settings {params.settings:q} --manifest {input.manifest:q} "
+        "--validation {input.validation:q} --base {input.base:q} {params.teacher:q} --student {input.student:q} "
+        "--output {output:q} --threads {threads:q} > {log:q} 2>&1"
 
 
 rule export_distributions:
@@ -185,7 +188,7 @@ rule export_distributions:
         mem_mb=4000,
         runtime="1h",
     params:
-        script=PLAN.script("export_distributions"),
+        script=script("export_distributions"),
         code=code_digest("export_distributions"),
     shell:
-        "python {params.script} --manifest {input.manifest} --output {output} > {log} 2>&1"
+        "python {params.script:q} --manifest {input.manifest:q} --output {output:q} > {log:q} 2>&1"

@@ -12,9 +12,11 @@ rule train:
         data=PLAN.training_data,
         validation=PLAN.validation_data,
         base=PLAN.base_directory,
-        start=PLAN.start,
-        teacher=PLAN.online_teacher,
-        distributions=PLAN.cached_teacher,
+        init=PLAN.start,
+        teacher_base=PLAN.online_base,
+        teacher=PLAN.online_model,
+        distributions=PLAN.read_manifest,
+        shards=PLAN.read_shards,
     output:
         model=directory("<results>/{study}_{method}/seed_{seed}/model"),
         cost="<results>/{study}_{method}/seed_{seed}/cost.json",
@@ -34,13 +36,14 @@ rule train:
         runtime="8h",
         gpu=PLAN.gpu,
     params:
-        script=PLAN.script("train"),
-        settings=PLAN.student_settings,
-        init=PLAN.init_option,
-        teacher=PLAN.training_teacher,
-        state=lambda wildcards, output: f"{output.model}.state",
+        script=script("train"),
+        settings=of_job(PLAN.training_settings),
+        saves=unrecorded(PLAN.student_saves),
+        pair=PLAN.online_pair,
+        optional=options("init", "teacher_base", "teacher", "distributions"),
+        state=beside("model"),
     shell:
-        "python {params.script} --settings {params.settings:q} --data {input.data} "
-        "--validation {input.validation} --base {input.base} {params.init} {params.teacher} --seed {wildcards.seed} "
-        "--threads {threads} --state {params.state} --output {output.model} --cost {output.cost} "
-        "--memory {output.memory} > {log} 2>&1"
+        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} "
+        "--validation {input.validation:q} --base {input.base:q} {params.optional:q} --seed {wildcards.seed:q} "
+        "--threads {threads:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
+        "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"

@@ -1,9 +1,10 @@
 """Let a language model write rationales for records; a repeated call resumes a killed job and pays nothing twice."""
 
 import argparse
+import json
 from pathlib import Path
 
-from pipestill.job.script import json_option, reads, run, writes
+from pipestill.job.script import options_of_kind, reads, run, writes
 from pipestill.settings.annotation import AnnotationConfig
 
 
@@ -11,7 +12,8 @@ def main() -> None:
     """Parse the command line and annotate, or estimate what that would take."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", required=True, help="name of the task")
-    parser.add_argument("--settings", type=json_option(AnnotationConfig), required=True, help="JSON object")
+    parser.add_argument("--settings", type=json.loads, required=True, help="JSON object")
+    parser.add_argument("--pace", type=json.loads, default={}, help="JSON object: settings that no answer depends on")
     parser.add_argument("--records", type=reads, required=True, help="cropped records")
     parser.add_argument("--synthetic", action="store_true", help="say that the documents were generated")
     parser.add_argument("--model", type=reads, help="directory of the model to serve, for `provider: local`")
@@ -24,6 +26,7 @@ def main() -> None:
     what.add_argument("--estimate", type=writes, help="JSON file for an estimate, to send nothing")
     parser.add_argument("--usage", type=writes, help="JSON file for what the output took")
     args = parser.parse_args()
+    settings = options_of_kind(parser, "--settings", AnnotationConfig, json.dumps(args.settings | args.pace))
     if args.synthetic:
         print(
             f"The documents of {args.task} are synthetic: they were generated, and are about no real case.", flush=True
@@ -33,9 +36,9 @@ def main() -> None:
 
     local = LocalModel(args.model, args.base, args.device, args.threads, args.server_log) if args.model else None
     if args.estimate:
-        write_estimate(args.settings, args.task, args.records, local, args.estimate)
+        write_estimate(settings, args.task, args.records, local, args.estimate)
     else:
-        annotate(args.settings, args.task, args.records, local, args.output, args.usage)
+        annotate(settings, args.task, args.records, local, args.output, args.usage)
 
 
 if __name__ == "__main__":

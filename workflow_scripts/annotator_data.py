@@ -3,19 +3,18 @@
 import argparse
 
 from pipestill.annotation.annotator_data import write_annotator_data
-from pipestill.job.script import json_option, reads, run, writes
-from pipestill.settings.annotation import AnnotationConfig
+from pipestill.job.script import reads, run, writes
 
 
 def main() -> None:
     """Parse the command line and write the training and validation rows."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=json_option(AnnotationConfig), required=True, help="JSON object")
+    parser.add_argument("--prompt", required=True, help="question of the annotation")
     parser.add_argument("--records", type=reads, required=True, help="cropped records")
     parser.add_argument("--train", type=writes, required=True, help="JSON Lines file to write")
     parser.add_argument("--validation", type=writes, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
-    write_annotator_data(args.settings, args.records, args.train, args.validation)
+    write_annotator_data(args.prompt, args.records, args.train, args.validation)
 
 
 if __name__ == "__main__":

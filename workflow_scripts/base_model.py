@@ -6,6 +6,7 @@ import json
 from pydantic import ValidationError
 
 from pipestill.errors import UserError
+from pipestill.io.digests import ROOT
 from pipestill.job.script import run, writes
 from pipestill.models.provide import provide_base_model
 from pipestill.settings.models import BaseModelConfig
@@ -22,6 +23,8 @@ def main() -> None:
         config = BaseModelConfig.model_validate(json.loads(arguments.model))
     except (json.JSONDecodeError, ValidationError) as error:
         raise UserError(f"models.{arguments.name}: {error}") from None
+    if directory := config.locate(ROOT):
+        config = config.model_copy(update={"path": str(directory)})  # shipped models lie in the project
     try:
         provide_base_model(config, arguments.output)
     except UserError as error:

@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--distributions", type=reads, help="manifest of a teacher's stored distributions")
     parser.add_argument("--seed", type=int, required=True, help="seed of everything random")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--saves", type=int, help="saves of the training state, over the whole run")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps the state of a killed job")
     parser.add_argument("--output", type=writes, required=True, help="model directory to make")
     parser.add_argument("--cost", type=writes, required=True, help="JSON file for what the training cost")
@@ -31,6 +32,8 @@ def main() -> None:
     inputs = Inputs(
         args.data, args.validation, args.base, args.init, args.teacher_base, args.teacher, args.distributions
     )
+    if args.saves is not None:
+        args.settings.training.saves = args.saves
     outputs = Outputs(args.state, args.output, args.cost, args.memory)
     train(args.settings, inputs, outputs, args.seed, args.threads)
 

@@ -22,10 +22,16 @@ class AnswerOptions(Section):
         measuring: names of options that change metrics and no answer.
     """
 
+    reruns: ClassVar = {"max_new_tokens": "teacher_outputs train predict"}
+
     unasked: ClassVar[frozenset[str]] = frozenset()
     measuring: ClassVar[frozenset[str]] = frozenset()
     max_new_tokens: Tokens | None = None
     """Tokens at which an answer without an end is cut; the task's own limit when absent."""
+
+    def used(self) -> Json:
+        """The settings in effect."""
+        return self.model_dump(mode="json")
 
 
 @dataclass

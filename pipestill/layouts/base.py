@@ -48,6 +48,8 @@ class SplitsOptions(Section):
 class DataOptions(Section):
     """Source, checks, division and cropping of data."""
 
+    reruns: ClassVar = {"*": "records", "rows": "download", "seed": "download", "splits": "records"}
+
     rows: Generated = 6000
     """Rows to generate, for `source: synthetic`."""
     seed: Seed = 1
@@ -179,9 +181,21 @@ class Layout(ABC):
         keys = {"source", *self.raw_keys[options.source]}
         return options.model_dump(mode="json", include=keys, exclude_none=True)
 
+    def record_options(self, options: DataOptions) -> Json:
+        """Those of ``options`` that decide how rows are read, checked and divided: all that decide nothing else."""
+        return options.model_dump(mode="json", exclude={"source", *self.crop_keys}.union(*self.raw_keys.values()))
+
+    def published(self, options: DataOptions) -> Json:
+        """Facts that the project has about the published data that ``options`` name."""
+        return {}
+
     def crop_options(self, options: DataOptions) -> Json:
         """Those of ``options`` that decide how inputs are cropped."""
         return options.model_dump(mode="json", include=self.crop_keys)
+
+    def used(self, options: DataOptions) -> Json:
+        """Those of ``options`` that decide anything."""
+        return {**self.raw_options(options), **self.record_options(options), **self.crop_options(options)}
 
     def crop_all(self, records: list[Record], options: DataOptions, how: Cropping) -> tuple[list[Record], Counter]:
         """Records with cropped texts and their prompts, and how many of each text were cropped.

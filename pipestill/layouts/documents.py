@@ -78,6 +78,8 @@ class CropConfig(Section):
 class DocumentsData(DataOptions):
     """Archives, folders and tables of documents."""
 
+    reruns: ClassVar = {"*": "download", "crop": "prompts challenge"}
+
     source: Literal["synthetic", "files", "published"] = "synthetic"
     """`synthetic`: the project's own seeded generator; `files`: local files, folders or addresses; `published`:
     `datasets`."""
@@ -157,6 +159,11 @@ class Documents(Layout):
     def test_sets(self, options: DocumentsData) -> list[str]:
         """The languages."""
         return list(self.languages)
+
+    def published(self, options: DocumentsData) -> Json:
+        """Where the data sets lie, and what they are for."""
+        files = options.all_files() if options.source == "published" else {}
+        return {name: file.model_dump(exclude_none=True) for name, file in files.items()}
 
     def local_files(self, options: DocumentsData) -> dict[str, Path]:
         """Those with a path."""

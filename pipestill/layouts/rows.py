@@ -46,6 +46,8 @@ class RowsSplits(SplitsOptions):
 class RowsData(DataOptions):
     """One file of rows."""
 
+    reruns: ClassVar = {"*": "download", "max_chars": "prompts"}
+
     source: Literal["synthetic", "file", "url"] = "synthetic"
     """`synthetic`: the project's own seeded generator; `file`: a local file; `url`: http(s):// or file://."""
     path: LocalPath | None = None

@@ -33,6 +33,8 @@ class TestSetsSplits(SplitsOptions):
 class TestSetsData(DataOptions):
     """A training file and a file for each test set."""
 
+    reruns: ClassVar = {"*": "download", "max_chars": "prompts"}
+
     source: Literal["synthetic", "files"] = "synthetic"
     """`synthetic`: the project's own seeded generator; `files`: local files or addresses."""
     files: dict[Name, FileConfig] = {}

@@ -5,7 +5,7 @@ Formulas stand at the functions in :mod:`pipestill.losses.divergences`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
@@ -23,12 +23,16 @@ class NoOptions(Section):
 class Symmetric(Section):
     """Options of the weighted mean of both directions."""
 
+    reruns: ClassVar = {"*": "distribution_fidelity train"}
+
     lam: Part = 0.5
     """Weight of the reverse divergence."""
 
 
 class Jsd(Section):
     """Options of the generalised Jensen-Shannon divergence."""
+
+    reruns: ClassVar = {"*": "distribution_fidelity train"}
 
     beta: Part = 0.5
     """Weight of the teacher in the mixture."""
@@ -37,12 +41,16 @@ class Jsd(Section):
 class Skewed(Section):
     """Options of the skewed divergences."""
 
+    reruns: ClassVar = {"*": "distribution_fidelity train"}
+
     lam: Part = 0.1
     """Share that the other distribution has in the mixture: the teacher for sfkl, the student for srkl."""
 
 
 class Akl(Section):
     """Options of the adaptive divergence."""
+
+    reruns: ClassVar = {"*": "distribution_fidelity train"}
 
     alpha: Part = 0.5
     """Probability of the part that is filled first."""
@@ -54,6 +62,8 @@ class Akl(Section):
 class ToDi(Section):
     """Options of ToDi."""
 
+    reruns: ClassVar = {"*": "distribution_fidelity train"}
+
     beta: Sharpness = 1.0
     """Sharpness of the weights."""
     stop_gradient: bool = True
@@ -62,6 +72,8 @@ class ToDi(Section):
 
 class Ab(Section):
     """Options of the alpha-beta divergence."""
+
+    reruns: ClassVar = {"*": "distribution_fidelity train"}
 
     alpha: Exponent = 0.2
     """Exponent of the teacher."""

@@ -1,6 +1,6 @@
 """The whole configuration: its sections, but for those that jobs are told or that a task or an objective has."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
 
@@ -45,6 +45,8 @@ TrainingOverride = partial(Training)
 class TaskConfig(Section):
     """Data of a task, its prompt and its rationales."""
 
+    reruns: ClassVar = {"prompt": "prompts", "splitter": "prompts challenge"}
+
     data: Any = {}
     """Data of the task: keys depend on its layout."""
     prompt: Word = "answer"
@@ -57,6 +59,8 @@ class TaskConfig(Section):
 
 class DistributionsConfig(Section):
     """The cache of the teacher's distributions (logits), for `divergence.teacher: cached`."""
+
+    reruns: ClassVar = {"*": "teacher_distributions_shard"}
 
     codec: Literal["full", "topk", "sample"] = "topk"
     """`full`: every log-probability, exact, for small runs; `topk`: the `k` likeliest tokens and the mass of the
@@ -77,6 +81,8 @@ class DistributionsConfig(Section):
 class CheckpointConfig(Section):
     """A model that is evaluated beside a study's students, and not trained here."""
 
+    reruns: ClassVar = {"path": "checkpoint", "base": "checkpoint", "model": "predict"}
+
     path: LocalPath | None = None
     """Directory of full weights, of a PEFT adapter, or of a model that was trained here; or give `model`."""
     base: Name | None = None
@@ -96,6 +102,8 @@ class CheckpointConfig(Section):
 class SubmissionConfig(Section):
     """Submission to a challenge, for a task that has one."""
 
+    reruns: ClassVar = {"team": "submission", "documents": "challenge"}
+
     team: str = Field("team", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)
     """Name of the team."""
     documents: dict[Name, DocumentFile] = {}
@@ -104,6 +112,23 @@ class SubmissionConfig(Section):
 
 class StudyConfig(Section):
     """One comparison: a task, a student, a teacher and the methods to compare."""
+
+    reruns: ClassVar = {
+        "task": "training_file predict",
+        "student": "training_file predict checkpoint evaluate",
+        "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
+        "pretrained_teacher": "training_file teacher_outputs teacher_distributions_shard train predict",
+        "methods": "training_file distribution_fidelity learning_curve",
+        "seeds": "train_teacher train",
+        "train_rows": "training_file",
+        "teacher_rows": "training_file",
+        "train_share": "training_file",
+        "on_long_answer": "training_file",
+        "learning_curve": "learning_curve",
+        "hardware": "train_teacher teacher_outputs teacher_distributions_shard train predict bertscore",
+        "training": "training_file teacher_distributions_shard distribution_fidelity train predict",
+        "overrides": "training_file train_teacher teacher_distributions_shard distribution_fidelity train predict",
+    }
 
     task: Name
     """A key of `tasks`."""
@@ -156,6 +181,8 @@ class StudyConfig(Section):
 
 class Config(Section):
     """The whole configuration."""
+
+    reruns: ClassVar = {"run": "", "seeds": "train_teacher train_annotator train", "threads": ""}
 
     run: Annotated[list[Name], Field(min_length=1), Distinct]
     """Studies that `snakemake all` builds."""

@@ -25,6 +25,7 @@ class Experiments:
 
     def __init__(self, config: Config):
         self.config = config
+        self._resolved: dict[tuple[str, str], Resolved] = {}  # they are asked for hundreds of times
 
     @cached_property
     def experiments(self) -> list[tuple[str, str]]:
@@ -73,7 +74,9 @@ class Experiments:
 
     def training(self, study: str, method: str) -> Resolved:
         """Training of a method in a study."""
-        return resolve_training(self.config.training, self.study(study), method)
+        if (study, method) not in self._resolved:
+            self._resolved[study, method] = resolve_training(self.config.training, self.study(study), method)
+        return self._resolved[study, method]
 
     def hardware(self, study: str) -> HardwareConfig:
         """Hardware of the jobs of a study."""
@@ -89,11 +92,11 @@ class Experiments:
         return [each for each in trained if METHODS[each].objective.cached(self.training(study, each).options)]
 
     def maker(self, study: str, file: str) -> str:
-        """The method that says how a training file is made: the teacher, or the first method that is trained on it."""
+        """The method that says how a training file is made: the teacher, or the first of all methods that is trained on
+        it, whichever of them a study has, so that a further one leaves the file as it is."""
         if file == method_of(TEACHER_NAME).objective.file.name:
             return TEACHER_NAME
-        makers = [name for name, method in METHODS.items() if method.trains and method.objective.file.name == file]
-        return next((each for each in makers if each in self.study(study).methods), makers[0])
+        return next(name for name, method in METHODS.items() if method.trains and method.objective.file.name == file)
 
     def longest_row(self, study: str, file: str) -> int | None:
         """Tokens of prompt and answer that every training on a file has room for; none where nothing is trained on it.
@@ -168,7 +171,7 @@ class Experiments:
             notes=self.notes(study, method),
             test_sets=self.task(study).layout.test_sets(task.data),
             splitter=task.splitter,
-            answers=settings.answers.model_dump(mode="json") if entry.model else {},
+            answers=settings.answers.used() if entry.model else {},
             statistics=self.config.statistics,
             settings=depends,
             config_sha256=json_digest(depends),
@@ -198,16 +201,16 @@ class Experiments:
 
     def depends(self, study: str, method: str) -> Json:
         """Every setting that an experiment's numbers depend on, those of the models that it learns from included."""
-        settings, entry = self.study(study), self.entry(study, method)
+        settings, entry, task = self.study(study), self.entry(study, method), self.task_config(study)
         depends: Json = {
-            "task": self.task_config(study).model_dump(mode="json", exclude={"annotation"}),
+            "task": {"data": self.task(study).layout.used(task.data), "prompt": task.prompt, "splitter": task.splitter},
             "statistics": self.config.statistics.model_dump(),
         }
         if entry.model:
             depends |= {
                 "base_model": self.config.models[self.base_model(study, method)].model_dump(),
                 "hardware": self.hardware(study).model_dump(),
-                "answers": settings.answers.model_dump(mode="json"),
+                "answers": settings.answers.used(),
             }
         for key, model in self.task(study).answers.models(settings.answers).items():
             depends[key] = self.config.models[model].model_dump()

@@ -3,9 +3,12 @@
 Sections are built where the rules are read, so that a mistake stops a dry run.
 """
 
+from pipestill.answers.base import AnswerOptions
 from pipestill.io.digests import canonical_json, code_digest
+from pipestill.io.records import Json
 from pipestill.job.halves import half_name
 from pipestill.methods import ANNOTATOR_NAME, METHODS, TEACHER_NAME, method_of
+from pipestill.objectives.base import RATIONALES
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
 from pipestill.settings.distributions import CaptureSettings, FidelitySettings
@@ -36,27 +39,34 @@ def layout_module(task: str) -> str:
 
 
 class Jobs(Experiments):
-    """The settings of the jobs of a checked configuration."""
+    """The settings of the jobs of a checked configuration, as JSON."""
 
     def training_file_settings(self, study: str, file: str) -> str:
         """Settings of the job that writes a training file."""
         method, settings, task = self.maker(study, file), self.study(study), self.task_config(study)
-        annotation = task.annotation
+        explained = RATIONALES in self.sources(study, method)
         section = TrainingFileSettings(
             task=settings.task,
             method=method,
             rows=self.rows(study, method),
             share=self.share(study, method),
             seed=task.data.splits.seed,
-            allow_missing=annotation.allow_missing if annotation else 0.0,
-            data=TASKS[settings.task].layout.crop_options(task.data),
-            splitter=task.splitter,
             prompt=task.prompt,
             max_length=self.longest_row(study, file),
             explained=self.rationale_tokens(study, method) > 0,
             on_long_answer=settings.on_long_answer,
+            **(self._rationales(study) if explained else {}),
         )
         return told(section)
+
+    def _rationales(self, study: str) -> Json:
+        """How rationales get into a training file."""
+        task = self.task_config(study)
+        return {
+            "allow_missing": task.annotation.allow_missing if task.annotation else 0.0,
+            "data": self.task(study).layout.crop_options(task.data),
+            "splitter": task.splitter,
+        }
 
     def asking(self, study: str, method: str, answers: bool = True) -> Asking:
         """Questions to a model: with the study's settings or, without ``answers``, greedily and without calibration."""
@@ -68,8 +78,11 @@ class Jobs(Experiments):
             max_prompt_tokens=self.training(study, method).training.max_length - written,
             max_new_tokens=written,
             rationale_tokens=explained,
-            answers=settings.answers.model_dump(mode="json", exclude=settings.answers.measuring) if answers else {},
+            answers=self._asked(settings.answers) if answers else {},
         )
+
+    def _asked(self, answers: AnswerOptions) -> Json:
+        return {key: value for key, value in answers.used().items() if key not in answers.measuring}
 
     def training_settings(self, study: str, method: str) -> str:
         """Settings of the job that trains a method or the teacher."""
@@ -108,9 +121,19 @@ class Jobs(Experiments):
         )
         return told(section, training=resolved.training.used())
 
+    def annotator_prompt(self, task: str) -> str:
+        """The question that a task's local annotator is trained to answer."""
+        return self.config.tasks[task].annotation.steps[0].prompt
+
     def annotation_settings(self, task: str) -> str:
-        """Settings of the job that annotates a task."""
-        return canonical_json(self.config.tasks[task].annotation.model_dump(mode="json", exclude={"training"}))
+        """Settings of the job that annotates a task, those that its results depend on."""
+        annotation = self.config.tasks[task].annotation
+        return canonical_json(annotation.model_dump(mode="json", exclude={"training", *annotation.without_effect()}))
+
+    def annotation_pace(self, task: str) -> str:
+        """Its other settings: who may be asked how often and how long, and what it may cost."""
+        annotation = self.config.tasks[task].annotation
+        return canonical_json(annotation.model_dump(mode="json", include=annotation.without_effect()))
 
     def scoring_settings(self, study: str) -> str:
         """Settings of the job in which a study's teacher answers the prompts of its students."""
@@ -135,6 +158,10 @@ class Jobs(Experiments):
             splitter=task.splitter,
         )
         return told(section)
+
+    def evaluation_settings(self, study: str, method: str) -> str:
+        """What an experiment is, for the job that evaluates it."""
+        return told(self.experiment(study, method))
 
     def _asking_code(self, script: str, study: str) -> str:
         task = self.study(study).task

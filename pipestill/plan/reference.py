@@ -18,7 +18,8 @@ from pipestill.methods import METHODS, TEACHER_NAME
 from pipestill.objectives.base import Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.resolve import override_section
-from pipestill.settings.section import Override, Section
+from pipestill.settings.reruns import TOP, Above, Rules
+from pipestill.settings.section import Override, Section, holds_sections
 from pipestill.tasks import TASKS
 
 SCHEMA = Path("resources/schemas/config.schema.json")
@@ -44,11 +45,14 @@ the file and the line, and checks the keys:
 Numbers are written as numbers: a text, `true` or `.inf` is refused. Names of models, tasks, studies and checkpoints
 have at most 64 lower-case letters, digits, `.` and `-`.
 
+The last column names the rules that run first when a key has changed; all that is made from their results follows, and
+the report is always written again. Where it is empty, nothing else runs.
+
 This page is generated from the sections in `pipestill/plan/config.py`, `pipestill/settings/`, and those of layouts,
 answers and objectives, which are the only source of defaults and checks.
 """
 
-TABLE_HEAD = "| key | type | default | meaning |\n|---|---|---|---|\n"
+TABLE_HEAD = "| key | type | default | meaning | first run again |\n|---|---|---|---|---|\n"
 
 
 def schema() -> str:
@@ -86,23 +90,23 @@ def _filled(section: type[Section], name: str, **fields: Any) -> type[Section]:
 
 def reference() -> str:
     """The tables of ``docs/config.md``: key, type, default and meaning, section by section."""
-    return "".join([INTRODUCTION, *(_table(path, section) for path, section in _sections("", Config))])
+    return "".join([INTRODUCTION, *(_table(*found) for found in _sections("", Config))])
 
 
-def _table(path: str, section: type[Section]) -> str:
+def _table(path: str, section: type[Section], above: Above) -> str:
     title = f"`{path}`" if path else "Top level"
-    rows = "".join(_row(name, field) for name, field in section.model_fields.items())
+    rows = "".join(_row(name, field, above.of(section, name)) for name, field in section.model_fields.items())
     return f"\n## {title}\n\n{section.__doc__.strip()}\n\n{TABLE_HEAD}{rows}"
 
 
-def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
-    """A section with those below it, each with its path."""
-    yield path, section
+def _sections(path: str, section: type[Section], above: Above = TOP) -> Iterator[tuple[str, type[Section], Above]]:
+    """A section with those below it, each with its path and what sections above it declare."""
+    yield path, section, above
     if issubclass(section, Override):
         return
     for name, field in section.model_fields.items():
         for below, kind in _below(f"{path}.{name}".lstrip("."), section, name, field):
-            yield from _sections(below, kind)
+            yield from _sections(below, kind, above.below(section, name))
 
 
 def _below(path: str, section: type[Section], name: str, field: FieldInfo) -> list[tuple[str, type[Section]]]:
@@ -137,9 +141,11 @@ def _bare(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
-def _row(name: str, field: FieldInfo) -> str:
-    meaning = " ".join((field.description or "").split())
-    return f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meaning} |\n"
+def _row(name: str, field: FieldInfo, rules: Rules | None) -> str:
+    meaning, kind = " ".join((field.description or "").split()), _type(field.annotation)
+    inner = kind == "section" or holds_sections(field.annotation)
+    first = "" if inner else ", ".join(f"`{rule}`" for rule in sorted(rules or ()))
+    return f"| `{name}` | {kind} | {_default(field)} | {meaning} | {first} |\n"
 
 
 def _type(kind: Any) -> str:

@@ -51,9 +51,9 @@ def resolve_training(common: Training, study: StudyConfig, method: str) -> Resol
 
 
 def resolve_annotator(common: Training, task: TaskConfig) -> Resolved:
-    """Training of a task's local annotator: the common settings, and the annotation's over them."""
-    settings = common.model_dump() | {"init": "base"}
-    return _resolved(merged(settings, task.annotation.training.model_dump()), ANNOTATOR_NAME)
+    """Training of a local annotator, from its base model: the common settings, and the annotation's over them."""
+    settings = merged(common.model_dump(), task.annotation.training.model_dump())
+    return _resolved(settings | {"init": "base"}, ANNOTATOR_NAME)
 
 
 def _resolved(settings: dict[str, Any], method: str) -> Resolved:

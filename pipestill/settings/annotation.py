@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -30,6 +30,8 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 
 class StepConfig(Section):
     """One question of a chain, with the conditions of its answer. It is asked again if an answer breaks them."""
+
+    reruns: ClassVar = {"*": "annotate", "prompt": "annotator_data annotate"}
 
     prompt: Question
     """The user's message. `{name}` stands for a field of the record, such as an input of the task, or for the answer of
@@ -92,6 +94,15 @@ class RoutingConfig(Section):
 
 class AnnotationConfig(Section):
     """Rationales for a task's records."""
+
+    reruns: ClassVar = {
+        "*": "annotate",
+        "model": "train_annotator annotate",
+        "training": "train_annotator",
+        **dict.fromkeys(("base_url", "key_variable", "replay", "ledger", "max_cost", "max_requests"), ""),
+        **dict.fromkeys(("concurrency", "requests_per_minute", "tokens_per_minute", "timeout_s"), ""),
+        **dict.fromkeys(("max_attempts", "first_wait_s", "max_pause_s"), ""),
+    }
 
     provider: Literal["openrouter", "endpoint", "local"]
     """`openrouter`; `endpoint`: any address that speaks the OpenAI protocol; `local`: a model of the run's own, trained

@@ -1,6 +1,6 @@
 """Settings of an evaluation job."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ from pipestill.text.sentences import Splitter
 
 class StatisticsConfig(Section):
     """Intervals and tests."""
+
+    reruns: ClassVar = {"*": "evaluate"}
 
     resamples: Annotated[int, Field(ge=100, le=10**6)] = 10000
     """Bootstrap resamples."""

@@ -1,6 +1,6 @@
 """Settings of generation."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from pipestill.settings.section import Distinct, Section, Seed, Temperature, Tok
 
 class GenerationConfig(Section):
     """Settings of generated text."""
+
+    reruns: ClassVar = {"*": "train predict", "max_new_tokens": "teacher_outputs train predict"}
 
     sampling: bool = False
     """Draw tokens at random (do_sample); otherwise the likeliest one is taken."""

@@ -2,7 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -30,6 +30,8 @@ Day = Annotated[
 
 class BaseModelConfig(Section):
     """A base model: a local directory, or a repository of the Hugging Face hub at a pinned revision."""
+
+    reruns: ClassVar = {"*": "base_model"}
 
     kind: ModelKind = "causal"
     """Architecture family: `causal` (decoder only), `seq2seq` (encoder and decoder: T5, Marian) or `masked` (BERT)."""
@@ -64,6 +66,11 @@ class BaseModelConfig(Section):
 
 class HardwareConfig(Section):
     """Choices of the hardware plan; the plan and the reason of every downgrade are written to `hardware.json`."""
+
+    reruns: ClassVar = {
+        "*": "train_teacher teacher_outputs teacher_distributions_shard train_annotator train predict",
+        "device": "train_teacher teacher_outputs teacher_distributions_shard train_annotator train predict bertscore",
+    }
 
     device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto"
     """Device that models run on."""

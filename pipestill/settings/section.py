@@ -1,9 +1,9 @@
 """The base of all sections of the configuration, and the kinds of values that they share."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from pipestill.errors import shortened
 from pipestill.io.normal import clean
+from pipestill.settings.reruns import declared
 
 NAME = r"^[a-z][a-z0-9.-]*$"  # of models, tasks and studies: no underscore, so that <study>_<method> splits one way
 LONGEST_NAME = 64  # characters; <study>@<percent>_<method> is the name of a directory
@@ -88,9 +89,16 @@ def _as_number(given: Any) -> Any:
 
 class Section(BaseModel):
     """A mapping of the configuration: unknown keys are refused, every key has a description, numbers are finite, and
-    neither texts nor `true` and `false` stand for them."""
+    neither texts nor `true` and `false` stand for them.
+
+    Attributes:
+        reruns: rules that run first, by key, when its value has changed, as in ``{"epochs": "train", "*": ""}``, where
+            ``*`` is for all other keys; what is made of their results follows. A section below has declarations of its
+            own or that of its key; where its key is named, only the rules count that are named for it.
+    """
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    reruns: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -99,6 +107,11 @@ class Section(BaseModel):
         for number in list(_numbers(handler.resolve_ref_schema(schema))):
             _be_strict(number)
         return schema
+
+    @classmethod
+    def without_effect(cls) -> set[str]:
+        """Keys that no result depends on."""
+        return {key for key in cls.model_fields if declared(cls, key) == frozenset()}
 
 
 class Override(Section):
@@ -124,4 +137,12 @@ def partial(section: type[Section]) -> type[Override]:
             Annotated[kind, *constraints] if constraints else kind,
             Field(None, description=field.description),
         )
-    return create_model(f"{section.__name__}Override", __base__=Override, __doc__=section.__doc__, **fields)
+    made = create_model(f"{section.__name__}Override", __base__=Override, __doc__=section.__doc__, **fields)
+    made.reruns = {name: " ".join(rules) for name in fields if (rules := declared(section, name)) is not None}
+    return made
+
+
+def holds_sections(annotation: Any) -> bool:
+    """True for a section, several of them, or one that may be absent."""
+    found = isinstance(annotation, type) and issubclass(annotation, Section)
+    return found or any(map(holds_sections, get_args(annotation)))

@@ -1,6 +1,6 @@
 """Sections about training, but for those of single objectives, which :mod:`pipestill.objectives` have."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -37,6 +37,16 @@ class LoraConfig(Section):
 
 class TrainingConfig(Section):
     """Settings of one model's training."""
+
+    reruns: ClassVar = {
+        "*": "train_teacher train_annotator train",
+        "init": "train",
+        "adaptation": "train_teacher teacher_outputs teacher_distributions_shard train_annotator train predict",
+        "max_length": "training_file train_annotator train predict",
+        "keep_best": "train_teacher train",
+        "selection_rows": "train_teacher train",
+        "saves": "",
+    }
 
     adaptation: Adaptation = "lora"
     """Train low-rank adapters (QLoRA when the base model is quantised), or all weights (full fine-tuning)."""
@@ -80,8 +90,9 @@ class TrainingConfig(Section):
     """Validation rows that `select: metric` generates answers for; all when absent."""
 
     def used(self) -> dict[str, Any]:
-        """The settings in effect: those of adapters or of a selection only if there is one."""
-        unused = {"lora"} if self.adaptation == "full" else set()
+        """The settings in effect: those of adapters or of a selection only if there is one; not saves, which change no
+        weight."""
+        unused = {"saves", *({"lora"} if self.adaptation == "full" else ())}
         unused |= {"selection_rows", "keep_best"} if self.select != "metric" else set()
         return self.model_dump(exclude=unused)
 

@@ -66,9 +66,10 @@ def train(settings: TrainingSettings, inputs: Inputs, outputs: Outputs, seed: in
 
 
 def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, seed: int) -> Json:
-    """What defines the run. Threads are left out: they change no more than rounding, and a cluster may give fewer."""
+    """What defines the run. Threads are left out: they change no more than rounding, and a cluster may give fewer;
+    and so are saves, which change nothing."""
     return {
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(exclude={"training": {"saves"}}),
         "seed": seed,
         "hardware": {name: getattr(plan, name) for name in HARDWARE},
         "files": inputs.digests(),

@@ -17,5 +17,5 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def own_run(run, tmp_path):
-    """A copy for a test that changes it; it lies beside the run, since jobs know their scripts by relative paths."""
+    """A copy for a test that changes it."""
     return shutil.copytree(run, tmp_path, dirs_exist_ok=True)

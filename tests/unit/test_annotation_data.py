@@ -5,10 +5,7 @@ import pytest
 from pipestill.annotation.annotator_data import write_annotator_data
 from pipestill.errors import UserError
 from pipestill.io.records import Record, read_jsonl, write_jsonl
-from pipestill.settings.annotation import AnnotationConfig
 from support.annotation import ASK
-
-SETTINGS = AnnotationConfig(provider="local", model="demo-teacher", steps=[{"prompt": ASK, "out": "rationale"}])
 
 
 def write(path, records):
@@ -24,7 +21,7 @@ def record(number, split="teacher", rationale="truth"):
 def test_only_the_teacher_split_is_learned_from(tmp_path):
     rows = [record(number, split) for number in range(20) for split in ("teacher", "train", "validation", "test")]
     train, validation = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
-    write_annotator_data(SETTINGS, write(tmp_path / "records.jsonl", rows), train, validation)
+    write_annotator_data(ASK, write(tmp_path / "records.jsonl", rows), train, validation)
     assert [row["id"] for row in read_jsonl(validation)] == ["teacher0", "teacher10"]
     assert [row["id"] for row in read_jsonl(train)] == [f"teacher{n}" for n in range(20) if n % 10]
     assert read_jsonl(train)[0] == {"id": "teacher1", "input": ASK.format(document="text 1"), "output": "truth 1"}
@@ -41,5 +38,5 @@ def test_only_the_teacher_split_is_learned_from(tmp_path):
 def test_what_cannot_be_learned_from_is_an_error_of_the_user(tmp_path, rows, sentence):
     records = write(tmp_path / "records.jsonl", rows)
     with pytest.raises(UserError, match=sentence):
-        write_annotator_data(SETTINGS, records, tmp_path / "train.jsonl", tmp_path / "validation.jsonl")
+        write_annotator_data(ASK, records, tmp_path / "train.jsonl", tmp_path / "validation.jsonl")
     assert not (tmp_path / "train.jsonl").exists()

@@ -11,7 +11,6 @@ from pipestill.plan import reference as config_reference
 from pipestill.plan.check import check
 from pipestill.plan.config import Config, Training
 from pipestill.plan.plan import Plan
-from pipestill.plan.shares import with_shares
 from pipestill.settings.section import Section
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +23,7 @@ def default():
 
 def planned(config):
     """The plan of a configuration that is not checked yet."""
-    return Plan(with_shares(check(config)), ROOT)
+    return Plan(check(config), ROOT)
 
 
 def told(plan, study, *methods):
@@ -63,7 +62,7 @@ def test_the_default_states_every_top_level_key_and_every_training_key(default):
 
 
 def test_every_key_has_a_description():
-    for _, section in config_reference._sections("", config_reference.Config):
+    for _, section, _ in config_reference._sections("", config_reference.Config):
         assert issubclass(section, Section)
         for name, field in section.model_fields.items():
             assert field.description, f"{section.__name__}.{name}"

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -151,7 +150,7 @@ def plan(changes):
 
 def test_all_students_of_a_study_have_the_room_of_the_narrowest_where_answers_are_dropped():
     def settings(changes, file):
-        return json.loads(plan(changes).file_settings(SimpleNamespace(study="creditmix", file=file)))
+        return json.loads(plan(changes).training_file_settings("creditmix", file))
 
     narrow = {"overrides": {"kd": {"max_length": 200}}, "methods": ["sft", "kd"]}
     assert settings(narrow, "sft")["max_length"] > settings(narrow, "kd")["max_length"] == 200

@@ -136,7 +136,7 @@ def test_the_plan_of_a_new_task_is_made_of_what_it_says_of_itself(config):
     assert json.loads(plan.raw_data(w)) == {"source": "synthetic", "rows": 90, "test_rows": 12, "seed": 1}
     assert json.loads(plan.division(w))["splits"]["val_rows"] == 9
     assert json.loads(plan.cropping(w)) == {"max_chars": 30}
-    settings = json.loads(plan.file_settings(w))
+    settings = json.loads(plan.training_file_settings("nli", "dpo"))
     assert (settings["task"], settings["method"], settings["rows"]) == ("nli", "dpo", 30)
     assert plan.file_outputs(w) == []
     told = json.loads(plan.training_settings("nli", "dpo"))

@@ -130,7 +130,7 @@ def test_what_rules_ask_of_the_plan_is_there():
 def test_rules_give_scripts_only_options_that_they_have():
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
-            for script in re.findall(r'PLAN\.script\("(\w+)"\)', rule):
+            for script in re.findall(r'\bscript\("(\w+)"\)', rule):
                 known = (ROOT / "workflow_scripts" / f"{script}.py").read_text()
                 for option in re.findall(r"(?<!-)--[a-z][a-z-]*", rule):
                     assert f'"{option}"' in known, f"{path.name}: {script} has no option {option}"

@@ -1,19 +1,14 @@
 """No script can forget to check what it reads from the results, or to seal what it writes there."""
 
 import argparse
-import inspect
 import re
 import runpy
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from pipestill.job.script import reads, writes
-from pipestill.plan.check import check
-from pipestill.plan.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = {  # options that name paths which are not results that another job reads
@@ -54,7 +49,7 @@ class Rule:
         self.name = name
         parts = re.split(r"^    (\w+):", text, flags=re.M)
         self.parts = dict(zip(parts[1::2], parts[2::2], strict=True))
-        self.script = re.search(r'PLAN\.script\("(\w+)"\)', text)[1]
+        self.script = re.search(r'\bscript\("(\w+)"\)', text)[1]
         self.shell = "".join(re.findall(r'"(.*)"', self.parts["shell"]))
 
     def names(self, part):
@@ -70,44 +65,12 @@ class Rule:
                 found[name or part] = option
         return found
 
-    def by_functions(self, plan):
+    def by_functions(self):
         """Option that parameters give each input by."""
-        found = {}
-        for function in re.findall(r"PLAN\.(\w+)", self.parts.get("params", "")):
-            method = getattr(plan, function)
-            if not callable(method) or "input" not in inspect.signature(method).parameters:
-                continue
-            w, names = SimpleNamespace(task="multiclinsum", study="dolly", method="sft"), self.names("input")
-            found |= named_in(method(w, Given(names)))
-            for name in names:
-                if name not in found:  # others may stand in its place
-                    found |= named_in(method(w, Given([name])))
-        return found
-
-
-def named_in(text):
-    """Option that a text gives each input of :class:`Given` by."""
-    return {name: option for option, name in re.findall(r"(--[\w-]+) [^-]*?<(\w+) 0>", str(text))}
-
-
-class Given:
-    """The inputs of a job of which only some are there."""
-
-    def __init__(self, names):
-        self._names = names
-
-    def __getattr__(self, name):
-        return Files(f"<{name} {number}>" for number in range(2)) if name in self._names else Files()
-
-    get = __getattr__
-
-
-class Files(list):
-    def __str__(self):
-        return " ".join(self)
-
-    def __format__(self, form):
-        return str(self)
+        params = self.parts.get("params", "")
+        names = re.findall(r'"(\w+)"', "".join(re.findall(r"\boptions\(([^)]*)\)", params)))
+        names += re.findall(r'\bfile_of\("(\w+)"', params)
+        return {name: f"--{name.replace('_', '-')}" for name in names}
 
 
 RULES = [
@@ -118,11 +81,6 @@ RULES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def plan():
-    return Plan(check(yaml.safe_load((ROOT / "config.yaml").read_text())), ROOT)
-
-
 @pytest.mark.parametrize("script", sorted({rule.script for rule in RULES}))
 def test_every_path_of_a_script_is_checked_or_sealed_unless_it_is_named_here(script):
     for option, kind in options(script).items():
@@ -131,9 +89,9 @@ def test_every_path_of_a_script_is_checked_or_sealed_unless_it_is_named_here(scr
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
-def test_every_input_of_a_rule_is_checked_and_every_output_sealed(rule, plan):
+def test_every_input_of_a_rule_is_checked_and_every_output_sealed(rule):
     known = options(rule.script)
-    given = rule.given("input") | rule.by_functions(plan)
+    given = rule.given("input") | rule.by_functions()
     for name in rule.names("input"):
         if name not in BY_MANIFEST:
             assert name in given, f"rule {rule.name} gives its input {name} to no option"

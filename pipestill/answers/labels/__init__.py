@@ -20,6 +20,8 @@ MEASURED = ("none", "multi_null", "pmi")  # calibrations that need nothing but t
 class LabelOptions(AnswerOptions):
     """Settings of label ranking."""
 
+    reruns: ClassVar = {"*": "predict"}
+
     unasked: ClassVar = frozenset({"calibration"})
     calibration: Literal["auto", "none", "multi_null", "domain_conditional", "pmi", "batch"] = "auto"
     """Prior that is subtracted from label scores (contextual calibration); `auto`: the best on validation rows."""

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from pipestill.answers.base import AnswerOptions, Answers, Said
-from pipestill.io.records import Prediction
+from pipestill.io.records import Json, Prediction
 from pipestill.metrics.measures import Measure
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.generation import GenerationConfig
@@ -20,6 +20,8 @@ from pipestill.settings.section import Name, Section
 
 class BertScoreConfig(Section):
     """BERTScore of answers; without an encoder it is not computed."""
+
+    reruns: ClassVar = {"*": "bertscore"}
 
     encoder: Name | None = None
     """The key of `models` that texts are compared by, a masked model."""
@@ -43,6 +45,11 @@ class TextOptions(GenerationConfig, AnswerOptions):
     measuring: ClassVar = frozenset({"bertscore"})
     bertscore: BertScoreConfig = BertScoreConfig()
     """BERTScore of the answers."""
+
+    def used(self) -> Json:
+        """Those of sampling, and of BERTScore, only if there is some."""
+        unused = set() if self.sampling else {"temperature", "top_p", "top_k", "sampling_seeds"}
+        return self.model_dump(mode="json", exclude=unused | (set() if self.bertscore.encoder else {"bertscore"}))
 
 
 @dataclass

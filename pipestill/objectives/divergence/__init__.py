@@ -18,6 +18,13 @@ SERVED_BY_SAMPLES = "fkl"  # the only divergence that draws of the teacher's dis
 class DivergenceOptions(Section):
     """Token-wise divergences from the teacher; each method's divergence may have options of its own."""
 
+    reruns: ClassVar = {
+        "*": "train",
+        "temperature": "teacher_distributions_shard train",
+        "teacher": "teacher_distributions_shard train predict",
+        "tail": "distribution_fidelity train",
+    }
+
     kd_rate: Share = 0.5
     """The loss is (1 - kd_rate) cross-entropy + kd_rate divergence (kd_ratio)."""
     temperature: Temperature = 1.0

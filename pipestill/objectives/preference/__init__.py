@@ -16,6 +16,8 @@ from pipestill.settings.section import Section
 class PreferenceOptions(Section):
     """Direct preference optimisation."""
 
+    reruns: ClassVar = {"*": "train", "rejected": "training_file"}
+
     beta: Annotated[float, Field(ge=1e-4, le=100)] = 0.1
     """Strength of the pull towards the reference model."""
     rejected: Literal["random", "confusable"] = "random"

@@ -13,6 +13,8 @@ from pipestill.text.marker import join
 class StepwiseOptions(Section):
     """Distilling step-by-step."""
 
+    reruns: ClassVar = {"*": "train", "mode": "training_file"}
+
     mode: Literal["multi_task", "single_task"] = "multi_task"
     """`multi_task`: answers and rationales are two tasks, told apart by their prompts; `single_task`: the rationale, a
     marker and the answer are one text, of which only what follows the marker is scored."""

@@ -1,0 +1,36 @@
+"""Annotation."""
+
+from pipestill.plan.resolve import resolve_annotator
+from pipestill.plan.stages.places import Files, Places, Wildcards
+
+
+class AnnotationStages(Places):
+    """Rules in `annotate.smk`."""
+
+    def _is_local(self, w: Wildcards) -> bool:
+        return self.config.tasks[w.task].annotation.provider == "local"
+
+    def annotator_base(self, w: Wildcards) -> Files:
+        """Base model of a task's local annotator; nothing for other providers."""
+        return f"<results>/models/{self.config.tasks[w.task].annotation.model}" if self._is_local(w) else []
+
+    def annotator_model(self, w: Wildcards) -> Files:
+        """Model of a task's local annotator; nothing for other providers."""
+        return f"<results>/annotators/{w.task}/model" if self._is_local(w) else []
+
+    def annotator_seed(self, w: Wildcards) -> int:
+        """Seed of its training."""
+        return min(self.config.seeds)
+
+    def annotator_saves(self, w: Wildcards) -> int:
+        """Saves of the state of its training."""
+        return resolve_annotator(self.config.training, self.config.tasks[w.task]).training.saves
+
+    def annotator_gpu(self, w: Wildcards) -> int:
+        """GPUs of an annotation job: those that serve a local annotator."""
+        return self.gpu if self._is_local(w) else 0
+
+    def annotated_with(self, w: Wildcards) -> list[str]:
+        """Options that name the device of a local annotator, and say that a task's documents were generated."""
+        device = ["--device", self.config.hardware.device] if self._is_local(w) else []
+        return [*device, *(["--synthetic"] if self.config.tasks[w.task].data.source == "synthetic" else [])]

@@ -1,0 +1,101 @@
+"""Base models, checkpoints, and data up to training files."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pipestill.io.digests import FETCHING, canonical_json, code_digest, json_digest
+from pipestill.io.files import SHA256SUMS, sha256
+from pipestill.methods import method_of
+from pipestill.objectives.base import OUTPUTS, RATIONALES
+from pipestill.plan.jobs import layout_module, task_module
+from pipestill.plan.stages.places import Files, Places, Wildcards
+from pipestill.tasks import TASKS
+
+
+class DataStages(Places):
+    """Rules in `models.smk` and `data.smk`."""
+
+    def model_source(self, w: Wildcards) -> str:
+        """JSON of the source of a base model."""
+        return canonical_json(self.config.models[w.model].model_dump(mode="json"))
+
+    def model_identity(self, w: Wildcards) -> str | None:
+        """Digest of a local base model's list of checksums, so that a changed model is taken again."""
+        directory = self.config.models[w.model].locate(self.root)
+        listing = directory / SHA256SUMS if directory else None
+        return sha256(listing) if listing and listing.is_file() else None
+
+    def checkpoint_path(self, w: Wildcards) -> str:
+        """Directory of a checkpoint on disk."""
+        return self.study(w.study).checkpoints[w.checkpoint].path
+
+    def checkpoint_identity(self, w: Wildcards) -> str:
+        """Digest of names, sizes and times of a checkpoint's files, so that a changed checkpoint is taken again."""
+        return listing_digest(Path(self.checkpoint_path(w)))
+
+    def raw_data(self, w: Wildcards) -> str:
+        """JSON of the options that decide a task's raw data."""
+        return canonical_json(TASKS[w.task].layout.raw_options(self.config.tasks[w.task].data))
+
+    def raw_identity(self, w: Wildcards) -> str:
+        """JSON of what these options name: digests of local files, so that an edited one is read again, and facts that
+        the project has about published data."""
+        layout, options = TASKS[w.task].layout, self.config.tasks[w.task].data
+        return canonical_json([local_digests(layout.local_files(options).values()), layout.published(options)])
+
+    def raw_code(self, w: Wildcards) -> str:
+        """Digest of the code of `download`; only synthetic data are made by a task's own code."""
+        synthetic = self.config.tasks[w.task].data.source == "synthetic"
+        return code_digest("download", layout_module(w.task), *FETCHING, *([task_module(w.task)] if synthetic else []))
+
+    def division(self, w: Wildcards) -> str:
+        """JSON of the options that decide a task's records."""
+        return canonical_json(TASKS[w.task].layout.record_options(self.config.tasks[w.task].data))
+
+    def cropping(self, w: Wildcards) -> str:
+        """JSON of the options that decide how inputs are cropped."""
+        task = self.task_of(w)
+        return canonical_json(TASKS[task].layout.crop_options(self.config.tasks[task].data))
+
+    def prompt(self, w: Wildcards) -> str:
+        """The prompt that a task is asked with."""
+        return self.config.tasks[self.task_of(w)].prompt
+
+    def task_code(self, script: str, *modules: str) -> Callable[[Wildcards], str]:
+        """Function that gives the digest of the code of ``script``, which works on a task's data."""
+        return lambda w: code_digest(script, task_module(self.task_of(w)), layout_module(self.task_of(w)), *modules)
+
+    def file_outputs(self, w: Wildcards) -> Files:
+        """The teacher's outputs, for the training files that are made of them."""
+        made_of = OUTPUTS in self.sources(w.study, self.maker(w.study, w.file))
+        return f"{self.teacher_directory(w)}/outputs.jsonl" if made_of else []
+
+    def file_rationales(self, w: Wildcards) -> Files:
+        """The annotation's answers, for the training files that are made of them."""
+        made_of = RATIONALES in self.sources(w.study, self.maker(w.study, w.file))
+        return f"<results>/data/{self.task_of(w)}/rationales.jsonl" if made_of else []
+
+    def learner(self, w: Wildcards) -> str:
+        """Base model that is trained on a training file."""
+        return self.base_directory(w, self.maker(w.study, w.file))
+
+    def file_tokenizer(self, w: Wildcards) -> Files:
+        """Base model whose tokens are counted where rationales are cropped."""
+        return self.crop_tokenizer(w) if self.file_rationales(w) else []
+
+    def file_code(self, w: Wildcards) -> str:
+        """Digest of the code of a job that writes a training file."""
+        objective, task = method_of(self.maker(w.study, w.file)).objective, self.task_of(w)
+        return code_digest("training_file", task_module(task), layout_module(task), type(objective).__module__)
+
+
+def local_digests(paths: Iterable[Path]) -> list[str]:
+    """sha256 of each file that is there; of a folder, a digest of what can be told without reading it."""
+    return [listing_digest(path) if path.is_dir() else sha256(path) for path in paths if path.exists()]
+
+
+def listing_digest(directory: Path) -> str:
+    """Digest of names, sizes and times of the files below a directory, wherever it lies."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    facts = ((path.relative_to(directory).as_posix(), path.stat()) for path in files)
+    return json_digest([(name, found.st_size, found.st_mtime_ns) for name, found in facts])

@@ -1,0 +1,155 @@
+"""Predictions, metrics, the report, and submissions to a challenge."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipestill.io.digests import canonical_json, code_digest
+from pipestill.job.halves import half_name
+from pipestill.methods import METHODS
+from pipestill.objectives.base import OUTPUTS, RATIONALES
+from pipestill.plan.jobs import task_module
+from pipestill.plan.stages.data import local_digests
+from pipestill.plan.stages.places import Files, Wildcards
+from pipestill.plan.stages.training import TrainingStages
+from pipestill.tasks import TASKS
+
+
+class EvaluationStages(TrainingStages):
+    """Rules in `predict.smk`, `evaluate.smk`, `report.smk` and `submission.smk`."""
+
+    def ranking(self, w: Wildcards) -> str:
+        """Ranking of sentences by which a method without a model answers."""
+        return METHODS[w.method].extract
+
+    def agreement_data(self, w: Wildcards) -> Files:
+        """Validation answers on which students are compared with the teacher's distributions, if there are any."""
+        return f"<results>/data/{w.study}/validation/sft.jsonl" if self.readers(w.study) else []
+
+    def bertscore_encoder(self, w: Wildcards) -> str:
+        """Directory of the encoder that BERTScore compares texts by."""
+        return f"<results>/models/{self.study(w.study).answers.bertscore.encoder}"
+
+    def bertscore_options(self, w: Wildcards) -> list[str]:
+        """Options that say how BERTScore is computed."""
+        settings = self.study(w.study).answers.bertscore
+        names = self.task(w.study).layout.test_sets(self.task_config(w.study).data)
+        baseline = ["--baseline", settings.baseline] if settings.baseline else []
+        device = self.hardware(w.study).device
+        return ["--layer", str(settings.layer), "--test-sets", *names, *baseline, "--device", device]
+
+    @property
+    def with_encoder(self) -> list[str]:
+        """Studies that name an encoder for BERTScore."""
+        models = {name: self.task(name).answers.models(study.answers) for name, study in self.config.studies.items()}
+        return [name for name, named in models.items() if "bertscore.encoder" in named]
+
+    def bertscores(self, w: Wildcards) -> Files:
+        """BERTScores of an experiment, where its study names an encoder."""
+        return f"<results>/{w.study}_{w.method}/bertscore.json" if w.study in self.with_encoder else []
+
+    def evaluated_base(self, w: Wildcards) -> Files:
+        """Directory of the base model of an experiment that has a model."""
+        return self.base_directory(w) if self.entry(w.study, w.method).model else []
+
+    def evaluated_data(self, w: Wildcards) -> list[str]:
+        """Data files that an experiment's numbers come from."""
+        objective = self.entry(w.study, w.method).objective
+        return [self.cropped(w), *([f"<results>/data/{w.study}/{objective.file.name}.jsonl"] if objective else [])]
+
+    def run_costs(self, w: Wildcards) -> list[str]:
+        """Cost of the training jobs of the runs of an experiment."""
+        if not self.entry(w.study, w.method).trains:
+            return []
+        return [str(Path(model).parent / "cost.json") for model in self.run_models(w)]
+
+    def teacher_costs(self, w: Wildcards) -> list[str]:
+        """Cost of the jobs in which the teacher made what the students of a method learn from."""
+        if not self.learns_from_teacher(w.study, w.method):
+            return []
+        directory = self.teacher_directory(w)
+        trained = [f"{directory}/cost.json"] if self.teacher_model(w) else []
+        outputs = [f"{directory}/outputs_cost.json"] if OUTPUTS in self.sources(w.study, w.method) else []
+        stored = self.read_shards(w)
+        return [*trained, *outputs, *[shard.replace(".safetensors", "_cost.json") for shard in stored]]
+
+    def annotation_usage(self, w: Wildcards) -> Files:
+        """Usage of the annotation that an experiment learnt from, if it did."""
+        annotated = RATIONALES in self.sources(w.study, w.method)
+        return f"<results>/data/{self.task_of(w)}/usage.json" if annotated else []
+
+    def annotator_cost(self, w: Wildcards) -> Files:
+        """Cost of training the local annotator that an experiment learnt from, if it did."""
+        local = self.annotation_usage(w) and self.task_config(w.study).annotation.provider == "local"
+        return f"<results>/annotators/{self.task_of(w)}/cost.json" if local else []
+
+    def long_answers(self, w: Wildcards) -> Files:
+        """Counts of long answers among those that an experiment learnt from, where they do not stop the run."""
+        trained = self.entry(w.study, w.method).trains and self.study(w.study).on_long_answer != "stop"
+        file = f"long_answers/{self.entry(w.study, w.method).objective.file.name}.json" if trained else ""
+        return f"<results>/data/{w.study}/{file}" if file else []
+
+    def evaluation_code(self, w: Wildcards) -> str:
+        """Digest of the code of an evaluation."""
+        answers, halves = self.task(w.study).answers, ("score", "card")
+        modules = [*(half_name(answers, stage) for stage in halves), *answers.scorers]
+        return code_digest("evaluate", task_module(self.task_of(w)), *modules)
+
+    def resolved(self, w: Wildcards) -> str:
+        """JSON of the checked configuration."""
+        return self.given.model_dump_json()
+
+    def of_experiments(self, name: str) -> Callable[[Wildcards], list[str]]:
+        """Function that gives one file of each experiment."""
+        return lambda w: [f"<results>/{study}_{method}/{name}" for study, method in self.experiments]
+
+    def of_learning_curve(self, name: str) -> Callable[[Wildcards], list[str]]:
+        """Function that gives one file of each experiment that a learning curve is drawn through."""
+        return lambda w: [f"<results>/{study}_{method}/{name}" for study, method in self.learning_curve(w.study)]
+
+    def shares(self, w: Wildcards) -> list[float]:
+        """Shares of a learning curve."""
+        return self.study(w.study).learning_curve
+
+    def fidelity_files(self, w: Wildcards) -> list[str]:
+        """Facts about the caches of all studies that have one."""
+        return [f"<results>/teachers/{study}/fidelity.json" for study in self.config.run if self.readers(study)]
+
+    def report_code(self, script: str) -> Callable[[Wildcards], str]:
+        """Function that gives the digest of the code of a job that reports on a study, or on all that are run."""
+
+        def code(w: Wildcards) -> str:
+            tasks = {self.study(study).task for study in ([w.study] if hasattr(w, "study") else self.config.run)}
+            halves = {half_name(TASKS[task].answers, stage) for task in tasks for stage in ("score", "show")}
+            return code_digest(script, *sorted(halves), *sorted(map(task_module, tasks)))
+
+        return code
+
+    def method_entries(self, w: Wildcards) -> str:
+        """JSON of what the report says of all methods, in their order."""
+        return canonical_json(
+            [[name, each.title, each.summary, each.trains, each.model, each.teacher] for name, each in METHODS.items()]
+        )
+
+    def challenge_files(self, w: Wildcards) -> str:
+        """JSON of the sources of a challenge's documents."""
+        documents = self.study(w.study).submission.documents
+        return canonical_json({name: file.model_dump(exclude_none=True) for name, file in documents.items()})
+
+    def challenge_identity(self, w: Wildcards) -> list[str]:
+        """Digest of each local file of a challenge."""
+        documents = self.study(w.study).submission.documents.values()
+        return local_digests(Path(file.path) for file in documents if file.path is not None)
+
+    def submitted_records(self, w: Wildcards) -> str:
+        """Records of the documents that are submitted: those of a challenge, or the test records of the task."""
+        challenge = self.study(w.study).submission.documents
+        return f"<results>/data/{w.study}/challenge.jsonl" if challenge else self.cropped(w)
+
+    def submitted_predictions(self, w: Wildcards) -> str:
+        """Predictions for the documents that are submitted."""
+        challenge = self.study(w.study).submission.documents
+        return f"<results>/{w.study}_{w.method}/{'challenge' if challenge else 'predictions'}"
+
+    def team(self, w: Wildcards) -> str:
+        """Name of the team that submits."""
+        return self.study(w.study).submission.team

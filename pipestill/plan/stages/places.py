@@ -1,0 +1,69 @@
+"""Places of what several stages read."""
+
+from typing import Any
+
+from pipestill.methods import TEACHER_NAME
+from pipestill.plan.jobs import Jobs
+from pipestill.plan.shares import origin
+
+Wildcards = Any  # Snakemake's, whose attributes are those of the rule
+Files = list[str] | str
+
+
+class Places(Jobs):
+    """Where files and models of a task, a study or a run lie."""
+
+    def task_of(self, w: Wildcards) -> str:
+        """Name of the task of a job."""
+        return getattr(w, "task", None) or self.study(w.study).task
+
+    def cropped(self, w: Wildcards) -> str:
+        """Cropped records of a task."""
+        return f"<results>/data/{self.task_of(w)}/cropped.jsonl"
+
+    def crop_tokenizer(self, w: Wildcards) -> Files:
+        """Base model whose tokens are counted where texts are cropped, if tokens are."""
+        tokenizer = self.config.tasks[self.task_of(w)].data.tokenizer
+        return f"<results>/models/{tokenizer}" if tokenizer else []
+
+    def splitter(self, w: Wildcards) -> str:
+        """Splitter of sentences of a task."""
+        return self.config.tasks[self.task_of(w)].splitter
+
+    def base_directory(self, w: Wildcards, method: str | None = None) -> str:
+        """Directory of the base model of an experiment."""
+        method = method or getattr(w, "method", None) or getattr(w, "checkpoint", TEACHER_NAME)
+        return f"<results>/models/{self.base_model(w.study, method)}"
+
+    def teacher_base(self, w: Wildcards) -> str:
+        """Directory of the base model of a study's teacher."""
+        return self.base_directory(w, TEACHER_NAME)
+
+    def teacher_directory(self, w: Wildcards) -> str:
+        """Directory of what belongs to a study's teacher; a study at a share of its rows has that of the whole one."""
+        return f"<results>/teachers/{origin(w.study)}"
+
+    def teacher_model(self, w: Wildcards) -> list[str]:
+        """Model directory of a study's teacher; none where it is taken as it is."""
+        trained = self.entry(w.study, TEACHER_NAME).trains
+        return [f"{self.teacher_directory(w)}/model"] if trained else []
+
+    def run_models(self, w: Wildcards) -> list[str]:
+        """Model directories of the runs of an experiment; none where one of `models` is taken as it is."""
+        if w.method == TEACHER_NAME:
+            return self.teacher_model(w)
+        if w.method in self.study(w.study).checkpoints:
+            own = self.study(w.study).checkpoints[w.method].model is None
+            return [f"<results>/{w.study}_{w.method}/model"] if own else []
+        if not self.entry(w.study, w.method).trains:
+            return []
+        return [f"<results>/{w.study}_{w.method}/seed_{seed}/model" for seed in self.run_seeds(w)]
+
+    def run_seeds(self, w: Wildcards) -> list[int]:
+        """Seeds of the runs of an experiment."""
+        return self.seeds(w.study, w.method)
+
+    @property
+    def gpu(self) -> int:
+        """GPUs that a job which runs a model asks for."""
+        return int(self.config.hardware.device in ("cuda", "xpu"))

@@ -1,0 +1,98 @@
+"""Configurations in which, taken together, every key has a use."""
+
+import yaml
+from snakemake.utils import update_config
+
+from support.workflow import ROOT
+
+DIGEST = "1" * 64
+STEPS = [
+    {"prompt": "Explain: {features}", "out": "facts", "system": "Be brief.", "pattern": "a"},
+    {"prompt": "{features}", "out": "rationale"},
+]
+PAID = {"price": {"input": 1, "output": 2}, "max_cost": 1, "steps": STEPS, "model": "some/model"}
+OPENROUTER = {**PAID, "provider": "openrouter", "splits": ["train"], "routing": {"only": ["a"], "quantizations": ["b"]}}
+ENDPOINT = {**PAID, "provider": "endpoint", "base_url": "https://example.org/v1", "key_variable": "KEY"}
+SHARES = {"test_frac": 0.1, "val_frac": 0.1}
+OWN_OPTIONS = ("symmetric", "jsd", "sfkl", "srkl", "akl", "ab")  # divergences that have some
+CURVE = "results/report/figures/learning_curve_creditmix.svg"
+RATIONALES = "results/data/creditmix/rationales.jsonl"
+SUBMISSIONS = [f"results/multiclinsum_{method}/submission" for method in ("sft", "lead")]
+
+
+def smoke():
+    """The smoke preset over the default."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    update_config(config, yaml.safe_load((ROOT / "resources" / "presets" / "smoke.yaml").read_text()))
+    return config
+
+
+def generated():
+    """Synthetic data, a local annotator, cached and online teachers, selection by a metric: as the smoke preset."""
+    config = smoke()
+    studies = config["studies"]
+    config["seeds"] = [1]
+    studies["creditmix"]["methods"] = ["base", "sft", "kd", "dpo"]
+    del studies["creditmix"]["overrides"]["teacher"], studies["dolly"]["overrides"]["teacher"]
+    studies["dolly"]["methods"] = ["base", "sft", "fkl", "todi"]
+    studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]
+    studies["multiclinsum-t5"]["methods"] = ["base", "stepwise"]
+    return config
+
+
+def of_files():
+    """Data in files, a paid annotation, a pretrained teacher, checkpoints, a challenge, divergences with options."""
+    config = smoke()
+    tasks, studies = config["tasks"], config["studies"]
+    data = {"source": "file", "path": "a.json", "sha256": DIGEST, "splits": SHARES}
+    tasks["creditmix"] |= {"data": data, "annotation": OPENROUTER}
+    files = {"train": {"path": "a.jsonl"}, "dolly": {"url": "https://example.org/a.jsonl", "sha256": DIGEST}}
+    files["sinst"] = {"path": "b.jsonl", "limit": 9}
+    data = {"source": "files", "files": files, "test_sets": ["dolly", "sinst"], "splits": {"val_rows": 8}}
+    tasks["dolly"]["data"] = data
+    crop = {"unit": "tokens", "tokenizer": "demo-student", "text": 600}
+    documents = {"a": {"path": "a.csv", "limit": 9}, "b": {"url": "https://example.org/a.zip", "sha256": DIGEST}}
+    tasks["multiclinsum"]["data"] |= {"source": "files", "files": documents, "crop": crop}
+    studies["creditmix"] |= {"methods": ["base"], "teacher": None, "overrides": {}}
+    bertscore = {"encoder": "demo-bert-student", "layer": 2, "baseline": "corpus"}
+    online = {"divergence": {"teacher": "online"}}
+    studies["dolly"] |= {
+        "pretrained_teacher": True,
+        "methods": ["kd", "todi", "uld", *OWN_OPTIONS],
+        "overrides": {"uld": online, **{method: {"divergence": {}} for method in ("todi", *OWN_OPTIONS)}},
+        "answers": {"sampling": True, "max_new_tokens": 12, "bertscore": bertscore},
+        "checkpoints": {
+            "mine": {"path": "mine", "base": "demo-student"},
+            "published": {"model": "demo-student"},
+            "other": {"path": "o"},
+        },
+    }
+    challenge = {"en": {"path": "en.zip"}, "es": {"url": "https://example.org/es.zip", "sha256": DIGEST}}
+    submission = {"methods": ["lead", "sft"], "submission": {"documents": challenge}, "overrides": {}}
+    studies["multiclinsum"] |= submission
+    studies["multiclinsum-t5"] |= {"methods": ["fkl"], "distributions": {"codec": "sample"}, "overrides": {}}
+    config["training"]["select"] = "metric"
+    return config
+
+
+def of_addresses():
+    """Data at addresses, an annotation at an endpoint, a pretrained teacher beside its students, a learning curve."""
+    config = smoke()
+    config["run"] = ["creditmix", "dolly"]
+    config["models"]["demo-student"] |= {"repo": "some/model", "revision": "1" * 40}
+    data = {"source": "url", "url": "https://example.org/a.json", "sha256": DIGEST, "splits": SHARES}
+    config["tasks"]["creditmix"] |= {"data": data, "annotation": ENDPOINT}
+    config["tasks"]["multiclinsum"]["data"] |= {"source": "published", "datasets": ["multiclinsum-gs-en"]}
+    studies = config["studies"]
+    studies["creditmix"] |= {"methods": ["base", "sft", "dpo"], "seeds": [1], "teacher": None, "overrides": {}}
+    studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl"], "pretrained_teacher": True}
+    studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}}
+    config["training"]["divergence"]["teacher"] = "online"
+    return config
+
+
+CONFIGURATIONS = (
+    (generated, ["all"]),
+    (of_files, ["all", RATIONALES, *SUBMISSIONS]),
+    (of_addresses, ["all", CURVE, RATIONALES, "results/data/multiclinsum/cropped.jsonl"]),
+)
