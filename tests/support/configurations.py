@@ -54,7 +54,7 @@ def of_files():
     documents = {"a": {"path": "a.csv", "limit": 9}, "b": {"url": "https://example.org/a.zip", "sha256": DIGEST}}
     tasks["multiclinsum"]["data"] |= {"source": "files", "files": documents, "crop": crop}
     studies["creditmix"] |= {"methods": ["base"], "teacher": None, "overrides": {}}
-    bertscore = {"encoder": "demo-bert-teacher", "layer": 2, "baseline": "corpus"}
+    bertscore = {"encoder": "demo-bert-student", "layer": 2, "baseline": "corpus"}
     online = {"divergence": {"teacher": "online"}}
     studies["dolly"] |= {
         "pretrained_teacher": True,
