@@ -5,6 +5,7 @@ or every file of a directory; of a directory that lists its files itself (``SHA2
 relative, so results can be moved. What has no seal, from an earlier version or by hand, is taken as it is.
 """
 
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,12 @@ def seal(path: Path) -> None:
     """Seal what lies at ``path``."""
     names = (file.relative_to(path.parent).as_posix() for file in _listed(path))
     write_text(seal_of(path), "".join(sum_line(name, sha256(path.parent / name)) for name in names))
+
+
+def publish(made: Path, path: Path) -> None:
+    """Give a finished file its name; its seal comes first, so that a kill leaves no file without one."""
+    write_text(seal_of(path), sum_line(path.name, sha256(made)))
+    os.replace(made, path)
 
 
 def discard(path: Path) -> None:

@@ -197,11 +197,13 @@ def _complete(work: _Capture, own: Sequence[str], parts: Parts, tails: TailSums 
     progress = Progress(total, "tokens", "teacher: distributions", done=total - waiting)
     for keys in (first, others):
         for batch in batches([work.rows[key] for key in keys], work.plan.device):
+            cost.tokens += sum(len(row["input_ids"]) for row in batch)
             for row in _encode(work, forward, batch, tails if keys is first else None):
                 if parts.append(row):
-                    cost.save()
-            cost.tokens += sum(len(row["input_ids"]) for row in batch)
+                    cost.save()  # before what it paid for
+                    parts.flush()
             progress.update(sum(tokens[row["key"]] for row in batch))
+        cost.save()
         parts.flush()
         if keys is first and tails:
             tails.save()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipestill.io.files import sha256, write_json
-from pipestill.io.seals import discard, seal
+from pipestill.io.seals import discard, publish
 from pipestill.job.state import drop, is_whole, read_state
 from pipestill.teacher.distributions.shard import Layout, Row, Shard, sizes_of, write_shard
 
@@ -52,24 +52,24 @@ class Parts:
         self.places.update((key, (shard, index)) for index, key in enumerate(shard.keys()))
 
     def append(self, row: Row) -> bool:
-        """Take a finished row; says whether this was the time to put rows on the disk."""
+        """Take a finished row; says whether this is the time to put rows on the disk."""
         self._waiting.append(row)
         self._tokens += len(row["gold"])
         self._bytes += sum(values.nbytes for values in row.values())
-        return self.flush() if self._tokens >= PART_TOKENS or self._bytes >= PART_BYTES else False
+        return self._tokens >= PART_TOKENS or self._bytes >= PART_BYTES
 
-    def flush(self) -> bool:
-        """Put the rows that wait on the disk; says whether there were any."""
+    def flush(self) -> None:
+        """Put the rows that wait on the disk, if there are any."""
         if not self._waiting:
-            return False
+            return
         number = len(list(self.directory.glob("part_*.safetensors")))
         path = self.directory / f"part_{number:06}.safetensors"
-        write_shard(path, self.layout, self._waiting, [sizes_of(row, self.layout) for row in self._waiting])
-        seal(path)
+        made = self.directory / "finished.safetensors"
+        write_shard(made, self.layout, self._waiting, [sizes_of(row, self.layout) for row in self._waiting])
+        publish(made, path)
         self._waiting.clear()
         self._tokens = self._bytes = 0
         self._add(path)
-        return True
 
     def publish(self, keys: Sequence[str], output: Path, extra: Mapping[str, np.ndarray]) -> str:
         """Write the rows of ``keys`` and keep them, under a second name, and no others; returns the file's sha256.
