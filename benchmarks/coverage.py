@@ -30,6 +30,7 @@ SEEDS = (1, 2, 3, 5)
 LABELS = 3
 TRAINING = 0.06  # standard deviation of the skill over trainings
 WORDS = 12  # of an answer, about
+CONFIDENCE = 0.5  # standard deviation of what a run's log-odds of one example are above its skill
 
 Runs = list[dict[str, Metric]]
 Cells = Mapping[int, Mapping[int, Mapping[str, tuple[float, float | None]]]]
@@ -69,7 +70,18 @@ def bleu(skill: np.ndarray, gold: np.ndarray, length: np.ndarray, rng: np.random
     return Metric(counts, lambda means: value(means * n), 100.0)
 
 
-METRICS: Mapping[str, Callable[..., Metric]] = {"accuracy": accuracy, "score": score, "macro F1": f1, "BLEU": bleu}
+def nll(skill: np.ndarray, gold: np.ndarray, length: np.ndarray, rng: np.random.Generator) -> Metric:
+    """Mean negative log-probability of the gold label, of a run that is surer of some examples than its skill is."""
+    return Metric.mean_of(np.log1p(np.exp(-skill - CONFIDENCE * rng.normal(size=len(skill)))), highest=np.inf)
+
+
+METRICS: Mapping[str, Callable[..., Metric]] = {
+    "accuracy": accuracy,
+    "score": score,
+    "macro F1": f1,
+    "BLEU": bleu,
+    "NLL": nll,
+}
 
 
 def draw_examples(n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:

@@ -1,4 +1,4 @@
-"""Intervals where examples are few, or few of them differ: a bootstrap of one or two values knows no others."""
+"""Intervals where examples are few, or few of them differ, or runs lie apart: few values, resampled, know no others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ def all_equal(value: float, n: float, lowest: float, highest: float) -> Interval
 def few_examples(
     estimate: float, examples: Jackknife, error: Error, ends: Interval, shape: Callable[..., Interval]
 ) -> Interval | None:
-    """The interval of a number where resampled examples would not tell it.
+    """The interval of a number where resamples would not tell it.
 
     Args:
         estimate: the number.

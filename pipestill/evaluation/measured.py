@@ -1,6 +1,7 @@
 """A metric over the runs of an experiment, and the difference of two: estimates, intervals and tests.
 
-Where there are enough examples, and enough of them differ, both come from the bootstrap; else from Student's t.
+Where there are enough examples, enough of them differ, and runs add little to the variance, both come from the
+bootstrap; else from Student's t.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from pipestill.settings.evaluation import StatisticsConfig
 ENOUGH = 100  # examples to be resampled; the percentiles of fewer are too narrow
 TELLING = 10  # that differ from most; resamples of fewer miss what they have not seen
 TESTED = 6  # examples of a test: the signs of five differences are all the same by chance in 1 of 16 cases
+SMALL = 1 / 3  # of the variance: what runs may add to be resampled, as two or three do not tell how far others lie
 DETECTABLE = 1.96 + 0.84  # standard errors: what a two-sided test at 5 % finds with 80 % power
 TINY = 1e-12  # contributions that differ by less are equal
 
@@ -74,18 +76,18 @@ class Measured:
     @property
     def interval(self) -> Interval | None:
         """The 95 % interval; none where examples are too few to tell."""
-        if not is_enough(self.jackknife):
-            return self._interval_of_few()
+        if not is_enough(self.jackknife, self.training):
+            return self._by_student()
         return biased_interval(self.samples, self.mean) if self.runs[0].biased_up else interval(self.samples)
 
-    def _interval_of_few(self) -> Interval | None:
+    def _by_student(self) -> Interval | None:
         metric = self.runs[0]
         own = Jackknife.of(condensed([run.padded() for run in self.runs]), metric.n)
         error = Error([Part(own.variance, own.degrees), *self.training])
         found = few_examples(own.whole, own, error, (metric.lowest, metric.highest), shape_of(metric))
         if metric.biased_up:  # how far up is not known of few; nothing that noise adds to lies above its resamples
-            above = found[1] if found and not own.telling else interval(self.samples)[1]
-            found = metric.lowest, above
+            is_known = found and (not own.telling or is_enough(own, []))
+            found = metric.lowest, found[1] if is_known else interval(self.samples)[1]
         return found and (min(found[0], self.mean), max(found[1], self.mean))
 
 
@@ -119,24 +121,34 @@ def difference(a: Measured, b: Measured) -> Difference:
 
     Swapping the methods of examples at will gives 2^n signs of n differences, so no p-value is below 2 / 2^n.
     """
-    own, estimate = a.jackknife - b.jackknife, a.mean - b.mean
+    own, training, estimate = a.jackknife - b.jackknife, [*a.training, *b.training], a.mean - b.mean
     least = min(1.0, 2.0 ** (1 - _differing(a, b)))
-    if is_enough(own):
+    if is_enough(own, training):
         samples = a.samples - b.samples
         p = max(least, two_sided_p(samples))
         return Difference(estimate, interval(samples), "bootstrap", p, DETECTABLE * float(samples.std(ddof=1)))
     if not a.testable:
         return Difference(estimate, None, None, None, None)
-    error = Error([Part(own.variance, max(1, own.telling)), *a.training, *b.training])
+    error = Error([Part(own.variance, max(1, own.telling)), *training])
     span = a.runs[0].highest - a.runs[0].lowest
     found = few_examples(estimate, own, error, (-span, span), symmetric)
     p = error.p(estimate) if error.variance else float(estimate == 0)
     return Difference(estimate, found, "t", max(least, p), error.detectable() if own.telling else None)
 
 
-def is_enough(examples: Jackknife) -> bool:
-    """True if examples are enough to be resampled, and enough of them differ."""
-    return examples.n >= ENOUGH and examples.telling >= TELLING
+def is_enough(examples: Jackknife, training: Sequence[Part]) -> bool:
+    """True if resamples tell the variance of a number.
+
+    There must be enough examples, enough of them must differ, and training must be a small part: the resamples know the
+    two or three runs only, and not how little these say of others, which is what Student's t is for.
+
+    Args:
+        examples: the number without each of them.
+        training: what runs add to its variance; none where only the examples are asked about.
+    """
+    of_training = sum(part.variance for part in training)
+    is_small = of_training <= SMALL * (of_training + examples.variance)
+    return examples.n >= ENOUGH and examples.telling >= TELLING and is_small
 
 
 def _differing(a: Measured, b: Measured) -> int:

@@ -67,7 +67,8 @@ def replicates(
     bootstrap", 2007). In a simulation (3 runs, 300 examples, accuracy .71 with a standard error of .026 from the test
     set, 800 repetitions) 97, 95 and 91 % of the intervals covered the truth, and 1, 3 and 6 % of equal methods differed
     at 5 %, where training shifted a run's accuracy by 0, .02 and .04 (standard deviation). Runs that lie further apart
-    are too few to tell how far: 82 and 10 % at .12. A single run varies only by its examples.
+    are too few to tell how far (82 and 10 % at .12), so that these replicates do not serve there: see
+    :func:`~pipestill.evaluation.measured.is_enough`. A single run varies only by its examples.
 
     Args:
         runs: one mapping of metrics per run, all over the same examples in the same order, with the same strata.

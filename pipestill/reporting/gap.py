@@ -24,7 +24,7 @@ def gap_closed(study: Study, floor: str) -> list[GapClosed]:
 
     A ratio of differences, (student - floor) / (teacher - floor), and its percentile interval over the replicates that
     all three share. Empty unless there is a gap: the 95 % interval of the teacher's lead must lie above 0. The few
-    replicates without a gap are left out. Without students whose difference too few examples tell.
+    replicates without a gap are left out. Without students whose difference resamples do not tell.
     """
     weaker, teacher = study.get(floor), study.teacher
     if weaker is None or teacher is None:
@@ -46,11 +46,11 @@ def gap_closed(study: Study, floor: str) -> list[GapClosed]:
 
 
 def _leads(study: Study, floor: str) -> dict[str, np.ndarray]:
-    """Replicates of what others are above the method ``floor``, of those whose difference enough examples tell."""
+    """Replicates of what others are above the method ``floor``, of those whose difference resamples tell."""
     sign, weaker = -1 if study.lower_is_better else 1, study.measured[floor]
     others = {method: each for method, each in study.measured.items() if method != floor}
     return {
         method: sign * (each.samples - weaker.samples)
         for method, each in others.items()
-        if is_enough(each.jackknife - weaker.jackknife)
+        if is_enough(each.jackknife - weaker.jackknife, [*each.training, *weaker.training])
     }

@@ -19,7 +19,7 @@ class Warnings:
     Attributes:
         own: sentences of the study's kind of answers.
         single: titles of trained students with one run.
-        apart: titles of those whose few runs lie further apart than the choice of test examples moves them.
+        apart: titles of those whose few runs lie so far apart that this is a large part of the variance.
         small: test sets with too few examples to tell, and how many they have.
         needed: how many resamples a difference needs to be significant, where there are too few.
         teacher: why there is little to learn from the teacher, if so.
@@ -64,9 +64,9 @@ def warnings(study: Study, comparisons: Sequence[Comparison]) -> Warnings:
 
 
 def _is_apart(measured: Measured) -> bool:
-    """True if too few runs tell most of a variance, which the bootstrap does not know."""
-    of_training = sum(part.variance for part in measured.training if part.degrees < FEW_RUNS - 1)
-    return is_enough(measured.jackknife) and of_training > measured.jackknife.variance
+    """True if it is for few runs, and not for few examples, that an interval is wide."""
+    examples, training = measured.jackknife, measured.training
+    return len(measured.runs) < FEW_RUNS and is_enough(examples, []) and not is_enough(examples, training)
 
 
 def _needed(study: Study, pairs: int) -> int | None:

@@ -14,7 +14,7 @@ from pipestill.evaluation.few import Error, Part, wilson
 from pipestill.evaluation.jackknife import Jackknife
 from pipestill.evaluation.measured import Measured, difference, measure
 from pipestill.evaluation.metric import Metric
-from pipestill.evaluation.statistics import holm
+from pipestill.evaluation.statistics import holm, interval, two_sided_p
 from pipestill.evaluation.student import quantile, share_within
 from pipestill.reporting.comparisons import against_sft, compare
 from pipestill.reporting.gap import gap_closed
@@ -183,13 +183,61 @@ def test_methods_with_the_same_mean_share_the_first_place():
     assert "SFT and ToDi have the best mean" in said("conclusion.html.j2", study)
 
 
-def test_runs_that_lie_further_apart_than_examples_explain_are_said():
+def test_runs_that_lie_far_apart_are_said():
     noise = np.random.default_rng(0).normal(size=400)
     study = study_of(sft=[40 + noise, 40.01 + noise], todi=[41 + noise, 44 + noise])
-    assert "Runs of ToDi lie further apart" in said("warnings.html.j2", study)
+    text = said("warnings.html.j2", study)
+    assert "Runs of ToDi lie so far apart" in text and "the interval is wide" in text
+    low, high = study.measured["todi"].interval
+    assert high - low > 20
 
 
 def test_holm_corrects_over_tests_that_were_made():
     assert holm([]) == []
     study = study_of(sft=[[1.0, 2.0]], todi=[[1.0, 2.0]])
     assert [each.p_holm for each in compare(study)] == [None]
+
+
+def two_runs_apart(rng):
+    """A metric of 200 examples, and two runs that training has moved further than the choice of examples could."""
+    return [{"m": Metric.mean_of(50 + 3 * rng.normal() + rng.normal(size=200), highest=100.0)} for _ in range(2)]
+
+
+def test_two_runs_that_lie_apart_do_not_tell_methods_apart():
+    noise = np.random.default_rng(0).normal(size=400)
+    a, b = (
+        measure([{"m": Metric.mean_of(mean + noise, highest=100.0)} for mean in means], bootstrap(2000), stream)["m"]
+        for stream, means in enumerate([(40, 42), (43, 45.5)])
+    )
+    found = difference(a, b)
+    assert (a.samples - b.samples).max() < 0  # what drawn runs say
+    assert found.test == "t" and found.p > 0.05 and found.interval[0] < -6 and found.interval[1] > 0
+    assert a.interval[0] < 35 and a.interval[1] > 47
+
+
+def test_equal_methods_of_two_runs_that_lie_apart_are_seldom_told_apart():
+    rng, told, held = np.random.default_rng(0), 0, 0
+    for repetition in range(150):
+        a, b = (measure(two_runs_apart(rng), bootstrap(100, repetition), stream)["m"] for stream in (0, 1))
+        told += difference(a, b).p < 0.05
+        held += a.interval[0] <= 50 <= a.interval[1]
+    assert told / 150 < 0.09 and held / 150 > 0.9
+
+
+@pytest.mark.parametrize("apart", [[0], [0, 0.01]], ids=["one run", "runs close together"])
+def test_where_training_is_a_small_part_the_bootstrap_decides(apart):
+    values = 50 + np.random.default_rng(0).normal(size=(2, 200))
+    a, b = (
+        measure([{"m": Metric.mean_of(row + shift, highest=100.0)} for shift in apart], bootstrap(500), stream)["m"]
+        for stream, row in enumerate(values)
+    )
+    found, samples = difference(a, b), a.samples - b.samples
+    assert (found.test, found.p, found.interval) == ("bootstrap", two_sided_p(samples), interval(samples))
+    assert a.interval == interval(a.samples)
+
+
+def test_a_calibration_error_of_runs_that_lie_apart_reaches_beyond_them():
+    gaps = 0.01 * np.random.default_rng(0).normal(size=400)
+    runs = [{"m": Metric(shift + gaps[:, None], biased_up=True)} for shift in (0.1, 0.2)]
+    low, high = measure(runs, bootstrap(200))["m"].interval
+    assert low == 0 and high > 0.3

@@ -187,13 +187,11 @@ def test_matrix_speaks_for_its_row(study, comparisons):
 
 def test_conclusion_and_warnings(study, comparisons):
     text = said("conclusion.html.j2", study)
-    best, second = study.ranked[:2]
-    clear = find(comparisons, best, second).significant
+    best, *others = study.ranked
+    level = [best.title, *(each.title for each in others if not find(comparisons, best, each).significant)]
     where = f"{best.mean('macro_f1'):.3f} ["
-    start = (
-        f"{best.title} is best on macro F1: {where}" if clear else f"{best.title} and {second.title} share the first"
-    )
-    assert text.startswith(start) and where in text
+    verdict = f"is best on macro F1: {where}" if len(level) == 1 else "share the first"
+    assert text.startswith(f"{formats.listing(level)} {verdict}") and where in text
     assert "of the gap between the untrained student and it" in text and "KD also needs the teacher" in text
     found = warned(study)
     assert re.search(r"DPO, seed 3, has collapsed: \d+% of its predictions are “Standard”\.", found)
