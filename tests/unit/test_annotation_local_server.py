@@ -99,6 +99,13 @@ def test_the_port_goes_to_nobody_else_even_when_the_server_has_ended(tmp_path):
             assert connection.recv(1) == b"", "it is closed, and nobody waits for an answer"
 
 
+class Running:
+    """A process that does not end."""
+
+    def wait(self, timeout):
+        raise subprocess.TimeoutExpired("server", timeout)
+
+
 def test_a_server_that_does_not_know_the_key_is_not_talked_to(tmp_path, monkeypatch):
     answered = []
 
@@ -116,7 +123,7 @@ def test_a_server_that_does_not_know_the_key_is_not_talked_to(tmp_path, monkeypa
         thread = threading.Thread(target=impostor.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         with pytest.raises(UserError, match=r"did not answer within 0\.2 s"):
-            Server(None, impostor.server_port, "the key", tmp_path / "log").wait_until_ready(0.2)
+            Server(Running(), impostor.server_port, "the key", tmp_path / "log").wait_until_ready(0.2)
         impostor.shutdown()
         thread.join()
     assert set(answered) == {"/health"}

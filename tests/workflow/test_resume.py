@@ -163,12 +163,15 @@ def test_an_interrupted_job_gives_the_bytes_of_an_uninterrupted_one(
     assert not list(broken.state.glob("checkpoints"))
 
 
-UNSTEADY = dict(learning_rate=0.07, schedule="constant", max_steps=14, evaluations=7)  # the loss rises now and then
+UNSTEADY = dict(learning_rate=0.05, schedule="constant", max_steps=14, evaluations=7)  # the loss rises now and then
+STEEP = UNSTEADY | {"learning_rate": 0.07}
 
 
 def test_the_weights_of_the_best_evaluation_survive_a_kill_too(tmp_path, tiny_model_dir, data):
     whole, broken, last = (
-        Job(tmp_path / select / name, tiny_model_dir, data, "sft", "full", select=select, **UNSTEADY)
+        Job(
+            tmp_path / select / name, tiny_model_dir, data, "sft", "full", select=select, learning_rate=0.07, **UNSTEADY
+        )
         for select, name in (("loss", "whole"), ("loss", "broken"), ("last", "whole"))
     )
     whole.finish()
