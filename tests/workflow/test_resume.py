@@ -169,9 +169,7 @@ STEEP = UNSTEADY | {"learning_rate": 0.07}
 
 def test_the_weights_of_the_best_evaluation_survive_a_kill_too(tmp_path, tiny_model_dir, data):
     whole, broken, last = (
-        Job(
-            tmp_path / select / name, tiny_model_dir, data, "sft", "full", select=select, learning_rate=0.07, **UNSTEADY
-        )
+        Job(tmp_path / select / name, tiny_model_dir, data, "sft", "full", select=select, **STEEP)
         for select, name in (("loss", "whole"), ("loss", "broken"), ("last", "whole"))
     )
     whole.finish()
