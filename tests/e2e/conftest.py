@@ -1,17 +1,23 @@
 """Whole runs of the smoke preset."""
 
+import os
 import shutil
 
 import pytest
 
+from pipestill.io.lock import exclusive
 from support.smoke import snakemake
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """The directory of a whole run, which tests leave as it is."""
-    directory = tmp_path_factory.mktemp("run")
-    snakemake(directory, "all")
+    """The directory of a whole run, which tests leave as it is; processes that test side by side share one."""
+    own = tmp_path_factory.getbasetemp()
+    directory = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "run"
+    with exclusive(directory):
+        if not (directory / "results" / "report" / "index.html").exists():
+            directory.mkdir(exist_ok=True)
+            snakemake(directory, "all")
     return directory
 
 

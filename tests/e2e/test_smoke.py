@@ -165,8 +165,8 @@ def test_a_second_run_does_nothing_and_a_changed_beta_re_runs_dpo_alone(own_run)
     }
 
 
-def test_the_workflows_own_report_is_made_offline(run):
-    snakemake(run, "--report", "report.html")
-    page = (run / "report.html").read_text()
+def test_the_workflows_own_report_is_made_offline(own_run):
+    snakemake(own_run, "--report", "report.html")
+    page = (own_run / "report.html").read_text()
     assert "Figures" in page
     assert "Tables" in page
