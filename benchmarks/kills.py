@@ -25,9 +25,10 @@ from support.kills import SAME, compared, is_same
 from support.smoke import command
 
 REPORT = "report/comparisons.csv"
-VICTIMS = ("job", "snakemake", "session", "server")
+VICTIMS = ("job", "snakemake", "session")
 START = 3.0  # seconds in which Snakemake reads its rules
-PATIENCE = 120.0  # seconds that a victim is waited for
+PATIENCE = 10.0  # seconds that a job is waited for
+SERVERS = 3  # kills of the server, which is there for a short time only: the first chances are taken
 
 
 class Run:
@@ -61,8 +62,17 @@ class Run:
             time.sleep(0.05)
         return None
 
+    def lasts(self, seconds: float, look_out: bool) -> str | None:
+        """Wait for ``seconds``, the end, or the server where it is looked out for, which is said."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if look_out and self.descendants("model_server"):
+                return "server"
+            time.sleep(0.2)
+        return None
+
     def kill(self, victim: str, draw: random.Random) -> str | None:
-        """Kill, and say what; none where the run had ended."""
+        """Kill, and say what; none where there was nothing to kill."""
         if self.process.poll() is not None:
             return None
         if victim == "session":
@@ -98,22 +108,31 @@ def finish(directory: Path, target: str) -> float:
     return time.monotonic() - start
 
 
-def kill_until_it_ends(directory: Path, target: str, spread: float, draw: random.Random, kills: int) -> Iterator[str]:
-    """Start a run again and again, killing at most ``kills`` times; a sentence for each kill."""
+def kill_until_it_ends(
+    directory: Path, target: str, spread: float, draw: random.Random, kills: int, servers: int
+) -> Iterator[str]:
+    """Start a run again and again, killing at most ``kills`` times; a sentence for each kill.
+
+    Args:
+        directory: of the run.
+        target: what it makes.
+        spread: seconds after Snakemake's start within which it is killed.
+        draw: of moments and victims.
+        kills: how many there may be.
+        servers: kills among them that wait for the server.
+    """
     while kills:
-        run, delay = Run(directory, target), START + draw.uniform(0, spread)
-        try:
-            run.process.wait(delay)
-        except subprocess.TimeoutExpired:
-            victim = run.kill(draw.choice(VICTIMS), draw)
+        run, start = Run(directory, target), time.monotonic()
+        victim = run.lasts(START + draw.uniform(0, spread), servers > 0) or draw.choice(VICTIMS)
+        killed = run.kill(victim, draw) if run.process.poll() is None else None
+        if killed:
             code = run.process.wait()
-            if victim:
-                kills -= 1
-                yield f"{delay:6.1f} s  {victim:<40}  exit {code}"
-                continue
-        if run.process.returncode == 0:
+            kills, servers = kills - 1, servers - (victim == "server")
+            yield f"{time.monotonic() - start:6.1f} s  {killed:<40}  exit {code}"
+        elif run.process.wait() == 0:
             return
-        sys.exit(f"the run in {directory} failed without a kill: see {directory / 'run.log'}")
+        else:
+            sys.exit(f"the run in {directory} failed without a kill: see {directory / 'run.log'}")
 
 
 def main() -> None:
@@ -130,12 +149,13 @@ def main() -> None:
     took = finish(whole, args.target)
     print(f"left alone: {took:.0f} s", flush=True)
     spread, left, number, failed = args.spread or min(2 / args.kills, 0.5) * took, args.kills, 0, False
+    servers = SERVERS
     while left:
         number += 1
         directory = args.directory.resolve() / f"killed_{args.seed}_{number}"
         directory.mkdir()
-        for line in kill_until_it_ends(directory, args.target, spread, draw, left):
-            left -= 1
+        for line in kill_until_it_ends(directory, args.target, spread, draw, left, servers):
+            left, servers = left - 1, servers - ("server" in line)
             print(line, flush=True)
         finish(directory, args.target)
         count, differing = differences(whole, directory)
