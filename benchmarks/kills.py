@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -44,13 +45,12 @@ class Run:
     def descendants(self, word: str) -> list[psutil.Process]:
         """Processes of the run whose command line has ``word``."""
         found = []
-        try:
+        with suppress(psutil.Error):  # the run has just ended
             for child in psutil.Process(self.process.pid).children(recursive=True):
-                arguments = child.cmdline()
-                if arguments and "python" in arguments[0] and any(word in part for part in arguments[1:3]):
-                    found.append(child)
-        except psutil.Error:
-            pass
+                with suppress(psutil.Error):  # that child has
+                    arguments = child.cmdline()
+                    if arguments and "python" in arguments[0] and any(word in part for part in arguments[1:3]):
+                        found.append(child)
         return found
 
     def wait_for(self, word: str, draw: random.Random) -> psutil.Process | None:
