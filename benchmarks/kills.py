@@ -124,10 +124,13 @@ def kill_until_it_ends(
     while kills:
         run, start = Run(directory, target), time.monotonic()
         victim = run.lasts(START + draw.uniform(0, spread), servers > 0) or draw.choice(VICTIMS)
-        killed = run.kill(victim, draw) if run.process.poll() is None else None
+        killed = None
+        while killed is None and run.process.poll() is None:  # a job may end before it is killed
+            killed = run.kill(victim, draw)
+            victim = draw.choice(VICTIMS)
         if killed:
             code = run.process.wait()
-            kills, servers = kills - 1, servers - (victim == "server")
+            kills, servers = kills - 1, servers - killed.startswith("server")
             yield f"{time.monotonic() - start:6.1f} s  {killed:<40}  exit {code}"
         elif run.process.wait() == 0:
             return
