@@ -25,3 +25,8 @@ def shortened(text: object, longest: int = LONGEST) -> str:
 def quoted(value: object) -> str:
     """A value as JSON, shortened."""
     return shortened(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message; its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, first_line
 
 NAMED = 3  # weights that a sentence names
 SPARE = (  # heads that a language model is published with beside its own, and buffers that once were saved
@@ -47,7 +47,7 @@ def load_whole(
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # transformers raises whatever a foreign config leads to
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problem = first_line(error)
         raise UserError(f"{what} cannot be loaded: {problem}") from error
     missing = _without(found["missing_keys"], unread)
     spared = () if spare is None else _without(found["unexpected_keys"], spare)

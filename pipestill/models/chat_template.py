@@ -4,7 +4,7 @@ import re
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, first_line
 from pipestill.settings.models import TODAY
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def render(tokenizer: "PreTrainedTokenizerBase", message: str) -> str:
             [{"role": "user", "content": message}], tokenize=False, add_generation_prompt=True
         )
     except Exception as error:  # a template runs code of its own
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problem = first_line(error)
         raise UserError(
             f"the chat template of {tokenizer.name_or_path or 'the model'} does not render the message "
             f"{message[:80]!r}: {problem}; correct chat_template.jinja, or remove it and the key `chat_template` of "

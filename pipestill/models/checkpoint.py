@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, first_line
 from pipestill.io.files import (
     SHA256SUMS,
     fresh_directory,
@@ -116,7 +116,7 @@ def _check_adapter(directory: Path, path: Path, base: Path) -> Any:
         config.inference_mode = False  # so that the profile counts what was trained
         model = peft.get_peft_model(architecture(base), config)
     except Exception as error:  # as does peft
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problem = first_line(error)
         raise UserError(f"checkpoint {path} is not an adapter for base model {base.name}: {problem}") from error
     asked = {name: tuple(tensor.shape) for name, tensor in peft.get_peft_model_state_dict(model).items()}
     try:

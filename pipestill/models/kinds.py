@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, first_line
 from pipestill.settings.models import MASKED, ModelKind
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_config(directory: Path) -> "PreTrainedConfig":
     try:
         return AutoConfig.from_pretrained(directory, local_files_only=True)
     except Exception as error:  # transformers raises whatever a foreign config leads to
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problem = first_line(error)
         raise UserError(f"config.json of {directory} does not describe a language model: {problem}") from error
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, first_line
 from pipestill.io.weights import load_whole
 from pipestill.models.adapters import load_adapter
 from pipestill.models.chat_template import tell_time
@@ -44,7 +44,7 @@ def load_tokenizer(
     try:
         tokenizer = _as_filed(AutoTokenizer, directory, local_files_only=True, padding_side=padding_side)
     except (OSError, ValueError) as error:
-        raise UserError(f"{directory} holds no tokenizer that transformers can read: {_first_line(error)}") from error
+        raise UserError(f"{directory} holds no tokenizer that transformers can read: {first_line(error)}") from error
     if not tokenizer.is_fast:
         raise UserError(f"the tokenizer of {directory} has no tokenizer.json: convert it to a fast tokenizer")
     if tokenizer.eos_token_id is None:
@@ -58,7 +58,7 @@ def load_tokenizer(
         try:
             tokenizer.chat_template = tell_time(tokenizer.get_chat_template(), day)
         except ValueError as error:
-            raise UserError(f"the chat templates of {directory} have no default: {_first_line(error)}") from error
+            raise UserError(f"the chat templates of {directory} have no default: {first_line(error)}") from error
     return tokenizer
 
 
@@ -224,7 +224,3 @@ def _need_directory(directory: Path) -> None:
         raise UserError(
             f"model directory {directory} does not exist: check the path, or make it by the base_model rule"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
