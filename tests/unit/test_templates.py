@@ -26,7 +26,7 @@ def test_braces_are_doubled_in_wordings_and_left_alone_in_values():
 
 def test_the_ending_stands_behind_the_last_gap():
     assert PAIR.ending == "?\nA:"
-    assert ALPACA.ending == "\n\n### Response:"
+    assert ALPACA.template.ending == "\n\n### Response:"
     assert Template("{document}").ending == ""
     assert Template("The domain").ending == ""  # without inputs nothing is too long
 
