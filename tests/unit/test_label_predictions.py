@@ -18,7 +18,7 @@ from pipestill.io.files import read_json
 from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.layouts.test_sets import TestSets as Sets
-from pipestill.settings.jobs import PredictionSettings
+from pipestill.settings.jobs import Asking, PredictionSettings
 from pipestill.settings.prompts import Prompt
 from pipestill.tasks import TASKS, Task
 from pipestill.tasks.base import ANSWER, UNCONDITIONED
@@ -146,7 +146,8 @@ def test_labels_of_pairs_of_texts_in_test_sets(base, tmp_path):
         first, second, _ = prompt.splitlines()
         assert first == second and set(first.split()) <= words and len(first.split()) == 4
     loaded, work = load(base, None, CPU), Work(tmp_path, CostMeter(tmp_path / "cost.json"), "run")
-    predict.predict(PAIRS, loaded, asking_about("pairs", **LIMITS), rows, work, tmp_path / "seed_1")
+    asking = Asking(task="pairs", prompt=PAIRS.prompts[ANSWER], **LIMITS)
+    predict.predict(PAIRS, loaded, asking, rows, work, tmp_path / "seed_1")
     tested = [row for row in read_jsonl(tmp_path / "seed_1/predictions.jsonl") if row["split"] == "test"]
     assert [row["test_set"] for row in tested] == ["easy", "hard", "easy", "hard"]
 

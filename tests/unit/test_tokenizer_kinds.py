@@ -79,7 +79,7 @@ def test_every_stage_reads_the_tokens_of_the_tokenizer_itself(directories, token
     directory, tokenizer = directories[kind], tokenizers[kind]
     prompt, answer, rows = own(tokenizer), answer_of(tokenizer), len(tokenizer)
     asking = {"max_prompt_tokens": 200, "max_new_tokens": 3}
-    record = Record("r", "test", {}, ANSWER, [ANSWER], prompt=PROMPT)
+    record = Record("r", "test", {"instruction": PROMPT}, ANSWER, [ANSWER], prompt=PROMPT)
     loaded, work = load(directory, None, CPU), Work(tmp_path, CostMeter(tmp_path / "cost.json"), "run")
     started = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
     if kind not in ("qwen", "hermes", "gpt2"):
@@ -91,11 +91,11 @@ def test_every_stage_reads_the_tokens_of_the_tokenizer_itself(directories, token
     assert (pair["prompt_ids"], pair["chosen_ids"]) == (prompt, answer)
 
     dolly = asking_about("dolly", **asking)
-    asked = [(dolly, "", GenerationConfig(), {"a": PROMPT}, work)]
+    asked = [(dolly, GenerationConfig(), {"a": PROMPT}, work)]
     assert rows_read(rows, lambda: answer_prompts(loaded, *asked[0]))[0] == prompt
-    assert prompt + answer in rows_read(rows, lambda: likelihoods(loaded, 200, "", [record], "run"))
+    assert prompt + answer in rows_read(rows, lambda: likelihoods(loaded, dolly, [record], "run"))
     joined = prompt + answer_of(tokenizer, join("Bad", ANSWER))
-    assert joined in rows_read(rows, lambda: likelihoods(loaded, 200, "", [record], "run", {"r": "Bad"}))
+    assert joined in rows_read(rows, lambda: likelihoods(loaded, dolly, [record], "run", {"r": "Bad"}))
 
     task, ranking = TASKS["creditmix"], asking_about("creditmix", answers={"calibration": "none"}, **asking)
     labels = [answer_of(tokenizer, label)[:-1] for label in task.answers.labels]
@@ -122,8 +122,8 @@ def test_an_encoder_reads_what_its_tokenizer_makes_of_a_text(directories, tokeni
     asking, prompts = asking_about("dolly", max_prompt_tokens=200, max_new_tokens=3), {"a": PROMPT}
     read = rows_read(rows, lambda: answer_prompts(loaded, asking, GenerationConfig(), prompts, work))
     assert read[:2] == [source, [0]]
-    record = Record("r", "test", {}, ANSWER, [ANSWER], prompt=PROMPT)
-    read = rows_read(rows, lambda: likelihoods(loaded, 200, "", [record], "run"))
+    record = Record("r", "test", {"instruction": PROMPT}, ANSWER, [ANSWER], prompt=PROMPT)
+    read = rows_read(rows, lambda: likelihoods(loaded, asking, [record], "run"))
     assert source in read and [0, *answer] in read
     data = tmp_path / "rows.jsonl"
     data.write_text(json.dumps({"id": "a", "input": PROMPT, "output": ANSWER}))
