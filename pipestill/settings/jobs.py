@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipestill.io.records import Json
+from pipestill.settings.contexts import InContextSettings
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
@@ -85,6 +86,8 @@ class PredictionSettings(ScoringSettings):
     """Options of the task's layout: inputs by hand are cropped like the records."""
     splitter: Splitter = "sentencex"
     """Splitter of the sentences of such inputs."""
+    context: InContextSettings | None = None
+    """Context before each question; none: there is none."""
 
 
 class PredictionJob(Section):
