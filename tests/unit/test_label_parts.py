@@ -152,7 +152,7 @@ def test_page_and_card_say_it_all(tree, study, page):
     assert f"on hans accuracy {first.answered[2].majority.accuracy:.3f} and macro F1" in page
     assert "collapsed 1/2" in page and "Accuracy on parts of the test set" in page
     metric = study.get("sft").metric(f"{NAME}/hans")
-    assert f"hans, mean of its parts all {first.subsets[0].n}" in page
+    assert f"hans, mean of the parts all {first.subsets[0].n}" in page
     assert f"{metric.mean:.3f} [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]" in page
     card = (tree / "creditmix_sft/README.md").read_text()
     assert re.search(r"\| hans, subsequence \| Good \| \d+ \| 0\.\d{3} \| \[0\.", card)

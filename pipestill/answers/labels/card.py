@@ -59,7 +59,8 @@ def _subsets(evaluation: Evaluation, run: LabelDetails) -> list[str]:
     rows = []
     for part in run.subsets:
         accuracy = evaluation.metrics[part.metric]
-        name = [part.test_set or "test set", part.subset or "mean of its parts", part.label or "all"]
-        rows.append([", ".join(name[:2]), name[2], str(part.n), number(accuracy.mean), bracket(accuracy.ci95)])
+        rows.append(
+            [part.title, part.label or "all", str(part.n), number(accuracy.mean), bracket(accuracy.ci95)],
+        )
     head = ["part of a test set", "gold label", "examples", "accuracy", "95 % interval"]
     return ["Accuracy on parts of the test sets:", table(head, rows)]

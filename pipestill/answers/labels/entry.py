@@ -93,6 +93,11 @@ class SubsetAccuracy(Section):
     metric: str
     """Name of the accuracy among the metrics."""
 
+    @property
+    def title(self) -> str:
+        """Name of the part in tables: ``hans, subsequence``."""
+        return ", ".join(filter(None, (self.test_set, self.subset or "mean of the parts")))
+
 
 class LabelDetails(Section):
     """Details of one run."""

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipestill.answers.labels.entry import Answered, LabelDetails, collapses, details_of, mean_per_class, mean_predicted
+from pipestill.answers.labels.entry import (
+    Answered,
+    LabelDetails,
+    SubsetAccuracy,
+    collapses,
+    details_of,
+    mean_per_class,
+    mean_predicted,
+)
 from pipestill.answers.labels.figures import FEW, confusion, reliability_diagram
 from pipestill.evaluation.formats import listing
 from pipestill.io.records import Json
@@ -113,9 +121,11 @@ def _rare(study: Study) -> list[str]:
 
 
 def _subsets(study: Study) -> Json | None:
-    parts = _details(study.experiments[0])[0].subsets
-    test_sets = {part.test_set: [other for other in parts if other.test_set == part.test_set] for part in parts}
-    return {"test_sets": test_sets} if test_sets else None
+    """Parts of test sets by their names: all labels, then each."""
+    named: dict[str, list[SubsetAccuracy]] = {}
+    for part in _details(study.experiments[0])[0].subsets:
+        named.setdefault(part.title, []).append(part)
+    return {"named": named} if named else None
 
 
 def _metrics(study: Study) -> str:

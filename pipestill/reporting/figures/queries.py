@@ -14,7 +14,7 @@ from pipestill.reporting.figures.canvas import (
 from pipestill.reporting.study import Experiment, Study
 
 FAR = 4  # times the shortest prompt: from here on the axis is logarithmic
-APART = 0.012  # of the axis between methods of the same length
+APART = 0.02  # of the axis between methods of the same length
 
 
 def queries(study: Study) -> str | None:
