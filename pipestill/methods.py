@@ -21,12 +21,14 @@ class Method:
         objective: how it is trained; none for a model that is taken as it is.
         extract: which sentences of the input are the answer, where no model answers: a key of
             :data:`pipestill.inference.extractive.RANKINGS`.
+        in_context: solved training rows stand before each question.
     """
 
     title: str
     summary: str
     objective: Objective | None = None
     extract: str | None = None
+    in_context: bool = False
 
     @property
     def trains(self) -> bool:
@@ -49,6 +51,11 @@ METHODS: dict[str, Method] = {
     "base": Method("Base", "The untrained student."),
     "lead": Method("Lead", "The first sentences of the document, without a model.", extract="lead"),
     "textrank": Method("TextRank", "The most central sentences of the document, without a model.", extract="textrank"),
+    "icl": Method(
+        "ICL",
+        "In-context learning: the untrained student reads solved training rows before each question.",
+        in_context=True,
+    ),
     "sft": Method("SFT", "Supervised fine-tuning on gold outputs.", CrossEntropy()),
     "kd": Method(
         "KD",

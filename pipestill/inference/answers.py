@@ -14,14 +14,14 @@ from pipestill.settings.jobs import Asking
 
 
 def answer_prompts(
-    loaded: Loaded, asking: Asking, ending: str, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+    loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
 ) -> dict[str, Json]:
     """Generate an answer to each prompt; those that the log ``answers`` of the work holds are not asked again.
 
     Args:
         loaded: a causal model or an encoder-decoder.
-        asking: length limits, and whether each answer comes after a rationale and a marker.
-        ending: of the prompts' template, see :class:`~pipestill.models.prompts.PromptEncoder`.
+        asking: the prompt that they were made by, length limits, and whether each answer comes after a rationale and a
+            marker.
         decoding: how tokens are chosen.
         prompts: by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once.
         work: keeps the answers.
@@ -30,7 +30,7 @@ def answer_prompts(
         ``{"text", "query"}`` by key, see :func:`~pipestill.inference.queries.query`; after a rationale the
         ``rationale`` too, none where the marker is missing.
     """
-    keys, log, encoder = list(prompts), work.log("answers"), loaded.encoder(ending)
+    keys, log, encoder = list(prompts), work.log("answers"), loaded.encoder(asking.prompt)
     encoded = {text: encoder(text, asking.max_prompt_tokens) for text in set(prompts.values())}
     encoder.report(work.label)
     tokens = [encoded[prompts[key]] for key in keys]
@@ -40,8 +40,9 @@ def answer_prompts(
 
     def row(index: int, answer: Answer, ms: float) -> Json:
         length = len(tokens[index])
+        rationale = {"rationale": answer.rationale} if explained else {}
         took = query(length, length / asked[prompts[keys[index]]], ms, answer.tokens)
-        return {"text": answer.text} | ({"rationale": answer.rationale} if explained else {}) | took
+        return {"text": asking.prompt.said(answer.text)} | rationale | took
 
     batches = generate(
         loaded.model,

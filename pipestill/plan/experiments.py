@@ -11,6 +11,7 @@ from pipestill.plan.resolve import Resolved, rationale_tokens, resolve_annotator
 from pipestill.plan.shares import at_share
 from pipestill.settings.evaluation import Annotator, Experiment
 from pipestill.settings.models import HardwareConfig
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks import TASKS, Task
 
 RATIONALES_DEPEND_ON = {
@@ -52,6 +53,15 @@ class Experiments:
         """The task of a study."""
         return TASKS[self.study(study).task]
 
+    def prompts(self, task: str) -> dict[str, Prompt]:
+        """Prompts of a task by name, those of the configuration included."""
+        return {**TASKS[task].prompts, **self.config.tasks[task].prompts}
+
+    def prompt(self, study: str) -> Prompt:
+        """The prompt that the models of a study are asked with."""
+        settings = self.study(study)
+        return self.prompts(settings.task)[settings.prompt or self.task_config(study).prompt]
+
     def entry(self, study: str, method: str) -> Method:
         """The method behind one row of a study's tables."""
         if method == TEACHER_NAME and self.study(study).pretrained_teacher:
@@ -59,7 +69,10 @@ class Experiments:
         return method_of(method)
 
     def seeds(self, study: str, method: str) -> list[int]:
-        """Seeds of an experiment's runs: its study's; the lowest for the teacher, ``BASE_SEED`` for the untrained."""
+        """Seeds of an experiment's runs: its study's; the lowest for the teacher, ``BASE_SEED`` for the untrained, and
+        those of the draw for one that reads demonstrations."""
+        if self.entry(study, method).in_context:
+            return self.study(study).icl.seeds
         if not self.entry(study, method).trains:
             return [BASE_SEED]
         own = self.study(study).seeds or self.config.seeds
@@ -203,7 +216,11 @@ class Experiments:
         """Every setting that an experiment's numbers depend on, those of the models that it learns from included."""
         settings, entry, task = self.study(study), self.entry(study, method), self.task_config(study)
         depends: Json = {
-            "task": {"data": self.task(study).layout.used(task.data), "prompt": task.prompt, "splitter": task.splitter},
+            "task": {
+                "data": self.task(study).layout.used(task.data),
+                "prompt": self.prompt(study).model_dump(),
+                "splitter": task.splitter,
+            },
             "statistics": self.config.statistics.model_dump(),
         }
         if entry.model:
@@ -214,6 +231,9 @@ class Experiments:
             }
         for key, model in self.task(study).answers.models(settings.answers).items():
             depends[key] = self.config.models[model].model_dump()
+        if entry.in_context:
+            depends["context"] = settings.icl.told().model_dump()
+            depends["train_rows"] = self.rows(study, method)
         if method in settings.checkpoints:
             depends["checkpoint"] = settings.checkpoints[method].model_dump(exclude_none=True)
         if entry.trains:

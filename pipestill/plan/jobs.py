@@ -51,7 +51,7 @@ class Jobs(Experiments):
             rows=self.rows(study, method),
             share=self.share(study, method),
             seed=task.data.splits.seed,
-            prompt=task.prompt,
+            prompt=self.prompt(study),
             max_length=self.longest_row(study, file),
             explained=self.rationale_tokens(study, method) > 0,
             on_long_answer=settings.on_long_answer,
@@ -74,7 +74,7 @@ class Jobs(Experiments):
         written = new_tokens(self.task(study), settings) + explained
         return Asking(
             task=settings.task,
-            prompt=self.task_config(study).prompt,
+            prompt=self.prompt(study),
             max_prompt_tokens=self.training(study, method).training.max_length - written,
             max_new_tokens=written,
             rationale_tokens=explained,
@@ -99,7 +99,7 @@ class Jobs(Experiments):
             options=objective.used(resolved.options),
             training=resolved.training,
             hardware=self.hardware(study),
-            ending=self.task(study).prompts[self.task_config(study).prompt].ending,
+            form=self.prompt(study).form,
             teacher_adaptation=self.training(study, TEACHER_NAME).training.adaptation if beside else None,
             rationale_tokens=self.rationale_tokens(study, method),
             selection=self.asking(study, method) if by_metric else None,
@@ -156,6 +156,7 @@ class Jobs(Experiments):
             code=self._asking_code("predict", study),
             data=self.task(study).layout.crop_options(task.data),
             splitter=task.splitter,
+            context=self.study(study).icl.told() if self.entry(study, method).in_context else None,
         )
         return told(section)
 
@@ -174,7 +175,7 @@ class Jobs(Experiments):
             **self.study(study).distributions.told(),
             temperature=reader.options.temperature,
             max_length=reader.training.max_length,
-            ending=self.task(study).prompts[self.task_config(study).prompt].ending,
+            form=self.prompt(study).form,
             adaptation=self.training(study, TEACHER_NAME).training.adaptation,
             hardware=self.hardware(study),
             code=code_digest("teacher_distributions_shard"),
