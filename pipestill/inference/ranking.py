@@ -36,11 +36,13 @@ class LabelScores:
         label_mass: ``[examples]`` float64, probability that the first token is one that a label begins with.
         greedy: ``[examples, labels]`` bool, whether the likeliest first token of the whole vocabulary is the one that
             the label begins with; of labels that begin alike all are true, or none.
+        shared: tokens that all prompts begin with and that were read once for all of them.
     """
 
     mean_log_prob: np.ndarray
     label_mass: np.ndarray
     greedy: np.ndarray
+    shared: int = 0
 
 
 def score_all_labels(
@@ -97,8 +99,9 @@ def score_labels(
 def _score_labels(
     model: torch.nn.Module, prompts: Tokens, trie: LabelTrie, token_budget: int, done: Container[int]
 ) -> Iterator[tuple[list[int], LabelScores]]:
-    shared = shared_tokens(prompts)
-    cache = read_prefix(model, prompts[0][:shared]) if shared else None
+    shared = common_prefix_length(prompts)
+    cache = read_prefix(model, prompts[0][:shared]) if shared >= MIN_PREFIX else None
+    shared = shared if cache else 0
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     start = 0
     while start < len(order):
@@ -123,7 +126,8 @@ def _score_labels(
             if not np.isfinite(scores.mean_log_prob).all():
                 raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
             indices = [batch[row] for row in wanted]
-            yield indices, LabelScores(scores.mean_log_prob[wanted], scores.label_mass[wanted], scores.greedy[wanted])
+            own = scores.mean_log_prob[wanted], scores.label_mass[wanted], scores.greedy[wanted]
+            yield indices, LabelScores(*own, shared)
         start += len(batch)
 
 
@@ -165,12 +169,6 @@ def common_prefix_length(prompts: Tokens) -> int:
     lowest, highest = min(prompts, key=tuple), max(prompts, key=tuple)  # in this order the two that differ earliest
     limit = min(map(len, prompts)) - 1
     return next((i for i in range(limit) if lowest[i] != highest[i]), limit)
-
-
-def shared_tokens(prompts: Tokens) -> int:
-    """Tokens that are read once for all ``prompts``: what they begin with, unless it is too short to be lent."""
-    shared = common_prefix_length(prompts)
-    return shared if shared >= MIN_PREFIX else 0
 
 
 @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,8 +19,9 @@ from pipestill.io.files import read_json
 from pipestill.io.records import Record
 from pipestill.job.cost import CostMeter
 from pipestill.models.prompts import encode_prompt
-from pipestill.settings.jobs import Asking
 from pipestill.tasks import TASKS
+from pipestill.text.context import NO_CONTEXT, Context
+from support.asking import asking_about
 from support.models import CPU, make_directory, make_t5
 
 SIZES = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
@@ -114,7 +116,7 @@ def label_records(many: int = 8) -> list[Record]:
 
 
 def test_ranking_counts_whole_prompts_and_reads_what_they_share_once(loaded, tmp_path, monkeypatch):
-    records, asking = label_records(), Asking(task="creditmix", max_prompt_tokens=248, max_new_tokens=8)
+    records, asking = label_records(), asking_about("creditmix", max_prompt_tokens=248, max_new_tokens=8)
     clock = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock) / 10)  # 100 ms between two looks
     work = Work(tmp_path / "state", CostMeter(tmp_path / "cost.json"), "run")
@@ -141,6 +143,23 @@ def test_ranking_counts_whole_prompts_and_reads_what_they_share_once(loaded, tmp
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "resumed" / name).read_bytes()
 
 
+def test_demonstrations_lengthen_every_prompt_and_are_read_once(loaded, tmp_path):
+    records, asking = label_records(), asking_about("creditmix", max_prompt_tokens=248, max_new_tokens=8)
+    shown = [(record.prompt, record.target) for record in label_records(4)]
+    found = {}
+    for name, context in (("alone", NO_CONTEXT), ("shown", Context(demonstrations=shown))):
+        work = Work(tmp_path / name, CostMeter(tmp_path / f"{name}.json"), "run")
+        work.state.mkdir()
+        own = replace(loaded, context=context)
+        predict.predict(CREDITMIX, own, asking, records, work, tmp_path / f"{name}_seed")
+        found[name] = read_json(tmp_path / f"{name}_seed/queries.json")
+    longer = found["shown"]["prompt_tokens"] - found["alone"]["prompt_tokens"]
+    assert longer > 200
+    assert found["shown"]["read_tokens"] - found["alone"]["read_tokens"] == pytest.approx(longer / len(records))
+    kept = found["shown"]["cache_bytes"] / found["alone"]["cache_bytes"]
+    assert kept == pytest.approx(found["shown"]["prompt_tokens"] / found["alone"]["prompt_tokens"])
+
+
 def test_generation_counts_every_answer_and_reads_a_prompt_once_for_all_its_draws(loaded, tmp_path):
     dolly = TASKS["dolly"]
     records = []
@@ -148,10 +167,8 @@ def test_generation_counts_every_answer_and_reads_a_prompt_once_for_all_its_draw
         inputs = {"instruction": f"Name {number}{' of the things' * number}", "input": ""}
         prompt = dolly.prompts["alpaca"].fill(inputs)
         records.append(Record(f"r{number}", "test", inputs, "Good", ["Good"], "dolly", prompt))
-    asking = Asking(
-        task="dolly", prompt="alpaca", max_prompt_tokens=400, max_new_tokens=6,
-        answers={"sampling": True, "sampling_seeds": [10, 20, 30]},
-    )  # fmt: skip
+    draws = {"sampling": True, "sampling_seeds": [10, 20, 30]}
+    asking = asking_about("dolly", prompt="alpaca", max_prompt_tokens=400, max_new_tokens=6, answers=draws)
     work = Work(tmp_path, CostMeter(tmp_path / "cost.json"), "run")
     predict_text.predict(dolly, loaded, asking, records, work, tmp_path / "seed_1")
     found = read_json(tmp_path / "seed_1/queries.json")

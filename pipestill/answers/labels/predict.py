@@ -14,7 +14,7 @@ from pipestill.errors import UserError
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.queries import queries, query, timed
-from pipestill.inference.ranking import LabelScores, score_all_labels, score_labels, shared_tokens
+from pipestill.inference.ranking import LabelScores, score_all_labels, score_labels
 from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Json, Record, of_split, write_jsonl
@@ -131,14 +131,13 @@ def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str]
     label_ids = _words(task, loaded, asking, prompts[keys[0]])
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "prompts", work.label, done=len(done))
-    shared = shared_tokens(encoded)
 
     def row(scores: LabelScores, place: int, length: int, ms: float) -> Json:
         return {
             "raw": scores.mean_log_prob[place].tolist(),
             "label_mass": float(scores.label_mass[place]),
             "greedy": np.flatnonzero(scores.greedy[place]).tolist(),
-            **query(length, length - shared + shared / len(keys), ms),
+            **query(length, length - scores.shared + scores.shared / len(keys), ms),
         }
 
     for (indices, scores), ms in timed(score_labels(loaded.model, encoded, label_ids, done=done)):
