@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipestill.objectives.base import TEACHER, Objective, TeacherUse, TrainingFile
+from pipestill.objectives.context import ContextDistillation
 from pipestill.objectives.cross_entropy import KD, CrossEntropy
 from pipestill.objectives.divergence import Divergence
 from pipestill.objectives.preference import Preference
@@ -89,6 +90,12 @@ METHODS: dict[str, Method] = {
     ),
     "todi": Method(
         "ToDi", "Token-wise divergence: forward where the student is too low, else reverse.", Divergence("todi")
+    ),
+    "cd": Method(
+        "Context distillation",
+        "Context distillation: what the teacher answers with demonstrations, a hint or an instruction before the "
+        "question is learnt without them.",
+        ContextDistillation(),
     ),
     "ab": Method("AB", "Alpha-beta divergence: a family that forward and reverse are limits of.", Divergence("ab")),
     "uld": Method("ULD", "Sorted probabilities compared, for a teacher with another tokenizer.", Divergence("uld")),

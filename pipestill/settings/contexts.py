@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import CleanText, Distinct, Section, Seed, Tokens, Word
 
 Shots = Annotated[int, Field(ge=0, le=10_000)]
@@ -17,6 +18,17 @@ class ContextSettings(Section):
     """Demonstrations, that is, solved training rows, as equal per class as they can be."""
     instruction: CleanText = ""
     """A guideline before the demonstrations."""
+
+
+class TeacherContext(ContextSettings):
+    """Context that a teacher reads before the questions of training rows."""
+
+    prompt: Prompt
+    """Its prompt, which may show the gold answer."""
+    seed: Seed
+    """Seed of the draw of demonstrations."""
+    draws: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Draws, which rows are divided among."""
 
 
 class InContextSettings(ContextSettings):
