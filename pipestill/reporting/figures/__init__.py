@@ -3,6 +3,7 @@
 from pipestill.reporting.figures.context import context_curve
 from pipestill.reporting.figures.gap import gap
 from pipestill.reporting.figures.metrics import cost
+from pipestill.reporting.figures.queries import queries
 from pipestill.reporting.figures.training import kl_to_teacher, loss
 from pipestill.reporting.panels import Figure
 from pipestill.reporting.study import Study
@@ -18,6 +19,11 @@ FIGURES = {  # of any study; its kind of answers has more
         "draws with its interval.",
     ),
     "cost": Figure(cost, "What the quality costs: processor time of training per seed."),
+    "query": Figure(
+        queries,
+        "What the quality costs at each query: tokens of the prompt, mean over the test questions. Methods whose "
+        "prompts are equally long stand side by side.",
+    ),
     "kl": Figure(
         kl_to_teacher,
         "KL to the teacher on validation answers over training: mean over the seeds, and from the least to the "
