@@ -48,8 +48,13 @@ def score_all_labels(
     token_budget: int | None = None,
 ) -> LabelScores:
     """Scores of all ``prompts`` at once; see :func:`score_labels`."""
-    mean_log_prob, label_mass = np.empty((len(prompts), len(labels))), np.empty(len(prompts))
-    for indices, scores in score_labels(model, prompts, labels, token_budget=token_budget):
+    return gather(score_labels(model, prompts, labels, token_budget=token_budget), len(prompts), len(labels))
+
+
+def gather(scored: Iterator[tuple[list[int], LabelScores]], prompts: int, labels: int) -> LabelScores:
+    """Scores of all ``prompts``, in their order, from those of their batches."""
+    mean_log_prob, label_mass = np.empty((prompts, labels)), np.empty(prompts)
+    for indices, scores in scored:
         mean_log_prob[indices], label_mass[indices] = scores.mean_log_prob, scores.label_mass
     return LabelScores(mean_log_prob, label_mass)
 

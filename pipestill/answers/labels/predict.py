@@ -13,7 +13,7 @@ from pipestill.answers.labels.null_prompts import null_prompts
 from pipestill.errors import UserError
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.loaded import Loaded
-from pipestill.inference.ranking import score_all_labels, score_labels
+from pipestill.inference.rankers import rank, rank_all
 from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Json, Record, of_split, write_jsonl
@@ -91,7 +91,7 @@ def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | N
 
     def score(prompts: list[str]) -> np.ndarray:
         encoded = [encoder(text, asking.max_prompt_tokens) for text in prompts]
-        return score_all_labels(loaded.model, encoded, label_ids).mean_log_prob
+        return rank_all(loaded, encoded, label_ids).mean_log_prob
 
     name, prior = _prior(task, asking, run, score)
     raw = score([prompt])
@@ -127,7 +127,7 @@ def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str]
     label_ids = [encode_label(loaded.tokenizer, label) for label in task.answers.labels]
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "prompts", work.label, done=len(done))
-    for indices, scores in score_labels(loaded.model, encoded, label_ids, done=done):
+    for indices, scores in rank(loaded, encoded, label_ids, done):
         log.append(
             (keys[index], {"raw": list(map(float, raw)), "label_mass": float(mass)})
             for index, raw, mass in zip(indices, scores.mean_log_prob, scores.label_mass, strict=True)
