@@ -1,12 +1,11 @@
-"""Label ranking by masked models: how likely a model finds each label behind a prompt, in place of masks.
+"""Label ranking by masked models: how likely a model finds each label in place of the masks behind a prompt.
 
-A label of n tokens is read as n masks, and its tokens are all predicted at once: score(c | x) = 1/n sum_k
-log p_k(t_k | x, n masks). Labels of one length share a pass, and those of other lengths take one each, so that scores
-of labels of different lengths come from different questions: a prior that is fitted on validation rows evens that out.
+All labels have the same number of tokens n, so that one pass over the prompt and n masks scores them all:
+score(c | x) = 1/n sum_k log p_k(t_k | x, n masks). With labels of different lengths, the number of masks would tell a
+trained model the answer.
 """
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from pipestill.inference.devices import input_device
 from pipestill.inference.label_trie import Tokens
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.ranking import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores
-from pipestill.losses import IGNORED
 from pipestill.models.heads import answer_logits
 from pipestill.models.rows import collate, masked_row
 
@@ -28,52 +26,52 @@ def score_at_masks(
     done: Container[int] = frozenset(),
     token_budget: int | None = None,
 ) -> Iterator[tuple[list[int], LabelScores]]:
-    """Score ``labels`` behind each prompt, batch by batch, longest prompts first.
-
-    ``label_mass`` is the probability that the first mask is a token that a label of the fewest tokens begins with.
+    """Score ``labels`` in place of masks behind each prompt, batch by batch, longest prompts first.
 
     Args:
-        loaded: a masked model.
+        loaded: a masked model, which is put into eval mode.
         prompts: token ids of each prompt, up to where the masks begin.
         labels: token ids of each label.
-        done: indices of prompts that need no scores; batches are composed as if they did.
-        token_budget: tokens per batch, padding included. Default: by device.
+        done: indices of prompts that an earlier process has finished; batches are composed as if nothing were.
+        token_budget: tokens per batch, padding included; a batch has one example at least. After an out-of-memory
+            error of the accelerator it is halved. Default: by device.
 
     Returns:
         Iterator over (indices of the batch's prompts, their scores).
 
     Raises:
-        UserError: a label is empty, two labels are the same, a prompt is too long for the model, or scores are not
-            finite.
+        UserError: labels are empty, the same, or of different lengths; a prompt is too long for the model; scores are
+            not finite; or one example does not fit in memory.
     """
-    _check(loaded, prompts, labels)
+    masks = len(_check(loaded, prompts, labels)[0])
     loaded.model.eval()
     default = CPU_TOKENS if input_device(loaded.model).type == "cpu" else ACCELERATOR_TOKENS
-    return _score(_Masks(loaded, [list(label) for label in labels]), prompts, done, token_budget or default)
+    rows = [_with_masks(loaded, prompt, masks) for prompt in prompts]
+    return _score(loaded, rows, labels, done, token_budget or default)
 
 
 def _score(
-    masks: "_Masks", prompts: Tokens, done: Container[int], token_budget: int
+    loaded: Loaded, rows: list[dict], labels: Tokens, done: Container[int], token_budget: int
 ) -> Iterator[tuple[list[int], LabelScores]]:
-    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+    lengths = [len(row["input_ids"]) for row in rows]
+    order = sorted(range(len(rows)), key=lambda index: -lengths[index])
     start = 0
     while start < len(order):
-        size = max(1, token_budget // (len(prompts[order[start]]) + masks.behind))
-        batch = order[start : start + size]
+        batch = order[start : start + max(1, token_budget // lengths[order[start]])]
         wanted = [row for row, index in enumerate(batch) if index not in done]
         if wanted:
             try:
-                scores = masks([prompts[index] for index in batch])
+                scores = score_rows(loaded, [rows[index] for index in batch], labels)
             except torch.OutOfMemoryError:
                 scores = None  # try again outside of this block, where the failed pass no longer holds its tensors
             if scores is None:
                 if len(batch) == 1:
                     raise UserError(
-                        f"prompt {batch[0]} ({len(prompts[batch[0]])} tokens) does not fit in the accelerator's memory: "
+                        f"prompt {batch[0]} ({lengths[batch[0]]} tokens) does not fit in the accelerator's memory: "
                         "shorten it or use a smaller model"
                     )
                 torch.cuda.empty_cache()
-                token_budget = token_budget // 2
+                token_budget = len(batch) // 2 * lengths[batch[0]]
                 continue
             if not np.isfinite(scores.mean_log_prob).all():
                 raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
@@ -81,63 +79,41 @@ def _score(
         start += len(batch)
 
 
-@dataclass(frozen=True)
-class _Masks:
-    """Scores of batches of prompts.
-
-    Attributes:
-        loaded: a masked model.
-        labels: token ids of each label.
-    """
-
-    loaded: Loaded
-    labels: list[list[int]]
-
-    @property
-    def behind(self) -> int:
-        """Tokens behind a prompt at most."""
-        return len(masked_row(self.loaded.tokenizer, [], max(self.labels, key=len))["input_ids"])
-
-    @torch.inference_mode()
-    def __call__(self, prompts: Tokens) -> LabelScores:
-        """Scores of the labels, those of each length in a pass of their own."""
-        mean_log_prob = np.empty((len(prompts), len(self.labels)))
-        lengths = sorted({len(label) for label in self.labels})
-        for length in lengths:
-            columns = [column for column, label in enumerate(self.labels) if len(label) == length]
-            log_probs = self._log_probs(prompts, length)
-            for column in columns:
-                ids = torch.tensor(self.labels[column], device=log_probs.device)
-                own = log_probs[:, torch.arange(length, device=ids.device), ids]
-                mean_log_prob[:, column] = own.double().mean(1).cpu().numpy()
-            if length == lengths[0]:
-                first = torch.tensor(sorted({self.labels[column][0] for column in columns}), device=log_probs.device)
-                label_mass = log_probs[:, 0, first].double().exp().sum(1).cpu().numpy()
-        return LabelScores(mean_log_prob, label_mass)
-
-    def _log_probs(self, prompts: Tokens, masks: int) -> torch.Tensor:
-        """Log-probabilities [prompts, masks, vocab] at ``masks`` masks behind each prompt."""
-        tokenizer = self.loaded.tokenizer
-        rows = [masked_row(tokenizer, list(prompt), [tokenizer.mask_token_id] * masks) for prompt in prompts]
-        batch = collate(rows, tokenizer.pad_token_id)
-        device = input_device(self.loaded.model)
-        logits = answer_logits(self.loaded.model, {name: values.to(device) for name, values in batch.items()})
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return wide.log_softmax(-1).view(len(prompts), masks, -1)
+@torch.inference_mode()
+def score_rows(loaded: Loaded, rows: list[dict], labels: Tokens) -> LabelScores:
+    """Scores of one batch in one pass; ``rows`` are those of :func:`~pipestill.models.rows.masked_row`."""
+    batch = collate(rows, loaded.tokenizer.pad_token_id)
+    device = input_device(loaded.model)
+    logits = answer_logits(loaded.model, {name: values.to(device) for name, values in batch.items()})
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    log_probs = wide.log_softmax(-1).view(len(rows), len(labels[0]), -1)
+    ids = torch.tensor([list(label) for label in labels], device=device)  # [labels, masks]
+    tokens = torch.stack([log_probs[:, mask, ids[:, mask]] for mask in range(ids.shape[1])])
+    first = log_probs[:, 0, ids[:, 0].unique()]
+    return LabelScores(tokens.double().mean(0).cpu().numpy(), first.double().exp().sum(1).cpu().numpy())
 
 
-def _check(loaded: Loaded, prompts: Tokens, labels: Tokens) -> None:
-    """Raise :class:`UserError` if the model cannot score ``prompts``."""
+def _with_masks(loaded: Loaded, prompt: list[int], masks: int) -> dict:
+    return masked_row(loaded.tokenizer, list(prompt), [loaded.tokenizer.mask_token_id] * masks)
+
+
+def _check(loaded: Loaded, prompts: Tokens, labels: Tokens) -> Tokens:
+    """The labels, if the model can score them behind ``prompts``."""
     if not labels or any(len(label) == 0 for label in labels):
         raise UserError("label ranking needs labels, each of one token at least")
     if len({tuple(label) for label in labels}) < len(labels):
-        raise UserError("two labels have the same tokens, so nothing can tell them apart")
+        raise UserError("two labels are the same tokens: give them different words")
+    if len(set(map(len, labels))) > 1:
+        counts = ", ".join(f"{loaded.tokenizer.decode(list(label))!r}: {len(label)}" for label in labels)
+        raise UserError(
+            f"the labels have different numbers of tokens ({counts}), so the number of masks would tell a masked model "
+            "the answer: give them words of one length in `verbalizers` of the prompt"
+        )
     limit = getattr(loaded.model.config, "max_position_embeddings", None)
-    longest = max(labels, key=len)
     for index, prompt in enumerate(prompts):
-        tokens = len(masked_row(loaded.tokenizer, list(prompt), list(longest))["input_ids"])
+        tokens = len(_with_masks(loaded, prompt, len(labels[0]))["input_ids"])
         if limit and tokens > limit:
             raise UserError(
-                f"prompt {index} takes {tokens} tokens with the masks of the longest label, but the model reads at most "
-                f"{limit}: shorten the prompt"
+                f"prompt {index} has {tokens} tokens with its masks, but the model reads at most {limit}: shorten it"
             )
+    return labels

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pipestill.errors import UserError
 from pipestill.inference.label_trie import Tokens
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.masked_ranking import score_at_masks
 from pipestill.inference.ranking import LabelScores, gather, score_labels
 from pipestill.models.kinds import kind_of
 
@@ -20,7 +21,7 @@ def _behind(loaded: Loaded, prompts: Tokens, labels: Tokens, done: Container[int
     return score_labels(loaded.model, prompts, labels, done=done)
 
 
-RANKERS: "dict[ModelKind, Ranker]" = {"causal": _behind}
+RANKERS: "dict[ModelKind, Ranker]" = {"causal": _behind, "masked": score_at_masks}
 """By kind, a function with the contract of :func:`rank`."""
 
 

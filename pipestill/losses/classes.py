@@ -5,6 +5,7 @@ gradient by the chain rule. Without a bucket for the rest, both are normalised o
 how likely a label is at all: cross-entropy does, or the bucket, one more outcome for all other tokens.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -85,6 +86,9 @@ def check_labels(labels: list[str], ids: list[int]) -> None:
             )
 
 
-def likeliest(logits: Tensor, among: Tensor | None) -> Tensor:
+def likeliest(logits: Tensor, among: Sequence[int] | None) -> Tensor:
     """The token with the highest of ``logits`` [tokens, vocab], of all or ``among`` some ids; [tokens] of int64."""
-    return logits.argmax(-1) if among is None else among[logits[:, among].argmax(-1)]
+    if among is None:
+        return logits.argmax(-1)
+    ids = torch.tensor(among, device=logits.device)
+    return ids[logits[:, ids].argmax(-1)]

@@ -96,10 +96,9 @@ def linear_head(model: Any) -> torch.nn.Linear | None:
         logits = plain(**tokens, **_uncached(plain)).logits
     finally:
         handle.remove()
+    hidden = inputs[0]  # which hidden_states takes, so T5's scale of them is in it, and BERT's layer before the head
     if _keeps_logits(plain):
         hidden = plain.get_decoder()(**tokens, use_cache=False).last_hidden_state
-    else:  # hidden_states takes what the head reads, so T5's scale of them is in it, and BERT's layer before the head
-        hidden = inputs[0]
     plain.train(was_training)
     same = torch.equal(logits.float(), outputs[0].float()) and torch.equal(hidden, inputs[0])
     return head if same else None

@@ -65,19 +65,28 @@ class DistributionsConfig(Section):
 
     reruns: ClassVar = {"*": "teacher_distributions_shard"}
 
-    codec: Literal["full", "topk", "sample"] = "topk"
+    codec: Literal["full", "topk", "sample", "labels"] = "topk"
     """`full`: every log-probability, exact, for small runs; `topk`: the `k` likeliest tokens and the mass of the
-    others; `sample`: `draws` tokens drawn from the distribution, unbiased only for fkl."""
+    others; `sample`: `draws` tokens drawn from the distribution, unbiased only for fkl; `labels`: the classes of a task
+    whose answers are labels, at the first token of an answer, from a teacher with any tokens."""
     k: Stored = 50
     """Tokens that `topk` keeps."""
     draws: Stored = 50
     """Draws of `sample`."""
+    rest_bucket: bool = False
+    """One more outcome of `labels`, for all other tokens together; without it the divergence is between the labels
+    alone, and only cross-entropy says how likely they are."""
     shards: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Jobs that the work is divided among."""
 
+    @property
+    def over_classes(self) -> bool:
+        """True if it holds distributions over a task's labels, not over tokens."""
+        return self.codec == "labels"
+
     def told(self) -> Json:
-        """The codec, and the option that it has."""
-        option = {"full": set(), "topk": {"k"}, "sample": {"draws"}}[self.codec]
+        """The codec, and the options that it has."""
+        option = {"full": set(), "topk": {"k"}, "sample": {"draws"}, "labels": {"rest_bucket"}}[self.codec]
         return self.model_dump(include={"codec", *option})
 
 

@@ -170,11 +170,14 @@ class Jobs(Experiments):
     def capture_settings(self, study: str) -> str:
         """Settings of the jobs that capture the teacher's distributions, for all methods that read them."""
         reader = self.training(study, self.readers(study)[0])  # in what counts here all are alike
+        distributions, prompt = self.study(study).distributions, self.prompt(study)
+        labels = [prompt.answer(label) for label in self.task(study).answers.labels]
         section = CaptureSettings(
-            **self.study(study).distributions.told(),
+            **distributions.told(),
+            labels=labels if distributions.over_classes else None,
             temperature=reader.options.temperature,
             max_length=reader.training.max_length,
-            form=self.prompt(study).form,
+            form=prompt.form,
             adaptation=self.training(study, TEACHER_NAME).training.adaptation,
             hardware=self.hardware(study),
             code=code_digest("teacher_distributions_shard"),

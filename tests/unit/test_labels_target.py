@@ -136,4 +136,4 @@ def test_stored_tokens_bound_the_whole_divergence_from_below_and_reach_it_with_t
 def test_likeliest_of_all_or_of_some_tokens():
     logits = torch.tensor([[0.0, 3.0, 1.0, 2.0], [5.0, 0.0, 2.0, 1.0]])
     assert likeliest(logits, None).tolist() == [1, 0]
-    assert likeliest(logits, torch.tensor([3, 2])).tolist() == [3, 2]
+    assert likeliest(logits, [3, 2]).tolist() == [3, 2]

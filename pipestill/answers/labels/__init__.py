@@ -1,4 +1,4 @@
-"""Answers that are one of some labels: ranked by a causal model, and calibrated."""
+"""Answers that are one of some labels: ranked by a causal or masked model, and calibrated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Labels(Answers):
     metrics: tuple[str, ...] = ("macro_f1", "accuracy", "nll", "brier", "ece", "label_mass")
 
     Options: ClassVar = LabelOptions
-    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal"})
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "masked"})
 
     def __post_init__(self) -> None:
         """Labels are spelt as every text is, so that they are found in data."""
