@@ -171,7 +171,7 @@ class Jobs(Experiments):
         """Settings of the jobs that capture the teacher's distributions, for all methods that read them."""
         reader = self.training(study, self.readers(study)[0])  # in what counts here all are alike
         distributions, prompt = self.study(study).distributions, self.prompt(study)
-        labels = [prompt.answer(label) for label in self.task(study).answers.labels]
+        labels = [prompt.answer(label) for label in self.task(study).answers.classes]
         section = CaptureSettings(
             **distributions.told(),
             labels=labels if distributions.over_classes else None,

@@ -46,6 +46,11 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
                 objective.check_codec(study.distributions.codec)
             except ValueError as error:
                 raise ValueError(f"{path}.distributions.codec: {error}") from None
+            if study.distributions.over_classes and not TASKS[study.task].answers.classes:
+                raise ValueError(
+                    f"{path}.distributions.codec: `labels` is for answers that are labels, and those of `{study.task}` "
+                    "are not; use `topk`"
+                )
             readers[method] = resolved
     _check_readers(path, readers)
     _check_teacher(config, path, study)

@@ -171,7 +171,7 @@ def test_an_objective_names_the_kinds_of_models_that_it_trains(tmp_path):
         UserError, match="`dpo` trains causal language models, and the student is of the kind `seq2seq`"
     ):
         job.read(None)
-    assert make_job(tmp_path, "sft", TOKENIZER, {}, SGD, inputs).start == PAD
+    assert make_job(tmp_path, "sft", TOKENIZER, {}, SGD, inputs).reading == READING
 
 
 @pytest.mark.parametrize("divergence", [False, True])
