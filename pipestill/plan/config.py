@@ -8,7 +8,7 @@ from pipestill.io.records import Json
 from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
 from pipestill.settings.annotation import AnnotationConfig
-from pipestill.settings.distributions import Stored
+from pipestill.settings.distributions import OPTIONS, Stored
 from pipestill.settings.evaluation import StatisticsConfig
 from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
@@ -82,12 +82,11 @@ class DistributionsConfig(Section):
     @property
     def over_classes(self) -> bool:
         """True if it holds distributions over a task's labels, not over tokens."""
-        return self.codec == "labels"
+        return "labels" in OPTIONS[self.codec]
 
     def told(self) -> Json:
         """The codec, and the options that it has."""
-        option = {"full": set(), "topk": {"k"}, "sample": {"draws"}, "labels": {"rest_bucket"}}[self.codec]
-        return self.model_dump(include={"codec", *option})
+        return self.model_dump(include={"codec", *OPTIONS[self.codec]})
 
 
 class CheckpointConfig(Section):

@@ -13,11 +13,10 @@ from pipestill.plan.resolve import (
     resolve_annotator,
     resolve_training,
 )
+from pipestill.settings.models import WRITERS
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import RATIONALE
-
-WRITERS = ("causal", "seq2seq")  # kinds of models that a server answers questions by
 
 
 def check_training(config: Config, path: str, study: StudyConfig) -> None:

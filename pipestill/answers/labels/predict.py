@@ -18,9 +18,11 @@ from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Json, Record, of_split, write_jsonl
 from pipestill.job.progress import Progress
+from pipestill.models.kinds import kind_of
 from pipestill.models.prompts import word_ids
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
+from pipestill.settings.models import WRITERS
 from pipestill.tasks import Task
 from pipestill.tasks.base import UNCONDITIONED
 
@@ -68,12 +70,20 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], w
 
 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
-    """Answer ``prompts`` by key: a greedy output, and the labels' scores without calibration."""
+    """Answer ``prompts`` by key: a greedy output, and the labels' scores without calibration.
+
+    The output of a model that writes no text is the word of the likeliest label.
+    """
     scores = _rank(task, loaded, asking, prompts, replace(work, label=f"{work.label}: ranking labels"))
-    generating = replace(work, label=f"{work.label}: generating")
-    texts = answer_prompts(loaded, asking, GenerationConfig(), prompts, generating)
     labels = task.answers.labels
-    return {key: Said(key, [texts[key]["text"]], dict(zip(labels, scores[key]["raw"], strict=True))) for key in prompts}
+    by_label = {key: dict(zip(labels, scores[key]["raw"], strict=True)) for key in prompts}
+    if kind_of(loaded.model.config) in WRITERS:
+        generating = replace(work, label=f"{work.label}: generating")
+        texts = answer_prompts(loaded, asking, GenerationConfig(), prompts, generating)
+        outputs = {key: texts[key]["text"] for key in prompts}
+    else:
+        outputs = {key: asking.prompt.word(max(found, key=found.get)) for key, found in by_label.items()}
+    return {key: Said(key, [outputs[key]], by_label[key]) for key in prompts}
 
 
 def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
