@@ -167,6 +167,10 @@ def test_every_key_has_a_description():
         ),
         (lambda c: c["studies"]["dolly"].update(methods=["uld"]), "no cache has them; use `teacher: online`"),
         (
+            lambda c: c["studies"]["dolly"]["distributions"].update(codec="labels"),
+            "studies.dolly.distributions.codec: `labels` is for answers that are labels, and those of `dolly` are not",
+        ),
+        (
             lambda c: c["studies"]["dolly"]["distributions"].update(codec="sample"),
             "by `sample` serve only `fkl`",
         ),
