@@ -53,9 +53,14 @@ def score_all_labels(
     token_budget: int | None = None,
 ) -> LabelScores:
     """Scores of all ``prompts`` at once; see :func:`score_labels`."""
-    shape = len(prompts), len(labels)
-    whole = LabelScores(np.empty(shape), np.empty(len(prompts)), np.empty(shape, dtype=bool))
-    for indices, scores in score_labels(model, prompts, labels, token_budget=token_budget):
+    return gather(score_labels(model, prompts, labels, token_budget=token_budget), len(prompts), len(labels))
+
+
+def gather(scored: Iterator[tuple[list[int], LabelScores]], prompts: int, labels: int) -> LabelScores:
+    """Scores of all ``prompts``, in their order, from those of their batches."""
+    shape = prompts, labels
+    whole = LabelScores(np.empty(shape), np.empty(prompts), np.empty(shape, dtype=bool))
+    for indices, scores in scored:
         whole.mean_log_prob[indices], whole.label_mass[indices] = scores.mean_log_prob, scores.label_mass
         whole.greedy[indices] = scores.greedy
     return whole
