@@ -12,14 +12,14 @@ from pipestill.settings.jobs import Asking
 
 
 def answer_prompts(
-    loaded: Loaded, asking: Asking, ending: str, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+    loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
 ) -> dict[str, Json]:
     """Generate an answer to each prompt; those that the log ``answers`` of the work holds are not asked again.
 
     Args:
         loaded: a causal model or an encoder-decoder.
-        asking: length limits, and whether each answer comes after a rationale and a marker.
-        ending: of the prompts' template, see :class:`~pipestill.models.prompts.PromptEncoder`.
+        asking: the prompt that they were made by, length limits, and whether each answer comes after a rationale and a
+            marker.
         decoding: how tokens are chosen.
         prompts: by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once.
         work: keeps the answers.
@@ -27,7 +27,7 @@ def answer_prompts(
     Returns:
         ``{"text"}`` by key; after a rationale the ``rationale`` too, none where the marker is missing.
     """
-    keys, log, encoder = list(prompts), work.log("answers"), loaded.encoder(ending)
+    keys, log, encoder = list(prompts), work.log("answers"), loaded.encoder(asking.prompt)
     encoded = {text: encoder(text, asking.max_prompt_tokens) for text in set(prompts.values())}
     encoder.report(work.label)
     tokens = [encoded[prompts[key]] for key in keys]
@@ -36,7 +36,7 @@ def answer_prompts(
     explained = asking.rationale_tokens > 0
 
     def row(answer: Answer) -> Json:
-        return {"text": answer.text} | ({"rationale": answer.rationale} if explained else {})
+        return {"text": asking.prompt.said(answer.text)} | ({"rationale": answer.rationale} if explained else {})
 
     for batch in generate(
         loaded.model,

@@ -82,10 +82,10 @@ class Predictor:
         for name, text in given.items():
             if any("\ud800" <= char <= "\udfff" for char in text):
                 raise UserError(f"`{name}` is not UTF-8 text: save or type it as UTF-8")
-        template = task.prompts[self.asking.prompt]
-        if missing := template.missing(given):
+        prompt = self.asking.prompt
+        if missing := prompt.missing(given):
             raise UserError(f"the input text is empty: give {' and '.join(f'`{name}`' for name in missing)}")
         record = task.layout.request(given, fields)
-        how = Cropping(template, unit_ends(self.target.crop_tokenizer), settings.splitter)
+        how = Cropping(prompt, unit_ends(self.target.crop_tokenizer), settings.splitter)
         cropped = task.layout.crop(record, task.layout.Options.model_validate(settings.data), how)
-        return template.fill(cropped.inputs), cropped.inputs != record.inputs
+        return prompt.fill(cropped.inputs), cropped.inputs != record.inputs

@@ -9,6 +9,7 @@ from pipestill.answers.base import Answers
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, Split
 from pipestill.settings.models import ModelKind
+from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import Section
 from pipestill.tasks.base import Task
 
@@ -26,15 +27,25 @@ class Sources:
 
     Attributes:
         task: of the records.
+        prompt: that the student is asked with.
         outputs: what the teacher says to their prompts, by id; none without it, and for validation rows.
         rationales: of the annotation, by id.
         seed: of what is drawn.
     """
 
     task: Task
+    prompt: Prompt
     outputs: Mapping[str, Json] | None = None
     rationales: Mapping[str, str] | None = None
     seed: int = 0
+
+    def asked(self, record: Record) -> str:
+        """The question about a record."""
+        return self.prompt.fill(record.inputs)
+
+    def answer(self, target: str) -> str:
+        """What is learnt of a target."""
+        return self.prompt.answer(target)
 
     def said(self, record: Record) -> Json | None:
         """The teacher's outputs for a record, if they are used.
@@ -68,7 +79,7 @@ class TrainingFile:
 
 def gold_row(record: Record, sources: Sources) -> Json:
     """``{"id", "input", "output"}``: the gold output."""
-    return {"id": record.id, "input": record.prompt, "output": record.target}
+    return {"id": record.id, "input": sources.asked(record), "output": sources.answer(record.target)}
 
 
 TEACHER = TrainingFile("teacher", gold_row, split="teacher")

@@ -102,8 +102,8 @@ def training_rows(
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
     held_out = room.records(of_split(records, "validation"))
     row = objective.file.row
-    taught = Sources(task, outputs, rationales, settings.seed)
-    gold = Sources(task, None, rationales, settings.seed)
+    taught = Sources(task, settings.prompt, outputs, rationales, settings.seed)
+    gold = Sources(task, settings.prompt, None, rationales, settings.seed)
     learnt = partial(objective.learnt, explained=settings.explained)
     train = room.rows([row(each, taught) for each in chosen], learnt)
     validation = room.rows([row(each, gold) for each in held_out], learnt)

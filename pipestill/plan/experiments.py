@@ -11,6 +11,7 @@ from pipestill.plan.resolve import Resolved, rationale_tokens, resolve_annotator
 from pipestill.plan.shares import at_share
 from pipestill.settings.evaluation import Annotator, Experiment
 from pipestill.settings.models import HardwareConfig
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks import TASKS, Task
 
 RATIONALES_DEPEND_ON = {
@@ -51,6 +52,15 @@ class Experiments:
     def task(self, study: str) -> Task:
         """The task of a study."""
         return TASKS[self.study(study).task]
+
+    def prompts(self, task: str) -> dict[str, Prompt]:
+        """Prompts of a task by name, those of the configuration included."""
+        return {**TASKS[task].prompts, **self.config.tasks[task].prompts}
+
+    def prompt(self, study: str) -> Prompt:
+        """The prompt that the models of a study are asked with."""
+        settings = self.study(study)
+        return self.prompts(settings.task)[settings.prompt or self.task_config(study).prompt]
 
     def entry(self, study: str, method: str) -> Method:
         """The method behind one row of a study's tables."""
@@ -203,7 +213,11 @@ class Experiments:
         """Every setting that an experiment's numbers depend on, those of the models that it learns from included."""
         settings, entry, task = self.study(study), self.entry(study, method), self.task_config(study)
         depends: Json = {
-            "task": {"data": self.task(study).layout.used(task.data), "prompt": task.prompt, "splitter": task.splitter},
+            "task": {
+                "data": self.task(study).layout.used(task.data),
+                "prompt": self.prompt(study).model_dump(),
+                "splitter": task.splitter,
+            },
             "statistics": self.config.statistics.model_dump(),
         }
         if entry.model:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pipestill.io.records import Json
 from pipestill.settings.models import HardwareConfig
+from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
 from pipestill.settings.training import Adaptation, TrainingConfig
 from pipestill.text.sentences import Splitter
@@ -32,8 +33,8 @@ class TrainingFileSettings(Section):
     """Options of the task's layout, for the length of rationales."""
     splitter: Splitter = "sentencex"
     """Splitter of their sentences."""
-    prompt: str = "answer"
-    """Name of the task's prompt."""
+    prompt: Prompt
+    """The prompt of each record."""
     max_length: Count | None = None
     """Tokens of prompt and answer together in the training on these rows; none: nothing is trained on them."""
     explained: bool = False
@@ -47,8 +48,8 @@ class Asking(Section):
 
     task: str
     """Name of the task."""
-    prompt: str = "answer"
-    """Name of the task's prompt."""
+    prompt: Prompt
+    """The prompt of each record."""
     max_prompt_tokens: Count
     """Longer prompts lose the end of their text."""
     max_new_tokens: Count
@@ -112,8 +113,8 @@ class TrainingSettings(Section):
     """Settings of the training."""
     hardware: HardwareConfig
     """The configuration's `hardware`."""
-    ending: str = ""
-    """Text behind the last input of the prompts: a prompt that is too long keeps it."""
+    form: Form = Form()
+    """The form of the prompts."""
     teacher_adaptation: Adaptation | None = None
     """Adaptation in the training of a teacher that runs beside the student; its hardware plan depends on it."""
     rationale_tokens: Annotated[int, Field(ge=0, le=2**22)] = 0

@@ -1,5 +1,6 @@
 """Answers that are one of some labels: ranked by a causal model, and calibrated."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -80,6 +81,15 @@ class Labels(Answers):
     def stratum(self, record: Record) -> str:
         """Its label."""
         return record.target
+
+    def check_words(self, verbalizers: Mapping[str, str]) -> None:
+        """Labels must be known, and each must have a word of its own."""
+        for label in verbalizers:
+            if label not in self.labels:
+                raise ValueError(f"`{label}` is none of the labels {', '.join(self.labels)}; correct it")
+        words = [verbalizers.get(label, label) for label in self.labels]
+        if len(set(words)) < len(words):
+            raise ValueError(f"two labels have the same word ({', '.join(words)}); choose another one")
 
     def check_request(self, options: LabelOptions, run: Path | None) -> None:
         """Outside of an experiment no prior was fitted."""

@@ -18,7 +18,7 @@ from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Json, Record, of_split, write_jsonl
 from pipestill.job.progress import Progress
-from pipestill.models.prompts import encode_label
+from pipestill.models.prompts import word_ids
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
@@ -37,7 +37,7 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], w
     nulls = _null_prompts(task, asking, options, records)
     null_keys = {f"{name} {number}": text for name, texts in nulls.items() for number, text in enumerate(texts)}
     _rank(task, loaded, asking, null_keys, replace(work, label=f"{work.label}: content-free prompts"))
-    scored = _rank(task, loaded, asking, {record.id: record.prompt for record in wanted}, work)
+    scored = _rank(task, loaded, asking, {record.id: asking.prompt.fill(record.inputs) for record in wanted}, work)
 
     raw = {key: np.array(row["raw"]) for key, row in scored.items()}
     held_out = of_split(wanted, "validation")
@@ -71,8 +71,7 @@ def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], 
     """Answer ``prompts`` by key: a greedy output, and the labels' scores without calibration."""
     scores = _rank(task, loaded, asking, prompts, replace(work, label=f"{work.label}: ranking labels"))
     generating = replace(work, label=f"{work.label}: generating")
-    ending = task.prompts[asking.prompt].ending
-    texts = answer_prompts(loaded, asking, ending, GenerationConfig(), prompts, generating)
+    texts = answer_prompts(loaded, asking, GenerationConfig(), prompts, generating)
     labels = task.answers.labels
     return {key: Said(key, [texts[key]["text"]], dict(zip(labels, scores[key]["raw"], strict=True))) for key in prompts}
 
@@ -86,8 +85,8 @@ def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | N
         UserError: there is no such calibration.
     """
     labels = list(task.answers.labels)
-    label_ids = [encode_label(loaded.tokenizer, label) for label in labels]
-    encoder = loaded.encoder(task.prompts[asking.prompt].ending)
+    label_ids = _words(task, loaded, asking, prompt)
+    encoder = loaded.encoder(asking.prompt)
 
     def score(prompts: list[str]) -> np.ndarray:
         encoded = [encoder(text, asking.max_prompt_tokens) for text in prompts]
@@ -121,10 +120,10 @@ def lines(reply: Json) -> list[str]:
 
 def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Json]:
     """Rows ``{"raw", "label_mass"}`` by key; those that the log ``scores`` of the work holds are not read again."""
-    keys, log, encoder = list(prompts), work.log("scores"), loaded.encoder(task.prompts[asking.prompt].ending)
+    keys, log, encoder = list(prompts), work.log("scores"), loaded.encoder(asking.prompt)
     encoded = [encoder(prompts[key], asking.max_prompt_tokens) for key in keys]
     encoder.report(work.label)
-    label_ids = [encode_label(loaded.tokenizer, label) for label in task.answers.labels]
+    label_ids = _words(task, loaded, asking, prompts[keys[0]])
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "prompts", work.label, done=len(done))
     for indices, scores in rank(loaded, encoded, label_ids, done):
@@ -136,6 +135,12 @@ def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str]
         work.cost.save()
         progress.update(len(indices))
     return log.rows
+
+
+def _words(task: Task, loaded: Loaded, asking: Asking, question: str) -> list[list[int]]:
+    """Tokens of what stands for each label behind a question."""
+    answers = [asking.prompt.answer(label) for label in task.answers.labels]
+    return word_ids(loaded.tokenizer, asking.prompt.form, answers, question)
 
 
 def _prior(
@@ -159,7 +164,7 @@ def _null_prompts(
     task: Task, asking: Asking, options: LabelOptions, records: Sequence[Record] = ()
 ) -> dict[str, list[str]]:
     texts = options.null_inputs or task.answers.null_inputs
-    return null_prompts(task.prompts[asking.prompt], task.prompts.get(UNCONDITIONED), texts, records)
+    return null_prompts(asking.prompt, task.prompts.get(UNCONDITIONED), texts, records)
 
 
 def _by_label(labels: list[str], values: np.ndarray) -> dict[str, float]:
