@@ -106,6 +106,12 @@ class Answers(ABC):
         if verbalizers:
             raise ValueError("words stand for labels, and the answers of this task are none; remove the key")
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The answers that there are, where they are few, for objectives that tell them apart; empty where any text is
+        one."""
+        return ()
+
     @abstractmethod
     def check_request(self, options: AnswerOptions, run: Path | None) -> None:
         """Refuse, before a model is loaded, options that one prompt cannot be answered with.

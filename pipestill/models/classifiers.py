@@ -1,6 +1,6 @@
 """Classifiers: the body of a language model under a head for labels, whose states they take at one token.
 
-Transformers says which token that is: the last one that does not pad of a causal model, the first one of a masked model.
+Transformers says which token that is: of a causal model the last one that does not pad, of a masked one the first.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def with_head(model: "PreTrainedModel", labels: Sequence[str]) -> tuple["PreTrainedModel", list[str]]:
+def with_head(
+    model: "PreTrainedModel", labels: Sequence[str], dtype: "torch.dtype | None" = None
+) -> tuple["PreTrainedModel", list[str]]:
     """The body of ``model`` under a fresh head for ``labels``.
 
     The start of the head is drawn from torch's global generator: seed it before. Layers between body and head, such as
@@ -23,6 +25,7 @@ def with_head(model: "PreTrainedModel", labels: Sequence[str]) -> tuple["PreTrai
     Args:
         model: a language model; its body becomes that of the classifier, quantised or not.
         labels: in the order of the head's logits.
+        dtype: of the head; by default that of the model.
 
     Returns:
         The classifier, and the names of its modules that are new.
@@ -39,23 +42,23 @@ def with_head(model: "PreTrainedModel", labels: Sequence[str]) -> tuple["PreTrai
             classifier = auto_class(CLASSIFIER).from_config(config, attn_implementation=config._attn_implementation)
     except ValueError as error:
         raise UserError(
-            f"transformers has no classifier of the architecture {config.model_type} ({first_line(error)}): use a method "
-            "that trains language models"
+            f"transformers has no classifier of the architecture {config.model_type} ({first_line(error)}): use a "
+            "method that trains language models"
         ) from error
     classifier.config.architectures = [type(classifier).__name__]
     classifier.config.use_cache = False  # a classifier reads every text once
     body = classifier.base_model_prefix
     taken = _take(getattr(model, body), getattr(classifier, body))
-    new = [name for name, _ in classifier.named_children() if name != body]
-    new += [f"{body}.{name}" for name, _ in getattr(classifier, body).named_children() if name not in taken]
-    place = model.get_input_embeddings().weight
+    parts = [name for name, _ in classifier.named_children() if name != body]
+    parts += [f"{body}.{name}" for name, _ in getattr(classifier, body).named_children() if name not in taken]
+    new = [name for name in sorted(parts) if any(True for _ in classifier.get_submodule(name).parameters())]
     for name in new:
-        head = classifier.get_submodule(name).to_empty(device=place.device).to(model.dtype)
-        head.apply(classifier._init_weights)
+        head = classifier.get_submodule(name).to_empty(device=model.get_input_embeddings().weight.device)
+        head.to(dtype or model.dtype).apply(classifier._init_weights)
     for name in ("hf_quantizer", "is_loaded_in_4bit", "is_quantized", "quantization_method", "hf_device_map"):
         if hasattr(model, name):
             setattr(classifier, name, getattr(model, name))
-    return classifier.eval(), sorted(new)
+    return classifier.eval(), new
 
 
 def labels_of(model: Any) -> list[str]:

@@ -12,7 +12,7 @@ from pipestill.inference.devices import input_device
 from pipestill.inference.loaded import Loaded
 from pipestill.io.records import Json
 from pipestill.job.progress import Progress
-from pipestill.models.kinds import start_token
+from pipestill.models.kinds import CLASSIFIER, kind_of, start_token
 from pipestill.models.rows import Row, read_answers, supervised
 from pipestill.teacher.distributions.store import DistributionStore
 
@@ -50,9 +50,12 @@ class Agreement:
             vocabulary.
 
         Raises:
-            UserError: the tokenizer or the tokens of an answer are not those of the distributions.
+            UserError: the model is a classifier, or the tokenizer or the tokens of an answer are not those of the
+                distributions.
         """
         model, tokenizer = loaded.model, loaded.tokenizer
+        if kind_of(model.config) == CLASSIFIER:
+            raise UserError("a classifier tells labels apart, and says nothing of tokens")
         self.store.check(tokenizer=tokenizer)
         rows = read_answers(self.answers, self.store.encoder(tokenizer, start_token(model.config)))
         sums = dict.fromkeys(("kl", "agreement", "teacher_nll", "student_nll"), 0.0)

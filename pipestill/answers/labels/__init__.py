@@ -74,6 +74,11 @@ class Labels(Answers):
             object.__setattr__(self, name, tuple(map(clean, getattr(self, name))))
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
+
+    @property
     def strata(self) -> tuple[str, ...]:
         """The labels."""
         return self.labels
