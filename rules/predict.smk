@@ -16,6 +16,7 @@ rule predict:
         distributions=PLAN.stored_manifest,
         shards=PLAN.stored_shards,
         agreement_data=PLAN.agreement_data,
+        demonstrations=PLAN.demonstrations,
     output:
         directory("<results>/{study}_{method}/predictions"),
     log:
@@ -35,7 +36,7 @@ rule predict:
         script=script("predict"),
         settings=of_job(PLAN.prediction_settings),
         seeds=PLAN.run_seeds,
-        optional=options("models", "distributions", "agreement_data"),
+        optional=options("models", "distributions", "agreement_data", "demonstrations"),
         state=beside(),
     shell:
         "python {params.script:q} --settings {params.settings:q} --records {input.records:q} --base {input.base:q} "

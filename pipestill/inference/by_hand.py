@@ -1,10 +1,11 @@
 """Predictions by hand: inputs that are asked as the records of a task are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pipestill.errors import UserError
+from pipestill.inference.contexts import read_context
 from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.inference.target import Target
 from pipestill.io.normal import clean
@@ -45,7 +46,8 @@ class Predictor:
     def loaded(self) -> Loaded:
         """The model."""
         plan = prepare(self.target.settings, self.threads)
-        return load(self.target.base, self.target.model, plan)
+        loaded = load(self.target.base, self.target.model, plan)
+        return replace(loaded, context=read_context(self.target.run)) if self.target.run else loaded
 
     def reply(self, inputs: Mapping[str, str], fields: Mapping[str, str] | None = None) -> Json:
         """Answer one request.

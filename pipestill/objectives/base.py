@@ -1,19 +1,22 @@
 """The base of all objectives."""
 
 from abc import ABC
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pipestill.answers.base import Answers
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, Split
+from pipestill.settings.contexts import ContextSettings, TeacherContext
 from pipestill.settings.models import ModelKind
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import Section
 from pipestill.tasks.base import Task
 
+DISTRIBUTIONS = "distributions"  # store of what the teacher finds likely in training answers
 OUTPUTS, RATIONALES = "outputs", "rationales"  # what training rows can be made from, beside records
+M = TypeVar("M")
 TeacherUse = Literal["unused", "optional", "required"]
 
 
@@ -31,6 +34,8 @@ class Sources:
         outputs: what the teacher says to their prompts, by id; none without it, and for validation rows.
         rationales: of the annotation, by id.
         seed: of what is drawn.
+        pool: training records that are in the file, to draw demonstrations from.
+        context: that the teacher reads, if it reads one.
     """
 
     task: Task
@@ -38,6 +43,15 @@ class Sources:
     outputs: Mapping[str, Json] | None = None
     rationales: Mapping[str, str] | None = None
     seed: int = 0
+    pool: Sequence[Record] = ()
+    context: TeacherContext | None = None
+    _made: dict[type, Any] = field(default_factory=dict, repr=False)
+
+    def made(self, kind: type[M], *arguments: Any) -> M:
+        """``kind`` of these sources, made once for all rows."""
+        if kind not in self._made:
+            self._made[kind] = kind(*arguments, self)
+        return self._made[kind]
 
     def asked(self, record: Record) -> str:
         """The question about a record."""
@@ -163,6 +177,10 @@ class Objective(ABC):
     def cached(self, options: Section) -> bool:
         """True if stored distributions of the teacher are read."""
         return False
+
+    def context(self, options: Section) -> ContextSettings | None:
+        """Context that the teacher reads before the questions of training rows; none for most."""
+        return None
 
     def check_codec(self, codec: str) -> None:
         """Refuse stored distributions that do not serve it; for objectives that can be :meth:`cached`.

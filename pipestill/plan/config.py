@@ -8,6 +8,7 @@ from pipestill.io.records import Json
 from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
 from pipestill.settings.annotation import AnnotationConfig
+from pipestill.settings.contexts import InContextConfig
 from pipestill.settings.distributions import Stored
 from pipestill.settings.evaluation import StatisticsConfig
 from pipestill.settings.jobs import OnLongAnswer
@@ -162,6 +163,8 @@ class StudyConfig(Section):
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}
     """Settings of test answers: keys depend on the task's kind of answers."""
+    icl: InContextConfig = InContextConfig()
+    """In-context learning, for the method `icl`."""
     distributions: DistributionsConfig = DistributionsConfig()
     """The cache of the teacher's distributions."""
     checkpoints: dict[Name, CheckpointConfig] = {}

@@ -69,7 +69,10 @@ class Experiments:
         return method_of(method)
 
     def seeds(self, study: str, method: str) -> list[int]:
-        """Seeds of an experiment's runs: its study's; the lowest for the teacher, ``BASE_SEED`` for the untrained."""
+        """Seeds of an experiment's runs: its study's; the lowest for the teacher, ``BASE_SEED`` for the untrained, and
+        those of the draw for one that reads demonstrations."""
+        if self.entry(study, method).in_context:
+            return self.study(study).icl.seeds
         if not self.entry(study, method).trains:
             return [BASE_SEED]
         own = self.study(study).seeds or self.config.seeds
@@ -228,6 +231,9 @@ class Experiments:
             }
         for key, model in self.task(study).answers.models(settings.answers).items():
             depends[key] = self.config.models[model].model_dump()
+        if entry.in_context:
+            depends["context"] = settings.icl.told().model_dump()
+            depends["train_rows"] = self.rows(study, method)
         if method in settings.checkpoints:
             depends["checkpoint"] = settings.checkpoints[method].model_dump(exclude_none=True)
         if entry.trains:

@@ -157,6 +157,7 @@ class Jobs(Experiments):
             code=self._asking_code("predict", study),
             data=self.task(study).layout.crop_options(task.data),
             splitter=task.splitter,
+            context=self.study(study).icl.told() if self.entry(study, method).in_context else None,
         )
         return told(section)
 

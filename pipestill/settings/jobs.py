@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipestill.io.records import Json
+from pipestill.settings.contexts import InContextSettings, TeacherContext
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
@@ -41,6 +42,8 @@ class TrainingFileSettings(Section):
     """Rationale and answer are learnt as one text."""
     on_long_answer: OnLongAnswer = "stop"
     """Treatment of answers that leave no room for a prompt."""
+    context: TeacherContext | None = None
+    """Context that the teacher reads before the question of each row, if it reads one."""
 
 
 class Asking(Section):
@@ -85,6 +88,8 @@ class PredictionSettings(ScoringSettings):
     """Options of the task's layout: inputs by hand are cropped like the records."""
     splitter: Splitter = "sentencex"
     """Splitter of the sentences of such inputs."""
+    context: InContextSettings | None = None
+    """Context before each question; none: there is none."""
 
 
 class PredictionJob(Section):

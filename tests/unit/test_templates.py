@@ -34,7 +34,7 @@ def test_the_ending_stands_behind_the_last_gap():
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
 def test_every_message_of_a_task_ends_as_its_prompt_says(task):
     for prompt in task.prompts.values():
-        assert set(prompt.gaps) <= set(task.inputs)
+        assert set(prompt.template.gaps) <= set(task.inputs)
         for given in ({}, dict.fromkeys(task.inputs, "x"), {task.inputs[0]: "x"}):
             assert prompt.fill(dict.fromkeys(task.inputs, "") | given).endswith(prompt.form.ending)
 

@@ -14,6 +14,7 @@ from pipestill.training.answer_metric import Question, check_selection, selectio
 from pipestill.training.files import MODELS, Inputs
 from pipestill.training.job import Job, objective_of
 from pipestill.training.run import _enough_memory, fingerprint
+from support.asking import asking_about
 
 NAMES = ("data", "validation", "distributions", *MODELS)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipestill.io.digests import canonical_json, code_digest
 from pipestill.job.halves import half_name
 from pipestill.methods import METHODS
-from pipestill.objectives.base import OUTPUTS, RATIONALES
+from pipestill.objectives.base import OUTPUTS, RATIONALES, SFT
 from pipestill.plan.jobs import task_module
 from pipestill.plan.stages.data import local_digests
 from pipestill.plan.stages.places import Files, Wildcards
@@ -20,6 +20,10 @@ class EvaluationStages(TrainingStages):
     def ranking(self, w: Wildcards) -> str:
         """Ranking of sentences by which a method without a model answers."""
         return METHODS[w.method].extract
+
+    def demonstrations(self, w: Wildcards) -> Files:
+        """Training rows that demonstrations are drawn from, for a method that reads some."""
+        return f"<results>/data/{w.study}/{SFT.name}.jsonl" if self.entry(w.study, w.method).in_context else []
 
     def agreement_data(self, w: Wildcards) -> Files:
         """Validation answers on which students are compared with the teacher's distributions, if there are any."""
