@@ -5,12 +5,13 @@ score(c | x) = 1/n sum_k log p_k(t_k | x, n masks). With labels of different len
 trained model the answer.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
+from functools import partial
 
-import numpy as np
 import torch
 
 from pipestill.errors import UserError
+from pipestill.inference.batched import score_in_batches
 from pipestill.inference.devices import input_device
 from pipestill.inference.label_trie import Tokens
 from pipestill.inference.loaded import Loaded
@@ -46,38 +47,12 @@ def score_at_masks(
     masks = len(_check(loaded, prompts, labels)[0])
     loaded.model.eval()
     default = CPU_TOKENS if input_device(loaded.model).type == "cpu" else ACCELERATOR_TOKENS
-    rows = [_with_masks(loaded, prompt, masks) for prompt in prompts]
-    return _score(loaded, rows, labels, done, token_budget or default)
+    behind = len(_with_masks(loaded, [], masks)["input_ids"])
+    return score_in_batches(prompts, partial(_score, loaded, labels), token_budget or default, done, behind)
 
 
-def _score(
-    loaded: Loaded, rows: list[dict], labels: Tokens, done: Container[int], token_budget: int
-) -> Iterator[tuple[list[int], LabelScores]]:
-    lengths = [len(row["input_ids"]) for row in rows]
-    order = sorted(range(len(rows)), key=lambda index: -lengths[index])
-    start = 0
-    while start < len(order):
-        batch = order[start : start + max(1, token_budget // lengths[order[start]])]
-        wanted = [row for row, index in enumerate(batch) if index not in done]
-        if wanted:
-            try:
-                scores = score_rows(loaded, [rows[index] for index in batch], labels)
-            except torch.OutOfMemoryError:
-                scores = None  # try again outside of this block, where the failed pass no longer holds its tensors
-            if scores is None:
-                if len(batch) == 1:
-                    raise UserError(
-                        f"prompt {batch[0]} ({lengths[batch[0]]} tokens) does not fit in the accelerator's memory: "
-                        "shorten it or use a smaller model"
-                    )
-                torch.cuda.empty_cache()
-                token_budget = len(batch) // 2 * lengths[batch[0]]
-                continue
-            if not np.isfinite(scores.mean_log_prob).all():
-                raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
-            own = scores.mean_log_prob[wanted], scores.label_mass[wanted], scores.greedy[wanted]
-            yield [batch[row] for row in wanted], LabelScores(*own)
-        start += len(batch)
+def _score(loaded: Loaded, labels: Tokens, prompts: Tokens) -> LabelScores:
+    return score_rows(loaded, [_with_masks(loaded, prompt, len(labels[0])) for prompt in prompts], labels)
 
 
 @torch.inference_mode()
@@ -95,7 +70,7 @@ def score_rows(loaded: Loaded, rows: list[dict], labels: Tokens) -> LabelScores:
     return LabelScores(*(values.cpu().numpy() for values in (tokens.double().mean(0), mass, greedy)))
 
 
-def _with_masks(loaded: Loaded, prompt: list[int], masks: int) -> dict:
+def _with_masks(loaded: Loaded, prompt: Sequence[int], masks: int) -> dict:
     return masked_row(loaded.tokenizer, list(prompt), [loaded.tokenizer.mask_token_id] * masks)
 
 

@@ -44,6 +44,10 @@ class LabelScores:
     greedy: np.ndarray
     shared: int = 0
 
+    def of(self, rows: Sequence[int]) -> "LabelScores":
+        """Those of some examples."""
+        return LabelScores(self.mean_log_prob[rows], self.label_mass[rows], self.greedy[rows], self.shared)
+
 
 def score_all_labels(
     model: torch.nn.Module,
@@ -131,8 +135,7 @@ def _score_labels(
             if not np.isfinite(scores.mean_log_prob).all():
                 raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
             indices = [batch[row] for row in wanted]
-            own = scores.mean_log_prob[wanted], scores.label_mass[wanted], scores.greedy[wanted]
-            yield indices, LabelScores(*own, shared)
+            yield indices, scores.of(wanted)
         start += len(batch)
 
 
@@ -207,7 +210,7 @@ def score_batch(
     mean_log_prob = np.stack([edges[:, list(path)].mean(axis=1) for path in trie.paths], axis=1)
     label_mass = np.exp(edges[:, : trie.first_edges]).sum(axis=1)
     likeliest = output.logits[:, 0].argmax(dim=-1).cpu().numpy()
-    return LabelScores(mean_log_prob, label_mass, likeliest[:, None] == np.array(trie.first_tokens))
+    return LabelScores(mean_log_prob, label_mass, likeliest[:, None] == np.array(trie.first_tokens), shared)
 
 
 def _as_mask(visible: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:
