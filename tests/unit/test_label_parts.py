@@ -21,6 +21,7 @@ from pipestill.reporting.collect import collect
 from pipestill.reporting.figures import draw
 from pipestill.settings.evaluation import Experiment
 from pipestill.tasks import TASKS
+from support.pages import Page
 from support.reports import METHODS, plain, said, script, write_queries, write_study
 
 PARTS = [("matched", None), ("hans", "lexical_overlap"), ("hans", "subsequence"), ("hans", "lexical_overlap")]
@@ -145,6 +146,12 @@ def test_fields_of_another_type_are_refused_by_line(tree, tmp_path, change, sent
     write_jsonl(tmp_path / "seed_1/predictions.jsonl", [rows[0], rows[1] | change])
     with pytest.raises(UserError, match=rf"predictions\.jsonl, line 2: {sentence}"):
         score.runs(TASKS["creditmix"], Experiment.model_construct(test_sets=["matched", "hans"]), tmp_path, {})
+
+
+def test_page_is_whole(tree):
+    parsed = Page()
+    parsed.feed((tree / "report/index.html").read_text())
+    assert parsed.open == [] and len(parsed.ids) == len(set(parsed.ids))
 
 
 def test_page_and_card_say_it_all(tree, study, page):
