@@ -1,5 +1,6 @@
 """The figures of a study, by name."""
 
+from pipestill.reporting.figures.context import context_curve
 from pipestill.reporting.figures.gap import gap
 from pipestill.reporting.figures.metrics import cost
 from pipestill.reporting.figures.queries import queries
@@ -11,6 +12,11 @@ FIGURES = {  # of any study; its kind of answers has more
     "gap": Figure(
         gap,
         "Share of the gap between the SFT student and the teacher that each method closes, with its interval.",
+    ),
+    "context": Figure(
+        context_curve,
+        "In-context learning: the untrained student after 0 and more demonstrations, a line a prompt, mean over the "
+        "draws with its interval.",
     ),
     "cost": Figure(cost, "What the quality costs: processor time of training per seed."),
     "query": Figure(
