@@ -93,6 +93,11 @@ class Answers(ABC):
         """Groups that rows are divided and balanced over; one that is ``None`` where there are no groups."""
         return (None,)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All answers that there are; none where they are free."""
+        return ()
+
     def stratum(self, record: Record) -> str | None:
         """The group of a record, one of :attr:`strata`."""
         return None
@@ -105,12 +110,6 @@ class Answers(ABC):
         """
         if verbalizers:
             raise ValueError("words stand for labels, and the answers of this task are none; remove the key")
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The answers that there are, where they are few, for objectives that tell them apart; empty where any text is
-        one."""
-        return ()
 
     @abstractmethod
     def check_request(self, options: AnswerOptions, run: Path | None) -> None:

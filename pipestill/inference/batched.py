@@ -55,5 +55,5 @@ def score_in_batches(
                 continue
             if not np.isfinite(scores.mean_log_prob).all():
                 raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
-            yield [batch[row] for row in wanted], LabelScores(scores.mean_log_prob[wanted], scores.label_mass[wanted])
+            yield [batch[row] for row in wanted], scores.of(wanted)
         start += len(batch)

@@ -60,5 +60,5 @@ def _score(loaded: Loaded, prompts: Tokens, columns: list[int]) -> LabelScores:
     device = input_device(loaded.model)
     batch = pad_prompts(prompts, loaded.tokenizer.pad_token_id)
     logits = loaded.model(**{name: values.to(device) for name, values in batch.items()}).logits
-    scores = logits.double().log_softmax(-1)[:, columns]
-    return LabelScores(scores.cpu().numpy(), np.ones(len(prompts)))
+    scores = logits.double().log_softmax(-1)[:, columns].cpu().numpy()
+    return LabelScores(scores, np.ones(len(prompts)), scores == scores.max(axis=1, keepdims=True))

@@ -7,6 +7,7 @@ from pipestill.errors import UserError
 from pipestill.inference.head_ranking import score_by_head
 from pipestill.inference.label_trie import Tokens
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.masked_ranking import score_at_masks
 from pipestill.inference.ranking import LabelScores, gather, score_labels
 from pipestill.models.kinds import CLASSIFIER, kind_of
 
@@ -22,11 +23,15 @@ def _behind(loaded: Loaded, prompts: Tokens, labels: Words, done: Container[int]
     return score_labels(loaded.model, prompts, list(labels.values()), done=done)
 
 
+def _at_masks(loaded: Loaded, prompts: Tokens, labels: Words, done: Container[int]) -> Scored:
+    return score_at_masks(loaded, prompts, list(labels.values()), done)
+
+
 def _by_head(loaded: Loaded, prompts: Tokens, labels: Words, done: Container[int]) -> Scored:
     return score_by_head(loaded, prompts, list(labels), done)
 
 
-RANKERS: "dict[TrainedKind, Ranker]" = {"causal": _behind, CLASSIFIER: _by_head}
+RANKERS: "dict[TrainedKind, Ranker]" = {"causal": _behind, "masked": _at_masks, CLASSIFIER: _by_head}
 """By kind, a function with the contract of :func:`rank`."""
 
 

@@ -132,7 +132,7 @@ def _parse(task: Content, content: Json | BadRow, columns: Mapping[str, str], co
 def _check(example: Example) -> None:
     """Refuse an example that is not text, that says nothing, or with characters that no text has."""
     texts = [*example.inputs.values(), example.target, *example.references]
-    more = [example.test_set, example.group, example.rationale]
+    more = [example.test_set, example.subset, example.group, example.rationale]
     if not all(isinstance(text, str) for text in [*texts, *(each for each in more if each is not None)]):
         raise BadRow("a number, a list or an object where text is expected")
     if not any(text.strip() for text in example.inputs.values()):
@@ -156,6 +156,7 @@ def _record(task: Content, example: Example, question: str, place: int | str, te
         target=example.target,
         references=list(example.references or (example.target,)),
         test_set=test_set or example.test_set,
+        subset=example.subset,
         rationale=example.rationale,
         group=example.group,
         meta={**_at(place), **example.meta},

@@ -1,4 +1,4 @@
-"""Kinds of models: loading, adapters and decoder start of each, read from its ``config.json``."""
+"""Kinds of models: loading, adapters and reading of each, as its ``config.json`` says."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,26 +69,37 @@ def auto_class(kind: TrainedKind) -> Any:
     return getattr(transformers, KINDS[kind].auto_class)
 
 
-def decoder_start(directory: Path) -> int | None:
-    """The token that a model's answers start after in its decoder; none for a model without an encoder.
+@dataclass(frozen=True)
+class Reading:
+    """How models read a prompt and its answer; two models that read alike can be compared token by token.
 
-    Args:
-        directory: of full weights, such as a base model.
+    Attributes:
+        kind: of the model.
+        start: token that the decoder of an encoder-decoder starts with; none for other models.
+    """
+
+    kind: ModelKind = "causal"
+    start: int | None = None
+
+
+def reading(config: "PreTrainedConfig") -> Reading:
+    """How the model of a config reads.
 
     Raises:
-        UserError: an encoder-decoder names none.
+        UserError: an encoder-decoder names no start of its answers.
     """
-    return start_token(read_config(directory))
-
-
-def start_token(config: "PreTrainedConfig") -> int | None:
-    """As :func:`decoder_start`, of a config that has been read."""
-    if not config.is_encoder_decoder:
-        return None
+    kind = kind_of(config)
+    if kind != "seq2seq":
+        return Reading(kind)
     start = getattr(config, "decoder_start_token_id", None)
     if start is None:
         raise UserError(
             f"config.json of the {config.model_type} model names no decoder_start_token_id, so nothing says what its "
             "answers start after: set it (T5 and Marian use the padding token)"
         )
-    return start
+    return Reading(kind, start)
+
+
+def reading_of(directory: Path) -> Reading:
+    """As :func:`reading`, of the model in a directory of full weights, such as a base model."""
+    return reading(read_config(directory))

@@ -11,7 +11,7 @@ from pipestill.models.adapters import load_adapter
 from pipestill.models.chat_template import tell_time
 from pipestill.models.classifiers import with_head
 from pipestill.models.hardware import HardwarePlan
-from pipestill.models.kinds import CLASSIFIER, auto_class, kind_of, read_config, start_token
+from pipestill.models.kinds import CLASSIFIER, auto_class, kind_of, read_config, reading
 from pipestill.models.libraries import silence_libraries
 from pipestill.models.lineage import LABELS, read_lineage, resolve, verify
 
@@ -196,7 +196,7 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
     loader = auto_class(kind_of(read_config(directory)))
     model = load_whole(loader, directory, str(directory), attn_implementation=attn_implementation, **arguments)
-    start_token(model.config)
+    reading(model.config)
     places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
     if training and plan.offload_folder and places & {"cpu", "disk"}:
         raise UserError(

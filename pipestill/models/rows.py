@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pipestill.errors import UserError, shortened
 from pipestill.io.records import Json, read_jsonl
 from pipestill.losses import IGNORED
-from pipestill.models.prompts import CHAT, PromptEncoder, encode_answer, encode_whole
+from pipestill.models.kinds import Reading
+from pipestill.models.prompts import CHAT, PromptEncoder, encode_answer, encode_label, encode_whole
+from pipestill.models.text_encoder import text_encoder
 from pipestill.settings.prompts import Form
 from pipestill.text.marker import join
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Row = dict[str, Any]
+CAUSAL = Reading()
 LISTED = 10  # lines with faults that a message names
 
 
@@ -27,24 +30,24 @@ class RowEncoder:
     Attributes:
         tokenizer: of the model.
         max_length: tokens of prompt and answer together; a longer prompt loses the end of its text.
-        start: token that the decoder of an encoder-decoder starts with; none for other models.
+        reading: how the model reads prompt and answer.
         form: of the prompts.
         prompts: encodes and counts the prompts.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
     max_length: int
-    start: int | None = None
+    reading: Reading = CAUSAL
     form: Form = CHAT
     prompts: PromptEncoder = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to count."""
-        self.prompts = PromptEncoder(self.tokenizer, self.start is not None, self.form)
+        self.prompts = PromptEncoder(self.tokenizer, self.reading.kind, self.form)
 
     def answer(self, prompt: str, output: str) -> Row:
         """See :func:`encode_row`."""
-        return encode_row(self.prompts, prompt, output, self.max_length, self.start)
+        return encode_row(self.prompts, prompt, output, self.max_length, self.reading)
 
     def pair(self, prompt: str, chosen: str, rejected: str) -> Row:
         """``{"prompt_ids", "chosen_ids", "rejected_ids"}``: both answers have their end of sequence, and the prompt is
@@ -168,24 +171,46 @@ def _text(row: Json, key: str) -> str:
     return value
 
 
-def encode_row(prompts: PromptEncoder, prompt: str, output: str, max_length: int, start: int | None) -> Row:
+def encode_row(prompts: PromptEncoder, prompt: str, output: str, max_length: int, reading: Reading) -> Row:
     """One prompt and its answer as ``{"input_ids", "labels"}``.
 
     The tokens are the prompt's, the answer's and the end of sequence; labels are those of the last two, the prompt has
     :data:`IGNORED`. A prompt that does not fit into ``max_length`` loses its end.
 
-    With ``start``, the token that the decoder of an encoder-decoder starts with, ``input_ids`` are the prompt's and
-    ``decoder_input_ids`` and ``labels`` are those of start, answer and end. The decoder so reads the last token for
-    nothing, but each label stands where the token itself does, and is predicted one position before, in every kind.
+    For an encoder-decoder ``input_ids`` are the prompt's, and ``decoder_input_ids`` and ``labels`` are those of the
+    decoder's start, the answer and its end. The decoder so reads the last token for nothing, but each label stands
+    where the token itself does, and is predicted one position before, in every kind. Rows of masked models:
+    :func:`masked_row`.
 
     Raises:
         UserError: the answer does not fit.
     """
+    if reading.kind == "masked":
+        answer = encode_label(prompts.tokenizer, output)
+        prompt_ids = _fit_prompt(prompts, prompt, [masked_row(prompts.tokenizer, [], answer)["input_ids"]], max_length)
+        return masked_row(prompts.tokenizer, prompt_ids, answer)
     answer = encode_answer(prompts.tokenizer, output)
     prompt_ids = _fit_prompt(prompts, prompt, [answer], max_length)
-    if start is not None:
-        return {"input_ids": prompt_ids, "decoder_input_ids": [start, *answer], "labels": [IGNORED, *answer]}
+    if reading.start is not None:
+        return {"input_ids": prompt_ids, "decoder_input_ids": [reading.start, *answer], "labels": [IGNORED, *answer]}
     return {"input_ids": prompt_ids + answer, "labels": [IGNORED] * len(prompt_ids) + answer}
+
+
+def masked_row(tokenizer: "PreTrainedTokenizerBase", prompt: list[int], answer: list[int]) -> Row:
+    """A prompt, a mask for each token of its answer, and what the tokenizer puts behind a text, as ``{"input_ids",
+    "labels"}``.
+
+    The label of a mask stands one position behind it, so that it is predicted where the mask is: one position before
+    its own, as in every kind.
+
+    Raises:
+        UserError: the tokenizer has no mask.
+    """
+    if tokenizer.mask_token_id is None:
+        raise UserError("the tokenizer of the masked model names no mask: set mask_token in its config")
+    behind = text_encoder(tokenizer).behind
+    labels = [IGNORED] * (len(prompt) + 1) + answer + [IGNORED] * (len(behind) - 1)
+    return {"input_ids": [*prompt, *[tokenizer.mask_token_id] * len(answer), *behind], "labels": labels}
 
 
 def _fit_prompt(prompts: PromptEncoder, prompt: str, answers: list[list[int]], max_length: int) -> list[int]:

@@ -85,7 +85,9 @@ class ModelProblems:
     def _teacher(self, study: str, method: str) -> Iterator[str]:
         """Tokens that student and teacher do not share, and more of them than there are."""
         objective, resolved = self.plan.entry(study, method).objective, self.plan.training(study, method)
-        if method == TEACHER_NAME or not objective.shares_tokens:
+        distributions = self.plan.study(study).distributions
+        over_classes = distributions.over_classes and objective.cached(resolved.options)
+        if method == TEACHER_NAME or not objective.shares_tokens or over_classes:
             return
         names = [self.plan.base_model(study, each) for each in (method, TEACHER_NAME)]
         ours, theirs = (self.files(name).vocabulary for name in names)
@@ -94,7 +96,7 @@ class ModelProblems:
                 f"studies.{study}.methods: `{method}` compares `{names[0]}` with `{names[1]}` token by token, and they "
                 "have different vocabularies; use `kd` or `uld`, or models with one tokenizer"
             )
-        kept = self.plan.study(study).distributions.told().get("k", 0)
+        kept = distributions.told().get("k", 0)
         if ours is not None and objective.cached(resolved.options) and kept > len(ours):
             yield f"studies.{study}.distributions.k: {kept} is more than the {len(ours)} tokens there are; lower it"
 

@@ -1,4 +1,4 @@
-"""Answers that are one of some labels: ranked by a causal model, and calibrated."""
+"""Answers that are one of some labels: ranked by a causal or masked model, and calibrated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +41,7 @@ class Ranked(Prediction):
         probabilities: their softmax.
         top2_margin: highest score less the second.
         label_mass: probability that an answer's first token begins a label.
+        greedy: labels that begin with the likeliest first token of the whole vocabulary; none where no label does.
     """
 
     raw_scores: dict[str, float]
@@ -49,6 +50,7 @@ class Ranked(Prediction):
     probabilities: dict[str, float]
     top2_margin: float
     label_mass: float
+    greedy: list[str]
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,13 @@ class Labels(Answers):
     labels: tuple[str, ...]
     null_inputs: tuple[str, ...]
     max_new_tokens: int = 8
-    metrics: tuple[str, ...] = ("macro_f1", "accuracy", "nll", "brier", "ece", "label_mass")
+    metrics: tuple[str, ...] = (
+        *("macro_f1", "accuracy", "vocabulary_accuracy", "nll", "brier", "ece", "label_mass"),
+        "subset_accuracy",
+    )
 
     Options: ClassVar = LabelOptions
-    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal"})
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "masked"})
 
     def __post_init__(self) -> None:
         """Labels are spelt as every text is, so that they are found in data."""
