@@ -146,7 +146,7 @@ def comparison_pair(rng: Random, genre: Genre, label: str) -> Pair:
     return f"{one} {more} {two} {phrase.format(rng.choice(words))}", rng.choice(hypotheses[label])
 
 
-PAIRS = (event_pair, event_pair, event_pair, contrast_pair, comparison_pair)  # as often as they stand here
+PAIRS = (*[event_pair] * 4, contrast_pair, comparison_pair)  # as often as they stand here
 
 
 def pair(rng: Random, genre: Genre, label: str) -> Pair:
