@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipestill.objectives.base import TEACHER, Objective, TeacherUse, TrainingFile
+from pipestill.objectives.context import ContextDistillation
 from pipestill.objectives.cross_entropy import KD, CrossEntropy
 from pipestill.objectives.divergence import Divergence
 from pipestill.objectives.preference import Preference
@@ -21,12 +22,14 @@ class Method:
         objective: how it is trained; none for a model that is taken as it is.
         extract: which sentences of the input are the answer, where no model answers: a key of
             :data:`pipestill.inference.extractive.RANKINGS`.
+        in_context: solved training rows stand before each question.
     """
 
     title: str
     summary: str
     objective: Objective | None = None
     extract: str | None = None
+    in_context: bool = False
 
     @property
     def trains(self) -> bool:
@@ -49,6 +52,11 @@ METHODS: dict[str, Method] = {
     "base": Method("Base", "The untrained student."),
     "lead": Method("Lead", "The first sentences of the document, without a model.", extract="lead"),
     "textrank": Method("TextRank", "The most central sentences of the document, without a model.", extract="textrank"),
+    "icl": Method(
+        "ICL",
+        "In-context learning: the untrained student reads solved training rows before each question.",
+        in_context=True,
+    ),
     "sft": Method("SFT", "Supervised fine-tuning on gold outputs.", CrossEntropy()),
     "kd": Method(
         "KD",
@@ -82,6 +90,12 @@ METHODS: dict[str, Method] = {
     ),
     "todi": Method(
         "ToDi", "Token-wise divergence: forward where the student is too low, else reverse.", Divergence("todi")
+    ),
+    "cd": Method(
+        "Context distillation",
+        "Context distillation: what the teacher answers with demonstrations, a hint or an instruction before the "
+        "question is learnt without them.",
+        ContextDistillation(),
     ),
     "ab": Method("AB", "Alpha-beta divergence: a family that forward and reverse are limits of.", Divergence("ab")),
     "uld": Method("ULD", "Sorted probabilities compared, for a teacher with another tokenizer.", Divergence("uld")),

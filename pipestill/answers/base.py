@@ -97,6 +97,15 @@ class Answers(ABC):
         """The group of a record, one of :attr:`strata`."""
         return None
 
+    def check_words(self, verbalizers: Mapping[str, str]) -> None:
+        """Refuse words that a prompt gives for answers where they stand for none.
+
+        Raises:
+            ValueError: says which.
+        """
+        if verbalizers:
+            raise ValueError("words stand for labels, and the answers of this task are none; remove the key")
+
     @abstractmethod
     def check_request(self, options: AnswerOptions, run: Path | None) -> None:
         """Refuse, before a model is loaded, options that one prompt cannot be answered with.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pipestill.errors import UserError
 from pipestill.io.records import Json, read_jsonl
 from pipestill.losses import IGNORED
-from pipestill.models.prompts import PromptEncoder, encode_answer
+from pipestill.models.prompts import CHAT, PromptEncoder, encode_answer
+from pipestill.settings.prompts import Form
 from pipestill.text.marker import join
 
 if TYPE_CHECKING:
@@ -27,19 +28,19 @@ class RowEncoder:
         tokenizer: of the model.
         max_length: tokens of prompt and answer together; a longer prompt loses the end of its text.
         start: token that the decoder of an encoder-decoder starts with; none for other models.
-        ending: what the template of the prompts puts behind the text, which is never cut.
+        form: of the prompts.
         prompts: encodes and counts the prompts.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
     max_length: int
     start: int | None = None
-    ending: str = ""
+    form: Form = CHAT
     prompts: PromptEncoder = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to count."""
-        self.prompts = PromptEncoder(self.tokenizer, self.start is not None, self.ending)
+        self.prompts = PromptEncoder(self.tokenizer, self.start is not None, self.form)
 
     def answer(self, prompt: str, output: str) -> Row:
         """See :func:`encode_row`."""

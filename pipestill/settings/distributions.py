@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.jobs import ModelSettings
+from pipestill.settings.prompts import Form
 from pipestill.settings.section import Count, Section, Temperature, Tokens
 
 Stored = Annotated[int, Field(ge=1, lt=2**16)]  # tokens or draws at one place
@@ -26,8 +28,10 @@ class CaptureSettings(ModelSettings):
     """The teacher's logits are divided by it."""
     max_length: Tokens
     """Tokens of prompt and answer together, as in the students' training."""
-    ending: str = ""
-    """Text behind the last input of the prompts: a prompt that is too long keeps it."""
+    form: Form = Form()
+    """The form of the prompts."""
+    context: TeacherContext | None = None
+    """Context that the teacher reads before each question; none: it reads what the student reads."""
     code: str
     """Digest of the code: the state of other code is not resumed."""
 

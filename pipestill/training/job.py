@@ -94,7 +94,7 @@ class Job:
 
     def encoder(self, tokenizer: "PreTrainedTokenizerBase", start: int | None) -> RowEncoder:
         """Encodes the job's rows for the student, or for a teacher that reads them too."""
-        return RowEncoder(tokenizer, self.settings.training.max_length, start, self.settings.ending)
+        return RowEncoder(tokenizer, self.settings.training.max_length, start, self.settings.form)
 
     def read(self, reader: Callable[[Path, RowEncoder], list[Row]]) -> Data:
         """The rows of both files, read for the student."""

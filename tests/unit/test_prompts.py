@@ -69,19 +69,19 @@ def test_the_ending_of_a_template_is_never_cut(tokenizer, encode, instruction, t
     prompt = ALPACA.fill({"instruction": instruction, "input": text})
     full, empty = encode(tokenizer, prompt), encode(tokenizer, ALPACA.fill({"instruction": "", "input": ""}))
     for limit in range(len(empty) + 60, len(full)):
-        tokens = encode(tokenizer, prompt, limit, ALPACA.ending)
+        tokens = encode(tokenizer, prompt, limit, ALPACA.form)
         assert len(tokens) <= limit
         user = tokenizer.decode(tokens).removeprefix("<|im_start|>user\n").partition("<|im_end|>")[0]
-        head = user.removesuffix(ALPACA.ending)
+        head = user.removesuffix(ALPACA.form.ending)
         assert head != user and prompt.startswith(head)
     with pytest.raises(UserError, match="the template alone takes"):
-        encode(tokenizer, prompt, 5, ALPACA.ending)
+        encode(tokenizer, prompt, 5, ALPACA.form)
 
 
 @pytest.mark.parametrize("encode", [encode_prompt, encode_source])
 def test_a_prompt_of_another_template_has_no_ending(tokenizer, encode):
     prompt = "Age: 23.0 " * 40
-    assert encode(tokenizer, prompt, 60, ALPACA.ending) == encode(tokenizer, prompt, 60)
+    assert encode(tokenizer, prompt, 60, ALPACA.form) == encode(tokenizer, prompt, 60)
 
 
 @pytest.mark.parametrize("for_encoder", [False, True])

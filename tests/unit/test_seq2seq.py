@@ -27,11 +27,12 @@ from pipestill.models.rows import RowEncoder, collate, read_answers
 from pipestill.objectives.cross_entropy.train import answer_loss
 from pipestill.objectives.divergence.teachers import OnlineTeacher
 from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.jobs import Asking, TrainingSettings
+from pipestill.settings.jobs import TrainingSettings
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.settings.training import LoraConfig, TrainingConfig
 from pipestill.training.files import Inputs
 from pipestill.training.run import train
+from support.asking import asking_about
 from support.models import CPU, MAKERS, make_directory_of, make_t5
 from support.seq2seq import KD_RATE, SGD, TEMPERATURE, TOKENIZER, trainer_for, whole
 from support.training_job import make_job, outputs_in
@@ -203,9 +204,9 @@ def test_a_job_learns_its_rows_and_the_model_answers_from_disk(tmp_path, file, q
     plan = HardwarePlan("cpu", quantization=quantization)
     loaded = load(base, tmp_path / "model", plan)
     assert (read_json(tmp_path / "model/profile.json")["quantised_layers"] > 0) == (quantization == "nf4")
-    asking = Asking(task="dolly", max_prompt_tokens=64, max_new_tokens=30)
+    asking = asking_about("dolly", max_prompt_tokens=64, max_new_tokens=30)
     work = Work(tmp_path, CostMeter(tmp_path / "answers.json"), "test")
-    answers = answer_prompts(loaded, asking, "", GenerationConfig(), {text: text for text in TEXTS}, work)
+    answers = answer_prompts(loaded, asking, GenerationConfig(), {text: text for text in TEXTS}, work)
     if adaptation == "full":
         assert {text: row["text"] for text, row in answers.items()} == TEXTS
 

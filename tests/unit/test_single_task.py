@@ -15,7 +15,7 @@ from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.models.loading import load_tokenizer, load_trained_model
 from pipestill.models.rows import RowEncoder, read_answers, read_joined
-from pipestill.settings.jobs import Asking, TrainingSettings
+from pipestill.settings.jobs import TrainingSettings
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
@@ -23,6 +23,7 @@ from pipestill.tasks.multiclinsum.submission import submission
 from pipestill.text.marker import join, split
 from pipestill.training.files import Inputs
 from pipestill.training.run import train
+from support.asking import asking_about
 from support.models import CPU, make_directory, make_directory_of, make_tokenizer
 from support.training_job import outputs_in
 
@@ -41,7 +42,7 @@ def message(text):
 
 
 def asking(new_tokens=20 + ROOM):
-    return Asking(task=TASK.name, max_prompt_tokens=196, max_new_tokens=new_tokens, rationale_tokens=ROOM)
+    return asking_about(TASK.name, max_prompt_tokens=196, max_new_tokens=new_tokens, rationale_tokens=ROOM)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,9 @@ def make_files(tmp_path, rationales, allow_missing=0.0, crop=lambda text, record
     files = {name: tmp_path / f"{name}.jsonl" for name in ("records", "rationales", "train", "validation")}
     write_jsonl(files["records"], RECORDS)
     write_jsonl(files["rationales"], ({"id": i, "rationale": text} for i, text in rationales.items()))
-    settings = TrainingFileSettings(task=TASK.name, method="stepwise", rows=3, seed=42, allow_missing=allow_missing)
+    settings = TrainingFileSettings(
+        task=TASK.name, prompt=TASK.prompts["answer"], method="stepwise", rows=3, seed=42, allow_missing=allow_missing
+    )
     write_training_file(TASK, METHODS["stepwise"].objective, settings, files, crop)
     return [read_jsonl(files[name]) for name in ("train", "validation")]
 

@@ -145,7 +145,7 @@ class _Capture:
             )
         rows = {}
         for path in sources.data:
-            for row in read_answers(path, RowEncoder(tokenizer, settings.max_length, start, settings.ending)):
+            for row in read_answers(path, RowEncoder(tokenizer, settings.max_length, start, settings.form)):
                 key = row_key(row["input_ids"], row["labels"], fingerprint)
                 rows[key] = row | {"key": key}
         codec = make_codec(describe(settings, tokenizer), vocab_size)
@@ -176,7 +176,7 @@ class _Capture:
             "codec": self.codec.description,
             "temperature": self.settings.temperature,
             "max_length": self.settings.max_length,
-            "ending": self.settings.ending,
+            "form": self.settings.form.model_dump(),
             "data": [{"file": Path(path).name, "sha256": sha256(path)} for path in self.sources.data],
             "versions": versions(),
         }

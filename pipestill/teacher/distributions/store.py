@@ -14,6 +14,7 @@ from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.losses.targets import Target
 from pipestill.models.rows import RowEncoder
+from pipestill.settings.prompts import Form
 from pipestill.teacher.distributions.codecs import make_codec
 from pipestill.teacher.distributions.keys import row_key, shard_of, vocabulary_digest
 from pipestill.teacher.distributions.manifest import FORMAT, check_file
@@ -32,7 +33,7 @@ class DistributionStore:
         vocab_size: ids of the tokenizer; what heads have beyond them is cut.
         temperature: that the distributions were captured at.
         max_length: tokens of a row at most.
-        ending: of the template of its prompts.
+        form: of its prompts.
         teacher_fingerprint: of the teacher that they are of.
         codec: how they are stored.
 
@@ -51,7 +52,7 @@ class DistributionStore:
         self.vocab_size: int = self.manifest["vocabulary"]["size"]
         self.temperature: float = self.manifest["temperature"]
         self.max_length: int = self.manifest["max_length"]
-        self.ending: str = self.manifest["ending"]
+        self.form = Form.model_validate(self.manifest["form"])
         self.teacher_fingerprint: str = self.manifest["teacher"]["fingerprint"]
         self.codec = make_codec(self.manifest["codec"], self.vocab_size)
         self._shards = []
@@ -87,7 +88,7 @@ class DistributionStore:
 
     def encoder(self, tokenizer: "PreTrainedTokenizerBase", start: int | None) -> RowEncoder:
         """Encodes rows as the stored ones were; ``start`` is that of the decoder of an encoder-decoder."""
-        return RowEncoder(tokenizer, self.max_length, start, self.ending)
+        return RowEncoder(tokenizer, self.max_length, start, self.form)
 
     def key(self, row: Row) -> str:
         """Key of a row of :func:`~pipestill.models.rows.read_answers`."""
