@@ -93,6 +93,11 @@ class Answers(ABC):
         """Groups that rows are divided and balanced over; one that is ``None`` where there are no groups."""
         return (None,)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All answers that there are; none where they are free."""
+        return ()
+
     def stratum(self, record: Record) -> str | None:
         """The group of a record, one of :attr:`strata`."""
         return None

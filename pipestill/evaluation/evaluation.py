@@ -149,7 +149,8 @@ class Closeness(Section):
     codec: str | None
     """Format of the teacher's stored distributions."""
     tail: str | None
-    """Stand-in for tokens that are not stored."""
+    """What the divergence is over, where that is less than the vocabulary: `bucket`, stored tokens and all others as
+    one; `labels`; `labels and rest`."""
 
 
 class Provenance(Section):

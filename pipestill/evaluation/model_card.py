@@ -81,7 +81,8 @@ def _annotation(annotation: AnnotationCost) -> str:
 
 
 def _closeness(closeness: Closeness) -> str:
-    bucket = ", all tokens that are not stored counting as one" if closeness.tail else ""
+    words = {None: "", "bucket": ", all tokens that are not stored counting as one"}
+    bucket = words.get(closeness.tail, f", over {closeness.tail} at the first token of each answer")
     return (
         f"On {closeness.tokens:,} tokens of validation answers: KL from the teacher {number(closeness.kl.mean)} nats "
         f"per token at temperature {closeness.temperature:g}{bucket}, the same likeliest token at "

@@ -13,7 +13,7 @@ from pipestill.inference.loaded import Loaded
 from pipestill.io.records import Json, Record
 from pipestill.job.progress import Progress
 from pipestill.losses import IGNORED
-from pipestill.models.kinds import start_token
+from pipestill.models.kinds import reading
 from pipestill.models.prompts import encode_answer, encode_label
 from pipestill.models.rows import Row, supervised
 from pipestill.settings.jobs import Asking
@@ -39,7 +39,7 @@ def likelihoods(
         label: what the progress line says.
         rationales: by id, what the model itself wrote before its answer; the target is read after it.
     """
-    start, prompts, tokenizer = start_token(loaded.model.config), loaded.encoder(asking.prompt), loaded.tokenizer
+    start, prompts, tokenizer = reading(loaded.model.config).start, loaded.encoder(asking.prompt), loaded.tokenizer
 
     def encode(record: Record) -> Row:
         """As a training row; what is before the answer is read, and not scored."""

@@ -44,6 +44,10 @@ class LabelScores:
     greedy: np.ndarray
     shared: int = 0
 
+    def of(self, rows: Sequence[int]) -> "LabelScores":
+        """Those of some examples."""
+        return LabelScores(self.mean_log_prob[rows], self.label_mass[rows], self.greedy[rows], self.shared)
+
 
 def score_all_labels(
     model: torch.nn.Module,
@@ -53,9 +57,14 @@ def score_all_labels(
     token_budget: int | None = None,
 ) -> LabelScores:
     """Scores of all ``prompts`` at once; see :func:`score_labels`."""
-    shape = len(prompts), len(labels)
-    whole = LabelScores(np.empty(shape), np.empty(len(prompts)), np.empty(shape, dtype=bool))
-    for indices, scores in score_labels(model, prompts, labels, token_budget=token_budget):
+    return gather(score_labels(model, prompts, labels, token_budget=token_budget), len(prompts), len(labels))
+
+
+def gather(scored: Iterator[tuple[list[int], LabelScores]], prompts: int, labels: int) -> LabelScores:
+    """Scores of all ``prompts``, in their order, from those of their batches."""
+    shape = prompts, labels
+    whole = LabelScores(np.empty(shape), np.empty(prompts), np.empty(shape, dtype=bool))
+    for indices, scores in scored:
         whole.mean_log_prob[indices], whole.label_mass[indices] = scores.mean_log_prob, scores.label_mass
         whole.greedy[indices] = scores.greedy
     return whole
@@ -126,8 +135,7 @@ def _score_labels(
             if not np.isfinite(scores.mean_log_prob).all():
                 raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
             indices = [batch[row] for row in wanted]
-            own = scores.mean_log_prob[wanted], scores.label_mass[wanted], scores.greedy[wanted]
-            yield indices, LabelScores(*own, shared)
+            yield indices, scores.of(wanted)
         start += len(batch)
 
 
@@ -202,7 +210,7 @@ def score_batch(
     mean_log_prob = np.stack([edges[:, list(path)].mean(axis=1) for path in trie.paths], axis=1)
     label_mass = np.exp(edges[:, : trie.first_edges]).sum(axis=1)
     likeliest = output.logits[:, 0].argmax(dim=-1).cpu().numpy()
-    return LabelScores(mean_log_prob, label_mass, likeliest[:, None] == np.array(trie.first_tokens))
+    return LabelScores(mean_log_prob, label_mass, likeliest[:, None] == np.array(trie.first_tokens), shared)
 
 
 def _as_mask(visible: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """Text to tokens, the same way for training, label ranking and generation."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
@@ -13,6 +14,8 @@ from pipestill.text.context import NO_CONTEXT, Context
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from pipestill.settings.models import ModelKind
+
 CHAT = Form()
 
 
@@ -22,35 +25,42 @@ def encode_prompt(
     max_tokens: int | None = None,
     form: Form = CHAT,
     context: Context = NO_CONTEXT,
+    templated: bool = True,
 ) -> list[int]:
     """Tokens of ``prompt``, up to where its answer begins.
 
-    In the form ``chat`` it is a user turn of the chat template, or a line where the tokenizer has none; in the form
-    ``raw`` the text alone. The tokenizer's own first tokens stand before both. When the prompt would be longer than
-    ``max_tokens``, the end of its text is cut at one of its token boundaries; the template stays whole, and so does
-    the ending of its form. A ``context`` is not counted.
+    In the form ``chat`` it is a user turn of the chat template, or a line where the tokenizer has none or ``templated``
+    is false; in the form ``raw`` the text alone. The tokenizer's own first tokens stand before a text without a
+    template. When the prompt would be longer than ``max_tokens``, the end of its text is cut at one of its token
+    boundaries; the template stays whole, and so does the ending of its form. A ``context`` is not counted.
 
     Raises:
         UserError: the template alone is longer than ``max_tokens``.
     """
-    tokens = _encode(tokenizer, prompt, form)
+    encode = partial(_encode, tokenizer, form=form, templated=templated)
+    tokens = encode(prompt)
     if max_tokens is not None and len(tokens) > max_tokens:
-        prompt, tokens = _shortened(tokenizer, prompt, max_tokens, form, len(tokens))
-    return _encode(tokenizer, prompt, form, context) if context else tokens
+        prompt, tokens = _shortened(tokenizer, prompt, max_tokens, encode, len(tokens), form.ending)
+    return encode(prompt, context=context) if context else tokens
 
 
 def _shortened(
-    tokenizer: "PreTrainedTokenizerBase", prompt: str, max_tokens: int, form: Form, length: int
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: str,
+    max_tokens: int,
+    encode: Callable[[str], list[int]],
+    length: int,
+    ending: str,
 ) -> tuple[str, list[int]]:
-    """The longest beginning of a prompt of ``length`` tokens that fits, with the ending of its form, and its tokens."""
-    text, tail = _without(form.ending, prompt)
+    """The longest beginning of a prompt of ``length`` tokens that fits, with its ending, and its tokens."""
+    text, tail = _without(ending, prompt)
     ends = text_encoder(tokenizer).ends(text)
 
     def first(kept: int) -> str:
         return (text[: ends[kept - 1]] if kept else "") + tail
 
     def tokens_of(kept: int) -> list[int]:
-        return _encode(tokenizer, first(kept), form)
+        return encode(first(kept))
 
     # One user token is about one token of the result; where cutting changes how the rest is split, step to the edge.
     kept = max(0, len(ends) - (length - max_tokens))
@@ -90,13 +100,20 @@ def encode_source(
     return [*encoder.before, *(encoder.text(context.head) if context else ()), *read]
 
 
+ENCODERS: "dict[ModelKind, Callable[..., list[int]]]" = {
+    "causal": encode_prompt,
+    "seq2seq": encode_source,
+    "masked": partial(encode_prompt, templated=False),  # no masked model is trained on chats
+}
+
+
 @dataclass
 class PromptEncoder:
     """Encodes the prompts of a job, and counts them.
 
     Attributes:
         tokenizer: of the model.
-        for_encoder: whether prompts are read by an encoder (:func:`encode_source`) or a decoder.
+        kind: of the model, which decides how its prompts are encoded (:data:`ENCODERS`).
         form: of the prompts.
         context: before each prompt; its tokens are not counted.
         seen: prompts so far.
@@ -104,7 +121,7 @@ class PromptEncoder:
     """
 
     tokenizer: "PreTrainedTokenizerBase"
-    for_encoder: bool = False
+    kind: "ModelKind" = "causal"
     form: Form = CHAT
     context: Context = NO_CONTEXT
     seen: int = 0
@@ -112,7 +129,7 @@ class PromptEncoder:
 
     def __call__(self, prompt: str, max_tokens: int) -> list[int]:
         """Tokens of the context, and of ``prompt``, which are ``max_tokens`` at most."""
-        encode = encode_source if self.for_encoder else encode_prompt
+        encode = ENCODERS[self.kind]
         tokens = encode(self.tokenizer, prompt, form=self.form)
         self.seen += 1
         cut = len(tokens) > max_tokens
@@ -130,6 +147,12 @@ class PromptEncoder:
                 file=sys.stderr,
             )
         self.seen = self.cut = 0
+
+
+def encode_whole(prompts: PromptEncoder, prompt: str, max_tokens: int) -> list[int]:
+    """Tokens of a prompt that no answer stands behind, for a classifier: with what the tokenizer ends a text with."""
+    closing = text_encoder(prompts.tokenizer).closing
+    return [*prompts(prompt, max_tokens - len(closing)), *closing]
 
 
 def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
@@ -187,11 +210,17 @@ def _no_room(max_tokens: int, template: list[int]) -> UserError:
     )
 
 
-def _encode(tokenizer: "PreTrainedTokenizerBase", prompt: str, form: Form, context: Context = NO_CONTEXT) -> list[int]:
+def _encode(
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: str,
+    form: Form,
+    context: Context = NO_CONTEXT,
+    templated: bool = True,
+) -> list[int]:
     encoder = text_encoder(tokenizer)
     if form.render == "raw":
         return [*encoder.before, *encoder.text(context.head + prompt)]
-    if encoder.template:
+    if encoder.template and templated:
         return encoder.turns(*context.turns(prompt))
     lines = [f"{text}\n" for text in context.turns(prompt)]
     return [*encoder.before, *encoder.text("".join(lines))]

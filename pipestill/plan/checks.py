@@ -6,6 +6,7 @@ from pipestill.errors import shortened
 from pipestill.methods import METHODS, ROLES, method_of
 from pipestill.plan.annotation_checks import check_annotation
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
+from pipestill.plan.resolve import resolve_training
 from pipestill.plan.training_checks import check_annotator, check_training
 from pipestill.settings.models import ModelKind
 from pipestill.settings.prompts import LABEL, Prompt
@@ -131,11 +132,19 @@ def _check_models(config: Config, path: str, study: StudyConfig) -> None:
                 f"{path}.methods: `{method}` trains models of the kinds {', '.join(sorted(objective.model_kinds))}, and"
                 f" the student is `{kinds['student']}`; leave it out"
             )
-        if METHODS[method].teacher == "required" and len(set(kinds.values())) > 1:
+        if len(set(kinds.values())) > 1 and _needs_one_kind(config, study, method):
             raise ValueError(
                 f"{path}.methods: `{method}` compares a {kinds['student']} student with a {kinds['teacher']} teacher "
                 "token by token, which needs models of one kind; leave it out, or change one of them"
             )
+
+
+def _needs_one_kind(config: Config, study: StudyConfig, method: str) -> bool:
+    """True if a method compares student and teacher token by token."""
+    if METHODS[method].teacher != "required":
+        return False
+    options = resolve_training(config.training, study, method).options
+    return not (study.distributions.over_classes and METHODS[method].objective.cached(options))
 
 
 def _check_kind(path: str, kind: ModelKind, able: Collection[ModelKind], work: str) -> None:

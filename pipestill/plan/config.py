@@ -9,7 +9,7 @@ from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
 from pipestill.settings.annotation import AnnotationConfig
 from pipestill.settings.contexts import InContextConfig
-from pipestill.settings.distributions import Stored
+from pipestill.settings.distributions import OPTIONS, Stored
 from pipestill.settings.evaluation import StatisticsConfig
 from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
@@ -66,20 +66,28 @@ class DistributionsConfig(Section):
 
     reruns: ClassVar = {"*": "teacher_distributions_shard"}
 
-    codec: Literal["full", "topk", "sample"] = "topk"
+    codec: Literal["full", "topk", "sample", "labels"] = "topk"
     """`full`: every log-probability, exact, for small runs; `topk`: the `k` likeliest tokens and the mass of the
-    others; `sample`: `draws` tokens drawn from the distribution, unbiased only for fkl."""
+    others; `sample`: `draws` tokens drawn from the distribution, unbiased only for fkl; `labels`: the classes of a task
+    whose answers are labels, at the first token of an answer, from a teacher with any tokens."""
     k: Stored = 50
     """Tokens that `topk` keeps."""
     draws: Stored = 50
     """Draws of `sample`."""
+    rest_bucket: bool = False
+    """One more outcome of `labels`, for all other tokens together; without it the divergence is between the labels
+    alone, and only cross-entropy says how likely they are."""
     shards: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Jobs that the work is divided among."""
 
+    @property
+    def over_classes(self) -> bool:
+        """True if it holds distributions over a task's labels, not over tokens."""
+        return "labels" in OPTIONS[self.codec]
+
     def told(self) -> Json:
-        """The codec, and the option that it has."""
-        option = {"full": set(), "topk": {"k"}, "sample": {"draws"}}[self.codec]
-        return self.model_dump(include={"codec", *option})
+        """The codec, and the options that it has."""
+        return self.model_dump(include={"codec", *OPTIONS[self.codec]})
 
 
 class CheckpointConfig(Section):

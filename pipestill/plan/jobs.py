@@ -112,6 +112,7 @@ class Jobs(Experiments):
             training=resolved.training,
             hardware=self.hardware(study),
             form=self.prompt(study).form,
+            labels={label: self.prompt(study).answer(label) for label in objective.labels(self.task(study).answers)},
             teacher_adaptation=self.training(study, TEACHER_NAME).training.adaptation if beside else None,
             rationale_tokens=self.rationale_tokens(study, method),
             selection=self.asking(study, method) if by_metric else None,
@@ -184,11 +185,14 @@ class Jobs(Experiments):
         """Settings of the jobs that capture a teacher's distributions, for all methods that read them."""
         method = self.readers(study, store)[0]  # in what counts here all are alike
         reader = self.training(study, method)
+        distributions, prompt = self.study(study).distributions, self.prompt(study)
+        labels = [prompt.answer(label) for label in self.task(study).answers.classes]
         section = CaptureSettings(
-            **self.study(study).distributions.told(),
+            **distributions.told(),
+            labels=labels if distributions.over_classes else None,
             temperature=reader.options.temperature,
             max_length=reader.training.max_length,
-            form=self.prompt(study).form,
+            form=prompt.form,
             context=self.teacher_context(study, method),
             adaptation=self.training(study, TEACHER_NAME).training.adaptation,
             hardware=self.hardware(study),

@@ -1,5 +1,6 @@
 """Settings of the jobs around teacher distributions, given by their rules."""
 
+from itertools import chain
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +11,7 @@ from pipestill.settings.prompts import Form
 from pipestill.settings.section import Count, Section, Temperature, Tokens
 
 Stored = Annotated[int, Field(ge=1, lt=2**16)]  # tokens or draws at one place
-OPTIONS = {"full": None, "topk": "k", "sample": "draws", "labels": "labels"}  # that each codec needs
+OPTIONS = {"full": (), "topk": ("k",), "sample": ("draws",), "labels": ("labels", "rest_bucket")}  # of each codec
 
 
 class CaptureSettings(ModelSettings):
@@ -23,7 +24,9 @@ class CaptureSettings(ModelSettings):
     draws: Stored | None = None
     """Draws of `sample`."""
     labels: list[str] | None = None
-    """Labels of `labels`."""
+    """Labels of `labels`, as answers."""
+    rest_bucket: bool | None = None
+    """One more outcome of `labels` for all other tokens."""
     temperature: Temperature
     """The teacher's logits are divided by it."""
     max_length: Tokens
@@ -38,9 +41,9 @@ class CaptureSettings(ModelSettings):
     @model_validator(mode="after")
     def _codec_has_its_option(self):
         needed = OPTIONS[self.codec]
-        for option in filter(None, OPTIONS.values()):
-            if (getattr(self, option) is not None) != (option == needed):
-                raise ValueError(f"codec `{self.codec}` {'needs' if option == needed else 'has no'} `{option}`")
+        for option in chain.from_iterable(OPTIONS.values()):
+            if (getattr(self, option) is not None) != (option in needed):
+                raise ValueError(f"codec `{self.codec}` {'needs' if option in needed else 'has no'} `{option}`")
         return self
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from pipestill.errors import UserError
-from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label, encode_prompt, encode_source
+from pipestill.models.prompts import ENCODERS, PromptEncoder, encode_answer, encode_label, encode_prompt, encode_source
 from pipestill.tasks.dolly import ALPACA
 from support.models import make_tokenizer
 
@@ -84,10 +84,10 @@ def test_a_prompt_of_another_template_has_no_ending(tokenizer, encode):
     assert encode(tokenizer, prompt, 60, ALPACA.form) == encode(tokenizer, prompt, 60)
 
 
-@pytest.mark.parametrize("for_encoder", [False, True])
-def test_prompts_that_are_cut_are_counted(tokenizer, capsys, for_encoder):
-    encode = encode_source if for_encoder else encode_prompt
-    prompts = PromptEncoder(tokenizer, for_encoder)
+@pytest.mark.parametrize("kind", ["causal", "seq2seq", "masked"])
+def test_prompts_that_are_cut_are_counted(tokenizer, capsys, kind):
+    encode = ENCODERS[kind]
+    prompts = PromptEncoder(tokenizer, kind)
     full = encode(tokenizer, "Age: 23.0")
     assert prompts("Age: 23.0", len(full)) == full
     prompts.report("rows")

@@ -13,6 +13,7 @@ from pipestill.inference.work import Work
 from pipestill.io.files import read_json
 from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
+from pipestill.models.kinds import Reading
 from pipestill.models.loading import load_tokenizer, load_trained_model
 from pipestill.models.rows import RowEncoder, read_answers, read_joined
 from pipestill.settings.jobs import TrainingSettings
@@ -81,8 +82,8 @@ def file(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("start", [None, 0])
-def test_rows_are_those_of_sft_with_another_target(tmp_path, file, start):
+@pytest.mark.parametrize("reading", [Reading(), Reading("seq2seq", 0)])
+def test_rows_are_those_of_sft_with_another_target(tmp_path, file, reading):
     rows = read_jsonl(file)
     del rows[1]["rationale"], rows[1]["rationale_prompt"]
     targets = ["Age\n### Answer\nGood", "Standard Debt", "Bad, Bad\n### Answer\nBad Occupation"]
@@ -91,7 +92,7 @@ def test_rows_are_those_of_sft_with_another_target(tmp_path, file, start):
         tmp_path / "plain.jsonl",
         ({"input": row["input"], "output": text} for row, text in zip(rows, targets, strict=True)),
     )
-    encoder = RowEncoder(TOKENIZER, 128, start)
+    encoder = RowEncoder(TOKENIZER, 128, reading)
     assert read_joined(tmp_path / "some.jsonl", encoder) == read_answers(tmp_path / "plain.jsonl", encoder)
     write_jsonl(tmp_path / "bad.jsonl", [rows[0], rows[1] | {"output": "### Answer"}])
     with pytest.raises(UserError, match=r"bad.jsonl, line 2: the answer holds"):

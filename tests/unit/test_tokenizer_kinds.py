@@ -14,6 +14,7 @@ from pipestill.inference.target import find_target
 from pipestill.inference.work import Work
 from pipestill.io.records import Record
 from pipestill.job.cost import CostMeter
+from pipestill.models.kinds import Reading
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
 from pipestill.models.rows import IGNORED, RowEncoder
@@ -117,7 +118,7 @@ def test_an_encoder_reads_what_its_tokenizer_makes_of_a_text(directories, tokeni
     source, answer, rows = tokenizer(PROMPT)["input_ids"], answer_of(tokenizer), len(tokenizer)
     assert source[-1] == answer[-1] == tokenizer.eos_token_id
     loaded, work = load(directory, None, CPU), Work(tmp_path, CostMeter(tmp_path / "cost.json"), "run")
-    row = RowEncoder(loaded.tokenizer, 256, start=0).answer(PROMPT, ANSWER)
+    row = RowEncoder(loaded.tokenizer, 256, Reading("seq2seq", 0)).answer(PROMPT, ANSWER)
     assert row == {"input_ids": source, "decoder_input_ids": [0, *answer], "labels": [IGNORED, *answer]}
     asking, prompts = asking_about("dolly", max_prompt_tokens=200, max_new_tokens=3), {"a": PROMPT}
     read = rows_read(rows, lambda: answer_prompts(loaded, asking, GenerationConfig(), prompts, work))

@@ -1,4 +1,4 @@
-"""Answers that are one of some labels: ranked by a causal model, and calibrated."""
+"""Answers that are one of some labels: ranked by a causal or masked model, and calibrated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,12 +71,17 @@ class Labels(Answers):
     )
 
     Options: ClassVar = LabelOptions
-    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal"})
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "masked"})
 
     def __post_init__(self) -> None:
         """Labels are spelt as every text is, so that they are found in data."""
         for name in ("labels", "null_inputs"):
             object.__setattr__(self, name, tuple(map(clean, getattr(self, name))))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
 
     @property
     def strata(self) -> tuple[str, ...]:

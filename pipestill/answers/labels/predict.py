@@ -14,14 +14,17 @@ from pipestill.errors import UserError
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.queries import queries, query, timed
-from pipestill.inference.ranking import LabelScores, score_all_labels, score_labels
+from pipestill.inference.rankers import rank, rank_all
+from pipestill.inference.ranking import LabelScores
 from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Json, Record, of_split, write_jsonl
 from pipestill.job.progress import Progress
+from pipestill.models.kinds import kind_of
 from pipestill.models.prompts import word_ids
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
+from pipestill.settings.models import WRITERS
 from pipestill.tasks import Task
 from pipestill.tasks.base import UNCONDITIONED
 
@@ -72,12 +75,20 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], w
 
 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
-    """Answer ``prompts`` by key: a greedy output, and the labels' scores without calibration."""
+    """Answer ``prompts`` by key: a greedy output, and the labels' scores without calibration.
+
+    The output of a model that writes no text is the word of the likeliest label.
+    """
     scores = _rank(task, loaded, asking, prompts, replace(work, label=f"{work.label}: ranking labels"))
-    generating = replace(work, label=f"{work.label}: generating")
-    texts = answer_prompts(loaded, asking, GenerationConfig(), prompts, generating)
     labels = task.answers.labels
-    return {key: Said(key, [texts[key]["text"]], dict(zip(labels, scores[key]["raw"], strict=True))) for key in prompts}
+    by_label = {key: dict(zip(labels, scores[key]["raw"], strict=True)) for key in prompts}
+    if kind_of(loaded.model.config) in WRITERS:
+        generating = replace(work, label=f"{work.label}: generating")
+        texts = answer_prompts(loaded, asking, GenerationConfig(), prompts, generating)
+        outputs = {key: texts[key]["text"] for key in prompts}
+    else:
+        outputs = {key: asking.prompt.word(max(found, key=found.get)) for key, found in by_label.items()}
+    return {key: Said(key, [outputs[key]], by_label[key]) for key in prompts}
 
 
 def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
@@ -94,7 +105,7 @@ def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | N
 
     def score(prompts: list[str]) -> np.ndarray:
         encoded = [encoder(text, asking.max_prompt_tokens) for text in prompts]
-        return score_all_labels(loaded.model, encoded, label_ids).mean_log_prob
+        return rank_all(loaded, encoded, label_ids).mean_log_prob
 
     name, prior = _prior(task, asking, run, score)
     raw = score([prompt])
@@ -140,7 +151,7 @@ def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str]
             **query(length, length - scores.shared + scores.shared / len(keys), ms),
         }
 
-    for (indices, scores), ms in timed(score_labels(loaded.model, encoded, label_ids, done=done)):
+    for (indices, scores), ms in timed(rank(loaded, encoded, label_ids, done)):
         log.append(
             (keys[index], row(scores, place, len(encoded[index]), ms / len(indices)))
             for place, index in enumerate(indices)
@@ -151,10 +162,11 @@ def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str]
     return log.rows
 
 
-def _words(task: Task, loaded: Loaded, asking: Asking, question: str) -> list[list[int]]:
+def _words(task: Task, loaded: Loaded, asking: Asking, question: str) -> dict[str, list[int]]:
     """Tokens of what stands for each label behind a question."""
     answers = [asking.prompt.answer(label) for label in task.answers.labels]
-    return word_ids(loaded.tokenizer, asking.prompt.form, answers, question)
+    ids = word_ids(loaded.tokenizer, asking.prompt.form, answers, question)
+    return dict(zip(task.answers.labels, ids, strict=True))
 
 
 def _prior(

@@ -105,11 +105,10 @@ class Divergence(Objective):
         """
         if not self.shares_tokens:
             raise ValueError("`uld` is for a teacher with other tokens, and no cache has them; use `teacher: online`")
-        if codec == "labels" or (codec == "sample" and self.kind != SERVED_BY_SAMPLES):
-            serve = f"only `{SERVED_BY_SAMPLES}`" if codec == "sample" else "no divergence over tokens"
+        if codec == "sample" and self.kind != SERVED_BY_SAMPLES:
             raise ValueError(
-                f"distributions stored by `{codec}` serve {serve}; use `topk` or `full` for `{self.kind}`, or "
-                "`teacher: online`"
+                f"distributions stored by `sample` serve only `{SERVED_BY_SAMPLES}`; use `topk` or `full` for "
+                f"`{self.kind}`, or `teacher: online`"
             )
 
     def tail(self, options: DivergenceOptions) -> Literal["bucket", "unigram"]:

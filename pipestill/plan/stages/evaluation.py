@@ -133,7 +133,8 @@ class EvaluationStages(TrainingStages):
 
     def fidelity_files(self, w: Wildcards) -> list[str]:
         """Facts about the caches of all studies that have one."""
-        return [f"<results>/teachers/{study}/fidelity.json" for study in self.config.run if self.readers(study)]
+        compared = [study for study in self.config.run if not self.study(study).distributions.over_classes]
+        return [f"<results>/teachers/{study}/fidelity.json" for study in compared if self.readers(study)]
 
     def report_code(self, script: str) -> Callable[[Wildcards], str]:
         """Function that gives the digest of the code of a job that reports on a study, or on all that are run."""

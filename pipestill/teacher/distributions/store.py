@@ -13,6 +13,7 @@ from torch import Tensor
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.losses.targets import Target
+from pipestill.models.kinds import Reading
 from pipestill.models.rows import RowEncoder
 from pipestill.settings.prompts import Form
 from pipestill.teacher.distributions.codecs import make_codec
@@ -86,9 +87,9 @@ class DistributionStore:
         if teacher_fingerprint is not None and teacher_fingerprint != self.teacher_fingerprint:
             raise UserError(f"the distributions of {self.path} are those of another teacher: capture them again")
 
-    def encoder(self, tokenizer: "PreTrainedTokenizerBase", start: int | None) -> RowEncoder:
-        """Encodes rows as the stored ones were; ``start`` is that of the decoder of an encoder-decoder."""
-        return RowEncoder(tokenizer, self.max_length, start, self.form)
+    def encoder(self, tokenizer: "PreTrainedTokenizerBase", reads: Reading) -> RowEncoder:
+        """Encodes rows for a model that ``reads`` like the student that they were stored for."""
+        return RowEncoder(tokenizer, self.max_length, reads, self.form)
 
     def key(self, row: Row) -> str:
         """Key of a row of :func:`~pipestill.models.rows.read_answers`."""
@@ -110,22 +111,20 @@ class DistributionStore:
             device: of the student's logits.
 
         Raises:
-            UserError: a row is not stored, or the codec stores no distributions over tokens.
+            UserError: a row is not stored.
         """
-        prior = self.prior if tail == "unigram" else None
-        return self.codec.target(self.read(keys, self.codec.layout), self.temperature, prior, device)
+        prior, rows = self.prior if tail == "unigram" else None, [self._row(key) for key in keys]
+        stored = join(rows, self.codec.layout)
+        return self.codec.target(stored, _tokens(rows), self.temperature, prior, device)
 
     def gold_log_probs(self, keys: Sequence[str]) -> Tensor:
         """Exact log-probabilities of the tokens of the answers at temperature 1, [tokens] of float32."""
         return torch.from_numpy(self.read(keys, ["gold"])["gold"])
 
     def top_ids(self, keys: Sequence[str]) -> Tensor:
-        """What the teacher finds likeliest at each token, [tokens] of int64."""
-        return torch.from_numpy(self.codec.top_ids(self.read(keys, self.codec.layout)))
-
-    def class_log_probs(self, keys: Sequence[str]) -> Tensor:
-        """Log-probabilities of the labels' first tokens, [rows, labels] of float32; only for the codec ``labels``."""
-        return torch.from_numpy(self.read(keys, ["class_log_probs"])["class_log_probs"])
+        """What the teacher finds likeliest at each token, [tokens] of int64, or ``IGNORED`` where nothing is stored."""
+        rows = [self._row(key) for key in keys]
+        return torch.from_numpy(self.codec.top_ids(join(rows, self.codec.layout), _tokens(rows)))
 
     def read(self, keys: Sequence[str], names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Arrays of rows, joined, as the codec wrote them; all of them, or those of ``names``.
@@ -151,3 +150,8 @@ class DistributionStore:
         if NAME not in self._shards[0].arrays:
             return None
         return torch.from_numpy(mean_tail(shard.arrays[NAME] for shard in self._shards))
+
+
+def _tokens(rows: Sequence[Row]) -> list[int]:
+    """Supervised tokens of each row."""
+    return [len(row["gold"]) for row in rows]
