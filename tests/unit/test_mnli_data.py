@@ -6,6 +6,8 @@ from collections import Counter
 import pytest
 
 from pipestill.errors import UserError
+from pipestill.io.archives import write_archive
+from pipestill.io.files import sha256
 from pipestill.io.records import of_split
 from pipestill.layouts.example import BadRow, LeftOut
 from pipestill.layouts.raw import read_rows
@@ -17,6 +19,7 @@ from support.layout_runs import prepare, prompted, rows_of
 
 MNLI, MERGED = TASKS["mnli"], TASKS["mnli-merged"]
 RELATIONS = ("entailment", "neutral", "contradiction")
+ROLES = ("train", "matched")
 SPLITS = {"val_rows": 6, "teacher_share": 0.5}
 GLUE = lexicon.words(
     "index promptID pairID genre sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse "
@@ -102,6 +105,32 @@ def test_published_files_become_the_two_classes(files, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "train: 36 records of 60 rows; 0 unusable, 0 repeated, 0 found elsewhere, 24 left out (neutral: 18" in said
     assert "matched.jsonl: nobody reads `annotator_labels` (12 rows), `promptID` (12 rows)" in said
+
+
+def test_files_may_lie_in_an_archive_which_is_taken_once(files, tmp_path):
+    plain, _ = loaded(MNLI, tmp_path, files)
+    archive = tmp_path / "multinli_1.0.zip"
+    write_archive(archive, [(f"multinli/{name}.jsonl", (tmp_path / f"{name}.jsonl").read_bytes()) for name in ROLES])
+    address = {"url": archive.as_uri(), "sha256": sha256(archive)}
+    packed = {name: {**address, "member": f"multinli/{name}.jsonl"} for name in ROLES}
+    records, manifest = loaded(MNLI, tmp_path, {**files, **packed})
+    assert records == plain
+    train = manifest["raw"]["files"]["train"]
+    assert train == {
+        **{"origin": archive.as_uri(), "member": "multinli/train.jsonl", "archive_sha256": sha256(archive)},
+        **{"bytes": (tmp_path / "train.jsonl").stat().st_size, "sha256": sha256(tmp_path / "train.jsonl")},
+    }
+    assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == [
+        *("hans.jsonl", "manifest.json", "matched.jsonl", "mismatched.jsonl", "train.jsonl")
+    ]
+    packed["train"]["member"] = "train.jsonl"
+    with pytest.raises(
+        UserError, match=r"has no file `train.jsonl`; there are multinli/train.jsonl, mul"
+    ):
+        loaded(MNLI, tmp_path, {**files, **packed})
+    packed["train"] = {"path": files["train"]["path"], "member": "train.jsonl"}
+    with pytest.raises(UserError, match="is a damaged zip archive"):
+        loaded(MNLI, tmp_path, {**files, **packed})
 
 
 def test_all_three_heuristics_are_parts_of_hans(files, tmp_path):
