@@ -186,14 +186,16 @@ class Jobs(Experiments):
         method = self.readers(study, store)[0]  # in what counts here all are alike
         reader = self.training(study, method)
         distributions, prompt = self.study(study).distributions, self.prompt(study)
-        labels = [prompt.answer(label) for label in self.task(study).answers.classes]
+        context, classes = self.teacher_context(study, method), self.task(study).answers.classes
+        read = context.prompt if context else prompt
+        labels = [[each.answer(label) for label in classes] for each in (prompt, read)]
         section = CaptureSettings(
             **distributions.told(),
-            labels=labels if distributions.over_classes else None,
+            **(dict(zip(("labels", "read_labels"), labels, strict=True)) if distributions.over_classes else {}),
             temperature=reader.options.temperature,
             max_length=reader.training.max_length,
             form=prompt.form,
-            context=self.teacher_context(study, method),
+            context=context,
             adaptation=self.training(study, TEACHER_NAME).training.adaptation,
             hardware=self.hardware(study),
             code=code_digest("teacher_distributions_shard"),

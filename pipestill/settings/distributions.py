@@ -11,7 +11,12 @@ from pipestill.settings.prompts import Form
 from pipestill.settings.section import Count, Section, Temperature, Tokens
 
 Stored = Annotated[int, Field(ge=1, lt=2**16)]  # tokens or draws at one place
-OPTIONS = {"full": (), "topk": ("k",), "sample": ("draws",), "labels": ("labels", "rest_bucket")}  # of each codec
+OPTIONS = {
+    "full": (),
+    "topk": ("k",),
+    "sample": ("draws",),
+    "labels": ("labels", "read_labels", "rest_bucket"),
+}  # of each codec
 
 
 class CaptureSettings(ModelSettings):
@@ -24,7 +29,9 @@ class CaptureSettings(ModelSettings):
     draws: Stored | None = None
     """Draws of `sample`."""
     labels: list[str] | None = None
-    """Labels of `labels`, as answers."""
+    """Labels of `labels`, as answers of the student."""
+    read_labels: list[str] | None = None
+    """The same as answers of the teacher, whose prompt may have other words."""
     rest_bucket: bool | None = None
     """One more outcome of `labels` for all other tokens."""
     temperature: Temperature

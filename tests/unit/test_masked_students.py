@@ -147,7 +147,7 @@ def test_ranking_equals_single_passes_in_any_batch(place, tokenizer, labels):
             for column, label in enumerate(ids):
                 expected[number, column] = float(log_probs[range(len(label)), label].mean())
             mass[number] = float(log_probs[0, sorted({label[0] for label in ids})].exp().sum())
-    found = rank_all(loaded, prompts, ids)
+    found = rank_all(loaded, prompts, dict(zip(labels, ids, strict=True)))
     np.testing.assert_allclose(found.mean_log_prob, expected, atol=1e-5)
     np.testing.assert_allclose(found.label_mass, mass, atol=1e-5)
     for budget in (1, 20, 40):

@@ -134,6 +134,10 @@ class ContextDistillation(Divergence):
         """As configured."""
         return options.hint if options.hinted else None
 
+    def own(self, options: ContextOptions) -> dict[str, float | bool | str]:
+        """None: its divergence has no options beside the common ones."""
+        return {}
+
     def used(self, options: ContextOptions) -> Json:
         """Those of its kind of context."""
         unused = set() if options.demonstrated else {"shots", "seed", "draws"}

@@ -26,6 +26,7 @@ from pipestill.models.rows import Row, RowEncoder, read_answers, supervised
 from pipestill.models.vocabulary import shared_vocabulary, vocabulary_size
 from pipestill.settings.distributions import CaptureSettings
 from pipestill.teacher.distributions.codecs import CODECS, Codec, describe, make_codec
+from pipestill.teacher.distributions.contexts import read_in_context
 from pipestill.teacher.distributions.keys import row_key, shard_of, teacher_fingerprint, vocabulary_digest
 from pipestill.teacher.distributions.manifest import FORMAT
 from pipestill.teacher.distributions.parts import Parts
@@ -138,33 +139,49 @@ class _Capture:
     @classmethod
     def read(cls, settings: CaptureSettings, plan: HardwarePlan, sources: Sources) -> Self:
         student, teacher = load_tokenizer(sources.student), load_tokenizer(sources.teacher or sources.base)
+        context, own_tokens = settings.context, CODECS[settings.codec].own_tokens
+        read_form = context.prompt.form if context else settings.form
         ours, theirs = (
-            RowEncoder(tokenizer, settings.max_length, reading_of(directory), settings.form)
-            for tokenizer, directory in ((student, sources.student), (teacher, sources.base))
+            RowEncoder(tokenizer, settings.max_length, reading_of(directory), form)
+            for tokenizer, directory, form in (
+                (student, sources.student, settings.form),
+                (teacher, sources.base, read_form),
+            )
         )
-        if not CODECS[settings.codec].own_tokens:
-            theirs = _same(ours, theirs, sources)
+        if not own_tokens:
+            _check_same(ours, theirs, sources)
         fingerprint = teacher_fingerprint(sources.base, sources.teacher, plan)
+        asked = {path: read_answers(path, ours) for path in sources.data}
+        if context:
+            read = read_in_context(sources.data, theirs, context)
+        else:
+            read = {path: read_answers(path, theirs) for path in sources.data} if own_tokens else asked
         rows = {}
         for path in sources.data:
-            read = read_answers(path, ours)
-            for row, other in zip(read, read if theirs is ours else read_answers(path, theirs), strict=True):
+            for row, other in zip(asked[path], read[path], strict=True):
+                if not own_tokens and _answer(row) != _answer(other):
+                    raise UserError(
+                        f"{path}: the teacher's prompt has other words for the answer of {row['id']} than the "
+                        "student's: give both the same `verbalizers`, or use `distributions.codec: labels`"
+                    )
                 key = row_key(row["input_ids"], row["labels"], fingerprint)
                 rows[key] = row | {"key": key, "read": other}
 
         def words() -> tuple[list[int], ...]:
-            question = next(iterate_jsonl(sources.data[0]))["input"]
-            return tuple(
-                [ids[0] for ids in word_ids(encoder.tokenizer, settings.form, settings.labels, question)]
-                for encoder in (ours, theirs)
+            row = next(iterate_jsonl(sources.data[0]))
+            kinds = (
+                (ours.tokenizer, settings.form, settings.labels, row["input"]),
+                (theirs.tokenizer, read_form, settings.read_labels, row["question" if context else "input"]),
             )
+            return tuple([ids[0] for ids in word_ids(*kind)] for kind in kinds)
 
         vocab_size = vocabulary_size(student)
         codec = make_codec(describe(settings, words), vocab_size)
         return cls(settings, plan, sources, student, theirs.tokenizer, vocab_size, codec, fingerprint, rows)
 
     def fingerprint(self) -> Json:
-        """What defines the content of a row; the data are left out, so that later rows are added to earlier ones."""
+        """What defines the content of a row; the data are left out, so that later rows are added to earlier ones, but
+        where they say which rows are read before others."""
         return {
             "code": self.settings.code,
             "codec": self.codec.description,
@@ -174,7 +191,11 @@ class _Capture:
             "reader": vocabulary_digest(self.reader),
             "device": self.plan.device,
             "versions": versions(),
+            **({"context": self.settings.context.model_dump(), "data": self._data()} if self.settings.context else {}),
         }
+
+    def _data(self) -> list[Json]:
+        return [{"file": Path(path).name, "sha256": sha256(path)} for path in self.sources.data]
 
     def facts(self) -> Json:
         """What all shards of a store have in common."""
@@ -190,24 +211,24 @@ class _Capture:
             "temperature": self.settings.temperature,
             "max_length": self.settings.max_length,
             "form": self.settings.form.model_dump(),
-            "data": [{"file": Path(path).name, "sha256": sha256(path)} for path in self.sources.data],
+            "data": self._data(),
             "versions": versions(),
         }
 
 
-def _same(ours: RowEncoder, theirs: RowEncoder, sources: Sources) -> RowEncoder:
-    """The student's encoder, which serves the teacher too.
+def _answer(row: Row) -> list[int]:
+    """Supervised tokens of a row."""
+    return [row["labels"][position] for position in supervised(row["labels"])]
 
-    Raises:
-        UserError: they read other tokens, or read them in other ways.
-    """
+
+def _check_same(ours: RowEncoder, theirs: RowEncoder, sources: Sources) -> None:
+    """Refuse a teacher that reads other tokens than the student, or reads them in other ways."""
     shared_vocabulary(ours.tokenizer, theirs.tokenizer)
     if ours.reading != theirs.reading:
         raise UserError(
             f"{sources.base} and {sources.student} are not both causal models, both masked ones, or encoder-decoders "
             "that start alike: what one says cannot be stored for the other, but for labels (`codec: labels`)"
         )
-    return ours
 
 
 def _complete(work: _Capture, own: Sequence[str], parts: Parts, tails: TailSums | None, cost: CostMeter) -> None:
