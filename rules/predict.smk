@@ -2,8 +2,8 @@
 
 Comes in: cropped records, the models of all runs of an experiment and, where there are any, the distributions of its
 teacher. `extractive_summaries` needs no model: it takes sentences of the documents.
-Goes out: results/<study>_<method>/predictions/ with seed_<n>/predictions.jsonl (and calibration.json of ranked labels,
-agreement.json where there are distributions), job.json, hardware.json, versions.json, cost.json.
+Goes out: results/<study>_<method>/predictions/ with seed_<n>/predictions.jsonl, queries.json (and calibration.json of
+ranked labels, agreement.json where there are distributions), job.json, hardware.json, versions.json, cost.json.
 """
 
 

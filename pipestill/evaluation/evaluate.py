@@ -44,7 +44,7 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
     annotation = annotation_cost(experiment.annotator, inputs) if inputs.usage else None
     evaluation = Evaluation(
         **{name: getattr(experiment, name) for name in Described.model_fields if name != "notes"},
-        notes=[*experiment.notes, *_long_answers(inputs.long_answers)],
+        notes=[*experiment.notes, *_long_answers(inputs.long_answers), *_demonstrations(inputs.predictions)],
         primary_metric=task.answers.metrics[0],
         n_train=None if inputs.models and not trained_on else sum(len(read_jsonl(path)) for path in trained_on),
         n_test=len(first.ids),
@@ -65,6 +65,16 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
 def _long_answers(path: Path | None) -> list[str]:
     """What to say of answers that were too long to learn."""
     return LongAnswers.model_validate(read_json(path)).notes() if path else []
+
+
+def _demonstrations(predictions: Path) -> list[str]:
+    """What to say of demonstrations that did not fit."""
+    contexts = [read_json(path) for path in sorted(predictions.glob("seed_*/context.json"))]
+    if all(each["read"] == each["shots"] for each in contexts):
+        return []
+    read = sorted({each["read"] for each in contexts})
+    fitted = f"{read[0]}" if len(read) == 1 else f"{read[0]} to {read[-1]}"
+    return [f"Of {contexts[0]['shots']} demonstrations {fitted} fit beside the longest question, and were read."]
 
 
 def _entry(seed: int, run: Run, history: list[Json]) -> RunEntry:

@@ -1,9 +1,11 @@
 """Generated answers to prompts, which survive a kill."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from pipestill.inference.generation import Answer, generate
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.queries import query, timed
 from pipestill.inference.work import Work
 from pipestill.io.records import Json
 from pipestill.job.progress import Progress
@@ -25,7 +27,8 @@ def answer_prompts(
         work: keeps the answers.
 
     Returns:
-        ``{"text"}`` by key; after a rationale the ``rationale`` too, none where the marker is missing.
+        ``{"text", "query"}`` by key, see :func:`~pipestill.inference.queries.query`; after a rationale the
+        ``rationale`` too, none where the marker is missing.
     """
     keys, log, encoder = list(prompts), work.log("answers"), loaded.encoder(asking.prompt)
     encoded = {text: encoder(text, asking.max_prompt_tokens) for text in set(prompts.values())}
@@ -33,12 +36,15 @@ def answer_prompts(
     tokens = [encoded[prompts[key]] for key in keys]
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "answers", work.label, done=len(done))
-    explained = asking.rationale_tokens > 0
+    explained, asked = asking.rationale_tokens > 0, Counter(prompts.values())
 
-    def row(answer: Answer) -> Json:
-        return {"text": asking.prompt.said(answer.text)} | ({"rationale": answer.rationale} if explained else {})
+    def row(index: int, answer: Answer, ms: float) -> Json:
+        length = len(tokens[index])
+        rationale = {"rationale": answer.rationale} if explained else {}
+        took = query(length, length / asked[prompts[keys[index]]], ms, answer.tokens)
+        return {"text": asking.prompt.said(answer.text)} | rationale | took
 
-    for batch in generate(
+    batches = generate(
         loaded.model,
         loaded.tokenizer,
         tokens,
@@ -47,8 +53,9 @@ def answer_prompts(
         keys=keys,
         done=done,
         after_rationale=explained,
-    ):
-        log.append((keys[index], row(answer)) for index, answer in batch)
+    )
+    for batch, ms in timed(batches):
+        log.append((keys[index], row(index, answer, ms / len(batch))) for index, answer in batch)
         work.cost.tokens += sum(len(tokens[index]) + answer.tokens for index, answer in batch)
         work.cost.save()
         progress.update(len(batch))

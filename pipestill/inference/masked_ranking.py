@@ -5,18 +5,17 @@ score(c | x) = 1/n sum_k log p_k(t_k | x, n masks). With labels of different len
 trained model the answer.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
-import numpy as np
 import torch
 
 from pipestill.errors import UserError
 from pipestill.inference.devices import input_device
 from pipestill.inference.label_trie import Tokens
 from pipestill.inference.loaded import Loaded
-from pipestill.inference.ranking import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores
+from pipestill.inference.ranking import ACCELERATOR_TOKENS, CPU_TOKENS, MAX_LOGIT_ROWS, LabelScores, in_batches
 from pipestill.models.heads import answer_logits
-from pipestill.models.rows import collate, masked_row
+from pipestill.models.rows import Row, collate, masked_row
 
 
 def score_at_masks(
@@ -43,44 +42,20 @@ def score_at_masks(
         UserError: labels are empty, the same, or of different lengths; a prompt is too long for the model; scores are
             not finite; or one example does not fit in memory.
     """
-    masks = len(_check(loaded, prompts, labels)[0])
+    _check(loaded, prompts, labels)
     loaded.model.eval()
     default = CPU_TOKENS if input_device(loaded.model).type == "cpu" else ACCELERATOR_TOKENS
-    rows = [_with_masks(loaded, prompt, masks) for prompt in prompts]
-    return _score(loaded, rows, labels, done, token_budget or default)
+    rows = [_with_masks(loaded, prompt, len(labels[0])) for prompt in prompts]
 
+    def score(batch: list[int]) -> LabelScores:
+        return score_rows(loaded, [rows[index] for index in batch], labels)
 
-def _score(
-    loaded: Loaded, rows: list[dict], labels: Tokens, done: Container[int], token_budget: int
-) -> Iterator[tuple[list[int], LabelScores]]:
     lengths = [len(row["input_ids"]) for row in rows]
-    order = sorted(range(len(rows)), key=lambda index: -lengths[index])
-    start = 0
-    while start < len(order):
-        batch = order[start : start + max(1, token_budget // lengths[order[start]])]
-        wanted = [row for row, index in enumerate(batch) if index not in done]
-        if wanted:
-            try:
-                scores = score_rows(loaded, [rows[index] for index in batch], labels)
-            except torch.OutOfMemoryError:
-                scores = None  # try again outside of this block, where the failed pass no longer holds its tensors
-            if scores is None:
-                if len(batch) == 1:
-                    raise UserError(
-                        f"prompt {batch[0]} ({lengths[batch[0]]} tokens) does not fit in the accelerator's memory: "
-                        "shorten it or use a smaller model"
-                    )
-                torch.cuda.empty_cache()
-                token_budget = len(batch) // 2 * lengths[batch[0]]
-                continue
-            if not np.isfinite(scores.mean_log_prob).all():
-                raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
-            yield [batch[row] for row in wanted], LabelScores(scores.mean_log_prob[wanted], scores.label_mass[wanted])
-        start += len(batch)
+    return in_batches(lengths, score, token_budget or default, done, most=MAX_LOGIT_ROWS // len(labels[0]))
 
 
 @torch.inference_mode()
-def score_rows(loaded: Loaded, rows: list[dict], labels: Tokens) -> LabelScores:
+def score_rows(loaded: Loaded, rows: list[Row], labels: Tokens) -> LabelScores:
     """Scores of one batch in one pass; ``rows`` are those of :func:`~pipestill.models.rows.masked_row`."""
     batch = collate(rows, loaded.tokenizer.pad_token_id)
     device = input_device(loaded.model)
@@ -89,16 +64,17 @@ def score_rows(loaded: Loaded, rows: list[dict], labels: Tokens) -> LabelScores:
     log_probs = wide.log_softmax(-1).view(len(rows), len(labels[0]), -1)
     ids = torch.tensor([list(label) for label in labels], device=device)  # [labels, masks]
     tokens = torch.stack([log_probs[:, mask, ids[:, mask]] for mask in range(ids.shape[1])])
-    first = log_probs[:, 0, ids[:, 0].unique()]
-    return LabelScores(tokens.double().mean(0).cpu().numpy(), first.double().exp().sum(1).cpu().numpy())
+    mass = log_probs[:, 0, ids[:, 0].unique()].double().exp().sum(1)
+    greedy = log_probs[:, 0].argmax(-1)[:, None] == ids[:, 0]
+    return LabelScores(*(each.cpu().numpy() for each in (tokens.double().mean(0), mass, greedy)))
 
 
-def _with_masks(loaded: Loaded, prompt: list[int], masks: int) -> dict:
+def _with_masks(loaded: Loaded, prompt: Sequence[int], masks: int) -> Row:
     return masked_row(loaded.tokenizer, list(prompt), [loaded.tokenizer.mask_token_id] * masks)
 
 
-def _check(loaded: Loaded, prompts: Tokens, labels: Tokens) -> Tokens:
-    """The labels, if the model can score them behind ``prompts``."""
+def _check(loaded: Loaded, prompts: Tokens, labels: Tokens) -> None:
+    """Raise :class:`UserError` if the model cannot score ``labels`` behind ``prompts``."""
     if not labels or any(len(label) == 0 for label in labels):
         raise UserError("label ranking needs labels, each of one token at least")
     if len({tuple(label) for label in labels}) < len(labels):
@@ -116,4 +92,3 @@ def _check(loaded: Loaded, prompts: Tokens, labels: Tokens) -> Tokens:
             raise UserError(
                 f"prompt {index} has {tokens} tokens with its masks, but the model reads at most {limit}: shorten it"
             )
-    return labels

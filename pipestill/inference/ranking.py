@@ -6,8 +6,8 @@ ancestors only. What all prompts begin with is read once, and its keys and value
 """
 
 import inspect
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,10 +34,15 @@ class LabelScores:
         mean_log_prob: ``[examples, labels]`` float64, log-probability of the label's tokens divided by their number
             (natural log).
         label_mass: ``[examples]`` float64, probability that the first token is one that a label begins with.
+        greedy: ``[examples, labels]`` bool, whether the likeliest first token of the whole vocabulary is the one that
+            the label begins with; of labels that begin alike all are true, or none.
+        shared: tokens that all prompts begin with and that were read once for all of them.
     """
 
     mean_log_prob: np.ndarray
     label_mass: np.ndarray
+    greedy: np.ndarray
+    shared: int = 0
 
 
 def score_all_labels(
@@ -53,10 +58,12 @@ def score_all_labels(
 
 def gather(scored: Iterator[tuple[list[int], LabelScores]], prompts: int, labels: int) -> LabelScores:
     """Scores of all ``prompts``, in their order, from those of their batches."""
-    mean_log_prob, label_mass = np.empty((prompts, labels)), np.empty(prompts)
+    shape = prompts, labels
+    whole = LabelScores(np.empty(shape), np.empty(prompts), np.empty(shape, dtype=bool))
     for indices, scores in scored:
-        mean_log_prob[indices], label_mass[indices] = scores.mean_log_prob, scores.label_mass
-    return LabelScores(mean_log_prob, label_mass)
+        whole.mean_log_prob[indices], whole.label_mass[indices] = scores.mean_log_prob, scores.label_mass
+        whole.greedy[indices] = scores.greedy
+    return whole
 
 
 def score_labels(
@@ -100,31 +107,61 @@ def _score_labels(
     shared = common_prefix_length(prompts)
     cache = read_prefix(model, prompts[0][:shared]) if shared >= MIN_PREFIX else None
     shared = shared if cache else 0
-    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+
+    def score(batch: list[int]) -> LabelScores:
+        return score_batch(model, [prompts[index][shared:] for index in batch], trie, shared, cache)
+
+    beside = len(trie.tokens) + shared // 4 - shared
+    most = MAX_LOGIT_ROWS // (1 + len(trie.tokens))
+    for indices, scores in in_batches([len(prompt) for prompt in prompts], score, token_budget, done, beside, most):
+        yield indices, replace(scores, shared=shared)
+
+
+def in_batches(
+    lengths: Sequence[int],
+    score: Callable[[list[int]], LabelScores],
+    token_budget: int,
+    done: Container[int],
+    beside: int = 0,
+    most: int = MAX_LOGIT_ROWS,
+) -> Iterator[tuple[list[int], LabelScores]]:
+    """Scores batch by batch, longest prompts first, of all prompts that are not ``done``.
+
+    Args:
+        lengths: tokens of each prompt.
+        score: gives the scores of a batch, from the indices of its prompts.
+        token_budget: tokens of a batch, padding included; halved after an out-of-memory error of the accelerator.
+        done: indices of prompts that need no scores; batches are composed as if they did.
+        beside: tokens of a row beside those of its prompt, or less than 0.
+        most: rows of a batch.
+
+    Raises:
+        UserError: scores are not finite, or one example does not fit in memory.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     start = 0
     while start < len(order):
-        width = len(prompts[order[start]]) - shared + len(trie.tokens) + shared // 4
-        size = max(1, min(token_budget // width, MAX_LOGIT_ROWS // (1 + len(trie.tokens))))
-        batch = order[start : start + size]
+        width = lengths[order[start]] + beside
+        batch = order[start : start + max(1, min(token_budget // width, most))]
         wanted = [row for row, index in enumerate(batch) if index not in done]
         if wanted:
             try:
-                scores = score_batch(model, [prompts[index][shared:] for index in batch], trie, shared, cache)
+                scores = score(batch)
             except torch.OutOfMemoryError:
                 scores = None  # try again outside of this block, where the failed pass no longer holds its tensors
             if scores is None:
                 if len(batch) == 1:
                     raise UserError(
-                        f"prompt {batch[0]} ({len(prompts[batch[0]])} tokens) does not fit in the accelerator's "
-                        "memory: shorten it or use a smaller or quantised model"
+                        f"prompt {batch[0]} ({lengths[batch[0]]} tokens) does not fit in the accelerator's memory: "
+                        "shorten it or use a smaller or quantised model"
                     )
                 torch.cuda.empty_cache()
                 token_budget = len(batch) // 2 * width
                 continue
             if not np.isfinite(scores.mean_log_prob).all():
                 raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
-            indices = [batch[row] for row in wanted]
-            yield indices, LabelScores(scores.mean_log_prob[wanted], scores.label_mass[wanted])
+            own = scores.mean_log_prob[wanted], scores.label_mass[wanted], scores.greedy[wanted]
+            yield [batch[row] for row in wanted], LabelScores(*own)
         start += len(batch)
 
 
@@ -197,7 +234,9 @@ def score_batch(
     )
     edges = _edge_log_probs(output.logits, trie)
     mean_log_prob = np.stack([edges[:, list(path)].mean(axis=1) for path in trie.paths], axis=1)
-    return LabelScores(mean_log_prob, np.exp(edges[:, : trie.first_edges]).sum(axis=1))
+    label_mass = np.exp(edges[:, : trie.first_edges]).sum(axis=1)
+    likeliest = output.logits[:, 0].argmax(dim=-1).cpu().numpy()
+    return LabelScores(mean_log_prob, label_mass, likeliest[:, None] == np.array(trie.first_tokens))
 
 
 def _as_mask(visible: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:

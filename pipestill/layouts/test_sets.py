@@ -138,8 +138,8 @@ class TestSets(Layout):
             if not kept:
                 used = len(reading.records)
                 raise UserError(
-                    f"{role}: none of {reading.rows} rows is left: {reading.rows - used} are unusable, {used} are rows "
-                    "of other splits"
+                    f"{role}: none of {reading.rows} rows is left: {len(reading.bad)} are unusable, "
+                    f"{reading.left_out.total()} are none of the task's, {used} are rows of other splits"
                 )
             taken |= {record.question for record in kept}
             if role == "train":

@@ -128,6 +128,7 @@ class Objective(ABC):
         model_kinds: kinds of models that it can train.
         libraries: packages that its half needs and that jobs hide (:mod:`pipestill.job.startup`).
         teacher: whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs.
+        store: name of the teacher's distributions that it can read.
     """
 
     section: ClassVar[str | None] = None
@@ -137,6 +138,7 @@ class Objective(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     file: TrainingFile
     teacher: TeacherUse = "unused"
+    store: str | None = None
 
     @property
     def identity(self) -> Json:
@@ -176,6 +178,10 @@ class Objective(ABC):
 
     def context(self, options: Section) -> ContextSettings | None:
         """Context that the teacher reads before the questions of training rows; none for most."""
+        return None
+
+    def hint(self, options: Section) -> str | None:
+        """Name of the prompt that shows the teacher the gold answer, if one does."""
         return None
 
     def check_codec(self, codec: str) -> None:

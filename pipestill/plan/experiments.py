@@ -5,7 +5,7 @@ from functools import cached_property
 from pipestill.io.digests import json_digest
 from pipestill.io.records import Json
 from pipestill.methods import BASE, METHODS, PRETRAINED_TEACHER, SFT, TEACHER_NAME, Method, method_of
-from pipestill.objectives.base import OUTPUTS, RATIONALES, Objective
+from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, RATIONALES, Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig, percent
 from pipestill.plan.resolve import Resolved, rationale_tokens, resolve_annotator, resolve_hardware, resolve_training
 from pipestill.plan.shares import at_share
@@ -99,10 +99,14 @@ class Experiments:
         """Tokens for a rationale before each answer of a method; 0 where there is none."""
         return rationale_tokens(self.task_config(study), self.training(study, method), method)
 
-    def readers(self, study: str) -> list[str]:
-        """Methods of a study that read stored distributions of its teacher."""
-        trained = [method for method in self.study(study).methods if METHODS[method].trains]
-        return [each for each in trained if METHODS[each].objective.cached(self.training(study, each).options)]
+    def store_of(self, study: str, method: str) -> str | None:
+        """Name of the stored distributions that a method reads, if it reads some."""
+        objective = self.entry(study, method).objective
+        return objective.store if objective and objective.cached(self.training(study, method).options) else None
+
+    def readers(self, study: str, store: str = DISTRIBUTIONS) -> list[str]:
+        """Methods of a study that read stored distributions of this name."""
+        return [method for method in self.study(study).methods if self.store_of(study, method) == store]
 
     def maker(self, study: str, file: str) -> str:
         """The method that says how a training file is made: the teacher, or the first of all methods that is trained on

@@ -11,6 +11,7 @@ from pipestill.methods import ANNOTATOR_NAME, METHODS, TEACHER_NAME, method_of
 from pipestill.objectives.base import RATIONALES
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
+from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.distributions import CaptureSettings, FidelitySettings
 from pipestill.settings.jobs import (
     Asking,
@@ -55,9 +56,20 @@ class Jobs(Experiments):
             max_length=self.longest_row(study, file),
             explained=self.rationale_tokens(study, method) > 0,
             on_long_answer=settings.on_long_answer,
+            context=self.teacher_context(study, method),
             **(self._rationales(study) if explained else {}),
         )
         return told(section)
+
+    def teacher_context(self, study: str, method: str) -> TeacherContext | None:
+        """Context that the teacher of a method reads before questions, if it reads one."""
+        objective, options = method_of(method).objective, self.training(study, method).options
+        context = objective.context(options)
+        if context is None:
+            return None
+        prompts, hint = self.prompts(self.study(study).task), objective.hint(options)
+        prompt = prompts[hint] if hint else self.prompt(study)
+        return TeacherContext(**context.model_dump(), prompt=prompt, seed=options.seed, draws=options.draws)
 
     def _rationales(self, study: str) -> Json:
         """How rationales get into a training file."""
@@ -168,9 +180,10 @@ class Jobs(Experiments):
         task = self.study(study).task
         return code_digest(script, task_module(task), half_name(TASKS[task].answers, "predict"))
 
-    def capture_settings(self, study: str) -> str:
-        """Settings of the jobs that capture the teacher's distributions, for all methods that read them."""
-        reader = self.training(study, self.readers(study)[0])  # in what counts here all are alike
+    def capture_settings(self, study: str, store: str) -> str:
+        """Settings of the jobs that capture a teacher's distributions, for all methods that read them."""
+        method = self.readers(study, store)[0]  # in what counts here all are alike
+        reader = self.training(study, method)
         distributions, prompt = self.study(study).distributions, self.prompt(study)
         labels = [prompt.answer(label) for label in self.task(study).answers.classes]
         section = CaptureSettings(
@@ -179,6 +192,7 @@ class Jobs(Experiments):
             temperature=reader.options.temperature,
             max_length=reader.training.max_length,
             form=prompt.form,
+            context=self.teacher_context(study, method),
             adaptation=self.training(study, TEACHER_NAME).training.adaptation,
             hardware=self.hardware(study),
             code=code_digest("teacher_distributions_shard"),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.jobs import ModelSettings
 from pipestill.settings.prompts import Form
 from pipestill.settings.section import Count, Section, Temperature, Tokens
@@ -32,6 +33,8 @@ class CaptureSettings(ModelSettings):
     """Tokens of prompt and answer together, as in the students' training."""
     form: Form = Form()
     """The form of the prompts."""
+    context: TeacherContext | None = None
+    """Context that the teacher reads before each question; none: it reads what the student reads."""
     code: str
     """Digest of the code: the state of other code is not resumed."""
 

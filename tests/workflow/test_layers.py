@@ -14,7 +14,7 @@ LAYERS = (
 )
 HALVES = {  # modules of a kind of answers or an objective that belong to a stage, by the layer that runs it
     **{"predict": "inference", "train": "training", "teachers": "training", "make_teacher": "training"},
-    **{"score": "evaluation", "classification": "evaluation", "entry": "evaluation", "card": "evaluation"},
+    **dict.fromkeys(("score", "classification", "subsets", "entry", "card"), "evaluation"),
     **{"show": "reporting", "figures": "reporting"},
 }
 

@@ -41,6 +41,7 @@ class Ranked(Prediction):
         probabilities: their softmax.
         top2_margin: highest score less the second.
         label_mass: probability that an answer's first token begins a label.
+        greedy: labels that begin with the likeliest first token of the whole vocabulary; none where no label does.
     """
 
     raw_scores: dict[str, float]
@@ -49,6 +50,7 @@ class Ranked(Prediction):
     probabilities: dict[str, float]
     top2_margin: float
     label_mass: float
+    greedy: list[str]
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ class Labels(Answers):
     labels: tuple[str, ...]
     null_inputs: tuple[str, ...]
     max_new_tokens: int = 8
-    metrics: tuple[str, ...] = ("macro_f1", "accuracy", "nll", "brier", "ece", "label_mass")
+    metrics: tuple[str, ...] = (
+        *("macro_f1", "accuracy", "vocabulary_accuracy", "nll", "brier", "ece", "label_mass"),
+        "subset_accuracy",
+    )
 
     Options: ClassVar = LabelOptions
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "masked"})

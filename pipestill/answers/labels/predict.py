@@ -13,7 +13,9 @@ from pipestill.answers.labels.null_prompts import null_prompts
 from pipestill.errors import UserError
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.queries import queries, query, timed
 from pipestill.inference.rankers import rank, rank_all
+from pipestill.inference.ranking import LabelScores
 from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Json, Record, of_split, write_jsonl
@@ -30,7 +32,7 @@ PREDICTED_SPLITS = ("validation", "test")
 
 
 def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
-    """Write ``predictions.jsonl`` and ``calibration.json`` of one run to ``directory``.
+    """Write ``predictions.jsonl``, ``calibration.json`` and ``queries.json`` of one run to ``directory``.
 
     Records of ``PREDICTED_SPLITS`` are predicted, in their order.
     """
@@ -62,11 +64,14 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], w
             probabilities=_by_label(labels, calibrated.probabilities[number]),
             top2_margin=float(calibrated.margins[number]),
             label_mass=scored[record.id]["label_mass"],
+            greedy=[labels[index] for index in scored[record.id]["greedy"]],
         )
         for number, record in enumerate(wanted)
     ]
     write_jsonl(directory / "predictions.jsonl", rows)
     write_json(directory / "calibration.json", fitted)
+    tested = of_split(wanted, "test")
+    write_json(directory / "queries.json", queries(loaded.model, [scored[record.id] for record in tested]))
 
 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
@@ -129,17 +134,27 @@ def lines(reply: Json) -> list[str]:
 
 
 def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Json]:
-    """Rows ``{"raw", "label_mass"}`` by key; those that the log ``scores`` of the work holds are not read again."""
+    """Rows ``{"raw", "label_mass", "greedy", "query"}`` by key; those that the log ``scores`` of the work holds are not
+    read again. ``greedy`` are indices of labels."""
     keys, log, encoder = list(prompts), work.log("scores"), loaded.encoder(asking.prompt)
     encoded = [encoder(prompts[key], asking.max_prompt_tokens) for key in keys]
     encoder.report(work.label)
     label_ids = _words(task, loaded, asking, prompts[keys[0]])
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "prompts", work.label, done=len(done))
-    for indices, scores in rank(loaded, encoded, label_ids, done):
+
+    def row(scores: LabelScores, place: int, length: int, ms: float) -> Json:
+        return {
+            "raw": scores.mean_log_prob[place].tolist(),
+            "label_mass": float(scores.label_mass[place]),
+            "greedy": np.flatnonzero(scores.greedy[place]).tolist(),
+            **query(length, length - scores.shared + scores.shared / len(keys), ms),
+        }
+
+    for (indices, scores), ms in timed(rank(loaded, encoded, label_ids, done)):
         log.append(
-            (keys[index], {"raw": list(map(float, raw)), "label_mass": float(mass)})
-            for index, raw, mass in zip(indices, scores.mean_log_prob, scores.label_mass, strict=True)
+            (keys[index], row(scores, place, len(encoded[index]), ms / len(indices)))
+            for place, index in enumerate(indices)
         )
         work.cost.tokens += sum(len(encoded[index]) for index in indices)
         work.cost.save()

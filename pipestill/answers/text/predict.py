@@ -9,14 +9,17 @@ from pipestill.inference.answers import answer_prompts
 from pipestill.inference.generation import generate
 from pipestill.inference.likelihood import likelihoods
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.queries import queries
 from pipestill.inference.work import Work
+from pipestill.io.files import write_json
 from pipestill.io.records import Json, Record, of_split, write_jsonl
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
 
 def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
-    """Write ``predictions.jsonl`` of one run to ``directory``: a row per test record and sampling seed.
+    """Write ``predictions.jsonl`` of one run to ``directory``, a row per test record and sampling seed, and
+    ``queries.json``.
 
     Where the task has perplexity among its metrics and test records have references, there is a ``likelihood.jsonl``.
     """
@@ -24,6 +27,8 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], w
     said = _answer(task, loaded, asking, {record.id: asking.prompt.fill(record.inputs) for record in tested}, work)
     rows = [_row(record, seed, said[_key(record.id, seed)]) for seed in seeds for record in tested]
     write_jsonl(directory / "predictions.jsonl", rows)
+    asked = [said[_key(record.id, seed)] for seed in seeds for record in tested]
+    write_json(directory / "queries.json", queries(loaded.model, asked))
     referenced = [record for record in tested if record.references]
     if "perplexity" in task.answers.metrics and referenced:
         written = {row["id"]: row["rationale"] for row in reversed(rows) if row.get("rationale") is not None}

@@ -85,8 +85,8 @@ class RowContexts:
 
 
 def context_row(record: Record, sources: Sources) -> Json:
-    """``{"id", "input", "output", "question", "answer", "demonstrations"}``: the gold output, and what the teacher reads
-    (:meth:`RowContexts.row`)."""
+    """``{"id", "input", "output", "question", "answer", "demonstrations"}``: the gold output, and what the teacher
+    reads (:meth:`RowContexts.row`)."""
     return {**gold_row(record, sources), **sources.made(RowContexts, sources.context).row(record)}
 
 
@@ -129,6 +129,10 @@ class ContextDistillation(Divergence):
     def context(self, options: ContextOptions) -> ContextSettings:
         """What stands before questions."""
         return ContextSettings(shots=options.shots if options.demonstrated else 0, instruction=options.instruction)
+
+    def hint(self, options: ContextOptions) -> str | None:
+        """As configured."""
+        return options.hint if options.hinted else None
 
     def used(self, options: ContextOptions) -> Json:
         """Those of its kind of context."""
