@@ -1,9 +1,10 @@
 """METHODS: the ways to make a small model. The rules derive the DAG from this table; it imports no torch."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from pipestill.objectives.base import TEACHER, Objective, TeacherUse, TrainingFile
+from pipestill.objectives.classification import Classification
 from pipestill.objectives.context import ContextDistillation
 from pipestill.objectives.cross_entropy import KD, CrossEntropy
 from pipestill.objectives.divergence import Divergence
@@ -22,6 +23,7 @@ class Method:
         objective: how it is trained; none for a model that is taken as it is.
         extract: which sentences of the input are the answer, where no model answers: a key of
             :data:`pipestill.inference.extractive.RANKINGS`.
+        training: settings of the training that make it this method; a study's ``overrides`` may change them.
         in_context: solved training rows stand before each question.
     """
 
@@ -29,6 +31,7 @@ class Method:
     summary: str
     objective: Objective | None = None
     extract: str | None = None
+    training: Mapping[str, object] = field(default_factory=dict)
     in_context: bool = False
 
     @property
@@ -62,6 +65,13 @@ METHODS: dict[str, Method] = {
         "KD",
         "Sequence-level knowledge distillation: fine-tuning on what the teacher generates.",
         CrossEntropy(KD, teacher="optional"),
+    ),
+    "vanilla": Method("Classifier", "Fine-tuning with a new head for the labels in place of words.", Classification()),
+    "bitfit": Method(
+        "BitFit",
+        "Supervised fine-tuning on gold outputs of nothing but the biases.",
+        CrossEntropy(),
+        training={"adaptation": "biases"},
     ),
     "dpo": Method("DPO", "Direct preference optimisation: the gold output is preferred to a wrong one.", Preference()),
     "stepwise": Method(

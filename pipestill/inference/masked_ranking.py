@@ -6,16 +6,18 @@ trained model the answer.
 """
 
 from collections.abc import Container, Iterator, Sequence
+from functools import partial
 
 import torch
 
 from pipestill.errors import UserError
+from pipestill.inference.batched import score_in_batches
 from pipestill.inference.devices import input_device
 from pipestill.inference.label_trie import Tokens
 from pipestill.inference.loaded import Loaded
-from pipestill.inference.ranking import ACCELERATOR_TOKENS, CPU_TOKENS, MAX_LOGIT_ROWS, LabelScores, in_batches
+from pipestill.inference.ranking import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores
 from pipestill.models.heads import answer_logits
-from pipestill.models.rows import Row, collate, masked_row
+from pipestill.models.rows import collate, masked_row
 
 
 def score_at_masks(
@@ -42,20 +44,19 @@ def score_at_masks(
         UserError: labels are empty, the same, or of different lengths; a prompt is too long for the model; scores are
             not finite; or one example does not fit in memory.
     """
-    _check(loaded, prompts, labels)
+    masks = len(_check(loaded, prompts, labels)[0])
     loaded.model.eval()
     default = CPU_TOKENS if input_device(loaded.model).type == "cpu" else ACCELERATOR_TOKENS
-    rows = [_with_masks(loaded, prompt, len(labels[0])) for prompt in prompts]
+    behind = len(_with_masks(loaded, [], masks)["input_ids"])
+    return score_in_batches(prompts, partial(_score, loaded, labels), token_budget or default, done, behind)
 
-    def score(batch: list[int]) -> LabelScores:
-        return score_rows(loaded, [rows[index] for index in batch], labels)
 
-    lengths = [len(row["input_ids"]) for row in rows]
-    return in_batches(lengths, score, token_budget or default, done, most=MAX_LOGIT_ROWS // len(labels[0]))
+def _score(loaded: Loaded, labels: Tokens, prompts: Tokens) -> LabelScores:
+    return score_rows(loaded, [_with_masks(loaded, prompt, len(labels[0])) for prompt in prompts], labels)
 
 
 @torch.inference_mode()
-def score_rows(loaded: Loaded, rows: list[Row], labels: Tokens) -> LabelScores:
+def score_rows(loaded: Loaded, rows: list[dict], labels: Tokens) -> LabelScores:
     """Scores of one batch in one pass; ``rows`` are those of :func:`~pipestill.models.rows.masked_row`."""
     batch = collate(rows, loaded.tokenizer.pad_token_id)
     device = input_device(loaded.model)
@@ -66,15 +67,15 @@ def score_rows(loaded: Loaded, rows: list[Row], labels: Tokens) -> LabelScores:
     tokens = torch.stack([log_probs[:, mask, ids[:, mask]] for mask in range(ids.shape[1])])
     mass = log_probs[:, 0, ids[:, 0].unique()].double().exp().sum(1)
     greedy = log_probs[:, 0].argmax(-1)[:, None] == ids[:, 0]
-    return LabelScores(*(each.cpu().numpy() for each in (tokens.double().mean(0), mass, greedy)))
+    return LabelScores(*(values.cpu().numpy() for values in (tokens.double().mean(0), mass, greedy)))
 
 
-def _with_masks(loaded: Loaded, prompt: Sequence[int], masks: int) -> Row:
+def _with_masks(loaded: Loaded, prompt: Sequence[int], masks: int) -> dict:
     return masked_row(loaded.tokenizer, list(prompt), [loaded.tokenizer.mask_token_id] * masks)
 
 
-def _check(loaded: Loaded, prompts: Tokens, labels: Tokens) -> None:
-    """Raise :class:`UserError` if the model cannot score ``labels`` behind ``prompts``."""
+def _check(loaded: Loaded, prompts: Tokens, labels: Tokens) -> Tokens:
+    """The labels, if the model can score them behind ``prompts``."""
     if not labels or any(len(label) == 0 for label in labels):
         raise UserError("label ranking needs labels, each of one token at least")
     if len({tuple(label) for label in labels}) < len(labels):
@@ -92,3 +93,4 @@ def _check(loaded: Loaded, prompts: Tokens, labels: Tokens) -> None:
             raise UserError(
                 f"prompt {index} has {tokens} tokens with its masks, but the model reads at most {limit}: shorten it"
             )
+    return labels

@@ -6,8 +6,8 @@ ancestors only. What all prompts begin with is read once, and its keys and value
 """
 
 import inspect
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +43,10 @@ class LabelScores:
     label_mass: np.ndarray
     greedy: np.ndarray
     shared: int = 0
+
+    def of(self, rows: Sequence[int]) -> "LabelScores":
+        """Those of some examples."""
+        return LabelScores(self.mean_log_prob[rows], self.label_mass[rows], self.greedy[rows], self.shared)
 
 
 def score_all_labels(
@@ -107,61 +111,31 @@ def _score_labels(
     shared = common_prefix_length(prompts)
     cache = read_prefix(model, prompts[0][:shared]) if shared >= MIN_PREFIX else None
     shared = shared if cache else 0
-
-    def score(batch: list[int]) -> LabelScores:
-        return score_batch(model, [prompts[index][shared:] for index in batch], trie, shared, cache)
-
-    beside = len(trie.tokens) + shared // 4 - shared
-    most = MAX_LOGIT_ROWS // (1 + len(trie.tokens))
-    for indices, scores in in_batches([len(prompt) for prompt in prompts], score, token_budget, done, beside, most):
-        yield indices, replace(scores, shared=shared)
-
-
-def in_batches(
-    lengths: Sequence[int],
-    score: Callable[[list[int]], LabelScores],
-    token_budget: int,
-    done: Container[int],
-    beside: int = 0,
-    most: int = MAX_LOGIT_ROWS,
-) -> Iterator[tuple[list[int], LabelScores]]:
-    """Scores batch by batch, longest prompts first, of all prompts that are not ``done``.
-
-    Args:
-        lengths: tokens of each prompt.
-        score: gives the scores of a batch, from the indices of its prompts.
-        token_budget: tokens of a batch, padding included; halved after an out-of-memory error of the accelerator.
-        done: indices of prompts that need no scores; batches are composed as if they did.
-        beside: tokens of a row beside those of its prompt, or less than 0.
-        most: rows of a batch.
-
-    Raises:
-        UserError: scores are not finite, or one example does not fit in memory.
-    """
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     start = 0
     while start < len(order):
-        width = lengths[order[start]] + beside
-        batch = order[start : start + max(1, min(token_budget // width, most))]
+        width = len(prompts[order[start]]) - shared + len(trie.tokens) + shared // 4
+        size = max(1, min(token_budget // width, MAX_LOGIT_ROWS // (1 + len(trie.tokens))))
+        batch = order[start : start + size]
         wanted = [row for row, index in enumerate(batch) if index not in done]
         if wanted:
             try:
-                scores = score(batch)
+                scores = score_batch(model, [prompts[index][shared:] for index in batch], trie, shared, cache)
             except torch.OutOfMemoryError:
                 scores = None  # try again outside of this block, where the failed pass no longer holds its tensors
             if scores is None:
                 if len(batch) == 1:
                     raise UserError(
-                        f"prompt {batch[0]} ({lengths[batch[0]]} tokens) does not fit in the accelerator's memory: "
-                        "shorten it or use a smaller or quantised model"
+                        f"prompt {batch[0]} ({len(prompts[batch[0]])} tokens) does not fit in the accelerator's "
+                        "memory: shorten it or use a smaller or quantised model"
                     )
                 torch.cuda.empty_cache()
                 token_budget = len(batch) // 2 * width
                 continue
             if not np.isfinite(scores.mean_log_prob).all():
                 raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
-            own = scores.mean_log_prob[wanted], scores.label_mass[wanted], scores.greedy[wanted]
-            yield [batch[row] for row in wanted], LabelScores(*own)
+            indices = [batch[row] for row in wanted]
+            yield indices, scores.of(wanted)
         start += len(batch)
 
 
@@ -236,7 +210,7 @@ def score_batch(
     mean_log_prob = np.stack([edges[:, list(path)].mean(axis=1) for path in trie.paths], axis=1)
     label_mass = np.exp(edges[:, : trie.first_edges]).sum(axis=1)
     likeliest = output.logits[:, 0].argmax(dim=-1).cpu().numpy()
-    return LabelScores(mean_log_prob, label_mass, likeliest[:, None] == np.array(trie.first_tokens))
+    return LabelScores(mean_log_prob, label_mass, likeliest[:, None] == np.array(trie.first_tokens), shared)
 
 
 def _as_mask(visible: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipestill.errors import UserError, first_line
 from pipestill.settings.models import MASKED, ModelKind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
+
+CLASSIFIER = "classifier"
+TrainedKind = ModelKind | Literal["classifier"]  # a classifier is trained here, and never a base model
 
 
 @dataclass(frozen=True)
@@ -26,18 +29,22 @@ class Kind:
     words: str
 
 
-KINDS: dict[ModelKind, Kind] = {
+KINDS: dict[TrainedKind, Kind] = {
     "causal": Kind("AutoModelForCausalLM", "CAUSAL_LM", "causal language model"),
     "seq2seq": Kind("AutoModelForSeq2SeqLM", "SEQ_2_SEQ_LM", "encoder-decoder"),
     "masked": Kind("AutoModelForMaskedLM", None, "masked language model"),
+    CLASSIFIER: Kind("AutoModelForSequenceClassification", "SEQ_CLS", "classifier"),
 }
 
 
-def kind_of(config: "PreTrainedConfig") -> ModelKind:
+def kind_of(config: "PreTrainedConfig") -> TrainedKind:
     """The kind of model that a config describes."""
+    names = config.architectures or ()
+    if any(name.endswith("ForSequenceClassification") for name in names):
+        return CLASSIFIER
     if config.is_encoder_decoder:
         return "seq2seq"
-    return "masked" if any(name.endswith(MASKED) for name in config.architectures or ()) else "causal"
+    return "masked" if any(name.endswith(MASKED) for name in names) else "causal"
 
 
 def read_config(directory: Path) -> "PreTrainedConfig":
@@ -55,7 +62,7 @@ def read_config(directory: Path) -> "PreTrainedConfig":
         raise UserError(f"config.json of {directory} does not describe a language model: {problem}") from error
 
 
-def auto_class(kind: ModelKind) -> Any:
+def auto_class(kind: TrainedKind) -> Any:
     """The class of transformers that loads models of this kind."""
     import transformers
 

@@ -149,6 +149,12 @@ class PromptEncoder:
         self.seen = self.cut = 0
 
 
+def encode_whole(prompts: PromptEncoder, prompt: str, max_tokens: int) -> list[int]:
+    """Tokens of a prompt that no answer stands behind, for a classifier: with what the tokenizer ends a text with."""
+    closing = text_encoder(prompts.tokenizer).closing
+    return [*prompts(prompt, max_tokens - len(closing)), *closing]
+
+
 def encode_answer(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     """Tokens of an answer, with the end-of-sequence token that stops generation."""
     return [*encode_label(tokenizer, text), tokenizer.eos_token_id]

@@ -1,15 +1,15 @@
 """Training files to tokens, and tokens to padded batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, shortened
 from pipestill.io.records import Json, read_jsonl
 from pipestill.losses import IGNORED
 from pipestill.models.kinds import Reading
-from pipestill.models.prompts import CHAT, PromptEncoder, encode_answer, encode_label
+from pipestill.models.prompts import CHAT, PromptEncoder, encode_answer, encode_label, encode_whole
 from pipestill.models.text_encoder import text_encoder
 from pipestill.settings.prompts import Form
 from pipestill.text.marker import join
@@ -72,6 +72,29 @@ def read_answers(path: Path, encoder: RowEncoder, column: str = "output") -> lis
 
     def encode(row: Json) -> Row:
         return {"id": row.get("id"), **encoder.answer(_text(row, "input"), _text(row, column))}
+
+    return _encode_file(path, encode, encoder)
+
+
+def read_classes(path: Path, encoder: RowEncoder, classes: Mapping[str, int], column: str = "output") -> list[Row]:
+    """Rows ``{"input", column}`` as ``{"id", "input_ids", "class"}``: the prompt alone, and the number of its answer.
+
+    Args:
+        path: the file.
+        encoder: of the job; a prompt may take all tokens of its rows.
+        classes: numbers by answer.
+        column: of the answers.
+
+    Raises:
+        UserError: the file is missing, empty or broken, or an answer is none of ``classes``; names file and line.
+    """
+
+    def encode(row: Json) -> Row:
+        answer = _text(row, column)
+        if answer not in classes:
+            raise UserError(f"the answer {shortened(answer)!r} is none of {', '.join(map(repr, classes))}")
+        prompt = encode_whole(encoder.prompts, _text(row, "input"), encoder.max_length)
+        return {"id": row.get("id"), "input_ids": prompt, "class": classes[answer]}
 
     return _encode_file(path, encode, encoder)
 
@@ -212,11 +235,32 @@ def collate(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
         ``input_ids``, ``attention_mask`` and ``labels``, each [batch, seq] of int64. Of an encoder-decoder, the first
         two are [batch, source], and there are ``decoder_input_ids`` and ``decoder_attention_mask`` of [batch, seq].
     """
-    batch = {"input_ids": _pad(rows, "input_ids", pad_token_id), "attention_mask": _mask(rows, "input_ids")}
+    batch = _padded(rows, pad_token_id)
     if "decoder_input_ids" in rows[0]:
         batch["decoder_input_ids"] = _pad(rows, "decoder_input_ids", pad_token_id)
         batch["decoder_attention_mask"] = _mask(rows, "decoder_input_ids")
     return batch | {"labels": _pad(rows, "labels", IGNORED)}
+
+
+def collate_classes(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
+    """Pad rows of :func:`read_classes` on the right.
+
+    Returns:
+        ``input_ids`` and ``attention_mask``, each [batch, seq] of int64, and ``classes``, [batch] of int64.
+    """
+    import torch
+
+    classes = torch.tensor([row["class"] for row in rows])
+    return {**_padded(rows, pad_token_id), "classes": classes}
+
+
+def pad_prompts(prompts: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, "torch.Tensor"]:
+    """``input_ids`` and ``attention_mask`` of prompts alone, each [batch, seq] of int64, padded on the right."""
+    return _padded([{"input_ids": prompt} for prompt in prompts], pad_token_id)
+
+
+def _padded(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
+    return {"input_ids": _pad(rows, "input_ids", pad_token_id), "attention_mask": _mask(rows, "input_ids")}
 
 
 def _pad(rows: list[Row], name: str, value: int) -> "torch.Tensor":

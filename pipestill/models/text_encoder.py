@@ -82,7 +82,12 @@ class TextEncoder:
     @cached_property
     def behind(self) -> list[int]:
         """What ends a text that an encoder reads: what the tokenizer itself puts there, else the end of sequence."""
-        return self._around[1] or [self.tokenizer.eos_token_id]
+        return self.closing or [self.tokenizer.eos_token_id]
+
+    @property
+    def closing(self) -> list[int]:
+        """What the tokenizer itself puts behind a text (SEP); mostly nothing."""
+        return self._around[1]
 
     @cached_property
     def _around(self) -> tuple[list[int], list[int]]:

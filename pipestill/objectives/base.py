@@ -168,6 +168,10 @@ class Objective(ABC):
         """What its training rows are made of and tasks with such answers have not; none where they have all."""
         return None
 
+    def labels(self, answers: Answers) -> tuple[str, ...]:
+        """Labels that the student gets a head for; none: it stays a language model."""
+        return ()
+
     def online(self, options: Section) -> bool:
         """True if the teacher runs beside the student."""
         return False

@@ -112,6 +112,7 @@ class Jobs(Experiments):
             training=resolved.training,
             hardware=self.hardware(study),
             form=self.prompt(study).form,
+            labels={label: self.prompt(study).answer(label) for label in objective.labels(self.task(study).answers)},
             teacher_adaptation=self.training(study, TEACHER_NAME).training.adaptation if beside else None,
             rationale_tokens=self.rationale_tokens(study, method),
             selection=self.asking(study, method) if by_metric else None,

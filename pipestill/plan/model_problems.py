@@ -31,6 +31,7 @@ class ModelProblems:
             *(problem for name in needs.models for problem in self._kind(name)),
             *(problem for study, method in asked for problem in self._length(study, method)),
             *(problem for study, method in trainings for problem in self._adapter(study, method)),
+            *(problem for study, method in trainings for problem in self._biases(study, method)),
             *(problem for study, method in trainings for problem in self._teacher(study, method)),
             *(problem for task in needs.annotations for problem in self._annotator(task)),
             *(problem for study in needs.bertscores for problem in self._layer(study)),
@@ -71,6 +72,14 @@ class ModelProblems:
             yield (
                 f"studies.{study}: `training.lora.target_modules` names `{shortened(lacking[0])}` for `{method}`, and "
                 f"`{name}` has none, but {there}; name linear layers, or `auto`"
+            )
+
+    def _biases(self, study: str, method: str) -> Iterator[str]:
+        name = self.plan.base_model(study, method)
+        if self.plan.training(study, method).training.adaptation == "biases" and self.files(name).biased is False:
+            yield (
+                f"studies.{study}: `{method}` trains nothing but biases, and `{name}` has none; leave the method out, "
+                "set another `adaptation`, or name a model with biases (BERT, OPT, GPT-2, Qwen2)"
             )
 
     def _teacher(self, study: str, method: str) -> Iterator[str]:

@@ -120,6 +120,8 @@ class TrainingSettings(Section):
     """The configuration's `hardware`."""
     form: Form = Form()
     """The form of the prompts."""
+    labels: dict[str, str] = {}
+    """Answers in training rows by label, where the student gets a head for labels; none: it is a language model."""
     teacher_adaptation: Adaptation | None = None
     """Adaptation in the training of a teacher that runs beside the student; its hardware plan depends on it."""
     rationale_tokens: Annotated[int, Field(ge=0, le=2**22)] = 0

@@ -14,7 +14,7 @@ from pipestill.io.records import Json
 from pipestill.job.progress import Progress
 from pipestill.losses import IGNORED
 from pipestill.losses.classes import likeliest
-from pipestill.models.kinds import reading
+from pipestill.models.kinds import CLASSIFIER, kind_of, reading
 from pipestill.models.rows import Row, read_answers, supervised
 from pipestill.teacher.distributions.store import DistributionStore
 
@@ -54,9 +54,12 @@ class Agreement:
             tokens that are not stored count as one, ``labels`` or ``labels and rest`` at the first tokens of answers.
 
         Raises:
-            UserError: the tokenizer or the tokens of an answer are not those of the distributions.
+            UserError: the model is a classifier, or the tokenizer or the tokens of an answer are not those of the
+                distributions.
         """
         model, tokenizer = loaded.model, loaded.tokenizer
+        if kind_of(model.config) == CLASSIFIER:
+            raise UserError("a classifier tells labels apart, and says nothing of tokens")
         self.store.check(tokenizer=tokenizer)
         rows = read_answers(self.answers, self.store.encoder(tokenizer, reading(model.config)))
         sums = dict.fromkeys(("kl", "agreement", "teacher_nll", "student_nll"), 0.0)

@@ -162,10 +162,11 @@ def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str]
     return log.rows
 
 
-def _words(task: Task, loaded: Loaded, asking: Asking, question: str) -> list[list[int]]:
+def _words(task: Task, loaded: Loaded, asking: Asking, question: str) -> dict[str, list[int]]:
     """Tokens of what stands for each label behind a question."""
     answers = [asking.prompt.answer(label) for label in task.answers.labels]
-    return word_ids(loaded.tokenizer, asking.prompt.form, answers, question)
+    ids = word_ids(loaded.tokenizer, asking.prompt.form, answers, question)
+    return dict(zip(task.answers.labels, ids, strict=True))
 
 
 def _prior(
