@@ -94,6 +94,13 @@ def test_a_tokenizer_without_a_mask_is_refused(place):
         RowEncoder(load_tokenizer(place.causal), 64, Reading("masked")).answer("Age", "Good")
 
 
+def test_answers_that_the_number_of_masks_tells_are_refused(tmp_path, tokenizer):
+    rows = [{"input": "Age", "output": output} for output in ("Good", "Bad", "Good Bad")]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(UserError, match="lines 1 and 3 take 1 and 2 masks, which would tell a masked model the answer"):
+        read_answers(tmp_path / "rows.jsonl", RowEncoder(tokenizer, 64, Reading("masked")))
+
+
 @pytest.mark.parametrize("adapter", [False, True])
 def test_padded_batches_have_the_logits_of_single_rows_at_their_masks(place, tokenizer, rows, adapter):
     model = load_base_model(place.student, CPU)
