@@ -171,8 +171,8 @@ def _check_masks(path: Path, rows: list[Row]) -> None:
     other = next((number for number, count in enumerate(counts, 1) if count != counts[0]), None)
     if other is not None:
         raise UserError(
-            f"{path}: the answers of the lines 1 and {other} take {counts[0]} and {counts[other - 1]} masks, which would "
-            "tell a masked model the answer: give labels words of one length in `verbalizers` of the prompt"
+            f"{path}: the answers of the lines 1 and {other} take {counts[0]} and {counts[other - 1]} masks, which "
+            "would tell a masked model the answer: give labels words of one length in `verbalizers` of the prompt"
         )
 
 
