@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
-from pipestill.models.kinds import kind_of
+from pipestill.models.kinds import body_kind
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.prompts import PromptEncoder
 from pipestill.settings.jobs import ModelSettings
@@ -34,7 +34,7 @@ class Loaded:
 
     def encoder(self, prompt: Prompt) -> PromptEncoder:
         """Encodes what a prompt asks, behind the context."""
-        return PromptEncoder(self.tokenizer, kind_of(self.model.config), prompt.form, self.context)
+        return PromptEncoder(self.tokenizer, body_kind(self.model.config), prompt.form, self.context)
 
 
 def prepare(settings: ModelSettings, threads: int) -> HardwarePlan:

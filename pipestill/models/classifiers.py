@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError, first_line
-from pipestill.models.kinds import CLASSIFIER, auto_class
+from pipestill.models.kinds import BODY, CLASSIFIER, auto_class, kind_of
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,8 @@ def with_head(
     import torch
 
     config = model.config
-    config.update({"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}})
+    numbers = {label: number for number, label in enumerate(labels)}
+    config.update({"id2label": dict(enumerate(labels)), "label2id": numbers, BODY: kind_of(config)})
     try:
         with torch.device("meta"):  # only the head is made, below
             classifier = auto_class(CLASSIFIER).from_config(config, attn_implementation=config._attn_implementation)

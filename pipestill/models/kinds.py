@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 CLASSIFIER = "classifier"
+BODY = "body_kind"  # in the config of a classifier that was made here
 TrainedKind = ModelKind | Literal["classifier"]  # a classifier is trained here, and never a base model
 
 
@@ -45,6 +46,12 @@ def kind_of(config: "PreTrainedConfig") -> TrainedKind:
     if config.is_encoder_decoder:
         return "seq2seq"
     return "masked" if any(name.endswith(MASKED) for name in names) else "causal"
+
+
+def body_kind(config: "PreTrainedConfig") -> ModelKind:
+    """The kind of language model that reads prompts: of a classifier, that of which it has the body."""
+    kind = kind_of(config)
+    return getattr(config, BODY, "causal") if kind == CLASSIFIER else kind
 
 
 def read_config(directory: Path) -> "PreTrainedConfig":

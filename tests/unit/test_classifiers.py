@@ -1,5 +1,6 @@
 """Classifiers: a new head on the body of a language model, from training to ranked labels."""
 
+import json
 import random
 import sys
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from pipestill import cli
 from pipestill.errors import UserError
@@ -23,6 +25,8 @@ from pipestill.models.loading import load_base_model, load_tokenizer, load_train
 from pipestill.models.provide import provide_base_model
 from pipestill.models.rows import RowEncoder, collate_classes, read_classes
 from pipestill.objectives.classification.train import class_loss
+from pipestill.plan.check import check
+from pipestill.plan.plan import Plan
 from pipestill.settings.jobs import PredictionSettings
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.tasks import TASKS
@@ -31,6 +35,7 @@ from pipestill.training.run import train
 from support.asking import asking_about
 from support.models import CPU, MAKERS, make_directory, make_directory_of, make_tokenizer
 from support.training_job import make_settings, outputs_in
+from support.workflow import ROOT
 
 NF4 = replace(CPU, quantization="nf4")
 CREDITMIX = TASKS["creditmix"]
@@ -325,3 +330,19 @@ def test_another_head_than_its_config_asks_for_is_refused(tmp_path, file, bases)
     write_sha256sums(model)
     with pytest.raises(UserError, match=r"has other shapes: score.weight"):
         load(bases["causal"], model, CPU)
+
+
+def test_a_study_of_texts_has_no_classifier():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["studies"]["dolly"]["methods"] = ["sft", "vanilla"]
+    with pytest.raises(UserError, match="`vanilla` needs labels, and `dolly` has none; leave it out"):
+        check(config)
+
+
+def test_a_job_is_told_the_answers_of_its_labels_in_any_prompt():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["studies"]["creditmix"]["methods"] = ["sft", "vanilla"]
+    plan = Plan(check(config), ROOT)
+    told = {method: json.loads(plan.training_settings("creditmix", method)) for method in ("sft", "vanilla")}
+    assert (told["sft"]["labels"], told["vanilla"]["labels"]) == ({}, LABELS)
+    assert plan.maker("creditmix", "sft") == "sft"  # both read one file
