@@ -169,6 +169,34 @@ rule distribution_fidelity:
         "--output {output:q} --threads {threads:q} > {log:q} 2>&1"
 
 
+rule context_accuracy:
+    """Measure how often the teacher of a context distillation finds the gold answers likeliest."""
+    input:
+        manifest="<results>/teachers/{study}/context/manifest.json",
+        shards=PLAN.context_shards,
+        data="<results>/data/{study}/cd.jsonl",
+        student=PLAN.student_base,
+    output:
+        "<results>/teachers/{study}/context/accuracy.json",
+    log:
+        "<logs>/context_accuracy/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/context_accuracy/{study}.jsonl"
+    priority: BEFORE_STUDENTS
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        script=script("context_accuracy"),
+        code=code_digest("context_accuracy"),
+    shell:
+        "python {params.script:q} --manifest {input.manifest:q} --data {input.data:q} --student {input.student:q} "
+        "--output {output:q} > {log:q} 2>&1"
+
+
 rule export_distributions:
     """Write the stored distributions as a Parquet table, for a look at them; not a part of `all`."""
     input:

@@ -15,6 +15,10 @@ class BadRow(ValueError):
         super().__init__(shortened(reason, LONGEST_REASON))
 
 
+class LeftOut(Exception):
+    """A raw row that is none of the task's, such as one of a class that it does not have; the message is the reason."""
+
+
 @dataclass(frozen=True)
 class Example:
     """The content of one raw row.

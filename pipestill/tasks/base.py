@@ -36,7 +36,8 @@ class Task:
         layout: of its raw data.
         answers: kind of its answers.
         parse: a raw row to an :class:`~pipestill.layouts.example.Example`; raises
-            :class:`~pipestill.layouts.example.BadRow`.
+            :class:`~pipestill.layouts.example.BadRow`, or :class:`~pipestill.layouts.example.LeftOut` for one that is
+            none of the task's.
         synthetic: ``(rows, seed)`` to raw rows and facts about them for the manifest, as the layout takes them.
         challenge: its documents are submitted to a challenge.
     """

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,8 +20,11 @@ from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.metrics.catalogue import metric_title
 from pipestill.reporting.collect import collect
 from pipestill.reporting.figures import draw
+from pipestill.reporting.html import templates
+from pipestill.reporting.study import CurvePoint
 from pipestill.settings.evaluation import Experiment
 from pipestill.tasks import TASKS
+from support.pages import Page
 from support.reports import METHODS, plain, said, script, write_queries, write_study
 
 PARTS = [("matched", None), ("hans", "lexical_overlap"), ("hans", "subsequence"), ("hans", "lexical_overlap")]
@@ -147,6 +151,12 @@ def test_fields_of_another_type_are_refused_by_line(tree, tmp_path, change, sent
         score.runs(TASKS["creditmix"], Experiment.model_construct(test_sets=["matched", "hans"]), tmp_path, {})
 
 
+def test_page_is_whole(tree):
+    parsed = Page()
+    parsed.feed((tree / "report/index.html").read_text())
+    assert parsed.open == [] and len(parsed.ids) == len(set(parsed.ids))
+
+
 def test_page_and_card_say_it_all(tree, study, page):
     first = details_of(study.first.runs[0])
     assert f"on hans accuracy {first.answered[2].majority.accuracy:.3f} and macro F1" in page
@@ -186,6 +196,16 @@ def test_report_compares_what_queries_cost(tree, study, page):
     assert (rows["kd"]["query_prompt_tokens"], rows["kd"]["query_ms"]) == ("640.0", "3.25")
     equal = collect([study.get(method).path for method in ("base", "sft", "teacher")])[0]
     assert "query" in draw(study) and "query" not in draw(equal)  # nothing to tell where all prompts are as long
+
+
+def test_curves_of_demonstrations_are_lines_of_the_figure(study):
+    """Two experiments stand for the untrained student after none and after more demonstrations."""
+    points = [CurvePoint("minimal", shots, study.get(method)) for shots, method in ((0, "sft"), (8, "kd"))]
+    curved = replace(collect([study.get("base").path])[0], curve={"minimal": points})
+    svg = draw(curved)["query"]
+    assert "demonstrations, minimal" in svg and ">Base<" in svg and ">KD<" not in svg
+    page = plain(templates().get_template("context.html.j2").render(view={"study": curved, "figures": {}}))
+    assert "minimal 0 212.5 " in page and " 8 640.0 " in page
 
 
 def test_small_numbers_are_written_with_their_unit():

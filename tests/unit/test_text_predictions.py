@@ -105,6 +105,8 @@ def test_a_stopped_job_goes_on_and_gives_the_same_bytes(tmp_path, base, records,
     for seed in (1, 2):
         name = f"seed_{seed}/predictions.jsonl"
         assert (resumed / name).read_bytes() == (whole / name).read_bytes() == (sampled / name).read_bytes()
+        asked, again = (read_json(place / f"seed_{seed}/queries.json") for place in (whole, resumed))
+        assert {**asked, "ms": 0} == {**again, "ms": 0} and again["ms"] > 0
 
 
 def counting(append, sizes):

@@ -17,6 +17,7 @@ from pipestill.objectives.divergence import Divergence, SharedOptions
 from pipestill.settings.contexts import ContextSettings, TeacherContext
 from pipestill.settings.section import CleanText, Section, Seed, Share, Word
 
+CONTEXT = "context"  # store of what teachers find likely with a context
 Kind = Literal["demonstrations", "hint", "instruction", "demonstrations+hint"]
 
 
@@ -104,7 +105,7 @@ class ContextDistillation(Divergence):
     kind: str = "fkl"
     file: TrainingFile = CD
     teacher: TeacherUse = "unused"
-    store: str = "context"
+    store: str = CONTEXT
 
     section: ClassVar = "context"
     Options: ClassVar = ContextOptions

@@ -7,6 +7,7 @@ from pipestill.io.digests import canonical_json, code_digest
 from pipestill.job.halves import half_name
 from pipestill.methods import METHODS
 from pipestill.objectives.base import OUTPUTS, RATIONALES, SFT
+from pipestill.objectives.context import CONTEXT
 from pipestill.plan.curves import points
 from pipestill.plan.jobs import task_module
 from pipestill.plan.shares import origin
@@ -88,6 +89,11 @@ class EvaluationStages(TrainingStages):
         """Cost of training the local annotator that an experiment learnt from, if it did."""
         local = self.annotation_usage(w) and self.task_config(w.study).annotation.provider == "local"
         return f"<results>/annotators/{self.task_of(w)}/cost.json" if local else []
+
+    def context_accuracy(self, w: Wildcards) -> Files:
+        """Accuracy of a teacher with its context, for the students of one."""
+        learnt = self.store_of(w.study, w.method) == CONTEXT
+        return f"<results>/teachers/{w.study}/{CONTEXT}/accuracy.json" if learnt else []
 
     def long_answers(self, w: Wildcards) -> Files:
         """Counts of long answers among those that an experiment learnt from, where they do not stop the run."""

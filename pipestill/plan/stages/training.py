@@ -3,6 +3,7 @@
 from pipestill.io.digests import canonical_json
 from pipestill.methods import METHODS, TEACHER_NAME
 from pipestill.objectives.base import DISTRIBUTIONS
+from pipestill.objectives.context import CONTEXT
 from pipestill.plan.stages.places import Files, Places, Wildcards
 
 
@@ -35,6 +36,10 @@ class TrainingStages(Places):
         """Files of the shards of stored distributions: of the job's, or of ``store``."""
         directory = self.store_directory(w, store or getattr(w, "store", DISTRIBUTIONS))
         return [f"{directory}/shard_{shard}.safetensors" for shard in range(self.shard_count(w))]
+
+    def context_shards(self, w: Wildcards) -> list[str]:
+        """Files of the shards of what a teacher answers with a context."""
+        return self.shards(w, CONTEXT)
 
     def shard_facts(self, w: Wildcards) -> list[str]:
         """Facts about each shard."""

@@ -22,7 +22,8 @@ FIGURES = {  # of any study; its kind of answers has more
     "query": Figure(
         queries,
         "What the quality costs at each query: tokens of the prompt, mean over the test questions. Methods whose "
-        "prompts are equally long stand side by side.",
+        "prompts are equally long stand side by side; grey lines are the untrained student after more and more "
+        "demonstrations, where that was asked for.",
     ),
     "kl": Figure(
         kl_to_teacher,
