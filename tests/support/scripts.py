@@ -89,8 +89,7 @@ def _serve():
             if not pid:
                 _run(argv, where, environment, Path(directory))
             (Path(directory) / "pid").write_text(f"{pid}\n")
-            _, status, u = os.wait4(pid, 0)
-            open("/tmp/ci1m/jobs.cpu", "a").write(f"{u.ru_utime + u.ru_stime:.2f} {argv[0][-12:]}\n")
+            _, status = os.waitpid(pid, 0)
             (Path(directory) / "returncode").write_text(f"{os.waitstatus_to_exitcode(status)}\n")
             os._exit(0)
 
