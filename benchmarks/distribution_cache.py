@@ -203,7 +203,7 @@ def report_fidelity() -> dict[str, dict[str, float]]:
             if tail == "unigram":
                 prior = torch.from_numpy(mean_tail([codec.tail_sums(log_probs[held_out:])]))
             row = codec.encode(log_probs[:held_out], "0" * 64, 0)
-            target = codec.target(row, temperature, prior, "cpu")
+            target = codec.target(row, [held_out], temperature, prior, "cpu")
             name = " ".join(map(str, [*description.values(), tail or ""]))
             cells = []
             for kind in (*KINDS, "akl") if codec.has_tail else ("fkl",):

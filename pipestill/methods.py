@@ -1,9 +1,11 @@
 """METHODS: the ways to make a small model. The rules derive the DAG from this table; it imports no torch."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from pipestill.objectives.base import TEACHER, Objective, TeacherUse, TrainingFile
+from pipestill.objectives.classification import Classification
+from pipestill.objectives.context import ContextDistillation
 from pipestill.objectives.cross_entropy import KD, CrossEntropy
 from pipestill.objectives.divergence import Divergence
 from pipestill.objectives.preference import Preference
@@ -21,12 +23,16 @@ class Method:
         objective: how it is trained; none for a model that is taken as it is.
         extract: which sentences of the input are the answer, where no model answers: a key of
             :data:`pipestill.inference.extractive.RANKINGS`.
+        training: settings of the training that make it this method; a study's ``overrides`` may change them.
+        in_context: solved training rows stand before each question.
     """
 
     title: str
     summary: str
     objective: Objective | None = None
     extract: str | None = None
+    training: Mapping[str, object] = field(default_factory=dict)
+    in_context: bool = False
 
     @property
     def trains(self) -> bool:
@@ -49,11 +55,23 @@ METHODS: dict[str, Method] = {
     "base": Method("Base", "The untrained student."),
     "lead": Method("Lead", "The first sentences of the document, without a model.", extract="lead"),
     "textrank": Method("TextRank", "The most central sentences of the document, without a model.", extract="textrank"),
+    "icl": Method(
+        "ICL",
+        "In-context learning: the untrained student reads solved training rows before each question.",
+        in_context=True,
+    ),
     "sft": Method("SFT", "Supervised fine-tuning on gold outputs.", CrossEntropy()),
     "kd": Method(
         "KD",
         "Sequence-level knowledge distillation: fine-tuning on what the teacher generates.",
         CrossEntropy(KD, teacher="optional"),
+    ),
+    "vanilla": Method("Classifier", "Fine-tuning with a new head for the labels in place of words.", Classification()),
+    "bitfit": Method(
+        "BitFit",
+        "Supervised fine-tuning on gold outputs of nothing but the biases.",
+        CrossEntropy(),
+        training={"adaptation": "biases"},
     ),
     "dpo": Method("DPO", "Direct preference optimisation: the gold output is preferred to a wrong one.", Preference()),
     "stepwise": Method(
@@ -82,6 +100,12 @@ METHODS: dict[str, Method] = {
     ),
     "todi": Method(
         "ToDi", "Token-wise divergence: forward where the student is too low, else reverse.", Divergence("todi")
+    ),
+    "cd": Method(
+        "Context distillation",
+        "Context distillation: what the teacher answers with demonstrations, a hint or an instruction before the "
+        "question is learnt without them.",
+        ContextDistillation(),
     ),
     "ab": Method("AB", "Alpha-beta divergence: a family that forward and reverse are limits of.", Divergence("ab")),
     "uld": Method("ULD", "Sorted probabilities compared, for a teacher with another tokenizer.", Divergence("uld")),

@@ -42,6 +42,7 @@ wildcard_constraints:
     method="|".join([*METHODS, *PLAN.checkpoints, TEACHER_NAME]),
     checkpoint="|".join(PLAN.checkpoints) or "-",
     shard=r"\d+",
+    store="|".join(PLAN.stores),
     file="|".join(PLAN.files),
     seed=r"\d+",
 

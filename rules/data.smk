@@ -80,7 +80,7 @@ rule prompts:
         data=PLAN.cropping,
         tokenizer=file_of("tokenizer", "tokenizer.json"),
         splitter=PLAN.splitter,
-        prompt=PLAN.prompt,
+        prompt=PLAN.task_prompt,
         code=PLAN.task_code("prompts"),
     shell:
         "python {params.script:q} --task {wildcards.task:q} --data {params.data:q} {params.tokenizer:q} "

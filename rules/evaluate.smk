@@ -49,6 +49,7 @@ rule evaluate:
         data=PLAN.evaluated_data,
         bertscore=PLAN.bertscores,
         long_answers=PLAN.long_answers,
+        context_accuracy=PLAN.context_accuracy,
     output:
         evaluation="<results>/{study}_{method}/eval.json",
         scores="<results>/{study}_{method}/scores.jsonl",
@@ -67,7 +68,15 @@ rule evaluate:
         script=script("evaluate"),
         experiment=of_job(PLAN.evaluation_settings),
         optional=options(
-            "models", "costs", "teacher_costs", "usage", "annotator_cost", "base", "bertscore", "long_answers"
+            "models",
+            "costs",
+            "teacher_costs",
+            "usage",
+            "annotator_cost",
+            "base",
+            "bertscore",
+            "long_answers",
+            "context_accuracy",
         ),
         code=PLAN.evaluation_code,
     shell:

@@ -2,8 +2,8 @@
 
 Comes in: cropped records, the models of all runs of an experiment and, where there are any, the distributions of its
 teacher. `extractive_summaries` needs no model: it takes sentences of the documents.
-Goes out: results/<study>_<method>/predictions/ with seed_<n>/predictions.jsonl (and calibration.json of ranked labels,
-agreement.json where there are distributions), job.json, hardware.json, versions.json, cost.json.
+Goes out: results/<study>_<method>/predictions/ with seed_<n>/predictions.jsonl, queries.json (and calibration.json of
+ranked labels, agreement.json where there are distributions), job.json, hardware.json, versions.json, cost.json.
 """
 
 
@@ -16,6 +16,7 @@ rule predict:
         distributions=PLAN.stored_manifest,
         shards=PLAN.stored_shards,
         agreement_data=PLAN.agreement_data,
+        demonstrations=PLAN.demonstrations,
     output:
         directory("<results>/{study}_{method}/predictions"),
     log:
@@ -35,7 +36,7 @@ rule predict:
         script=script("predict"),
         settings=of_job(PLAN.prediction_settings),
         seeds=PLAN.run_seeds,
-        optional=options("models", "distributions", "agreement_data"),
+        optional=options("models", "distributions", "agreement_data", "demonstrations"),
         state=beside(),
     shell:
         "python {params.script:q} --settings {params.settings:q} --records {input.records:q} --base {input.base:q} "

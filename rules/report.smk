@@ -34,6 +34,8 @@ rule report:
         evaluations=PLAN.of_experiments("eval.json"),
         scores=PLAN.of_experiments("scores.jsonl"),
         predictions=PLAN.of_experiments("predictions"),
+        curves=PLAN.of_curves("eval.json"),
+        curve_predictions=PLAN.of_curves("predictions"),
         fidelity=PLAN.fidelity_files,
         config="<results>/config.yaml",
     output:
@@ -79,10 +81,12 @@ rule report:
         script=script("report"),
         directory=folder("page"),
         methods=PLAN.method_entries,
+        curves=PLAN.curve_points,
         code=PLAN.report_code("report"),
     shell:
         "python {params.script:q} --evals {input.evaluations:q} --scores {input.scores:q} "
-        "--predictions {input.predictions:q} --fidelity {input.fidelity:q} --config {input.config:q} "
+        "--predictions {input.predictions:q} --curves {params.curves:q} --curve-evals {input.curves:q} "
+        "--curve-predictions {input.curve_predictions:q} --fidelity {input.fidelity:q} --config {input.config:q} "
         "--output-dir {params.directory:q} > {log:q} 2>&1"
 
 

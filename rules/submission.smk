@@ -30,7 +30,7 @@ rule challenge:
         data=PLAN.cropping,
         tokenizer=file_of("tokenizer", "tokenizer.json"),
         splitter=PLAN.splitter,
-        prompt=PLAN.prompt,
+        prompt=PLAN.task_prompt,
         state=beside(),
         code=PLAN.task_code("challenge", *FETCHING),
     shell:

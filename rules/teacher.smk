@@ -74,21 +74,20 @@ rule teacher_outputs:
 
 
 rule teacher_distributions_shard:
-    """Capture a share of the teacher's distributions; resumable, see docs/distributions.md."""
+    """Capture a share of a teacher's distributions; resumable, see docs/distributions.md."""
     input:
-        data="<results>/data/{study}/sft.jsonl",
-        validation="<results>/data/{study}/validation/sft.jsonl",
-        base=PLAN.teacher_base,
-        teacher=PLAN.teacher_model,
+        data=PLAN.stored_data,
+        base=PLAN.stored_base,
+        teacher=PLAN.stored_model,
         student=PLAN.student_base,
     output:
-        shard="<results>/teachers/{study}/distributions/shard_{shard}.safetensors",
-        facts="<results>/teachers/{study}/distributions/shard_{shard}.json",
-        cost="<results>/teachers/{study}/distributions/shard_{shard}_cost.json",
+        shard="<results>/teachers/{study}/{store}/shard_{shard}.safetensors",
+        facts="<results>/teachers/{study}/{store}/shard_{shard}.json",
+        cost="<results>/teachers/{study}/{store}/shard_{shard}_cost.json",
     log:
-        "<logs>/teacher_distributions_shard/{study}_{shard}.log",
+        "<logs>/teacher_distributions_shard/{study}_{store}_{shard}.log",
     benchmark:
-        "<logs>/benchmarks/teacher_distributions_shard/{study}_{shard}.jsonl"
+        "<logs>/benchmarks/teacher_distributions_shard/{study}_{store}_{shard}.jsonl"
     priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
@@ -105,7 +104,7 @@ rule teacher_distributions_shard:
         shards=PLAN.shard_count,
         state=beside("shard"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} {input.validation:q} "
+        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} "
         "--base {input.base:q} {params.teacher:q} --student {input.student:q} --shard {wildcards.shard:q} "
         "--shards {params.shards:q} --state {params.state:q} --output {output.shard:q} --facts {output.facts:q} "
         "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
@@ -117,11 +116,11 @@ rule teacher_distributions:
         shards=PLAN.shards,
         facts=PLAN.shard_facts,
     output:
-        manifest="<results>/teachers/{study}/distributions/manifest.json",
+        manifest="<results>/teachers/{study}/{store}/manifest.json",
     log:
-        "<logs>/teacher_distributions/{study}.log",
+        "<logs>/teacher_distributions/{study}_{store}.log",
     benchmark:
-        "<logs>/benchmarks/teacher_distributions/{study}.jsonl"
+        "<logs>/benchmarks/teacher_distributions/{study}_{store}.jsonl"
     priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
@@ -168,6 +167,34 @@ rule distribution_fidelity:
         "python {params.script:q} --settings {params.settings:q} --manifest {input.manifest:q} "
         "--validation {input.validation:q} --base {input.base:q} {params.teacher:q} --student {input.student:q} "
         "--output {output:q} --threads {threads:q} > {log:q} 2>&1"
+
+
+rule context_accuracy:
+    """Measure how often the teacher of a context distillation finds the gold answers likeliest."""
+    input:
+        manifest="<results>/teachers/{study}/context/manifest.json",
+        shards=PLAN.context_shards,
+        data="<results>/data/{study}/cd.jsonl",
+        student=PLAN.student_base,
+    output:
+        "<results>/teachers/{study}/context/accuracy.json",
+    log:
+        "<logs>/context_accuracy/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/context_accuracy/{study}.jsonl"
+    priority: BEFORE_STUDENTS
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        script=script("context_accuracy"),
+        code=code_digest("context_accuracy"),
+    shell:
+        "python {params.script:q} --manifest {input.manifest:q} --data {input.data:q} --student {input.student:q} "
+        "--output {output:q} > {log:q} 2>&1"
 
 
 rule export_distributions:

@@ -6,11 +6,11 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from pipestill.io.records import write_jsonl
-from pipestill.job.script import options_of_kind, reads, run, writes
+from pipestill.job.script import json_option, options_of_kind, reads, run, writes
 from pipestill.layouts.base import Cropping
 from pipestill.layouts.documents import DocumentFile
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks import TASKS
-from pipestill.tasks.base import ANSWER
 from pipestill.tasks.multiclinsum.challenge import challenge_records
 from pipestill.text.crop import unit_ends
 from pipestill.text.sentences import SPLITTERS
@@ -26,13 +26,13 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="JSON object: how long documents may be")
     parser.add_argument("--tokenizer", type=reads, help="tokenizer.json whose tokens are counted, where tokens are")
     parser.add_argument("--splitter", choices=SPLITTERS, default="sentencex", help="what finds sentences")
-    parser.add_argument("--prompt", default=ANSWER, help="which prompt of the task is asked")
+    parser.add_argument("--prompt", type=json_option(Prompt), required=True, help="JSON object: the prompt")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps fetched archives")
     parser.add_argument("--output", type=writes, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     task = TASKS[args.task]
     options = options_of_kind(parser, "--data", task.layout.Options, args.data)
-    how = Cropping(task.prompts[args.prompt], unit_ends(args.tokenizer), args.splitter)
+    how = Cropping(args.prompt, unit_ends(args.tokenizer), args.splitter)
     records = challenge_records(task, args.files, options, how, args.state)
     write_jsonl(args.output, records)
     print(f"{len(records)} documents")

@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--data", type=reads, nargs="+", required=True, help="records, then the training file if any")
     parser.add_argument("--bertscore", type=reads, help="file of BERTScores, where they were computed")
     parser.add_argument("--long-answers", type=reads, help="how many answers were too long to learn, where it is told")
+    parser.add_argument("--context-accuracy", type=reads, help="how often the teacher with its context is right")
     parser.add_argument("--output", type=writes, required=True, help="eval.json")
     parser.add_argument("--scores", type=writes, required=True, help="scores.jsonl")
     parser.add_argument("--card", type=writes, required=True, help="the model card, README.md")
@@ -46,6 +47,7 @@ def main() -> None:
         usage=args.usage,
         annotator_cost=args.annotator_cost,
         long_answers=args.long_answers,
+        context_accuracy=args.context_accuracy,
     )
     evaluation, runs = evaluate(args.experiment, inputs)
     write_json(args.output, evaluation.model_dump())

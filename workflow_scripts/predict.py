@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--models", type=reads, nargs="*", help="model directory of each run; none: the base model")
     parser.add_argument("--distributions", type=reads, help="manifest of the teacher's distributions, to compare with")
     parser.add_argument("--agreement-data", type=reads, help="rows whose answers are compared")
+    parser.add_argument("--demonstrations", type=reads, help="training rows that demonstrations are drawn from")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps what is finished")
     parser.add_argument("--output", type=writes, required=True, help="directory to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
@@ -28,7 +29,7 @@ def main() -> None:
 
         measure = Agreement(args.distributions, args.agreement_data)
     models = dict(zip(args.seeds, args.models or [None] * len(args.seeds), strict=True))
-    runs = Runs(args.base, models)
+    runs = Runs(args.base, models, args.demonstrations)
     predict_experiment(args.settings, runs, args.records, args.state, args.output, args.threads, measure)
 
 

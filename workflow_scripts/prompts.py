@@ -3,10 +3,10 @@
 import argparse
 
 from pipestill.io.records import read_records, write_jsonl
-from pipestill.job.script import options_of_kind, reads, run, writes
+from pipestill.job.script import json_option, options_of_kind, reads, run, writes
 from pipestill.layouts.base import Cropping
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks import TASKS
-from pipestill.tasks.base import ANSWER
 from pipestill.text.crop import unit_ends
 from pipestill.text.sentences import SPLITTERS
 
@@ -18,13 +18,13 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="JSON object: how long inputs may be")
     parser.add_argument("--tokenizer", type=reads, help="tokenizer.json whose tokens are counted, where tokens are")
     parser.add_argument("--splitter", choices=SPLITTERS, default="sentencex", help="what finds sentences")
-    parser.add_argument("--prompt", default=ANSWER, help="which prompt of the task is asked")
+    parser.add_argument("--prompt", type=json_option(Prompt), required=True, help="JSON object: the prompt")
     parser.add_argument("--records", type=reads, required=True, help="JSON Lines file to read")
     parser.add_argument("--output", type=writes, required=True, help="JSON Lines file to write")
     args = parser.parse_args()
     task = TASKS[args.task]
     options = options_of_kind(parser, "--data", task.layout.Options, args.data)
-    how = Cropping(task.prompts[args.prompt], unit_ends(args.tokenizer), args.splitter)
+    how = Cropping(args.prompt, unit_ends(args.tokenizer), args.splitter)
     records, counts = task.layout.crop_all(read_records(args.records), options, how)
     write_jsonl(args.output, records)
     print(f"cropped of {len(records)} records:", ", ".join(f"{n} {name}" for name, n in counts.items()))

@@ -1,10 +1,11 @@
 """Write the report over all experiments: tables, comparisons, figures and the page."""
 
 import argparse
+import json
 from pathlib import Path
 
 from pipestill.job.script import reads, run, writes
-from pipestill.reporting.report import write_report
+from pipestill.reporting.report import Curves, write_report
 
 
 def main() -> None:
@@ -16,10 +17,14 @@ def main() -> None:
     parser.add_argument(
         "--fidelity", type=reads, nargs="*", default=[], help="fidelity.json of the studies that have a cache"
     )
+    parser.add_argument("--curves", type=json.loads, default={}, help="JSON object: points of each study's curve")
+    parser.add_argument("--curve-evals", type=reads, nargs="*", default=[], help="eval.json of its further points")
+    parser.add_argument("--curve-predictions", type=reads, nargs="*", default=[], help="predictions beside them")
     parser.add_argument("--config", type=reads, required=True, help="the run's configuration")
     parser.add_argument("--output-dir", type=Path, required=True)
     args = parser.parse_args()
-    for path in write_report(args.evals, args.fidelity, args.config, args.output_dir):
+    curves = Curves(args.curves, args.curve_evals)
+    for path in write_report(args.evals, args.fidelity, args.config, args.output_dir, curves):
         writes(path)
 
 

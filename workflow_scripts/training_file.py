@@ -9,7 +9,6 @@ from pipestill.objectives.long_answers import room_for
 from pipestill.objectives.training_file import write_training_file
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks import TASKS
-from pipestill.tasks.base import ANSWER
 from pipestill.text.crop import unit_ends
 
 
@@ -28,9 +27,9 @@ def main() -> None:
     args = parser.parse_args()
     settings, task = args.settings, TASKS[args.settings.task]
     options = task.layout.Options.model_validate(settings.data)
-    how = Cropping(task.prompts[ANSWER], unit_ends(args.tokenizer), settings.splitter)
+    how = Cropping(settings.prompt, unit_ends(args.tokenizer), settings.splitter)
     names = ("records", "outputs", "rationales", "train", "validation", "long_answers")
-    wording = task.prompts[settings.prompt].fill(dict.fromkeys(task.inputs, ""))
+    wording = settings.prompt.fill(dict.fromkeys(task.inputs, ""))
     write_training_file(
         task,
         method_of(settings.method).objective,

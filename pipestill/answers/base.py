@@ -93,9 +93,23 @@ class Answers(ABC):
         """Groups that rows are divided and balanced over; one that is ``None`` where there are no groups."""
         return (None,)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All answers that there are; none where they are free."""
+        return ()
+
     def stratum(self, record: Record) -> str | None:
         """The group of a record, one of :attr:`strata`."""
         return None
+
+    def check_words(self, verbalizers: Mapping[str, str]) -> None:
+        """Refuse words that a prompt gives for answers where they stand for none.
+
+        Raises:
+            ValueError: says which.
+        """
+        if verbalizers:
+            raise ValueError("words stand for labels, and the answers of this task are none; remove the key")
 
     @abstractmethod
     def check_request(self, options: AnswerOptions, run: Path | None) -> None:

@@ -1,6 +1,6 @@
 """Pieces of model cards: the parts that a kind of answers adds, and tables in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pipestill.evaluation.evaluation import Evaluation
@@ -32,9 +32,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def metrics_table(evaluation: Evaluation) -> str:
-    """Mean, interval and spread of every metric."""
-    languages, summaries = TASKS[evaluation.task].languages, evaluation.metrics
+def metrics_table(evaluation: Evaluation, without: Collection[str] = ()) -> str:
+    """Mean, interval and spread of every metric but those ``without``."""
+    languages = TASKS[evaluation.task].languages
+    summaries = {name: summary for name, summary in evaluation.metrics.items() if name not in without}
     spreads = {
         key: title
         for key, title in SPREADS.items()

@@ -1,12 +1,16 @@
 """Cost of an experiment: the costs that its jobs measured, per run, and the size of the model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
+
+from pydantic import ValidationError
 
 from pipestill.errors import UserError
-from pipestill.evaluation.evaluation import AnnotationCost, Cost, JobCost, Number
+from pipestill.evaluation.evaluation import AnnotationCost, Cost, JobCost, Number, QueryCost
 from pipestill.evaluation.inputs import Inputs
 from pipestill.io.files import read_json
+from pipestill.io.runs import find_runs
 from pipestill.settings.evaluation import Annotator
 
 KEYS = tuple(JobCost.model_fields)
@@ -44,6 +48,33 @@ def predict_cost(cost: JobCost, n_runs: int) -> JobCost:
     return cost.model_copy(update=shared)
 
 
+def query_cost(runs: Mapping[int, Path]) -> QueryCost | None:
+    """The ``queries.json`` of all runs, together.
+
+    Args:
+        runs: directory of the predictions of each run, by seed.
+
+    Returns:
+        none where no model was asked.
+
+    Raises:
+        UserError: only some runs have it, or it is not the cost of queries.
+    """
+    files = [Path(directory) / "queries.json" for directory in runs.values()]
+    if not any(path.is_file() for path in files):
+        return None
+    found = [_query(path) for path in files]
+    means = {name: fmean(getattr(each, name) for each in found) for name in set(QueryCost.model_fields) - {"queries"}}
+    return found[0].model_copy(update=means)
+
+
+def _query(path: Path) -> QueryCost:
+    try:
+        return QueryCost.model_validate(read_json(path))
+    except ValidationError:
+        raise UserError(f"{path} is not the cost of a run's queries: predict again") from None
+
+
 def cost(inputs: Inputs, n_runs: int, annotation: AnnotationCost | None = None) -> Cost:
     """The cost of an experiment of ``n_runs`` runs; only annotation is paid for, so without it ``money_usd`` is 0."""
     sized = (inputs.models or [inputs.base])[0]
@@ -52,6 +83,7 @@ def cost(inputs: Inputs, n_runs: int, annotation: AnnotationCost | None = None) 
         train=combined_cost([read_cost(path) for path in inputs.train_costs], _mean),
         teacher=combined_cost([read_cost(path) for path in inputs.teacher_costs], sum),
         predict=predict_cost(read_cost(Path(inputs.predictions) / "cost.json"), n_runs),
+        query=query_cost(find_runs(inputs.predictions)),
         annotation=annotation,
         trainable_parameters=profile["trainable_parameters"] if inputs.models or not sized else 0,
         total_parameters=profile["total_parameters"],

@@ -1,7 +1,8 @@
 """One experiment's numbers: the metrics of each run, their mean, spread and interval, cost and provenance."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite
+from math import isfinite, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from pipestill.io.seals import made_again
 from pipestill.job.halves import half
 from pipestill.objectives.long_answers import LongAnswers
 from pipestill.settings.evaluation import Described, Experiment, StatisticsConfig
-from pipestill.tasks import TASKS
+from pipestill.tasks import TASKS, Task
 
 
 def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[int, Run]]:
@@ -44,7 +45,12 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
     annotation = annotation_cost(experiment.annotator, inputs) if inputs.usage else None
     evaluation = Evaluation(
         **{name: getattr(experiment, name) for name in Described.model_fields if name != "notes"},
-        notes=[*experiment.notes, *_long_answers(inputs.long_answers)],
+        notes=[
+            *experiment.notes,
+            *_long_answers(inputs.long_answers),
+            *_demonstrations(inputs.predictions),
+            *_teacher(task, inputs),
+        ],
         primary_metric=task.answers.metrics[0],
         n_train=None if inputs.models and not trained_on else sum(len(read_jsonl(path)) for path in trained_on),
         n_test=len(first.ids),
@@ -65,6 +71,33 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
 def _long_answers(path: Path | None) -> list[str]:
     """What to say of answers that were too long to learn."""
     return LongAnswers.model_validate(read_json(path)).notes() if path else []
+
+
+def _demonstrations(predictions: Path) -> list[str]:
+    """What to say of demonstrations that did not fit."""
+    contexts = [read_json(path) for path in sorted(predictions.glob("seed_*/context.json"))]
+    if all(each["read"] == each["shots"] for each in contexts):
+        return []
+    read = sorted({each["read"] for each in contexts})
+    fitted = f"{read[0]}" if len(read) == 1 else f"{read[0]} to {read[-1]}"
+    return [f"Of {contexts[0]['shots']} demonstrations {fitted} fit beside the longest question, and were read."]
+
+
+def _teacher(task: Task, inputs: Inputs) -> list[str]:
+    """What to say of a teacher that read a context."""
+    if not inputs.context_accuracy:
+        return []
+    found = read_json(inputs.context_accuracy)
+    if not task.answers.classes:
+        return [
+            f"The teacher with its context finds {found['tokens']:.0%} of the tokens of training answers likeliest."
+        ]
+    said = f"The teacher with its context answers {found['first']:.0%} of {found['rows']} training rows rightly"
+    outputs = Counter(row["output"] for row in read_jsonl(inputs.data[1]))
+    majority = max(outputs.values()) / found["rows"]
+    if found["first"] - 2 * sqrt(majority * (1 - majority) / found["rows"]) > majority:
+        return [f"{said}."]
+    return [f"{said}, no better than one and the same label ({majority:.0%}): there is little to learn from it."]
 
 
 def _entry(seed: int, run: Run, history: list[Json]) -> RunEntry:

@@ -61,6 +61,23 @@ class JobCost(Section):
     """Tokens that models read or wrote."""
 
 
+class QueryCost(Section):
+    """What one test question takes, mean over the questions and runs."""
+
+    queries: int
+    """Questions to each run; each sampled answer is one."""
+    prompt_tokens: float
+    """Length of the whole prompt."""
+    read_tokens: float
+    """Tokens that are read for one question, where questions share what their prompts begin with."""
+    written_tokens: float
+    """Length of a generated answer; 0 where labels are ranked."""
+    ms: float
+    """Milliseconds of the model's work, in batches; loading does not count."""
+    cache_bytes: float
+    """Keys and values that are kept of the whole prompt and the answer; 0 of a model that writes no text."""
+
+
 class AnnotationCost(Annotator):
     """Who wrote the rationales that an experiment learnt from, and what they took, once for all runs and methods."""
 
@@ -93,6 +110,8 @@ class Cost(Section):
     """The teacher's work for the students, once for all; none where they learn from none."""
     predict: JobCost
     """A run's share of the prediction job."""
+    query: QueryCost | None
+    """A test question's share of the prediction job; none without a model."""
     annotation: AnnotationCost | None
     """The rationales that it learnt from, if it did."""
     trainable_parameters: int | None
@@ -130,7 +149,8 @@ class Closeness(Section):
     codec: str | None
     """Format of the teacher's stored distributions."""
     tail: str | None
-    """Stand-in for tokens that are not stored."""
+    """What the divergence is over, where that is less than the vocabulary: `bucket`, stored tokens and all others as
+    one; `labels`; `labels and rest`."""
 
 
 class Provenance(Section):

@@ -50,6 +50,13 @@ def seconds(value: float | None) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
+def milliseconds(value: float | None) -> str:
+    """``0.34 ms``, ``3.4 ms``, ``212 ms``, ``1.2 s``."""
+    if value is None or value >= 1000:
+        return seconds(value and value / 1000)
+    return f"{value:.{0 if value >= 100 else 1 if value >= 1 else 2}f} ms"
+
+
 def dollars(value: float | None) -> str:
     """``$0.00``, ``$0.0042``, ``$1,204.50``, or a dash for what is not known."""
     if value is None:
@@ -62,6 +69,16 @@ def megabytes(value: float | None) -> str:
     if value is None:
         return MISSING
     return f"{value:.0f} MB" if value < 1000 else f"{value / 1000:.1f} GB"
+
+
+def size(value: float | None) -> str:
+    """``0 B``, ``48 kB``, ``1.2 MB``, ``2.3 GB``: bytes, in powers of ten."""
+    if value is None:
+        return MISSING
+    for least, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= least:
+            return f"{value / least:.{0 if value >= 10 * least else 1}f} {unit}"
+    return f"{value:.0f} B"
 
 
 def count(value: float | None) -> str:

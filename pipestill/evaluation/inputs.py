@@ -21,6 +21,7 @@ class Inputs:
         usage: ``usage.json`` of the annotation that the runs learnt from, if they did.
         annotator_cost: ``cost.json`` of the training of the annotator, where it was trained here.
         long_answers: how many answers were too long to learn, where they were dropped or cropped.
+        context_accuracy: how often the teacher with its context is right on training rows, where runs learn from one.
     """
 
     predictions: Path
@@ -33,3 +34,4 @@ class Inputs:
     usage: Path | None = None
     annotator_cost: Path | None = None
     long_answers: Path | None = None
+    context_accuracy: Path | None = None

@@ -1,8 +1,8 @@
 """The model card of an experiment: ``results/<experiment>/README.md``, from its ``eval.json`` only."""
 
 from pipestill.evaluation.card import Card, table
-from pipestill.evaluation.evaluation import AnnotationCost, Closeness, Cost, Evaluation, Provenance
-from pipestill.evaluation.formats import MISSING, count, dollars, megabytes, number, plural, seconds
+from pipestill.evaluation.evaluation import AnnotationCost, Closeness, Cost, Evaluation, Provenance, QueryCost
+from pipestill.evaluation.formats import MISSING, count, dollars, megabytes, milliseconds, number, plural, seconds, size
 from pipestill.job.halves import half
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import ANSWER
@@ -55,8 +55,19 @@ def _costs(cost: Cost) -> str:
         for title, spent in (("training", cost.train), ("prediction", cost.predict))
         if spent
     ]
-    spent = table(["per seed", "wall time", "processor time", "peak memory"], rows)
-    return f"{spent}\n\n{_annotation(cost.annotation)}" if cost.annotation else spent
+    parts = [table(["per seed", "wall time", "processor time", "peak memory"], rows)]
+    parts += [_query(cost.query)] if cost.query else []
+    parts += [_annotation(cost.annotation)] if cost.annotation else []
+    return "\n\n".join(parts)
+
+
+def _query(query: QueryCost) -> str:
+    written = f" and writes {number(query.written_tokens, 1)}" if query.written_tokens else ""
+    return (
+        f"A test question has a prompt of {number(query.prompt_tokens, 1)} tokens, reads "
+        f"{number(query.read_tokens, 1)} of them (what prompts share is read once){written}: "
+        f"{milliseconds(query.ms)} of the model's work, and {size(query.cache_bytes)} of keys and values."
+    )
 
 
 def _annotation(annotation: AnnotationCost) -> str:
@@ -70,7 +81,8 @@ def _annotation(annotation: AnnotationCost) -> str:
 
 
 def _closeness(closeness: Closeness) -> str:
-    bucket = ", all tokens that are not stored counting as one" if closeness.tail else ""
+    words = {None: "", "bucket": ", all tokens that are not stored counting as one"}
+    bucket = words.get(closeness.tail, f", over {closeness.tail} at the first token of each answer")
     return (
         f"On {closeness.tokens:,} tokens of validation answers: KL from the teacher {number(closeness.kl.mean)} nats "
         f"per token at temperature {closeness.temperature:g}{bucket}, the same likeliest token at "

@@ -1,9 +1,11 @@
 """Generated answers to prompts, which survive a kill."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from pipestill.inference.generation import Answer, generate
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.queries import query, timed
 from pipestill.inference.work import Work
 from pipestill.io.records import Json
 from pipestill.job.progress import Progress
@@ -12,33 +14,37 @@ from pipestill.settings.jobs import Asking
 
 
 def answer_prompts(
-    loaded: Loaded, asking: Asking, ending: str, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+    loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
 ) -> dict[str, Json]:
     """Generate an answer to each prompt; those that the log ``answers`` of the work holds are not asked again.
 
     Args:
         loaded: a causal model or an encoder-decoder.
-        asking: length limits, and whether each answer comes after a rationale and a marker.
-        ending: of the prompts' template, see :class:`~pipestill.models.prompts.PromptEncoder`.
+        asking: the prompt that they were made by, length limits, and whether each answer comes after a rationale and a
+            marker.
         decoding: how tokens are chosen.
         prompts: by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once.
         work: keeps the answers.
 
     Returns:
-        ``{"text"}`` by key; after a rationale the ``rationale`` too, none where the marker is missing.
+        ``{"text", "query"}`` by key, see :func:`~pipestill.inference.queries.query`; after a rationale the
+        ``rationale`` too, none where the marker is missing.
     """
-    keys, log, encoder = list(prompts), work.log("answers"), loaded.encoder(ending)
+    keys, log, encoder = list(prompts), work.log("answers"), loaded.encoder(asking.prompt)
     encoded = {text: encoder(text, asking.max_prompt_tokens) for text in set(prompts.values())}
     encoder.report(work.label)
     tokens = [encoded[prompts[key]] for key in keys]
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "answers", work.label, done=len(done))
-    explained = asking.rationale_tokens > 0
+    explained, asked = asking.rationale_tokens > 0, Counter(prompts.values())
 
-    def row(answer: Answer) -> Json:
-        return {"text": answer.text} | ({"rationale": answer.rationale} if explained else {})
+    def row(index: int, answer: Answer, ms: float) -> Json:
+        length = len(tokens[index])
+        rationale = {"rationale": answer.rationale} if explained else {}
+        took = query(length, length / asked[prompts[keys[index]]], ms, answer.tokens)
+        return {"text": asking.prompt.said(answer.text)} | rationale | took
 
-    for batch in generate(
+    batches = generate(
         loaded.model,
         loaded.tokenizer,
         tokens,
@@ -47,8 +53,9 @@ def answer_prompts(
         keys=keys,
         done=done,
         after_rationale=explained,
-    ):
-        log.append((keys[index], row(answer)) for index, answer in batch)
+    )
+    for batch, ms in timed(batches):
+        log.append((keys[index], row(index, answer, ms / len(batch))) for index, answer in batch)
         work.cost.tokens += sum(len(tokens[index]) + answer.tokens for index, answer in batch)
         work.cost.save()
         progress.update(len(batch))

@@ -1,10 +1,11 @@
 """Predictions by hand: inputs that are asked as the records of a task are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pipestill.errors import UserError
+from pipestill.inference.contexts import read_context
 from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.inference.target import Target
 from pipestill.io.normal import clean
@@ -45,7 +46,8 @@ class Predictor:
     def loaded(self) -> Loaded:
         """The model."""
         plan = prepare(self.target.settings, self.threads)
-        return load(self.target.base, self.target.model, plan)
+        loaded = load(self.target.base, self.target.model, plan)
+        return replace(loaded, context=read_context(self.target.run)) if self.target.run else loaded
 
     def reply(self, inputs: Mapping[str, str], fields: Mapping[str, str] | None = None) -> Json:
         """Answer one request.
@@ -82,10 +84,10 @@ class Predictor:
         for name, text in given.items():
             if any("\ud800" <= char <= "\udfff" for char in text):
                 raise UserError(f"`{name}` is not UTF-8 text: save or type it as UTF-8")
-        template = task.prompts[self.asking.prompt]
-        if missing := template.missing(given):
+        prompt = self.asking.prompt
+        if missing := prompt.missing(given):
             raise UserError(f"the input text is empty: give {' and '.join(f'`{name}`' for name in missing)}")
         record = task.layout.request(given, fields)
-        how = Cropping(template, unit_ends(self.target.crop_tokenizer), settings.splitter)
+        how = Cropping(prompt, unit_ends(self.target.crop_tokenizer), settings.splitter)
         cropped = task.layout.crop(record, task.layout.Options.model_validate(settings.data), how)
-        return template.fill(cropped.inputs), cropped.inputs != record.inputs
+        return prompt.fill(cropped.inputs), cropped.inputs != record.inputs

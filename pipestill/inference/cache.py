@@ -3,6 +3,7 @@
 Imported only where a model is asked, for it imports transformers; see :func:`pipestill.job.startup.need`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -101,3 +102,32 @@ def put(read: DynamicCache, cache: DynamicCache, rows: slice, count: int, end: i
 def two_part_cache(config: PreTrainedConfig, capacity: int) -> EncoderDecoderCache:
     """A cache for an encoder-decoder that has read its prompts and writes at most ``capacity`` tokens."""
     return EncoderDecoderCache(roomy_cache(config, capacity), DynamicCache(config=config))
+
+
+def kept_bytes(config: PreTrainedConfig, width: int) -> Callable[[int, int], int]:
+    """Bytes of the keys and values of one query, as they are kept until its answer is whole.
+
+    Each layer keeps ``2 * key-value heads * head_dim`` numbers a token; a layer with a sliding window those of its last
+    tokens only. The decoder of an encoder-decoder keeps those of the prompt and of the answer.
+
+    Args:
+        config: of a causal model or an encoder-decoder.
+        width: bytes of a number.
+
+    Returns:
+        Tokens of the prompt and of the answer, whose last one is read no more, to bytes.
+    """
+    own = config.get_text_config(decoder=True)
+    heads = getattr(own, "num_key_value_heads", None) or own.num_attention_heads
+    head_dim = getattr(own, "head_dim", None) or own.hidden_size // own.num_attention_heads
+    a_token = 2 * heads * head_dim * width
+    if config.is_encoder_decoder:
+        layers = getattr(own, "num_decoder_layers", None) or own.num_hidden_layers
+        return lambda prompt, written: a_token * layers * (prompt + max(1, written))
+    windows = [getattr(layer, "sliding_window", None) for layer in DynamicCache(config=config).layers]
+
+    def kept(prompt: int, written: int) -> int:
+        tokens = prompt + max(0, written - 1)
+        return a_token * sum(min(tokens, window - 1) if window else tokens for window in windows)
+
+    return kept

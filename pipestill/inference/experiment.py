@@ -3,12 +3,13 @@
 import gc
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipestill.inference.contexts import CONTEXT, draw_context, training_records
 from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.inference.work import Work, fingerprint
-from pipestill.io.files import fresh_directory, write_json
+from pipestill.io.files import fresh_directory, sha256, write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import Json, read_records
 from pipestill.job.cost import CostMeter
@@ -26,10 +27,12 @@ class Runs:
     Attributes:
         base: directory of the base model.
         models: model directory by seed; none stands for the untrained base model.
+        demonstrations: training rows that demonstrations are drawn from, where models read some.
     """
 
     base: Path
     models: dict[int, Path | None]
+    demonstrations: Path | None = None
 
     def describe(self, settings: PredictionSettings, output: Path) -> PredictionJob:
         """The content of ``job.json`` in the directory ``output``."""
@@ -66,8 +69,10 @@ def predict_experiment(
     """
     records, task = read_records(records_file), TASKS[settings.asking.task]
     plan = prepare(settings, threads)
+    pool = training_records(records, runs.demonstrations) if runs.demonstrations else []
+    drawn_from = {"demonstrations": sha256(runs.demonstrations)} if runs.demonstrations else {}
     digests = {
-        seed: fingerprint(settings, plan, records_file, [runs.base, *([model] if model else [])])
+        seed: fingerprint(settings, plan, records_file, [runs.base, *([model] if model else [])]) | drawn_from
         for seed, model in runs.models.items()
     }
     answers = half(task.answers, "predict")
@@ -79,6 +84,10 @@ def predict_experiment(
         for number, (seed, model) in enumerate(runs.models.items(), 1):
             loaded, results = load(runs.base, model, plan), directory / f"seed_{seed}"
             label = f"run {number}/{len(runs.models)} (seed {seed})"
+            if settings.context:
+                drawn = draw_context(settings.context, task, settings.asking, loaded, records, pool, seed)
+                loaded = replace(loaded, context=drawn.context)
+                write_json(results / CONTEXT, drawn.row())
             work = Work(state_of(state / f"seed_{seed}", digests[seed]), cost, label)
             answers.predict(task, loaded, settings.asking, records, work, results)
             if measure and (measured := measure(loaded)):

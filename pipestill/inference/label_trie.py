@@ -42,6 +42,11 @@ class LabelTrie:
         """How many different first tokens the labels have."""
         return sum(node == 0 for node, _ in self.edges)
 
+    @property
+    def first_tokens(self) -> list[int]:
+        """The token that each label begins with."""
+        return [self.edges[path[0]][1] for path in self.paths]
+
 
 def build_trie(labels: Tokens) -> LabelTrie:
     """The trie of tokenised ``labels``.

@@ -13,16 +13,16 @@ from pipestill.inference.loaded import Loaded
 from pipestill.io.records import Json, Record
 from pipestill.job.progress import Progress
 from pipestill.losses import IGNORED
-from pipestill.models.kinds import start_token
+from pipestill.models.kinds import reading
 from pipestill.models.prompts import encode_answer, encode_label
 from pipestill.models.rows import Row, supervised
+from pipestill.settings.jobs import Asking
 from pipestill.text.marker import join
 
 
 def likelihoods(
     loaded: Loaded,
-    max_prompt_tokens: int,
-    ending: str,
+    asking: Asking,
     records: Iterable[Record],
     label: str,
     rationales: Mapping[str, str] = MappingProxyType({}),
@@ -34,19 +34,21 @@ def likelihoods(
 
     Args:
         loaded: a causal model or an encoder-decoder.
-        max_prompt_tokens: longer prompts lose the end of their text.
-        ending: of the prompts' template, see :class:`~pipestill.models.prompts.PromptEncoder`.
-        records: with prompts.
+        asking: how it is asked; prompts that are too long lose the end of their text.
+        records: to ask about.
         label: what the progress line says.
         rationales: by id, what the model itself wrote before its answer; the target is read after it.
     """
-    start, prompts, tokenizer = start_token(loaded.model.config), loaded.encoder(ending), loaded.tokenizer
+    start, prompts, tokenizer = reading(loaded.model.config).start, loaded.encoder(asking.prompt), loaded.tokenizer
 
     def encode(record: Record) -> Row:
         """As a training row; what is before the answer is read, and not scored."""
-        prompt, rationale = prompts(record.prompt, max_prompt_tokens), rationales.get(record.id)
+        prompt, rationale = (
+            prompts(asking.prompt.fill(record.inputs), asking.max_prompt_tokens),
+            rationales.get(record.id),
+        )
         before = "" if rationale is None else join(rationale, "")
-        said = encode_answer(tokenizer, before + record.target)  # in one piece, as in training
+        said = encode_answer(tokenizer, before + asking.prompt.answer(record.target))  # in one piece, as in training
         pairs = zip(encode_label(tokenizer, before), said, strict=False)
         shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
         read, answer = said[:shared], said[shared:]

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
+from pipestill.models.kinds import body_kind
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.prompts import PromptEncoder
 from pipestill.settings.jobs import ModelSettings
+from pipestill.settings.prompts import Prompt
+from pipestill.text.context import NO_CONTEXT, Context
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -21,15 +24,17 @@ class Loaded:
         model: of transformers or peft.
         tokenizer: of the model.
         plan: how it was loaded.
+        context: that stands before every prompt.
     """
 
     model: Any
     tokenizer: "PreTrainedTokenizerBase"
     plan: HardwarePlan
+    context: Context = NO_CONTEXT
 
-    def encoder(self, ending: str) -> PromptEncoder:
-        """Encodes prompts whose template has ``ending`` behind the text."""
-        return PromptEncoder(self.tokenizer, self.model.config.is_encoder_decoder, ending)
+    def encoder(self, prompt: Prompt) -> PromptEncoder:
+        """Encodes what a prompt asks, behind the context."""
+        return PromptEncoder(self.tokenizer, body_kind(self.model.config), prompt.form, self.context)
 
 
 def prepare(settings: ModelSettings, threads: int) -> HardwarePlan:

@@ -34,10 +34,19 @@ class LabelScores:
         mean_log_prob: ``[examples, labels]`` float64, log-probability of the label's tokens divided by their number
             (natural log).
         label_mass: ``[examples]`` float64, probability that the first token is one that a label begins with.
+        greedy: ``[examples, labels]`` bool, whether the likeliest first token of the whole vocabulary is the one that
+            the label begins with; of labels that begin alike all are true, or none.
+        shared: tokens that all prompts begin with and that were read once for all of them.
     """
 
     mean_log_prob: np.ndarray
     label_mass: np.ndarray
+    greedy: np.ndarray
+    shared: int = 0
+
+    def of(self, rows: Sequence[int]) -> "LabelScores":
+        """Those of some examples."""
+        return LabelScores(self.mean_log_prob[rows], self.label_mass[rows], self.greedy[rows], self.shared)
 
 
 def score_all_labels(
@@ -48,10 +57,17 @@ def score_all_labels(
     token_budget: int | None = None,
 ) -> LabelScores:
     """Scores of all ``prompts`` at once; see :func:`score_labels`."""
-    mean_log_prob, label_mass = np.empty((len(prompts), len(labels))), np.empty(len(prompts))
-    for indices, scores in score_labels(model, prompts, labels, token_budget=token_budget):
-        mean_log_prob[indices], label_mass[indices] = scores.mean_log_prob, scores.label_mass
-    return LabelScores(mean_log_prob, label_mass)
+    return gather(score_labels(model, prompts, labels, token_budget=token_budget), len(prompts), len(labels))
+
+
+def gather(scored: Iterator[tuple[list[int], LabelScores]], prompts: int, labels: int) -> LabelScores:
+    """Scores of all ``prompts``, in their order, from those of their batches."""
+    shape = prompts, labels
+    whole = LabelScores(np.empty(shape), np.empty(prompts), np.empty(shape, dtype=bool))
+    for indices, scores in scored:
+        whole.mean_log_prob[indices], whole.label_mass[indices] = scores.mean_log_prob, scores.label_mass
+        whole.greedy[indices] = scores.greedy
+    return whole
 
 
 def score_labels(
@@ -119,7 +135,7 @@ def _score_labels(
             if not np.isfinite(scores.mean_log_prob).all():
                 raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
             indices = [batch[row] for row in wanted]
-            yield indices, LabelScores(scores.mean_log_prob[wanted], scores.label_mass[wanted])
+            yield indices, scores.of(wanted)
         start += len(batch)
 
 
@@ -192,7 +208,9 @@ def score_batch(
     )
     edges = _edge_log_probs(output.logits, trie)
     mean_log_prob = np.stack([edges[:, list(path)].mean(axis=1) for path in trie.paths], axis=1)
-    return LabelScores(mean_log_prob, np.exp(edges[:, : trie.first_edges]).sum(axis=1))
+    label_mass = np.exp(edges[:, : trie.first_edges]).sum(axis=1)
+    likeliest = output.logits[:, 0].argmax(dim=-1).cpu().numpy()
+    return LabelScores(mean_log_prob, label_mass, likeliest[:, None] == np.array(trie.first_tokens), shared)
 
 
 def _as_mask(visible: torch.Tensor, model: torch.nn.Module) -> torch.Tensor:

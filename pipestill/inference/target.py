@@ -19,6 +19,7 @@ from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.settings.section import Section
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS, Task
+from pipestill.tasks.base import ANSWER
 
 RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -134,6 +135,7 @@ def _directory(name: str, directory: Path, results: Path, task: str) -> Target:
     new_tokens = TASKS[task].answers.max_new_tokens + rationale_tokens
     asking = Asking(
         task=task,
+        prompt=TASKS[task].prompts[ANSWER],
         max_prompt_tokens=training.max_length - new_tokens,
         max_new_tokens=new_tokens,
         rationale_tokens=rationale_tokens,

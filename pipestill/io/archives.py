@@ -17,6 +17,8 @@ SYSTEM_FOLDER = "__MACOSX"
 # What damaged archives raise as they are read, whatever the compression.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError, ValueError)
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in archives that are written here
+CHUNK = 1 << 20  # bytes that are copied at a time
+NAMED = 10  # files of an archive that a message names
 SAYS_UTF_8 = 0x800  # of the flags of an entry: how its name is encoded
 
 
@@ -57,6 +59,38 @@ def members(source: Path, suffix: str = ".txt", limits: Limits = Limits()) -> It
     return _of_archive(source, suffix.lower(), limits)
 
 
+def extract(source: Path, name: str, path: Path, limits: Limits = Limits()) -> None:
+    """Write the file ``name`` of the zip archive ``source`` to ``path``.
+
+    Raises:
+        UserError: ``source`` is not a zip archive, is damaged or has no such file, or the file is encrypted or larger
+            than ``limits`` allow.
+    """
+    with _opened(source) as archive:
+        found = {_name_of(info): info for info in archive.infolist() if not info.is_dir()}
+        if name not in found:
+            there = ", ".join(list(found)[:NAMED])
+            raise UserError(f"{source} has no file `{name}`; there are {there}: correct `member`")
+        _check_entry(source, name, found[name])
+        budget = _Budget(source, limits)
+        with open(path, "wb") as copy:
+            for chunk in _chunks(archive, found[name], source):
+                budget.count_bytes(name, copy.write(chunk))
+
+
+def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: Path) -> Iterator[bytes]:
+    try:
+        with archive.open(info) as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except UNREADABLE as error:
+        raise _unreadable(source, info, error) from None
+
+
+def _unreadable(source: Path, info: zipfile.ZipInfo, error: Exception) -> UserError:
+    return UserError(f"{source}: {info.filename} cannot be read ({error}); download the archive again")
+
+
 def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write a zip archive of (name, content); the same files give the same bytes."""
     with zipfile.ZipFile(path, "w") as archive:
@@ -66,11 +100,7 @@ def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
 
 def _of_archive(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:
     budget, seen = _Budget(source, limits), set()
-    try:
-        archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
-        raise UserError(f"{source} is a damaged zip archive ({error}): download it again") from None
-    with archive:
+    with _opened(source) as archive:
         for info in sorted(archive.infolist(), key=_name_of):
             name = _name_of(info)
             _check_entry(source, name, info)
@@ -83,6 +113,13 @@ def _of_archive(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:
             content = _read(archive, info, source, budget.limits) if name.lower().endswith(suffix) else None
             budget.count_bytes(name, len(content or b""))
             yield Member(name, content)
+
+
+def _opened(source: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
+        raise UserError(f"{source} is a damaged zip archive ({error}): download it again") from None
 
 
 def _name_of(info: zipfile.ZipInfo) -> str:
@@ -100,7 +137,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: Path, limits:
         with archive.open(info) as file:
             return file.read(limits.file_bytes + 1)
     except UNREADABLE as error:
-        raise UserError(f"{source}: {info.filename} cannot be read ({error}); download the archive again") from None
+        raise _unreadable(source, info, error) from None
 
 
 def _of_folder(source: Path, suffix: str, limits: Limits) -> Iterator[Member]:

@@ -68,6 +68,7 @@ class Record(Line):
         target: the output to learn from.
         references: acceptable outputs, the gold one first; never cropped.
         test_set: name of its test set; for documents, their language in every split.
+        subset: the part of its test set that it belongs to, such as a heuristic.
         prompt: the user's message, from cropping on.
         rationale: the gold one, for an annotator to learn from.
         group: that no two splits may share, such as the case of a report.
@@ -80,6 +81,7 @@ class Record(Line):
     target: str
     references: list[str]
     test_set: str | None = None
+    subset: str | None = field(default=None, kw_only=True)
     prompt: str | None = None
     rationale: str | None = None
     group: str | None = None
@@ -106,6 +108,7 @@ class Prediction(Line):
         id: of the record.
         split: of the record.
         test_set: of the record.
+        subset: of the record.
         prediction: the answer.
         references: of the record.
     """
@@ -113,13 +116,15 @@ class Prediction(Line):
     id: str
     split: Split
     test_set: str | None
+    subset: str | None = field(default=None, kw_only=True)
     prediction: str
     references: list[str]
 
     @classmethod
     def to(cls, record: Record, prediction: str, **more: Any) -> Self:
         """The answer ``prediction`` to ``record``; ``more`` are the fields that a kind of answers adds."""
-        return cls(record.id, record.split, record.test_set, prediction, record.references, **more)
+        row = (record.id, record.split, record.test_set, prediction, record.references)
+        return cls(*row, subset=record.subset, **more)
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | Line]) -> None:

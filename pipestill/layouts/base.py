@@ -15,10 +15,10 @@ from pipestill.io.files import fresh_directory, read_json, sha256, write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import SPLITS, Json, Record, of_split, write_jsonl
 from pipestill.layouts.example import Example
+from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import CleanText, Section, Seed, Share
 from pipestill.text.crop import Ends, character_ends, crop_text
 from pipestill.text.sentences import Splitter
-from pipestill.text.templates import Template
 
 RAW_MANIFEST = "manifest.json"
 LANGUAGE = "language"  # a field of requests to tasks whose test sets are languages
@@ -78,12 +78,12 @@ class Cropping:
     """Needs of cropping beside its options.
 
     Attributes:
-        template: makes a prompt of inputs.
+        prompt: that is asked.
         ends: units that lengths are counted in, where options do not count characters.
         splitter: what finds sentences.
     """
 
-    template: Template
+    prompt: Prompt
     ends: Ends = character_ends
     splitter: Splitter = "sentencex"
 
@@ -216,7 +216,7 @@ class Layout(ABC):
                     f"records {other.id} ({other.split}) and {record.id} ({record.split}) have the same text after "
                     f"cropping to {self.limit(options)}"
                 )
-            made.prompt = how.template.fill(made.inputs)
+            made.prompt = how.prompt.fill(made.inputs)
             cropped.append(made)
         return cropped, counts
 

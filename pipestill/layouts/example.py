@@ -15,6 +15,10 @@ class BadRow(ValueError):
         super().__init__(shortened(reason, LONGEST_REASON))
 
 
+class LeftOut(Exception):
+    """A raw row that is none of the task's, such as one of a class that it does not have; the message is the reason."""
+
+
 @dataclass(frozen=True)
 class Example:
     """The content of one raw row.
@@ -24,6 +28,7 @@ class Example:
         target: the gold output.
         references: acceptable outputs, the target first; the target where none are given.
         test_set: the test set that it belongs to, where rows of several lie in one file.
+        subset: the part of its test set that it belongs to.
         group: what no two splits may share, such as the case of a report.
         rationale: the gold one.
         meta: further facts about where it comes from.
@@ -33,6 +38,7 @@ class Example:
     target: str
     references: tuple[str, ...] = ()
     test_set: str | None = None
+    subset: str | None = None
     group: str | None = None
     rationale: str | None = None
     meta: Mapping[str, str] = field(default_factory=dict)

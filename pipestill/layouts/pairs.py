@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from pipestill.errors import UserError
 from pipestill.io.files import read_text
 from pipestill.layouts.example import BadRow
-from pipestill.layouts.raw import read_rows
+from pipestill.layouts.raw import header, other_fields, read_rows
 
 SEPARATED = (".csv", ".tsv")
 SUFFIXES = (".jsonl", ".json", *SEPARATED)
@@ -43,9 +42,9 @@ def _of_csv(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
             if not fields:
                 continue
             if names is None:
-                names = _header(path, fields)
+                names = header(path, fields)
             elif len(fields) != len(names):
-                yield start, BadRow(f"{'more' if len(fields) > len(names) else 'fewer'} fields than the header has")
+                yield start, other_fields(fields, names)
             else:
                 yield start, dict(zip(names, fields, strict=True))
     except csv.Error as error:
@@ -64,11 +63,3 @@ def _separator(text: str) -> str:
             return 0
 
     return max(SEPARATORS, key=names)
-
-
-def _header(path: Path, fields: list[str]) -> list[str]:
-    names = [name.strip() for name in fields]
-    name, times = Counter(names).most_common(1)[0]
-    if times > 1:
-        raise UserError(f"{path}: {times} columns are called `{name}`: rename all but one")
-    return names

@@ -1,10 +1,12 @@
-"""Raw data files: a JSON list or JSON Lines, read so that one broken row costs one row and is named by its line."""
+"""Raw data files (a JSON list, JSON Lines, a table), read so that a broken row costs one and is named by its line."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipestill.errors import UserError
 from pipestill.io.files import read_text
 from pipestill.io.parsing import BadJson, end_of_value, parse_at, parse_json
 from pipestill.layouts.example import BadRow
@@ -16,13 +18,19 @@ _SEPARATORS = re.compile(r"[\s,]*")
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     """Rows of ``path`` with their line numbers; a row that cannot be read is given as a :class:`BadRow`.
 
+    A table has tabs between the names in its first line and between the texts below them, which are taken as they
+    stand: a quotation mark is a part of its text.
+
     Raises:
-        UserError: the file is missing or not UTF-8 text.
+        UserError: the file is missing or not UTF-8 text, or a table with one name in it twice.
     """
     text = read_text(path)
     if "\n" not in text:
         text = text.replace("\r", "\n")
-    rows = _of_list(text) if text.lstrip().startswith("[") else _of_lines(text)
+    if text.lstrip().startswith("["):
+        rows = _of_list(text)
+    else:
+        rows = _of_table(path, text) if _is_table(text) else _of_lines(text)
     for line, row in rows:
         yield line, row if isinstance(row, dict | BadRow) else BadRow("not a JSON object")
 
@@ -35,6 +43,41 @@ def _of_lines(text: str) -> Iterator[tuple[int, Any]]:
                 yield line, parse_json(content.lstrip("\ufeff"))  # as joined files have it in their middle
             except BadJson as error:
                 yield line, _broken(error)
+
+
+def _is_table(text: str) -> bool:
+    first = text.partition("\n")[0]
+    return "\t" in first and not first.lstrip().startswith("{")
+
+
+def _of_table(path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    names: list[str] = []
+    for line, content in enumerate(text.split("\n"), 1):
+        fields = content.removesuffix("\r").split("\t")
+        if not names:
+            names = header(path, fields)
+        elif len(fields) == len(names):
+            yield line, dict(zip(names, fields, strict=True))
+        elif content.strip():
+            yield line, other_fields(fields, names)
+
+
+def other_fields(fields: Sequence[str], names: Sequence[str]) -> BadRow:
+    """A row of a table that has not one field for each of the ``names``."""
+    return BadRow(f"{'more' if len(fields) > len(names) else 'fewer'} fields than the header has")
+
+
+def header(path: Path, fields: Sequence[str]) -> list[str]:
+    """Names of the columns of a table.
+
+    Raises:
+        UserError: one of them is there twice.
+    """
+    names = [name.strip() for name in fields]
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise UserError(f"{path}: {times} columns are called `{name}`: rename all but one")
+    return names
 
 
 def _of_list(text: str) -> Iterator[tuple[int, Any]]:

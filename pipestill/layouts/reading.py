@@ -11,18 +11,22 @@ from pipestill.io.normal import normalise, texts_in
 from pipestill.io.records import Json, Record
 from pipestill.layouts.base import Content, DataOptions
 from pipestill.layouts.columns import Columns, Row
-from pipestill.layouts.example import BadRow, Example
+from pipestill.layouts.example import BadRow, Example, LeftOut
 
 LISTED = 100  # bad rows that the manifest lists one by one
 
 
 @dataclass
 class Reading:
-    """Rows of one file: usable records without a split, and a count of the rows set aside."""
+    """Rows of one file: usable records without a split, and counts of the rows set aside.
+
+    Rows that are left out are none of the task's, as it says by reason; they are not bad.
+    """
 
     records: list[Record] = field(default_factory=list)
     rows: int = 0
     bad: list[Json] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     contradictory: int = 0
     columns: Columns = field(default_factory=Columns)
@@ -34,15 +38,19 @@ class Reading:
             "bad_rows": len(self.bad),
             "bad_rows_by_reason": dict(sorted(Counter(row["reason"] for row in self.bad).items())),
             "bad_rows_listed": self.bad[:LISTED],
+            "left_out_rows": self.left_out.total(),
+            "left_out_rows_by_reason": dict(sorted(self.left_out.items())),
             "repeated_rows": self.repeated,
             "repeated_with_another_target": self.contradictory,
         }
 
     def summary(self, name: str, others: int, unit: str) -> str:
         """The counts in a line: ``others`` are dropped, since other splits or files have them."""
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(self.left_out.items()))
+        left_out = f", {self.left_out.total()} left out ({reasons})" if reasons else ""
         return (
             f"{name}{len(self.records) - others} records of {self.rows} {unit}; {len(self.bad)} unusable, "
-            f"{self.repeated} repeated, {others} found elsewhere"
+            f"{self.repeated} repeated, {others} found elsewhere{left_out}"
         )
 
     def check(self, options: DataOptions, name: str) -> None:
@@ -58,12 +66,13 @@ class Reading:
         if self.rows == 0:
             raise UserError(f"{name} holds no rows")
         self.columns.check(options.columns, options.ignored_columns, name)
-        if len(self.bad) / self.rows > options.max_bad_share:
+        own = self.rows - self.left_out.total()
+        if self.bad and len(self.bad) / own > options.max_bad_share:
             places = (row.get("file") or f"line {row['line']}" for row in self.bad)
             first = "; ".join(f"{place}: {row['reason']}" for place, row in zip(places, self.bad[:3], strict=False))
             hint = "" if self.records else self.columns.hint()
             raise UserError(
-                f"{name}: {len(self.bad)} of {self.rows} rows are unusable, more than `max_bad_share` "
+                f"{name}: {len(self.bad)} of {own} rows are unusable, more than `max_bad_share` "
                 f"{options.max_bad_share:g} allows ({first}){hint}"
             )
 
@@ -91,6 +100,9 @@ def read_examples(
         except BadRow as reason:
             reading.bad.append({**_at(place), "reason": str(reason)})
             continue
+        except LeftOut as reason:
+            reading.left_out[str(reason)] += 1
+            continue
         question = normalise("\n".join(example.inputs.values()))
         if question in first_target:
             reading.repeated += 1
@@ -106,6 +118,7 @@ def _parse(task: Content, content: Json | BadRow, columns: Mapping[str, str], co
 
     Raises:
         BadRow: it holds none.
+        LeftOut: it is none of the task's.
     """
     if isinstance(content, BadRow):
         raise content
@@ -132,7 +145,7 @@ def _parse(task: Content, content: Json | BadRow, columns: Mapping[str, str], co
 def _check(example: Example) -> None:
     """Refuse an example that is not text, that says nothing, or with characters that no text has."""
     texts = [*example.inputs.values(), example.target, *example.references]
-    more = [example.test_set, example.group, example.rationale]
+    more = [example.test_set, example.subset, example.group, example.rationale]
     if not all(isinstance(text, str) for text in [*texts, *(each for each in more if each is not None)]):
         raise BadRow("a number, a list or an object where text is expected")
     if not any(text.strip() for text in example.inputs.values()):
@@ -156,6 +169,7 @@ def _record(task: Content, example: Example, question: str, place: int | str, te
         target=example.target,
         references=list(example.references or (example.target,)),
         test_set=test_set or example.test_set,
+        subset=example.subset,
         rationale=example.rationale,
         group=example.group,
         meta={**_at(place), **example.meta},

@@ -14,8 +14,8 @@ from pipestill.io.records import Json, Record, write_jsonl
 from pipestill.layouts.base import Content, Cropping, DataOptions, Generated, Layout, SplitsOptions, crop_inputs
 from pipestill.layouts.raw import read_rows
 from pipestill.layouts.reading import read_examples
-from pipestill.layouts.taking import identity, take_files
-from pipestill.settings.data import FileConfig
+from pipestill.layouts.taking import identity, take_rows
+from pipestill.settings.data import RowsFile
 from pipestill.settings.section import Count, Distinct, Name
 
 RAW_ROLE = "{role}.jsonl"
@@ -37,7 +37,7 @@ class TestSetsData(DataOptions):
 
     source: Literal["synthetic", "files"] = "synthetic"
     """`synthetic`: the project's own seeded generator; `files`: local files or addresses."""
-    files: dict[Name, FileConfig] = {}
+    files: dict[Name, RowsFile] = {}
     """The files, for `source: files`, by what they are: `train`, `validation` (or give `splits.val_rows`) and the names
     of test sets."""
     test_sets: Annotated[list[Name], Field(min_length=1), Distinct] | None = None
@@ -110,7 +110,7 @@ class TestSets(Layout):
         """Write a file for each role."""
         paths = {role: directory / RAW_ROLE.format(role=role) for role in self.roles(options)}
         if options.source == "files":
-            taken = take_files({path: options.files[role] for role, path in paths.items()}, beside)
+            taken = take_rows({path: options.files[role] for role, path in paths.items()}, beside)
             described = {
                 role: {**taken[path], **options.files[role].model_dump(include={"limit"}, exclude_none=True)}
                 for role, path in paths.items()
@@ -138,8 +138,8 @@ class TestSets(Layout):
             if not kept:
                 used = len(reading.records)
                 raise UserError(
-                    f"{role}: none of {reading.rows} rows is left: {reading.rows - used} are unusable, {used} are rows "
-                    "of other splits"
+                    f"{role}: none of {reading.rows} rows is left: {len(reading.bad)} are unusable, "
+                    f"{reading.left_out.total()} are none of the task's, {used} are rows of other splits"
                 )
             taken |= {record.question for record in kept}
             if role == "train":

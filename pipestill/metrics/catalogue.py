@@ -65,6 +65,8 @@ def _rouge(suffix: str, form: str) -> list[Entry]:
 
 _ENTRIES = (
     Entry("accuracy", "accuracy"),
+    Entry("vocabulary_accuracy", "vocabulary accuracy"),
+    Entry("subset_accuracy", "subset accuracy"),
     Entry("macro_f1", "macro F1"),
     Entry("nll", "NLL", highest=inf, lower_is_better=True),
     Entry("brier", "Brier", highest=2.0, lower_is_better=True),
@@ -95,7 +97,7 @@ def metric_title(name: str, languages: bool = False) -> str:
         name: key of the metric, with its test set if it is of one.
         languages: whether test sets are languages: then it is ``ROUGE-L (es)`` for ``rouge_l/es``.
     """
-    title, test_set = entry_of(name).title, name.partition("/")[2]
+    title, test_set = entry_of(name).title, name.partition("/")[2].replace("/", ", ")
     if languages and test_set:
         return f"{title[:-1]}, {test_set})" if title.endswith(")") else f"{title} ({test_set})"
     return f"{title} on {test_set}" if test_set else title

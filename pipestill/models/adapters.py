@@ -1,5 +1,6 @@
 """Low-rank adapters on a loaded base model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def add_adapter(model: "PreTrainedModel", lora: LoraConfig, plan: HardwarePlan) -> "PeftModel":
-    """Put a fresh adapter on ``model`` (loaded with ``training=True``) and freeze the rest.
+def add_adapter(
+    model: "PreTrainedModel", lora: LoraConfig, plan: HardwarePlan, head: Sequence[str] = ()
+) -> "PeftModel":
+    """Put a fresh adapter on ``model`` (loaded with ``training=True``) and freeze the rest, but for new modules.
+
+    Those in ``head`` are trained whole, and are stored with the adapter.
 
     The start of the adapter is drawn from torch's global generator: seed it before. Adapter weights are fp32 whatever
     the base weights are. On a quantised model this is QLoRA: what is not quantised is held in fp32.
@@ -34,6 +39,7 @@ def add_adapter(model: "PreTrainedModel", lora: LoraConfig, plan: HardwarePlan) 
         bias=lora.bias,
         target_modules="all-linear" if lora.target_modules == "auto" else lora.target_modules,
         task_type=KINDS[kind_of(model.config)].task_type,
+        modules_to_save=list(head) or None,
     )
     try:
         return peft.get_peft_model(model, config)

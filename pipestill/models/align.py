@@ -93,7 +93,7 @@ def _check_unneeded(tokenizer: "PreTrainedTokenizerBase", what: str, rows: int) 
     """Refuse a tokenizer whose prompts or ends need tokens without an embedding, or whose vocabulary is too large."""
     encoder = text_encoder(tokenizer)
     needed = {tokenizer.eos_token_id, *encoder.before, *encoder.behind}
-    needed |= set(encoder.turn(PROBE)) if encoder.template else set()
+    needed |= set(encoder.turns(PROBE)) if encoder.template else set()
     needed |= set(range(tokenizer.vocab_size))  # without added tokens
     if missing := sorted(index for index in needed if index >= rows):
         token = tokenizer.convert_ids_to_tokens(missing[0])

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, datetime
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError, first_line
@@ -10,6 +11,7 @@ from pipestill.settings.models import TODAY
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+ROLES = ("user", "assistant")
 CLOCK = re.compile(r"\bstrftime_now\b")
 TOLD, END = "{% macro strftime_now(format) %}", "{% endmacro %}\n"  # around the clock of a template
 DIRECTIVES = "aAbBcCdDeFgGhHIjklmMpPrRSTuUVwWxXyYf"  # of strftime, but for the time zone
@@ -39,22 +41,24 @@ def tell_time(template: str, day: str | None = None) -> str:
     )
 
 
-def render(tokenizer: "PreTrainedTokenizerBase", message: str) -> str:
-    """A message as a user turn in the chat template of ``tokenizer``, up to where the answer begins.
+def render(tokenizer: "PreTrainedTokenizerBase", *messages: str) -> str:
+    """Messages of user and assistant in turn, in the chat template of ``tokenizer``, up to where the answer begins.
 
     Raises:
         UserError: the template is broken, or refuses the message.
     """
     try:
         return tokenizer.apply_chat_template(
-            [{"role": "user", "content": message}], tokenize=False, add_generation_prompt=True
+            [{"role": role, "content": message} for role, message in zip(cycle(ROLES), messages, strict=False)],
+            tokenize=False,
+            add_generation_prompt=True,
         )
     except Exception as error:  # a template runs code of its own
         problem = first_line(error)
         raise UserError(
             f"the chat template of {tokenizer.name_or_path or 'the model'} does not render the message "
-            f"{message[:80]!r}: {problem}; correct chat_template.jinja, or remove it and the key `chat_template` of "
-            "tokenizer_config.json to do without"
+            f"{messages[-1][:80]!r}: {problem}; correct chat_template.jinja, or remove it and the key `chat_template` "
+            "of tokenizer_config.json to do without"
         ) from error
 
 

@@ -13,8 +13,13 @@ from typing import Any, Literal
 from pipestill.job.versions import versions
 from pipestill.models.libraries import import_libraries
 from pipestill.settings.models import HardwareConfig
+from pipestill.settings.training import Adaptation
 
 Precision = Literal["fp32", "bf16", "fp16"]
+WHOLE = {  # why no weights are held in 4 bits
+    "full": "full fine-tuning changes all weights, and 4-bit weights cannot be trained",
+    "biases": "trained biases are stored with all weights, and 4-bit weights are not stored",
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ class HardwarePlan:
     Attributes:
         device: ``cpu``, ``cuda``, ``mps`` or ``xpu``.
         precision: number format of the computation; below fp32 the Trainer gets the flag of the same name.
-        weights: number format in which base weights are held *in training*; fp32 beside fp16 or for full fine-tuning,
-            since the optimizer needs master weights that small updates do not vanish in.
+        weights: number format in which base weights are held *in training*; fp32 beside fp16 or where any of them are
+            trained, since the optimizer needs master weights that small updates do not vanish in.
         quantization: ``nf4`` holds the linear layers' base weights in 4 bits with double quantisation.
         optimizer: name for the Trainer's ``optim``.
         threads: torch threads.
@@ -104,7 +109,7 @@ def plan_hardware(
     probe: Probe,
     hardware: HardwareConfig,
     *,
-    adaptation: Literal["lora", "full"],
+    adaptation: Adaptation,
     threads: int,
     environ: Mapping[str, str],
 ) -> HardwarePlan:
@@ -168,12 +173,14 @@ def _precision(probe: Probe, device: str, asked: str, notes: list[str]) -> Preci
     return able[0]
 
 
-def _quantization(probe: Probe, device: str, asked: str, adaptation: str, notes: list[str]) -> Literal["none", "nf4"]:
+def _quantization(
+    probe: Probe, device: str, asked: str, adaptation: Adaptation, notes: list[str]
+) -> Literal["none", "nf4"]:
     """NF4 needs bitsandbytes, adapters, and CUDA 7.0 or later; on a CPU it is taken only when asked for."""
-    if asked == "none" or (asked == "auto" and (device != "cuda" or adaptation == "full")):
+    if asked == "none" or (asked == "auto" and (device != "cuda" or adaptation != "lora")):
         return "none"
-    if adaptation == "full":
-        reason = "full fine-tuning changes all weights, and 4-bit weights cannot be trained"
+    if adaptation != "lora":
+        reason = WHOLE[adaptation]
     elif device not in ("cuda", "cpu"):
         reason = f"4-bit weights run on CUDA and CPU, not on {device}"
     elif device == "cuda" and probe.cuda_capability < (7, 0):
@@ -188,7 +195,7 @@ def _quantization(probe: Probe, device: str, asked: str, adaptation: str, notes:
     return "none"
 
 
-def plan_here(hardware: HardwareConfig, adaptation: Literal["lora", "full"], threads: int) -> HardwarePlan:
+def plan_here(hardware: HardwareConfig, adaptation: Adaptation, threads: int) -> HardwarePlan:
     """:func:`plan_hardware` for this machine."""
     return plan_hardware(probe(), hardware, adaptation=adaptation, threads=threads, environ=os.environ)
 

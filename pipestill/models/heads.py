@@ -1,5 +1,6 @@
 """A language model taken apart into decoder and head, for losses that never hold all logits."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,14 +28,15 @@ def answer_logits(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor
     """Logits where the next token has a label, row by row; the head is evaluated nowhere else.
 
     Args:
-        model: with an adapter or without; a causal one takes a mask as ``logits_to_keep``.
+        model: with an adapter or without; a causal one takes a mask as ``logits_to_keep``. A masked one has its mask
+            where the label is predicted.
         batch: of :func:`~pipestill.models.rows.collate`.
 
     Returns:
         [supervised, vocab].
     """
     positions = predicting(batch["labels"])
-    if "decoder_input_ids" in batch:
+    if not _keeps_logits(model):
         return _with_head_at(model, batch, lambda states: states[positions])
     return model(
         input_ids=batch["input_ids"],
@@ -48,10 +50,10 @@ def hidden_states(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor
     """Last hidden states [supervised, hidden] where the next token has a label, row by row, as the head reads them.
 
     Args:
-        model: a causal language model or an encoder-decoder, with an adapter or without.
+        model: a language model of any kind, with an adapter or without.
         batch: of :func:`~pipestill.models.rows.collate`.
     """
-    if "decoder_input_ids" in batch:
+    if not _keeps_logits(model):
         positions, read = predicting(batch["labels"]), []
 
         def keep(states: torch.Tensor) -> torch.Tensor:
@@ -84,19 +86,19 @@ def linear_head(model: Any) -> torch.nn.Linear | None:
         outputs.append(torch.linspace(-PROBE_LOGIT, PROBE_LOGIT, output.shape[-1]).to(output).expand_as(output))
         return outputs[0]
 
-    tokens = {"input_ids": torch.arange(PROBE_TOKENS, device=head.weight.device)[None], "use_cache": False}
-    two_parts = plain.config.is_encoder_decoder
-    if two_parts:
+    tokens = {"input_ids": torch.arange(PROBE_TOKENS, device=head.weight.device)[None]}
+    if plain.config.is_encoder_decoder:
         tokens["decoder_input_ids"] = tokens["input_ids"]
     was_training = plain.training
     plain.eval()
     handle = head.register_forward_hook(exchange)
     try:
-        logits = plain(**tokens).logits
+        logits = plain(**tokens, **_uncached(plain)).logits
     finally:
         handle.remove()
-    # Of an encoder-decoder, hidden_states takes what the head reads, so T5's scale of them is in it.
-    hidden = inputs[0] if two_parts else plain.get_decoder()(**tokens).last_hidden_state
+    hidden = inputs[0]  # which hidden_states takes, so T5's scale of them is in it, and BERT's layer before the head
+    if _keeps_logits(plain):
+        hidden = plain.get_decoder()(**tokens, use_cache=False).last_hidden_state
     plain.train(was_training)
     same = torch.equal(logits.float(), outputs[0].float()) and torch.equal(hidden, inputs[0])
     return head if same else None
@@ -105,22 +107,30 @@ def linear_head(model: Any) -> torch.nn.Linear | None:
 def _with_head_at(
     model: Any, batch: Mapping[str, torch.Tensor], keep: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """Logits of an encoder-decoder whose head reads what ``keep`` makes of the hidden states [batch, seq, hidden].
+    """Logits of a model whose head reads what ``keep`` makes of the hidden states [batch, seq, hidden].
 
-    These models have no ``logits_to_keep``. Selecting right before the head keeps what stands between decoder and
-    head (T5 scales by ``d_model ** -0.5`` where the head is tied) and what comes after it (Marian's bias).
+    For encoder-decoders and masked models, which have no ``logits_to_keep``. Selecting right before the head keeps what
+    stands between the last layer and the head (T5 scales by ``d_model ** -0.5`` where the head is tied, BERT has a
+    layer there) and what comes after it (Marian's bias).
     """
-    head = _plain(model).get_output_embeddings()
+    plain = _plain(model)
+    head = plain.get_output_embeddings()
     handle = head.register_forward_pre_hook(lambda module, arguments: (keep(arguments[0]),))
+    read = {name: batch[name] for name in ("input_ids", "attention_mask", "decoder_input_ids") if name in batch}
     try:
-        return model(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            decoder_input_ids=batch["decoder_input_ids"],
-            use_cache=False,
-        ).logits
+        return model(**read, **_uncached(plain)).logits
     finally:
         handle.remove()
+
+
+def _keeps_logits(model: Any) -> bool:
+    """Whether a model can be told at which positions logits are wanted, as causal ones can."""
+    return "logits_to_keep" in inspect.signature(_plain(model).forward).parameters
+
+
+def _uncached(plain: Any) -> dict[str, bool]:
+    """What tells a model to keep no keys and values; masked models have none."""
+    return {"use_cache": False} if "use_cache" in inspect.signature(plain.forward).parameters else {}
 
 
 def _plain(model: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,20 @@ from pipestill.io.seals import made_again, seal_of
 
 LINEAGE = "lineage.json"
 ADAPTER = "adapter_config.json"
+LABELS = "labels"  # in a lineage, of a classifier: what its head was made for
 ANNOUNCED_BYTES = 2**30  # checking takes seconds beyond this: say so
 
 
-def make_lineage(directory: Path, base_dir: Path, init: Path | None = None) -> dict[str, Any]:
+def make_lineage(
+    directory: Path, base_dir: Path, init: Path | None = None, labels: Sequence[str] = ()
+) -> dict[str, Any]:
     """The ``lineage.json`` of a model that will lie in ``directory``.
 
     Args:
         directory: the final place of the trained model; paths are relative to it, so that a results tree can move.
         base_dir: its base model.
         init: the trained model that it started from, if any; what that one started from comes before it.
+        labels: of its head, where it is a classifier.
     """
     merged = []
     if init is not None:
@@ -28,7 +33,8 @@ def make_lineage(directory: Path, base_dir: Path, init: Path | None = None) -> d
         for path, digest in [*ancestors, (init, sha256(init / SHA256SUMS))]:
             relative = os.path.relpath(path.resolve(), Path(directory).resolve())
             merged.append({"path": Path(relative).as_posix(), "sha256": digest})
-    return {"base_model": {"sha256sums": sha256(Path(base_dir) / SHA256SUMS)}, "merged": merged}
+    lineage = {"base_model": {"sha256sums": sha256(Path(base_dir) / SHA256SUMS)}, "merged": merged}
+    return lineage | ({LABELS: list(labels)} if labels else {})
 
 
 def read_lineage(directory: Path) -> dict[str, Any]:

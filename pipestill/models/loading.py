@@ -9,10 +9,11 @@ from pipestill.errors import UserError, first_line
 from pipestill.io.weights import load_whole
 from pipestill.models.adapters import load_adapter
 from pipestill.models.chat_template import tell_time
+from pipestill.models.classifiers import with_head
 from pipestill.models.hardware import HardwarePlan
-from pipestill.models.kinds import auto_class, kind_of, read_config, start_token
+from pipestill.models.kinds import CLASSIFIER, auto_class, kind_of, read_config, reading
 from pipestill.models.libraries import silence_libraries
-from pipestill.models.lineage import resolve, verify
+from pipestill.models.lineage import LABELS, read_lineage, resolve, verify
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -112,6 +113,8 @@ def load_trained_model(
     if not adapters:
         return model
     for adapter in adapters:
+        if labels := read_lineage(adapter).get(LABELS):
+            model, _ = with_head(model, labels)  # the adapter has the head
         model = load_adapter(model, adapter)
         if merge or adapter != adapters[-1]:
             model = model.merge_and_unload(safe_merge=True)
@@ -193,7 +196,7 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
     loader = auto_class(kind_of(read_config(directory)))
     model = load_whole(loader, directory, str(directory), attn_implementation=attn_implementation, **arguments)
-    start_token(model.config)
+    reading(model.config)
     places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
     if training and plan.offload_folder and places & {"cpu", "disk"}:
         raise UserError(
@@ -215,7 +218,7 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
     for config in filter(None, (model.config, getattr(model, "generation_config", None))):
         for key, value in special_tokens(tokenizer, config.eos_token_id).items():
             setattr(config, key, value)
-    model.config.use_cache = not training
+    model.config.use_cache = not training and kind_of(model.config) != CLASSIFIER
     return model
 
 

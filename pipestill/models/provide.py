@@ -14,7 +14,7 @@ from pipestill.io.files import SHA256SUMS, fresh_directory, read_json, verify_sh
 from pipestill.io.lock import exclusive
 from pipestill.models.align import Prompting, align_special_tokens, align_tokenizer
 from pipestill.models.convert import INDEX, PICKLE_INDEX, convert_pickles
-from pipestill.models.kinds import KINDS, auto_class, kind_of, read_config, start_token
+from pipestill.models.kinds import CLASSIFIER, KINDS, auto_class, kind_of, read_config, reading
 from pipestill.models.loading import check_model, check_weights
 from pipestill.models.profile import profile
 from pipestill.settings.models import BaseModelConfig
@@ -65,12 +65,17 @@ def provide_base_model(config: BaseModelConfig, directory: Path) -> None:
 def _check_kind(directory: Path, config: BaseModelConfig) -> None:
     described = read_config(directory)
     found = kind_of(described)
+    if found == CLASSIFIER:
+        raise UserError(
+            f"base model {config.path or config.repo} is a classifier ({', '.join(described.architectures)}), and "
+            "students start from language models: name the model that it was made of"
+        )
     if found != config.kind:
         raise UserError(
             f"base model {config.path or config.repo} has `kind: {config.kind}`, but its config.json describes "
             f"the architecture {', '.join(described.architectures or ['(unnamed)'])}: set `kind: {found}`"
         )
-    start_token(described)
+    reading(described)
 
 
 def wanted(names: Iterable[str]) -> list[str]:

@@ -1,14 +1,17 @@
 """Training files to tokens, and tokens to padded batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, shortened
 from pipestill.io.records import Json, read_jsonl
 from pipestill.losses import IGNORED
-from pipestill.models.prompts import PromptEncoder, encode_answer
+from pipestill.models.kinds import Reading
+from pipestill.models.prompts import CHAT, PromptEncoder, encode_answer, encode_label, encode_whole
+from pipestill.models.text_encoder import text_encoder
+from pipestill.settings.prompts import Form
 from pipestill.text.marker import join
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Row = dict[str, Any]
+CAUSAL = Reading()
 LISTED = 10  # lines with faults that a message names
 
 
@@ -26,24 +30,24 @@ class RowEncoder:
     Attributes:
         tokenizer: of the model.
         max_length: tokens of prompt and answer together; a longer prompt loses the end of its text.
-        start: token that the decoder of an encoder-decoder starts with; none for other models.
-        ending: what the template of the prompts puts behind the text, which is never cut.
+        reading: how the model reads prompt and answer.
+        form: of the prompts.
         prompts: encodes and counts the prompts.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
     max_length: int
-    start: int | None = None
-    ending: str = ""
+    reading: Reading = CAUSAL
+    form: Form = CHAT
     prompts: PromptEncoder = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to count."""
-        self.prompts = PromptEncoder(self.tokenizer, self.start is not None, self.ending)
+        self.prompts = PromptEncoder(self.tokenizer, self.reading.kind, self.form)
 
     def answer(self, prompt: str, output: str) -> Row:
         """See :func:`encode_row`."""
-        return encode_row(self.prompts, prompt, output, self.max_length, self.start)
+        return encode_row(self.prompts, prompt, output, self.max_length, self.reading)
 
     def pair(self, prompt: str, chosen: str, rejected: str) -> Row:
         """``{"prompt_ids", "chosen_ids", "rejected_ids"}``: both answers have their end of sequence, and the prompt is
@@ -68,6 +72,29 @@ def read_answers(path: Path, encoder: RowEncoder, column: str = "output") -> lis
 
     def encode(row: Json) -> Row:
         return {"id": row.get("id"), **encoder.answer(_text(row, "input"), _text(row, column))}
+
+    return _encode_file(path, encode, encoder)
+
+
+def read_classes(path: Path, encoder: RowEncoder, classes: Mapping[str, int], column: str = "output") -> list[Row]:
+    """Rows ``{"input", column}`` as ``{"id", "input_ids", "class"}``: the prompt alone, and the number of its answer.
+
+    Args:
+        path: the file.
+        encoder: of the job; a prompt may take all tokens of its rows.
+        classes: numbers by answer.
+        column: of the answers.
+
+    Raises:
+        UserError: the file is missing, empty or broken, or an answer is none of ``classes``; names file and line.
+    """
+
+    def encode(row: Json) -> Row:
+        answer = _text(row, column)
+        if answer not in classes:
+            raise UserError(f"the answer {shortened(answer)!r} is none of {', '.join(map(repr, classes))}")
+        prompt = encode_whole(encoder.prompts, _text(row, "input"), encoder.max_length)
+        return {"id": row.get("id"), "input_ids": prompt, "class": classes[answer]}
 
     return _encode_file(path, encode, encoder)
 
@@ -144,24 +171,46 @@ def _text(row: Json, key: str) -> str:
     return value
 
 
-def encode_row(prompts: PromptEncoder, prompt: str, output: str, max_length: int, start: int | None) -> Row:
+def encode_row(prompts: PromptEncoder, prompt: str, output: str, max_length: int, reading: Reading) -> Row:
     """One prompt and its answer as ``{"input_ids", "labels"}``.
 
     The tokens are the prompt's, the answer's and the end of sequence; labels are those of the last two, the prompt has
     :data:`IGNORED`. A prompt that does not fit into ``max_length`` loses its end.
 
-    With ``start``, the token that the decoder of an encoder-decoder starts with, ``input_ids`` are the prompt's and
-    ``decoder_input_ids`` and ``labels`` are those of start, answer and end. The decoder so reads the last token for
-    nothing, but each label stands where the token itself does, and is predicted one position before, in every kind.
+    For an encoder-decoder ``input_ids`` are the prompt's, and ``decoder_input_ids`` and ``labels`` are those of the
+    decoder's start, the answer and its end. The decoder so reads the last token for nothing, but each label stands
+    where the token itself does, and is predicted one position before, in every kind. Rows of masked models:
+    :func:`masked_row`.
 
     Raises:
         UserError: the answer does not fit.
     """
+    if reading.kind == "masked":
+        answer = encode_label(prompts.tokenizer, output)
+        prompt_ids = _fit_prompt(prompts, prompt, [masked_row(prompts.tokenizer, [], answer)["input_ids"]], max_length)
+        return masked_row(prompts.tokenizer, prompt_ids, answer)
     answer = encode_answer(prompts.tokenizer, output)
     prompt_ids = _fit_prompt(prompts, prompt, [answer], max_length)
-    if start is not None:
-        return {"input_ids": prompt_ids, "decoder_input_ids": [start, *answer], "labels": [IGNORED, *answer]}
+    if reading.start is not None:
+        return {"input_ids": prompt_ids, "decoder_input_ids": [reading.start, *answer], "labels": [IGNORED, *answer]}
     return {"input_ids": prompt_ids + answer, "labels": [IGNORED] * len(prompt_ids) + answer}
+
+
+def masked_row(tokenizer: "PreTrainedTokenizerBase", prompt: list[int], answer: list[int]) -> Row:
+    """A prompt, a mask for each token of its answer, and what the tokenizer puts behind a text, as ``{"input_ids",
+    "labels"}``.
+
+    The label of a mask stands one position behind it, so that it is predicted where the mask is: one position before
+    its own, as in every kind.
+
+    Raises:
+        UserError: the tokenizer has no mask.
+    """
+    if tokenizer.mask_token_id is None:
+        raise UserError("the tokenizer of the masked model names no mask: set mask_token in its config")
+    behind = text_encoder(tokenizer).behind
+    labels = [IGNORED] * (len(prompt) + 1) + answer + [IGNORED] * (len(behind) - 1)
+    return {"input_ids": [*prompt, *[tokenizer.mask_token_id] * len(answer), *behind], "labels": labels}
 
 
 def _fit_prompt(prompts: PromptEncoder, prompt: str, answers: list[list[int]], max_length: int) -> list[int]:
@@ -186,11 +235,32 @@ def collate(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
         ``input_ids``, ``attention_mask`` and ``labels``, each [batch, seq] of int64. Of an encoder-decoder, the first
         two are [batch, source], and there are ``decoder_input_ids`` and ``decoder_attention_mask`` of [batch, seq].
     """
-    batch = {"input_ids": _pad(rows, "input_ids", pad_token_id), "attention_mask": _mask(rows, "input_ids")}
+    batch = _padded(rows, pad_token_id)
     if "decoder_input_ids" in rows[0]:
         batch["decoder_input_ids"] = _pad(rows, "decoder_input_ids", pad_token_id)
         batch["decoder_attention_mask"] = _mask(rows, "decoder_input_ids")
     return batch | {"labels": _pad(rows, "labels", IGNORED)}
+
+
+def collate_classes(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
+    """Pad rows of :func:`read_classes` on the right.
+
+    Returns:
+        ``input_ids`` and ``attention_mask``, each [batch, seq] of int64, and ``classes``, [batch] of int64.
+    """
+    import torch
+
+    classes = torch.tensor([row["class"] for row in rows])
+    return {**_padded(rows, pad_token_id), "classes": classes}
+
+
+def pad_prompts(prompts: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, "torch.Tensor"]:
+    """``input_ids`` and ``attention_mask`` of prompts alone, each [batch, seq] of int64, padded on the right."""
+    return _padded([{"input_ids": prompt} for prompt in prompts], pad_token_id)
+
+
+def _padded(rows: list[Row], pad_token_id: int) -> dict[str, "torch.Tensor"]:
+    return {"input_ids": _pad(rows, "input_ids", pad_token_id), "attention_mask": _mask(rows, "input_ids")}
 
 
 def _pad(rows: list[Row], name: str, value: int) -> "torch.Tensor":

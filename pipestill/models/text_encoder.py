@@ -31,6 +31,7 @@ class TextEncoder:
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", template: str | None):
         self.tokenizer, self.template = tokenizer, template
+        self._written: dict[int, list[int]] = {}  # control tokens of the template by the number of turns
         added = {
             index: token
             for index, token in tokenizer.added_tokens_decoder.items()
@@ -56,20 +57,20 @@ class TextEncoder:
             offsets = self._plain.encode(text).offsets
         return [end for _, end in offsets]
 
-    def turn(self, message: str) -> list[int]:
-        """Tokens of a message in the chat template, up to where its answer begins.
+    def turns(self, *messages: str) -> list[int]:
+        """Tokens of messages of user and assistant in turn, in the chat template, up to where the answer begins.
 
         Raises:
             UserError: the template does not render the message, or not as text.
         """
-        tokens = self._encode_rendered(message)
-        if self._control_of(tokens) != self._control_of_template:
-            tokens = self._plain.encode(self._render_named(message)).ids
-        if self._control_of(tokens) != self._control_of_template:
+        tokens, written = self._encode_rendered(*messages), self._control_of_template(len(messages))
+        if self._control_of(tokens) != written:
+            tokens = self._plain.encode(self._render_named(*messages)).ids
+        if self._control_of(tokens) != written:
             raise UserError(
                 f"the chat template of {self.tokenizer.name_or_path or 'the model'} writes other control tokens for "
-                f"the message {message[:80]!r} than for others, so what is text cannot be told: use a template that "
-                "writes the same around every message"
+                f"the message {messages[-1][:80]!r} than for others, so what is text cannot be told: use a template "
+                "that writes the same around every message"
             )
         return tokens
 
@@ -81,7 +82,12 @@ class TextEncoder:
     @cached_property
     def behind(self) -> list[int]:
         """What ends a text that an encoder reads: what the tokenizer itself puts there, else the end of sequence."""
-        return self._around[1] or [self.tokenizer.eos_token_id]
+        return self.closing or [self.tokenizer.eos_token_id]
+
+    @property
+    def closing(self) -> list[int]:
+        """What the tokenizer itself puts behind a text (SEP); mostly nothing."""
+        return self._around[1]
 
     @cached_property
     def _around(self) -> tuple[list[int], list[int]]:
@@ -91,25 +97,27 @@ class TextEncoder:
         start = next((place for place in places if whole[place : place + len(text)] == text), 0)
         return whole[:start], whole[start + len(text) :]
 
-    @cached_property
-    def _control_of_template(self) -> list[int]:
-        return self._control_of(self._encode_rendered(PROBE))
+    def _control_of_template(self, turns: int) -> list[int]:
+        if turns not in self._written:
+            self._written[turns] = self._control_of(self._encode_rendered(*[PROBE] * turns))
+        return self._written[turns]
 
     def _control_of(self, tokens: Sequence[int]) -> list[int]:
         """The control tokens among ``tokens``; any character may be unknown, so that token is not counted."""
         unknown = self.tokenizer.unk_token_id
         return [token for token in tokens if token in self.control and token != unknown]
 
-    def _encode_rendered(self, message: str) -> list[int]:
-        return self.tokenizer.encode(render(self.tokenizer, message), add_special_tokens=False)
+    def _encode_rendered(self, *messages: str) -> list[int]:
+        return self.tokenizer.encode(render(self.tokenizer, *messages), add_special_tokens=False)
 
-    def _render_named(self, message: str) -> str:
-        """The rendered message, in which control tokens of the template have their names in :attr:`_plain`."""
-        unused = (chr(code) for code in PRIVATE if chr(code) not in message)
+    def _render_named(self, *messages: str) -> str:
+        """The rendered messages, in which control tokens of the template have their names in :attr:`_plain`."""
+        unused = (chr(code) for code in PRIVATE if not any(chr(code) in message for message in messages))
         masks = {token: next(unused) for token in self.control.values()}
         names = {token: NAME.format(index) for index, token in self.control.items()}
         tokens = re.compile("|".join(re.escape(token) for token in sorted(masks, key=len, reverse=True)))
-        rendered = render(self.tokenizer, tokens.sub(lambda found: masks[found[0]], message))
+        masked = [tokens.sub(lambda found: masks[found[0]], message) for message in messages]
+        rendered = render(self.tokenizer, *masked)
         named = tokens.sub(lambda found: names[found[0]], rendered)
         for token, mask in masks.items():
             named = named.replace(mask, token)

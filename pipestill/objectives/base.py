@@ -1,18 +1,22 @@
 """The base of all objectives."""
 
 from abc import ABC
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pipestill.answers.base import Answers
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, Split
+from pipestill.settings.contexts import ContextSettings, TeacherContext
 from pipestill.settings.models import ModelKind
+from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import Section
 from pipestill.tasks.base import Task
 
+DISTRIBUTIONS = "distributions"  # store of what the teacher finds likely in training answers
 OUTPUTS, RATIONALES = "outputs", "rationales"  # what training rows can be made from, beside records
+M = TypeVar("M")
 TeacherUse = Literal["unused", "optional", "required"]
 
 
@@ -26,15 +30,36 @@ class Sources:
 
     Attributes:
         task: of the records.
+        prompt: that the student is asked with.
         outputs: what the teacher says to their prompts, by id; none without it, and for validation rows.
         rationales: of the annotation, by id.
         seed: of what is drawn.
+        pool: training records that are in the file, to draw demonstrations from.
+        context: that the teacher reads, if it reads one.
     """
 
     task: Task
+    prompt: Prompt
     outputs: Mapping[str, Json] | None = None
     rationales: Mapping[str, str] | None = None
     seed: int = 0
+    pool: Sequence[Record] = ()
+    context: TeacherContext | None = None
+    _made: dict[type, Any] = field(default_factory=dict, repr=False)
+
+    def made(self, kind: type[M], *arguments: Any) -> M:
+        """``kind`` of these sources, made once for all rows."""
+        if kind not in self._made:
+            self._made[kind] = kind(*arguments, self)
+        return self._made[kind]
+
+    def asked(self, record: Record) -> str:
+        """The question about a record."""
+        return self.prompt.fill(record.inputs)
+
+    def answer(self, target: str) -> str:
+        """What is learnt of a target."""
+        return self.prompt.answer(target)
 
     def said(self, record: Record) -> Json | None:
         """The teacher's outputs for a record, if they are used.
@@ -68,7 +93,7 @@ class TrainingFile:
 
 def gold_row(record: Record, sources: Sources) -> Json:
     """``{"id", "input", "output"}``: the gold output."""
-    return {"id": record.id, "input": record.prompt, "output": record.target}
+    return {"id": record.id, "input": sources.asked(record), "output": sources.answer(record.target)}
 
 
 TEACHER = TrainingFile("teacher", gold_row, split="teacher")
@@ -103,6 +128,7 @@ class Objective(ABC):
         model_kinds: kinds of models that it can train.
         libraries: packages that its half needs and that jobs hide (:mod:`pipestill.job.startup`).
         teacher: whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs.
+        store: name of the teacher's distributions that it can read.
     """
 
     section: ClassVar[str | None] = None
@@ -112,6 +138,7 @@ class Objective(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     file: TrainingFile
     teacher: TeacherUse = "unused"
+    store: str | None = None
 
     @property
     def identity(self) -> Json:
@@ -141,6 +168,10 @@ class Objective(ABC):
         """What its training rows are made of and tasks with such answers have not; none where they have all."""
         return None
 
+    def labels(self, answers: Answers) -> tuple[str, ...]:
+        """Labels that the student gets a head for; none: it stays a language model."""
+        return ()
+
     def online(self, options: Section) -> bool:
         """True if the teacher runs beside the student."""
         return False
@@ -148,6 +179,14 @@ class Objective(ABC):
     def cached(self, options: Section) -> bool:
         """True if stored distributions of the teacher are read."""
         return False
+
+    def context(self, options: Section) -> ContextSettings | None:
+        """Context that the teacher reads before the questions of training rows; none for most."""
+        return None
+
+    def hint(self, options: Section) -> str | None:
+        """Name of the prompt that shows the teacher the gold answer, if one does."""
+        return None
 
     def check_codec(self, codec: str) -> None:
         """Refuse stored distributions that do not serve it; for objectives that can be :meth:`cached`.

@@ -1,6 +1,7 @@
 """The training file of an objective: records drawn, equal per stratum where answers have strata, and a row for each."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -102,8 +103,8 @@ def training_rows(
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
     held_out = room.records(of_split(records, "validation"))
     row = objective.file.row
-    taught = Sources(task, outputs, rationales, settings.seed)
-    gold = Sources(task, None, rationales, settings.seed)
+    taught = Sources(task, settings.prompt, outputs, rationales, settings.seed, chosen, settings.context)
+    gold = replace(taught, outputs=None)
     learnt = partial(objective.learnt, explained=settings.explained)
     train = room.rows([row(each, taught) for each in chosen], learnt)
     validation = room.rows([row(each, gold) for each in held_out], learnt)

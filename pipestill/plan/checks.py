@@ -6,9 +6,12 @@ from pipestill.errors import shortened
 from pipestill.methods import METHODS, ROLES, method_of
 from pipestill.plan.annotation_checks import check_annotation
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
+from pipestill.plan.resolve import resolve_training
 from pipestill.plan.training_checks import check_annotator, check_training
 from pipestill.settings.models import ModelKind
-from pipestill.tasks import TASKS
+from pipestill.settings.prompts import LABEL, Prompt
+from pipestill.tasks import TASKS, Task
+from pipestill.tasks.base import APART
 
 LISTED = 160  # characters of a list of names
 
@@ -44,7 +47,9 @@ def _check_task(config: Config, path: str, name: str, task: TaskConfig) -> None:
         kind.layout.check(task.data)
     except ValueError as error:
         raise ValueError(f"{path}.data.{error}") from None
-    known(task.prompt, kind.wordings, f"{path}.prompt", f"the prompts of `{name}`")
+    for prompt, settings in task.prompts.items():
+        _check_prompt(f"{path}.prompts.{prompt}", settings, kind)
+    known(task.prompt, askable(kind, task), f"{path}.prompt", f"the prompts of `{name}`")
     if task.data.tokenizer is not None:
         known(task.data.tokenizer, config.models, f"{path}.data.crop.tokenizer", "models")
     if task.annotation is not None:
@@ -54,7 +59,26 @@ def _check_task(config: Config, path: str, name: str, task: TaskConfig) -> None:
             check_annotator(config, f"{path}.annotation", task)
 
 
+def askable(kind: Task, task: TaskConfig) -> list[str]:
+    """Names of the prompts that models are asked with; what shows the gold answer is for teachers alone."""
+    prompts = {**kind.prompts, **task.prompts}
+    return [name for name, prompt in prompts.items() if name not in APART and not prompt.privileged]
+
+
+def _check_prompt(path: str, prompt: Prompt, kind: Task) -> None:
+    """Refuse gaps and labels that the task has not."""
+    for gap in prompt.template.gaps:
+        known(gap, [*kind.inputs, LABEL], f"{path}.text", f"the inputs of `{kind.name}`")
+    try:
+        kind.answers.check_words(prompt.verbalizers)
+    except ValueError as error:
+        raise ValueError(f"{path}.verbalizers: {error}") from None
+
+
 def _check_names(config: Config, path: str, study: StudyConfig) -> None:
+    if study.prompt is not None:
+        kind, task = TASKS[study.task], config.tasks[study.task]
+        known(study.prompt, askable(kind, task), f"{path}.prompt", f"the prompts of `{study.task}`")
     known(study.student, config.models, f"{path}.student", "models")
     if study.teacher is not None:
         known(study.teacher, config.models, f"{path}.teacher", "models")
@@ -108,11 +132,19 @@ def _check_models(config: Config, path: str, study: StudyConfig) -> None:
                 f"{path}.methods: `{method}` trains models of the kinds {', '.join(sorted(objective.model_kinds))}, and"
                 f" the student is `{kinds['student']}`; leave it out"
             )
-        if METHODS[method].teacher == "required" and len(set(kinds.values())) > 1:
+        if len(set(kinds.values())) > 1 and _needs_one_kind(config, study, method):
             raise ValueError(
                 f"{path}.methods: `{method}` compares a {kinds['student']} student with a {kinds['teacher']} teacher "
                 "token by token, which needs models of one kind; leave it out, or change one of them"
             )
+
+
+def _needs_one_kind(config: Config, study: StudyConfig, method: str) -> bool:
+    """True if a method compares student and teacher token by token."""
+    if METHODS[method].teacher != "required":
+        return False
+    options = resolve_training(config.training, study, method).options
+    return not (study.distributions.over_classes and METHODS[method].objective.cached(options))
 
 
 def _check_kind(path: str, kind: ModelKind, able: Collection[ModelKind], work: str) -> None:

@@ -8,11 +8,13 @@ from pipestill.io.records import Json
 from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
 from pipestill.settings.annotation import AnnotationConfig
-from pipestill.settings.distributions import Stored
+from pipestill.settings.contexts import InContextConfig
+from pipestill.settings.distributions import OPTIONS, Stored
 from pipestill.settings.evaluation import StatisticsConfig
 from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
 from pipestill.settings.places import LocalPath
+from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import LONGEST_NAME, Count, Distinct, Name, NonzeroShare, Section, Seed, Word, partial
 from pipestill.settings.training import TrainingConfig
 from pipestill.text.sentences import Splitter
@@ -45,12 +47,14 @@ TrainingOverride = partial(Training)
 class TaskConfig(Section):
     """Data of a task, its prompt and its rationales."""
 
-    reruns: ClassVar = {"prompt": "prompts", "splitter": "prompts challenge"}
+    reruns: ClassVar = {"prompt": "prompts training_file predict", "splitter": "prompts challenge"}
 
     data: Any = {}
     """Data of the task: keys depend on its layout."""
     prompt: Word = "answer"
-    """Prompt of the task: `answer`, or another wording that the task has, such as `alpaca`."""
+    """Prompt of the task: `answer`, or another one of the task's or of `prompts`, such as `alpaca`."""
+    prompts: dict[Name, Prompt] = {}
+    """Prompts by name beside those of the task; one of the same name takes its place."""
     splitter: Splitter = "sentencex"
     """Splitter of sentences: `sentencex`, or `punkt`, for which nltk's data `punkt_tab` must be on the machine."""
     annotation: AnnotationConfig | None = None
@@ -62,20 +66,28 @@ class DistributionsConfig(Section):
 
     reruns: ClassVar = {"*": "teacher_distributions_shard"}
 
-    codec: Literal["full", "topk", "sample"] = "topk"
+    codec: Literal["full", "topk", "sample", "labels"] = "topk"
     """`full`: every log-probability, exact, for small runs; `topk`: the `k` likeliest tokens and the mass of the
-    others; `sample`: `draws` tokens drawn from the distribution, unbiased only for fkl."""
+    others; `sample`: `draws` tokens drawn from the distribution, unbiased only for fkl; `labels`: the classes of a task
+    whose answers are labels, at the first token of an answer, from a teacher with any tokens."""
     k: Stored = 50
     """Tokens that `topk` keeps."""
     draws: Stored = 50
     """Draws of `sample`."""
+    rest_bucket: bool = False
+    """One more outcome of `labels`, for all other tokens together; without it the divergence is between the labels
+    alone, and only cross-entropy says how likely they are."""
     shards: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Jobs that the work is divided among."""
 
+    @property
+    def over_classes(self) -> bool:
+        """True if it holds distributions over a task's labels, not over tokens."""
+        return "labels" in OPTIONS[self.codec]
+
     def told(self) -> Json:
-        """The codec, and the option that it has."""
-        option = {"full": set(), "topk": {"k"}, "sample": {"draws"}}[self.codec]
-        return self.model_dump(include={"codec", *option})
+        """The codec, and the options that it has."""
+        return self.model_dump(include={"codec", *OPTIONS[self.codec]})
 
 
 class CheckpointConfig(Section):
@@ -115,6 +127,7 @@ class StudyConfig(Section):
 
     reruns: ClassVar = {
         "task": "training_file predict",
+        "prompt": "training_file predict",
         "student": "training_file predict checkpoint evaluate",
         "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
         "pretrained_teacher": "training_file teacher_outputs teacher_distributions_shard train predict",
@@ -134,6 +147,8 @@ class StudyConfig(Section):
     """A key of `tasks`."""
     student: Name
     """A key of `models`."""
+    prompt: Word | None = None
+    """Prompt of this study, where it differs from the task's."""
     teacher: Name | None = None
     """A key of `models`, fine-tuned on the teacher split; none: `kd` learns from gold outputs."""
     pretrained_teacher: bool = False
@@ -156,6 +171,8 @@ class StudyConfig(Section):
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}
     """Settings of test answers: keys depend on the task's kind of answers."""
+    icl: InContextConfig = InContextConfig()
+    """In-context learning, for the method `icl`."""
     distributions: DistributionsConfig = DistributionsConfig()
     """The cache of the teacher's distributions."""
     checkpoints: dict[Name, CheckpointConfig] = {}

@@ -5,12 +5,13 @@ from functools import cached_property
 from pipestill.io.digests import json_digest
 from pipestill.io.records import Json
 from pipestill.methods import BASE, METHODS, PRETRAINED_TEACHER, SFT, TEACHER_NAME, Method, method_of
-from pipestill.objectives.base import OUTPUTS, RATIONALES, Objective
+from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, RATIONALES, Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig, percent
 from pipestill.plan.resolve import Resolved, rationale_tokens, resolve_annotator, resolve_hardware, resolve_training
 from pipestill.plan.shares import at_share
 from pipestill.settings.evaluation import Annotator, Experiment
 from pipestill.settings.models import HardwareConfig
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks import TASKS, Task
 
 RATIONALES_DEPEND_ON = {
@@ -52,6 +53,15 @@ class Experiments:
         """The task of a study."""
         return TASKS[self.study(study).task]
 
+    def prompts(self, task: str) -> dict[str, Prompt]:
+        """Prompts of a task by name, those of the configuration included."""
+        return {**TASKS[task].prompts, **self.config.tasks[task].prompts}
+
+    def prompt(self, study: str) -> Prompt:
+        """The prompt that the models of a study are asked with."""
+        settings = self.study(study)
+        return self.prompts(settings.task)[settings.prompt or self.task_config(study).prompt]
+
     def entry(self, study: str, method: str) -> Method:
         """The method behind one row of a study's tables."""
         if method == TEACHER_NAME and self.study(study).pretrained_teacher:
@@ -59,7 +69,10 @@ class Experiments:
         return method_of(method)
 
     def seeds(self, study: str, method: str) -> list[int]:
-        """Seeds of an experiment's runs: its study's; the lowest for the teacher, ``BASE_SEED`` for the untrained."""
+        """Seeds of an experiment's runs: its study's; the lowest for the teacher, ``BASE_SEED`` for the untrained, and
+        those of the draw for one that reads demonstrations."""
+        if self.entry(study, method).in_context:
+            return self.study(study).icl.seeds
         if not self.entry(study, method).trains:
             return [BASE_SEED]
         own = self.study(study).seeds or self.config.seeds
@@ -86,10 +99,14 @@ class Experiments:
         """Tokens for a rationale before each answer of a method; 0 where there is none."""
         return rationale_tokens(self.task_config(study), self.training(study, method), method)
 
-    def readers(self, study: str) -> list[str]:
-        """Methods of a study that read stored distributions of its teacher."""
-        trained = [method for method in self.study(study).methods if METHODS[method].trains]
-        return [each for each in trained if METHODS[each].objective.cached(self.training(study, each).options)]
+    def store_of(self, study: str, method: str) -> str | None:
+        """Name of the stored distributions that a method reads, if it reads some."""
+        objective = self.entry(study, method).objective
+        return objective.store if objective and objective.cached(self.training(study, method).options) else None
+
+    def readers(self, study: str, store: str = DISTRIBUTIONS) -> list[str]:
+        """Methods of a study that read stored distributions of this name."""
+        return [method for method in self.study(study).methods if self.store_of(study, method) == store]
 
     def maker(self, study: str, file: str) -> str:
         """The method that says how a training file is made: the teacher, or the first of all methods that is trained on
@@ -203,7 +220,11 @@ class Experiments:
         """Every setting that an experiment's numbers depend on, those of the models that it learns from included."""
         settings, entry, task = self.study(study), self.entry(study, method), self.task_config(study)
         depends: Json = {
-            "task": {"data": self.task(study).layout.used(task.data), "prompt": task.prompt, "splitter": task.splitter},
+            "task": {
+                "data": self.task(study).layout.used(task.data),
+                "prompt": self.prompt(study).model_dump(),
+                "splitter": task.splitter,
+            },
             "statistics": self.config.statistics.model_dump(),
         }
         if entry.model:
@@ -214,6 +235,9 @@ class Experiments:
             }
         for key, model in self.task(study).answers.models(settings.answers).items():
             depends[key] = self.config.models[model].model_dump()
+        if entry.in_context:
+            depends["context"] = settings.icl.told().model_dump()
+            depends["train_rows"] = self.rows(study, method)
         if method in settings.checkpoints:
             depends["checkpoint"] = settings.checkpoints[method].model_dump(exclude_none=True)
         if entry.trains:

@@ -11,6 +11,7 @@ from pipestill.methods import ANNOTATOR_NAME, METHODS, TEACHER_NAME, method_of
 from pipestill.objectives.base import RATIONALES
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
+from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.distributions import CaptureSettings, FidelitySettings
 from pipestill.settings.jobs import (
     Asking,
@@ -51,13 +52,24 @@ class Jobs(Experiments):
             rows=self.rows(study, method),
             share=self.share(study, method),
             seed=task.data.splits.seed,
-            prompt=task.prompt,
+            prompt=self.prompt(study),
             max_length=self.longest_row(study, file),
             explained=self.rationale_tokens(study, method) > 0,
             on_long_answer=settings.on_long_answer,
+            context=self.teacher_context(study, method),
             **(self._rationales(study) if explained else {}),
         )
         return told(section)
+
+    def teacher_context(self, study: str, method: str) -> TeacherContext | None:
+        """Context that the teacher of a method reads before questions, if it reads one."""
+        objective, options = method_of(method).objective, self.training(study, method).options
+        context = objective.context(options)
+        if context is None:
+            return None
+        prompts, hint = self.prompts(self.study(study).task), objective.hint(options)
+        prompt = prompts[hint] if hint else self.prompt(study)
+        return TeacherContext(**context.model_dump(), prompt=prompt, seed=options.seed, draws=options.draws)
 
     def _rationales(self, study: str) -> Json:
         """How rationales get into a training file."""
@@ -74,7 +86,7 @@ class Jobs(Experiments):
         written = new_tokens(self.task(study), settings) + explained
         return Asking(
             task=settings.task,
-            prompt=self.task_config(study).prompt,
+            prompt=self.prompt(study),
             max_prompt_tokens=self.training(study, method).training.max_length - written,
             max_new_tokens=written,
             rationale_tokens=explained,
@@ -99,7 +111,8 @@ class Jobs(Experiments):
             options=objective.used(resolved.options),
             training=resolved.training,
             hardware=self.hardware(study),
-            ending=self.task(study).prompts[self.task_config(study).prompt].ending,
+            form=self.prompt(study).form,
+            labels={label: self.prompt(study).answer(label) for label in objective.labels(self.task(study).answers)},
             teacher_adaptation=self.training(study, TEACHER_NAME).training.adaptation if beside else None,
             rationale_tokens=self.rationale_tokens(study, method),
             selection=self.asking(study, method) if by_metric else None,
@@ -156,6 +169,7 @@ class Jobs(Experiments):
             code=self._asking_code("predict", study),
             data=self.task(study).layout.crop_options(task.data),
             splitter=task.splitter,
+            context=self.study(study).icl.told() if self.entry(study, method).in_context else None,
         )
         return told(section)
 
@@ -167,14 +181,21 @@ class Jobs(Experiments):
         task = self.study(study).task
         return code_digest(script, task_module(task), half_name(TASKS[task].answers, "predict"))
 
-    def capture_settings(self, study: str) -> str:
-        """Settings of the jobs that capture the teacher's distributions, for all methods that read them."""
-        reader = self.training(study, self.readers(study)[0])  # in what counts here all are alike
+    def capture_settings(self, study: str, store: str) -> str:
+        """Settings of the jobs that capture a teacher's distributions, for all methods that read them."""
+        method = self.readers(study, store)[0]  # in what counts here all are alike
+        reader = self.training(study, method)
+        distributions, prompt = self.study(study).distributions, self.prompt(study)
+        context, classes = self.teacher_context(study, method), self.task(study).answers.classes
+        read = context.prompt if context else prompt
+        labels = [[each.answer(label) for label in classes] for each in (prompt, read)]
         section = CaptureSettings(
-            **self.study(study).distributions.told(),
+            **distributions.told(),
+            **(dict(zip(("labels", "read_labels"), labels, strict=True)) if distributions.over_classes else {}),
             temperature=reader.options.temperature,
             max_length=reader.training.max_length,
-            ending=self.task(study).prompts[self.task_config(study).prompt].ending,
+            form=prompt.form,
+            context=context,
             adaptation=self.training(study, TEACHER_NAME).training.adaptation,
             hardware=self.hardware(study),
             code=code_digest("teacher_distributions_shard"),

@@ -16,6 +16,8 @@ from pipestill.settings.models import MASKED, ModelKind
 
 T = TypeVar("T")
 LARGEST_HEADER = 100_000_000  # bytes, as the format has it
+MATRIX = 2  # axes
+BIAS = "bias"  # how the names of biases end
 
 
 class ModelFiles:
@@ -65,9 +67,19 @@ class ModelFiles:
     @cached_property
     def modules(self) -> frozenset[str]:
         """Modules that have matrices, such as linear layers; empty where weights are not in safetensors."""
+        return frozenset(name.rpartition(".")[0] for name, axes in self._tensors.items() if axes == MATRIX)
+
+    @property
+    def biased(self) -> bool | None:
+        """True if it has biases; none where weights are not in safetensors."""
+        named = ((name.rpartition(".")[2], axes) for name, axes in self._tensors.items())
+        return any(name.endswith(BIAS) and axes < MATRIX for name, axes in named) if self._tensors else None
+
+    @cached_property
+    def _tensors(self) -> dict[str, int]:
+        """Axes of each of its tensors."""
         files = sorted(path.name for path in self.directory.glob("model*.safetensors")) if self.directory else []
-        names = [name for file in files for name in self._read(file, _matrices) or ()]
-        return frozenset(name.rpartition(".")[0] for name in names)
+        return {name: axes for file in files for name, axes in (self._read(file, _axes) or {}).items()}
 
     def _number(self, *names: str) -> int | None:
         found = (self.config.get(name) for name in names)
@@ -87,9 +99,9 @@ def _tokens(tokenizer: Json) -> dict[int, str]:
     return {number: token for token, number in pairs} | added
 
 
-def _matrices(path: Path) -> list[str]:
-    """Names of the matrices of a file of safetensors, which begins with the size of a JSON text that has them."""
+def _axes(path: Path) -> dict[str, int]:
+    """Axes of the tensors of a file of safetensors, which begins with the size of a JSON text that has them."""
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
         header = parse_json(file.read(size).decode()) if size <= LARGEST_HEADER else {}
-    return [name for name, facts in header.items() if len(facts.get("shape", ())) == 2]
+    return {name: len(facts["shape"]) for name, facts in header.items() if "shape" in facts}

@@ -31,6 +31,7 @@ class ModelProblems:
             *(problem for name in needs.models for problem in self._kind(name)),
             *(problem for study, method in asked for problem in self._length(study, method)),
             *(problem for study, method in trainings for problem in self._adapter(study, method)),
+            *(problem for study, method in trainings for problem in self._biases(study, method)),
             *(problem for study, method in trainings for problem in self._teacher(study, method)),
             *(problem for task in needs.annotations for problem in self._annotator(task)),
             *(problem for study in needs.bertscores for problem in self._layer(study)),
@@ -73,10 +74,20 @@ class ModelProblems:
                 f"`{name}` has none, but {there}; name linear layers, or `auto`"
             )
 
+    def _biases(self, study: str, method: str) -> Iterator[str]:
+        name = self.plan.base_model(study, method)
+        if self.plan.training(study, method).training.adaptation == "biases" and self.files(name).biased is False:
+            yield (
+                f"studies.{study}: `{method}` trains nothing but biases, and `{name}` has none; leave the method out, "
+                "set another `adaptation`, or name a model with biases (BERT, OPT, GPT-2, Qwen2)"
+            )
+
     def _teacher(self, study: str, method: str) -> Iterator[str]:
         """Tokens that student and teacher do not share, and more of them than there are."""
         objective, resolved = self.plan.entry(study, method).objective, self.plan.training(study, method)
-        if method == TEACHER_NAME or not objective.shares_tokens:
+        distributions = self.plan.study(study).distributions
+        over_classes = distributions.over_classes and objective.cached(resolved.options)
+        if method == TEACHER_NAME or not objective.shares_tokens or over_classes:
             return
         names = [self.plan.base_model(study, each) for each in (method, TEACHER_NAME)]
         ours, theirs = (self.files(name).vocabulary for name in names)
@@ -85,7 +96,7 @@ class ModelProblems:
                 f"studies.{study}.methods: `{method}` compares `{names[0]}` with `{names[1]}` token by token, and they "
                 "have different vocabularies; use `kd` or `uld`, or models with one tokenizer"
             )
-        kept = self.plan.study(study).distributions.told().get("k", 0)
+        kept = distributions.told().get("k", 0)
         if ours is not None and objective.cached(resolved.options) and kept > len(ours):
             yield f"studies.{study}.distributions.k: {kept} is more than the {len(ours)} tokens there are; lower it"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipestill.methods import METHODS, TEACHER_NAME, method_of
 from pipestill.plan.config import Config
+from pipestill.plan.curves import with_curves
 from pipestill.plan.shares import with_shares
 from pipestill.plan.stages.annotation import AnnotationStages
 from pipestill.plan.stages.data import DataStages
@@ -22,7 +23,7 @@ class Plan(DataStages, AnnotationStages, EvaluationStages):
     """
 
     def __init__(self, given: Config, root: Path):
-        super().__init__(with_shares(given))
+        super().__init__(with_curves(with_shares(given)))
         self.given = given
         self.root = root
 
@@ -40,6 +41,12 @@ class Plan(DataStages, AnnotationStages, EvaluationStages):
     def with_model(self) -> list[str]:
         """Methods, checkpoints and the teacher: rows of tables in which a model answers."""
         return [*(name for name, method in METHODS.items() if method.model), *self.checkpoints, TEACHER_NAME]
+
+    @property
+    def stores(self) -> list[str]:
+        """Names of stored distributions."""
+        objectives = [method.objective for method in METHODS.values() if method.objective]
+        return sorted({each.store for each in objectives if each.store})
 
     @property
     def files(self) -> list[str]:

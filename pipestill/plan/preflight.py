@@ -12,12 +12,14 @@ from pipestill.plan.model_problems import ModelProblems
 from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
 from pipestill.plan.resolve import most_rows
+from pipestill.settings.training import Adaptation
 from pipestill.tasks import TASKS
 from pipestill.text.sentences import split_sentences
 
 PATH = 200  # characters of a path that a sentence repeats
 SPARE = 1 << 30  # bytes that logs, data and predictions may take
-STATE_FACTOR = {"lora": 0.5, "full": 8.0}  # of a base model's bytes: weights, two checkpoints with optimizer states
+# Of a base model's bytes: weights, two checkpoints with optimizer states.
+STATE_FACTOR: dict[Adaptation, float] = {"lora": 0.5, "full": 8.0, "biases": 2.5}
 
 
 def problems(plan: Plan, needs: Needs) -> list[str]:

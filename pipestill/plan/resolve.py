@@ -39,10 +39,12 @@ def _override_section(name: str | None, settings: type[Section]) -> type[Overrid
 
 
 def resolve_training(common: Training, study: StudyConfig, method: str) -> Resolved:
-    """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, then the method's."""
+    """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, those that the method
+    has by itself, then the study's for the method."""
     settings, entry = common.model_dump(), method_of(method)
     if method != TEACHER_NAME:
         settings = merged(settings, study.training.model_dump())
+    settings = merged(settings, dict(entry.training))
     if method in (TEACHER_NAME, SFT) or not entry.trains:
         settings["init"] = "base"  # a common `init: sft` is about those that can start from the SFT student
     if method in study.overrides:

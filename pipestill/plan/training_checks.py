@@ -13,11 +13,10 @@ from pipestill.plan.resolve import (
     resolve_annotator,
     resolve_training,
 )
+from pipestill.settings.models import WRITERS
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import RATIONALE
-
-WRITERS = ("causal", "seq2seq")  # kinds of models that a server answers questions by
 
 
 def check_training(config: Config, path: str, study: StudyConfig) -> None:
@@ -46,6 +45,11 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
                 objective.check_codec(study.distributions.codec)
             except ValueError as error:
                 raise ValueError(f"{path}.distributions.codec: {error}") from None
+            if study.distributions.over_classes and not TASKS[study.task].answers.classes:
+                raise ValueError(
+                    f"{path}.distributions.codec: `labels` is for answers that are labels, and those of `{study.task}` "
+                    "are not; use `topk`"
+                )
             readers[method] = resolved
     _check_readers(path, readers)
     _check_teacher(config, path, study)

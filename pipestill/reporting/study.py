@@ -1,6 +1,7 @@
 """A study and its experiments, as the report sees them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -69,11 +70,33 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """One point of the curve of in-context learning.
+
+    Attributes:
+        prompt: name of the prompt.
+        shots: demonstrations before each question.
+        experiment: with both.
+    """
+
+    prompt: str
+    shots: int
+    experiment: Experiment
+
+
+@dataclass(frozen=True)
 class Study:
-    """The experiments of one study: the untrained student and what needs no model first, the teacher last."""
+    """The experiments of one study: the untrained student and what needs no model first, the teacher last.
+
+    Attributes:
+        name: of the study.
+        experiments: rows of its tables.
+        curve: of in-context learning, by prompt, in the order of demonstrations; empty where there is none.
+    """
 
     name: str
     experiments: list[Experiment]
+    curve: Mapping[str, Sequence[CurvePoint]] = field(default_factory=dict)
 
     @property
     def first(self) -> Evaluation:

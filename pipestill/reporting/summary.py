@@ -15,8 +15,10 @@ from pipestill.reporting.study import Experiment, Study
 COSTS = {"wall_s": 1, "cpu_s": 1, "peak_memory_mb": 0, "gpu_memory_mb": 0, "tokens": 0}  # decimals of each
 FACTS = ("study", "experiment", "task", "method", "student", "teacher", "source", "n_train", "n_test")
 SPREADS = ("sd", "training_sd", "sampling_sd")
+QUERY = {"prompt_tokens": 1, "read_tokens": 1, "written_tokens": 1, "ms": 2, "cache_bytes": 0}  # decimals of each
 ANNOTATION = ("calls", "input_tokens", "output_tokens", "train_cpu_s")
 OPTIONAL = ("_training_sd", "_sampling_sd", "money_usd", *(f"annotation_{key}" for key in ANNOTATION))  # columns
+OPTIONAL += tuple(f"query_{key}" for key in QUERY)
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": r"$-$", "–": "--",
@@ -56,6 +58,8 @@ def summary_row(experiment: Experiment, names: Sequence[str]) -> dict[str, Any]:
         for key, places in COSTS.items():
             value = spent and getattr(spent, key)
             row[f"{stage}_{key}"] = "" if value is None else f"{value:.{places}f}"
+    for key, places in QUERY.items():
+        row[f"query_{key}"] = f"{getattr(cost.query, key):.{places}f}" if cost.query else ""
     row |= _annotation_cells(cost.annotation)
     row |= {key: getattr(cost, key) for key in ("trainable_parameters", "total_parameters", "money_usd")}
     row["notes"] = " ".join(experiment.notes)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from pipestill.settings.places import Address, LocalPath
-from pipestill.settings.section import Count, Section
+from pipestill.settings.section import CleanText, Count, Section
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 
@@ -34,3 +34,10 @@ class FileConfig(Section):
     def suffix(self) -> str:
         """Ending of its name, without the query of an address."""
         return PurePosixPath(self.path or urlsplit(self.url).path).suffix.lower()
+
+
+class RowsFile(FileConfig):
+    """One file of rows, which may lie in a zip archive."""
+
+    member: CleanText | None = None
+    """Path of the file inside the zip archive that `path` or `url` is, whose digest is `sha256`."""

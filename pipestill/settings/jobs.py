@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipestill.io.records import Json
+from pipestill.settings.contexts import InContextSettings, TeacherContext
 from pipestill.settings.models import HardwareConfig
+from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
 from pipestill.settings.training import Adaptation, TrainingConfig
 from pipestill.text.sentences import Splitter
@@ -32,14 +34,16 @@ class TrainingFileSettings(Section):
     """Options of the task's layout, for the length of rationales."""
     splitter: Splitter = "sentencex"
     """Splitter of their sentences."""
-    prompt: str = "answer"
-    """Name of the task's prompt."""
+    prompt: Prompt
+    """The prompt of each record."""
     max_length: Count | None = None
     """Tokens of prompt and answer together in the training on these rows; none: nothing is trained on them."""
     explained: bool = False
     """Rationale and answer are learnt as one text."""
     on_long_answer: OnLongAnswer = "stop"
     """Treatment of answers that leave no room for a prompt."""
+    context: TeacherContext | None = None
+    """Context that the teacher reads before the question of each row, if it reads one."""
 
 
 class Asking(Section):
@@ -47,8 +51,8 @@ class Asking(Section):
 
     task: str
     """Name of the task."""
-    prompt: str = "answer"
-    """Name of the task's prompt."""
+    prompt: Prompt
+    """The prompt of each record."""
     max_prompt_tokens: Count
     """Longer prompts lose the end of their text."""
     max_new_tokens: Count
@@ -84,6 +88,8 @@ class PredictionSettings(ScoringSettings):
     """Options of the task's layout: inputs by hand are cropped like the records."""
     splitter: Splitter = "sentencex"
     """Splitter of the sentences of such inputs."""
+    context: InContextSettings | None = None
+    """Context before each question; none: there is none."""
 
 
 class PredictionJob(Section):
@@ -112,8 +118,10 @@ class TrainingSettings(Section):
     """Settings of the training."""
     hardware: HardwareConfig
     """The configuration's `hardware`."""
-    ending: str = ""
-    """Text behind the last input of the prompts: a prompt that is too long keeps it."""
+    form: Form = Form()
+    """The form of the prompts."""
+    labels: dict[str, str] = {}
+    """Answers in training rows by label, where the student gets a head for labels; none: it is a language model."""
     teacher_adaptation: Adaptation | None = None
     """Adaptation in the training of a teacher that runs beside the student; its hardware plan depends on it."""
     rationale_tokens: Annotated[int, Field(ge=0, le=2**22)] = 0

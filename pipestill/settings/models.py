@@ -10,6 +10,7 @@ from pipestill.settings.places import LocalPath, Repository
 from pipestill.settings.section import Section, partial
 
 ModelKind = Literal["causal", "seq2seq", "masked"]
+WRITERS: tuple[ModelKind, ...] = ("causal", "seq2seq")  # kinds of models that generate text
 MASKED = ("ForMaskedLM", "ForPreTraining")  # how the names of masked architectures end
 TODAY = "2024-07-26"  # for chat templates that read the clock; Llama's own choice where there is none
 

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from pipestill.settings.section import Count, Distinct, Section, Tokens, Word, partial
 
-Adaptation = Literal["lora", "full"]
+Adaptation = Literal["lora", "full", "biases"]
 Times = Annotated[int, Field(ge=1, le=10_000)]
 Batch = Annotated[int, Field(ge=1, le=65_536)]
 
@@ -49,7 +49,8 @@ class TrainingConfig(Section):
     }
 
     adaptation: Adaptation = "lora"
-    """Train low-rank adapters (QLoRA when the base model is quantised), or all weights (full fine-tuning)."""
+    """Train low-rank adapters (QLoRA when the base model is quantised), all weights (full fine-tuning), or the biases
+    alone (BitFit), of a model that has some."""
     lora: LoraConfig = LoraConfig()
     """Adapters, for `adaptation: lora`."""
     init: Literal["base", "sft"] = "base"
@@ -92,7 +93,7 @@ class TrainingConfig(Section):
     def used(self) -> dict[str, Any]:
         """The settings in effect: those of adapters or of a selection only if there is one; not saves, which change no
         weight."""
-        unused = {"saves", *({"lora"} if self.adaptation == "full" else ())}
+        unused = {"saves", *({"lora"} if self.adaptation != "lora" else ())}
         unused |= {"selection_rows", "keep_best"} if self.select != "metric" else set()
         return self.model_dump(exclude=unused)
 

@@ -9,9 +9,10 @@ from pipestill.errors import UserError
 from pipestill.io.records import Json
 from pipestill.layouts.base import LANGUAGE, Layout
 from pipestill.layouts.example import Example
-from pipestill.text.templates import Template
+from pipestill.settings.prompts import Prompt
 
 ANSWER, RATIONALE, UNCONDITIONED = "answer", "rationale", "unconditioned"  # prompts that stages ask for by name
+APART = (RATIONALE, UNCONDITIONED)  # those that ask for no answer
 
 
 def no_generator(rows: Any, seed: int) -> tuple[Any, Json]:
@@ -30,29 +31,25 @@ class Task:
     Attributes:
         name: key in the registry and in the configuration.
         inputs: names of its inputs: gaps of its prompts, options of ``pipestill predict``, and what cropping shortens.
-        prompts: user messages by name: ``answer``; other wordings of it; where there are any, ``rationale``, which asks
-            for the rationale of an output, and ``unconditioned``, the domain without inputs.
+        prompts: by name: ``answer``, what is asked where nothing else is said; others; where there are any,
+            ``rationale``, which asks for the rationale of an output, and ``unconditioned``, the domain without inputs.
         layout: of its raw data.
         answers: kind of its answers.
         parse: a raw row to an :class:`~pipestill.layouts.example.Example`; raises
-            :class:`~pipestill.layouts.example.BadRow`.
+            :class:`~pipestill.layouts.example.BadRow`, or :class:`~pipestill.layouts.example.LeftOut` for one that is
+            none of the task's.
         synthetic: ``(rows, seed)`` to raw rows and facts about them for the manifest, as the layout takes them.
         challenge: its documents are submitted to a challenge.
     """
 
     name: str
     inputs: tuple[str, ...]
-    prompts: Mapping[str, Template]
+    prompts: Mapping[str, Prompt]
     layout: Layout
     answers: Answers
     parse: Callable[[Mapping[str, Any]], Example]
     synthetic: Callable[[Any, int], tuple[Any, Json]] = no_generator
     challenge: bool = field(default=False, kw_only=True)
-
-    @property
-    def wordings(self) -> tuple[str, ...]:
-        """Names of the prompts that rows can be asked with."""
-        return tuple(name for name in self.prompts if name not in (RATIONALE, UNCONDITIONED))
 
     @property
     def languages(self) -> bool:

@@ -10,7 +10,7 @@ from pipestill.errors import UserError
 from pipestill.job.cost import CostMeter
 from pipestill.methods import method_of
 from pipestill.models.hardware import HardwarePlan
-from pipestill.models.kinds import KINDS, kind_of, read_config, start_token
+from pipestill.models.kinds import KINDS, Reading, read_config, reading
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import Row, RowEncoder
 from pipestill.objectives.base import Objective
@@ -77,28 +77,28 @@ class Job:
         return tokenizer
 
     @cached_property
-    def start(self) -> int | None:
-        """The token that the student's answers start after in its decoder; none for a model without an encoder.
+    def reading(self) -> Reading:
+        """How the student reads prompts and answers.
 
         Raises:
             UserError: the objective does not train models of the student's kind.
         """
-        config, kinds = read_config(self.inputs.base), self.objective.model_kinds
-        if (kind := kind_of(config)) not in kinds:
+        found, kinds = reading(read_config(self.inputs.base)), self.objective.model_kinds
+        if found.kind not in kinds:
             trained = " and ".join(sorted(f"{KINDS[each].words}s" for each in kinds))
             raise UserError(
-                f"`{self.settings.method}` trains {trained}, and the student is of the kind `{kind}`: use another "
-                "method"
+                f"`{self.settings.method}` trains {trained}, and the student is of the kind `{found.kind}`: use "
+                "another method"
             )
-        return start_token(config)
+        return found
 
-    def encoder(self, tokenizer: "PreTrainedTokenizerBase", start: int | None) -> RowEncoder:
+    def encoder(self, tokenizer: "PreTrainedTokenizerBase", reads: Reading) -> RowEncoder:
         """Encodes the job's rows for the student, or for a teacher that reads them too."""
-        return RowEncoder(tokenizer, self.settings.training.max_length, start, self.settings.ending)
+        return RowEncoder(tokenizer, self.settings.training.max_length, reads, self.settings.form)
 
     def read(self, reader: Callable[[Path, RowEncoder], list[Row]]) -> Data:
         """The rows of both files, read for the student."""
-        encoder = self.encoder(self.tokenizer, self.start)
+        encoder = self.encoder(self.tokenizer, self.reading)
         return Data(*(reader(path, encoder) for path in (self.inputs.data, self.inputs.validation)))
 
 

@@ -14,6 +14,8 @@ from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half
 from pipestill.job.startup import need
 from pipestill.job.state import read_state
+from pipestill.models.biases import free_biases
+from pipestill.models.classifiers import with_head
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_trained_model
@@ -101,7 +103,7 @@ def _train(job: Job, outputs: Outputs) -> None:
     from pipestill.training.callbacks import Termination
 
     with Termination():  # so near to the end it is quicker to finish
-        lineage = make_lineage(outputs.model, job.inputs.base, job.inputs.init)
+        lineage = make_lineage(outputs.model, job.inputs.base, job.inputs.init, list(job.settings.labels))
         save_model(trainer.model, job.tokenizer, job.state.finished, lineage=lineage, extras=extras)
 
 
@@ -151,7 +153,9 @@ def _run(trainer: Any, job: Job, candidates: Candidates) -> None:
 
 
 def load_start(job: Job) -> Any:
-    """The model to train: the base model or the merged SFT student, with a fresh adapter or with all weights free."""
+    """The model to train: the base model or the merged SFT student, with a head for labels where there are some, and
+    with a fresh adapter, or with all weights or its biases free."""
+    import torch
     from transformers import set_seed
 
     from pipestill.models.adapters import add_adapter
@@ -161,7 +165,13 @@ def load_start(job: Job) -> Any:
         model = load_base_model(base, job.plan, training=True)
     else:
         model = load_trained_model(init, base, job.plan, merge=True, training=True)
+    head: list[str] = []
+    if job.settings.labels:
+        set_seed(job.seed)
+        model, head = with_head(model, list(job.settings.labels), torch.float32)
     if training.adaptation == "full":
         return model.requires_grad_(True)
+    if training.adaptation == "biases":
+        return free_biases(model, head)
     set_seed(job.seed)
-    return add_adapter(model, training.lora, job.plan)
+    return add_adapter(model, training.lora, job.plan, head)

@@ -11,7 +11,7 @@ import yaml
 
 from support.smoke import snakemake
 
-EXPERIMENTS = [f"creditmix_{method}" for method in ("base", "sft", "kd", "dpo", "teacher")]
+EXPERIMENTS = [f"creditmix_{method}" for method in ("base", "sft", "vanilla", "bitfit", "kd", "dpo", "teacher")]
 
 
 def executed(output):
@@ -120,12 +120,14 @@ def test_documents_of_a_challenge_are_summarised_by_models_and_by_extracts(own_r
         assert extract.read_text().startswith(f"A woman was seen with fever ({name}).")
 
 
-def test_predicting_by_hand_agrees_with_the_pipeline(run):
-    lines = (run / "results" / "creditmix_sft" / "predictions" / "seed_2" / "predictions.jsonl").read_text()
+@pytest.mark.parametrize("method", ["sft", "vanilla"])
+def test_predicting_by_hand_agrees_with_the_pipeline(run, method):
+    experiment = f"creditmix_{method}"
+    lines = (run / "results" / experiment / "predictions" / "seed_2" / "predictions.jsonl").read_text()
     expected = next(row for row in map(json.loads, lines.splitlines()) if row["split"] == "test")
     records = map(json.loads, (run / "results/data/creditmix/cropped.jsonl").read_text().splitlines())
     text = next(row["inputs"]["features"] for row in records if row["id"] == expected["id"])
-    for target in (["creditmix_sft", "--seed", "2"], ["results/creditmix_sft/seed_2/model"]):
+    for target in ([experiment, "--seed", "2"], [f"results/{experiment}/seed_2/model"]):
         answer = json.loads(predict(run, *target, "--features", text, "--json").stdout)
         assert answer["raw_scores"] == pytest.approx(expected["raw_scores"], abs=1e-5)
         assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
@@ -135,7 +137,7 @@ def test_predicting_by_hand_agrees_with_the_pipeline(run):
 
 
 def test_predicting_by_hand_refuses_what_it_cannot_answer(run):
-    known = "there are: creditmix_base, creditmix_dpo, creditmix_kd, creditmix_sft, creditmix_teacher"
+    known = "there are: creditmix_base, creditmix_bitfit, creditmix_dpo, creditmix_kd, creditmix_sft, creditmix_teacher"
     for arguments, sentence in (
         (["creditmix_magic", "--features", "Age: 1"], known),
         (["creditmix_sft", "--features", " "], "the input text is empty"),

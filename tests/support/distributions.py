@@ -7,6 +7,7 @@ from random import Random
 
 import torch
 
+from pipestill.models.kinds import Reading
 from pipestill.models.rows import read_answers
 from pipestill.settings.distributions import CaptureSettings
 from pipestill.teacher.distributions.capture import ShardFiles, Sources, capture_shard
@@ -63,4 +64,4 @@ def torch_as_before():
 
 def read_rows(store: DistributionStore, path: Path, tokenizer) -> list[dict]:
     """Rows as tokens, each with its key."""
-    return [row | {"key": store.key(row)} for row in read_answers(path, store.encoder(tokenizer, None))]
+    return [row | {"key": store.key(row)} for row in read_answers(path, store.encoder(tokenizer, Reading()))]

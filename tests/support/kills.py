@@ -11,12 +11,14 @@ SAME = (
     "data/**/*.json*",
 )
 
+TIMES = ("wall_s", "latency_s", "ms")
+
 
 def content(path):
-    """What is in a file, without the times of a ``usage.json``."""
-    if path.name != "usage.json":
+    """What is in a file, without the times of a ``usage.json`` or ``queries.json``."""
+    if path.name not in ("usage.json", "queries.json"):
         return path.read_bytes()
-    return {name: value for name, value in json.loads(path.read_text()).items() if name not in ("wall_s", "latency_s")}
+    return {name: value for name, value in json.loads(path.read_text()).items() if name not in TIMES}
 
 
 def compared(run, pattern):

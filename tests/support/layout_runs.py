@@ -36,5 +36,5 @@ def prompted(task, records, prompt=ANSWER, **data):
 
 def rows_of(task, method, records, rows=None, outputs=None, rationales=None, seed=1):
     """Training and validation rows of ``method``'s objective."""
-    settings = TrainingFileSettings(task=task.name, method=method, rows=rows, seed=seed)
+    settings = TrainingFileSettings(task=task.name, prompt=task.prompts[ANSWER], method=method, rows=rows, seed=seed)
     return training_rows(task, method_of(method).objective, settings, records, outputs, rationales)

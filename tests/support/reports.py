@@ -5,7 +5,9 @@ import json
 import re
 import runpy
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -39,17 +41,20 @@ def as_mapping(vector) -> dict[str, float]:
     return {label: float(value) for label, value in zip(LABELS, vector, strict=True)}
 
 
-def prediction_rows(scores, prior, gold, n_validation, mass) -> list[dict]:
-    """Rows of predictions.jsonl from raw ``scores`` [examples, labels]; the first ``n_validation`` are validation."""
+def prediction_rows(scores, prior, gold, n_validation, mass, parts=((None, None),)) -> list[dict]:
+    """Rows of predictions.jsonl from raw ``scores`` [examples, labels]; the first ``n_validation`` are validation, the
+    others are of ``parts`` (test set and subset) in turn."""
     rows = []
     for index, (raw, label, share) in enumerate(zip(scores, gold, mass, strict=True)):
         calibrated = raw - prior
         top = np.sort(calibrated)[::-1]
+        test_set, subset = parts[index % len(parts)] if index >= n_validation else (None, None)
         rows.append(
             {
                 "id": f"creditmix-{index:05}",
                 "split": "validation" if index < n_validation else "test",
-                "test_set": None,
+                "test_set": test_set,
+                **({"subset": subset} if subset else {}),
                 "prediction": LABELS[int(calibrated.argmax())],
                 "references": [LABELS[label]],
                 "raw_scores": as_mapping(raw),
@@ -58,12 +63,15 @@ def prediction_rows(scores, prior, gold, n_validation, mass) -> list[dict]:
                 "probabilities": as_mapping(np.exp(log_posterior(calibrated[None])[0])),
                 "top2_margin": float(top[0] - top[1]),
                 "label_mass": float(share),
+                "greedy": [LABELS[int(raw.argmax())]] if share > 0.5 else [],
             }
         )
     return rows
 
 
-def write_predictions(directory: Path, method: str, rng, latent, gold, collapse: bool) -> None:
+def write_predictions(
+    directory: Path, method: str, rng, latent, gold, collapse: bool, parts=((None, None),), prompt: float = 212.5
+) -> None:
     """predictions.jsonl and calibration.json of one run."""
     skill, spread, mass, _ = METHODS[method]
     skill = max(0.0, skill + spread * rng.normal())
@@ -76,8 +84,9 @@ def write_predictions(directory: Path, method: str, rng, latent, gold, collapse:
     calibration = calibration_record(LABELS, scores[:half], list(gold[:half]), nulls)
     prior = np.array([calibration["priors"][calibration["chosen"]][label] for label in LABELS])
     masses = np.clip(mass + 0.02 * rng.normal(size=len(gold)), 0, 1)
-    write_jsonl(directory / "predictions.jsonl", prediction_rows(scores, prior, gold, half, masses))
+    write_jsonl(directory / "predictions.jsonl", prediction_rows(scores, prior, gold, half, masses, parts))
     write_json(directory / "calibration.json", calibration)
+    write_queries(directory, prompt)
 
 
 def write_model(directory: Path, rng) -> None:
@@ -92,6 +101,12 @@ def write_model(directory: Path, rng) -> None:
     write_jsonl(directory / "history.jsonl", history)
     write_json(directory / "profile.json", {"trainable_parameters": 131_072, "total_parameters": 1_180_000})
     write_text(directory / "SHA256SUMS", f"{rng.integers(1e15):064x}  model.safetensors\n")
+
+
+def write_queries(directory: Path, prompt: float = 212.5, ms: float = 3.25, written: float = 0.0) -> None:
+    """queries.json of a run, whose prompts share most of what is more than 200 tokens."""
+    tokens = {"prompt_tokens": prompt, "read_tokens": min(prompt, 200.0), "written_tokens": written}
+    write_json(directory / "queries.json", {"queries": 600, **tokens, "ms": ms, "cache_bytes": 2048 * prompt})
 
 
 def write_cost(path: Path, seconds: float) -> None:
@@ -152,6 +167,8 @@ def write_tree(
     seeds: int = 3,
     collapse: str | None = None,
     seed: int = 0,
+    parts: Sequence[tuple[str | None, str | None]] = ((None, None),),
+    prompts: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, list[int]]:
     """Everything that evaluate reads; returns the seeds of each method.
 
@@ -160,6 +177,8 @@ def write_tree(
         seeds: runs of each trained student.
         collapse: a method whose last run answers with one label.
         seed: what all is drawn from.
+        parts: test set and subset of the test rows, in turn.
+        prompts: tokens of a prompt by method, where they are not those of others.
     """
     rng = np.random.default_rng(seed)
     gold = rng.permutation(np.repeat([0, 1, 2], n_per_class))
@@ -173,7 +192,8 @@ def write_tree(
         predictions = root / f"{study}_{method}" / "predictions"
         for number in its_seeds:
             collapses = method == collapse and number == its_seeds[-1]
-            write_predictions(predictions / f"seed_{number}", method, rng, latent, gold, collapses)
+            prompt = prompts.get(method, 212.5)
+            write_predictions(predictions / f"seed_{number}", method, rng, latent, gold, collapses, parts, prompt)
         write_cost(predictions / "cost.json", 6.0 * len(its_seeds))
         plan = {"device": "cpu", "precision": "fp32", "threads": 1, "offload_folder": None}
         write_json(predictions / "versions.json", versions())
@@ -203,8 +223,9 @@ def bootstrap(resamples: int, seed: int = 0) -> StatisticsConfig:
 def write_study(root: Path, study: str = "creditmix", **options) -> list[Path]:
     """Tree and evaluations of a study (options as :func:`write_tree`); returns every eval.json."""
     runs = write_tree(root, study, **options)
+    test_sets = [*dict.fromkeys(name for name, _ in options.get("parts", ()))]
     for method, seeds in runs.items():
-        script("evaluate", evaluate_arguments(root, study, method, seeds))
+        script("evaluate", evaluate_arguments(root, study, method, seeds, test_sets=test_sets))
     return [root / f"{study}_{method}/eval.json" for method in runs]
 
 

@@ -34,7 +34,9 @@ def study_of(primary="rouge_l", resamples=1000, **scores) -> Study:
                 primary_metric=primary, n_test=values.shape[1], notes=[], agreement=None, signatures={}, test_sets={}
             ),
             cost=Cost(
-                **dict.fromkeys(("train", "teacher", "annotation", "trainable_parameters", "total_parameters")),
+                **dict.fromkeys(
+                    ("train", "teacher", "query", "annotation", "trainable_parameters", "total_parameters")
+                ),
                 predict=nothing,
                 money_usd=0,
             ),

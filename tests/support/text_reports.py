@@ -9,7 +9,7 @@ from pipestill.io.files import write_json, write_text
 from pipestill.io.records import write_jsonl
 from pipestill.job.versions import versions
 from support.asked import write_asked
-from support.reports import evaluate_arguments, model_directories, script
+from support.reports import evaluate_arguments, model_directories, script, write_queries
 
 #          skill (share of reference words kept), its sd over runs, KL to the teacher at the end, s of training
 METHODS = {
@@ -72,6 +72,7 @@ def write_run(
             for row, hard in zip(rows, hardness, strict=True)
         ],
     )
+    write_queries(directory, written=11.5)
     if kl is not None:
         measured = {
             "kl": kl * (1 + 0.03 * rng.normal()),

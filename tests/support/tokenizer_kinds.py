@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipestill.io.files import write_sha256sums
-from support.models import TEMPLATE, make_t5
+from support.models import TEMPLATE, make_bert, make_t5
 
 TEXTS = ["Age: 23.0, Occupation: Scientist, Outstanding Debt: 809.98, Good Standard Bad"] * 9
 CHARS = sorted(set("".join(chr(code) for code in range(32, 127)) + "\n▁"))
@@ -136,6 +136,17 @@ KINDS = DECODERS | {"t5": t5}
 SHAPE = dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1)
 
 T5 = dict(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_decoder_layers=1, num_heads=2)
+
+
+def make_masked_directory(directory: Path, seed: int = 0, **config) -> Path:
+    """A tiny random BERT, whose tokenizer puts ``[CLS]`` before a text and ``[SEP]`` behind it."""
+    directory.mkdir(parents=True)
+    tokenizer = bert()
+    tokenizer.save_pretrained(directory)
+    still = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.15)
+    make_bert(len(tokenizer), seed, **(still | config)).save_pretrained(directory)
+    write_sha256sums(directory)
+    return directory
 
 
 def make_directory_with(directory: Path, tokenizer, rows: int | None = None) -> Path:

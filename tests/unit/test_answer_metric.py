@@ -7,12 +7,13 @@ import pytest
 
 from pipestill.io.files import write_sha256sums
 from pipestill.models.hardware import HardwarePlan
-from pipestill.settings.jobs import Asking, TrainingSettings
+from pipestill.settings.jobs import TrainingSettings
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
 from pipestill.training.answer_metric import AnswerMetric, Question
 from pipestill.training.job import Job
+from support.asking import asking_about
 
 
 @pytest.mark.parametrize("name", ["dolly", "multiclinsum"])
@@ -20,12 +21,12 @@ def test_the_metric_of_a_candidate_is_the_first_one_of_the_report(tmp_path, monk
     answer, reference = "the patients were treating", "the patient was treated"  # equal stems, unequal words
     monkeypatch.setattr(
         "pipestill.answers.text.predict.answer_prompts",
-        lambda loaded, asking, ending, decoding, prompts, work: {key: {"text": answer} for key in prompts},
+        lambda loaded, asking, decoding, prompts, work: {key: {"text": answer} for key in prompts},
     )
     candidate = tmp_path / "candidates" / "3"
     candidate.mkdir(parents=True)
     write_sha256sums(candidate)
-    asking = Asking(task=name, max_prompt_tokens=9, max_new_tokens=9)
+    asking = asking_about(name, max_prompt_tokens=9, max_new_tokens=9)
     settings = TrainingSettings(method="sft", training=TrainingConfig(), hardware=HardwareConfig(), selection=asking)
     job = Job(settings, None, HardwarePlan("cpu"), 1, SimpleNamespace(directory=tmp_path), None)
     vars(job)["tokenizer"] = None

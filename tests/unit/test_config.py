@@ -87,8 +87,8 @@ def test_every_key_has_a_description():
         (lambda c: c["studies"]["creditmix"].update(student="gpt"), "studies.creditmix.student: `gpt` is not defined"),
         (lambda c: c["studies"]["creditmix"].update(teacher="gpt"), "studies.creditmix.teacher: `gpt` is not defined"),
         (
-            lambda c: c["models"]["demo-student"].update(kind="masked"),
-            "studies.creditmix.student: a `masked` model cannot answer `creditmix`; name one of the kinds causal",
+            lambda c: c["studies"]["creditmix"].update(student="demo-t5-student"),
+            "studies.creditmix.student: a `seq2seq` model cannot answer `creditmix`; name one of the kinds causal, mas",
         ),
         (
             lambda c: c["models"]["demo-teacher"].update(kind="seq2seq"),
@@ -166,6 +166,10 @@ def test_every_key_has_a_description():
             "unknown key `studies.dolly.training.divergence.lam`",
         ),
         (lambda c: c["studies"]["dolly"].update(methods=["uld"]), "no cache has them; use `teacher: online`"),
+        (
+            lambda c: c["studies"]["dolly"]["distributions"].update(codec="labels"),
+            "studies.dolly.distributions.codec: `labels` is for answers that are labels, and those of `dolly` are not",
+        ),
         (
             lambda c: c["studies"]["dolly"]["distributions"].update(codec="sample"),
             "by `sample` serve only `fkl`",

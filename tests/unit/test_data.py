@@ -293,7 +293,9 @@ def test_training_files_are_written_from_files_and_all_that_is_asked_for_must_be
     write_jsonl(tmp_path / "cropped.jsonl", records)
     names = {"records": "cropped", "outputs": "outputs", "train": "kd", "validation": "validation"}
     files = {name: tmp_path / f"{stem}.jsonl" for name, stem in names.items()}
-    settings = TrainingFileSettings(task="creditmix", method="kd", rows=27, seed=1)
+    settings = TrainingFileSettings(
+        task="creditmix", prompt=TASKS["creditmix"].prompts["answer"], method="kd", rows=27, seed=1
+    )
 
     def write(said):
         write_jsonl(files["outputs"], said)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipestill.errors import UserError
+from pipestill.losses import IGNORED
 from pipestill.losses.divergences import token_divergence
 from pipestill.losses.sparse import sparse_divergence
 from pipestill.teacher.distributions.codecs import FIXED_POINT, make_codec
@@ -50,7 +51,7 @@ def test_topk_gives_back_ids_and_log_probs_within_its_precision(vocab, k):
     # Half a step of the quantised square root, and the rounding of two half-precision numbers.
     bound = 1.02 * torch.sqrt(below.clamp_min(below.amax(1, keepdim=True) / 255**2) * below.amax(1, keepdim=True)) / 255
     assert ((decoded - exact).abs() <= bound + 2e-3 * exact.abs()).all()
-    assert np.array_equal(codec.top_ids(row), log_probs.argmax(1))
+    assert np.array_equal(codec.top_ids(row, [len(log_probs)]), log_probs.argmax(1))
     if k > 1:
         tail = torch.from_numpy(row["tail"]).exp()
         torch.testing.assert_close(tail, 1 - exact.double().exp().sum(1).float(), rtol=1e-4, atol=2e-6)
@@ -61,7 +62,7 @@ def test_a_near_tie_keeps_its_winner():
     log_probs[0, [7, 8]] = torch.tensor([1.0, 1.0 + 1e-5])
     log_probs[1, [7, 8]] = torch.tensor([1.0 + 1e-5, 1.0])
     codec = make_codec({"name": "topk", "k": 5}, 100)
-    assert codec.top_ids(codec.encode(log_probs.log_softmax(1), KEY, 0)).tolist() == [8, 7]
+    assert codec.top_ids(codec.encode(log_probs.log_softmax(1), KEY, 0), [2]).tolist() == [8, 7]
 
 
 def test_impossible_and_certain_tokens_are_stored():
@@ -171,7 +172,7 @@ def gradients(answers, description, kind, tail, temperature=2.0, held_out=400):
     codec, prior = make_codec(description, teacher.shape[1]), None
     if tail == "unigram":
         prior = torch.from_numpy(mean_tail([codec.tail_sums(log_probs[held_out:])]))
-    target = codec.target(codec.encode(log_probs[:held_out], KEY, 0), temperature, prior, "cpu")
+    target = codec.target(codec.encode(log_probs[:held_out], KEY, 0), [held_out], temperature, prior, "cpu")
 
     def by_head(loss):
         logits = student[:held_out].clone().requires_grad_(True)
@@ -230,12 +231,30 @@ def test_sums_of_tails_are_those_of_the_dense_tails_in_any_order():
     assert prior.min() > 0 and np.isclose(prior.sum(), 1) and np.allclose(prior, tails / tails.sum(), atol=1e-6)
 
 
-def test_labels_store_the_answers_first_token_alone():
-    log_probs = teacher(40)
-    codec = make_codec({"name": "labels", "labels": ["Yes", "No"], "ids": [9, 4]}, 40)
+def labels(**changes):
+    """The codec of two labels, which are other tokens for the student than for the teacher."""
+    whole = {"labels": ["Yes", "No"], "ids": [2, 3], "teacher_ids": [9, 4], "rest_bucket": True} | changes
+    return make_codec({"name": "labels", **whole}, 40)
+
+
+@pytest.mark.parametrize("rest", [False, True])
+def test_labels_store_the_answers_first_token_alone(rest):
+    log_probs, codec = teacher(40), labels(rest_bucket=rest)
     row = join([codec.encode(log_probs[:2], KEY, 0), codec.encode(log_probs[2:], KEY, 2)])
     assert np.array_equal(row["class_log_probs"], log_probs[:1, [9, 4]])
-    with pytest.raises(UserError, match="over classes, not over tokens"):
-        codec.target(row, 1.0, None, "cpu")
-    with pytest.raises(UserError, match="labels `Yes` and `Yeah` begin with the same token"):
-        make_codec({"name": "labels", "labels": ["Yes", "No", "Yeah"], "ids": [9, 4, 9]}, 40)
+    assert ("rest" in row) == rest
+    if rest:
+        both = np.append(row["class_log_probs"][0], row["rest"])
+        assert np.exp(both.astype("f8")).sum() == pytest.approx(1, abs=1e-6)
+    rows, tokens = join([row, codec.encode(log_probs[1:], KEY, 0)]), [3, 2]
+    target = codec.target(rows, tokens, 1.0, None, "cpu")
+    assert (len(target), target.first.tolist(), target.ids.tolist()) == (5, [0, 3], [2, 3])
+    best = [[2, 3][log_probs[token, [9, 4]].argmax()] for token in (0, 1)]
+    assert codec.top_ids(rows, tokens).tolist() == [best[0], IGNORED, IGNORED, best[1], IGNORED]
+
+
+def test_labels_that_begin_alike_are_refused():
+    words = {"labels": ["Yes", "No", "Yeah"], "rest_bucket": False}
+    for ids, teacher_ids in (([9, 4, 9], [1, 2, 3]), ([1, 2, 3], [9, 4, 9])):
+        with pytest.raises(UserError, match="labels `Yes` and `Yeah` begin with the same token"):
+            labels(ids=ids, teacher_ids=teacher_ids, **words)

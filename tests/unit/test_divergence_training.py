@@ -343,7 +343,6 @@ def test_draws_train_on_the_forward_divergence(tmp_path, rows, directories, capt
 
 REFUSED = {
     "temperature": (dict(temperature=1.0), {}, r"captured at temperature 2, not 1: capture them again, or set"),
-    "labels": ({}, dict(codec="labels", labels=("Good", "Bad")), r"`labels` serve no divergence over tokens"),
     "draws": ({}, dict(codec="sample", draws=9), r"`sample` serve only `fkl`; use `topk` or `full` for `rkl`"),
 }
 

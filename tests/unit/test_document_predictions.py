@@ -12,10 +12,11 @@ from pipestill.inference.target import find_target
 from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.layouts.base import Cropping
 from pipestill.layouts.documents import CropConfig, DocumentsData
-from pipestill.settings.jobs import Asking, PredictionSettings
+from pipestill.settings.jobs import PredictionSettings
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import ANSWER
 from pipestill.text.crop import unit_ends
+from support.asking import asking_about
 from support.models import make_directory
 
 TASK = TASKS["multiclinsum"]
@@ -58,7 +59,7 @@ def study(request, tmp_path_factory, documents):
 
 def predict(results, base, crop, records, name):
     settings = PredictionSettings(
-        asking=Asking(task="multiclinsum", max_prompt_tokens=600, max_new_tokens=4),
+        asking=asking_about("multiclinsum", max_prompt_tokens=600, max_new_tokens=4),
         data=TASK.layout.crop_options(DocumentsData(crop=crop)),
         **dict(adaptation="full", hardware={"device": "cpu"}, code="1"),
     )

@@ -166,7 +166,7 @@ def test_a_record_of_other_types_is_refused_by_line_and_field(tmp_path, change, 
 
 
 SAID = {"id": "a", "split": "test", "test_set": None, "prediction": "Good", "references": ["Good"]}
-RANKED = SAID | {"raw_scores": {"Good": 0.0, "Bad": -1.0}, "label_mass": 1.0}
+RANKED = SAID | {"raw_scores": {"Good": 0.0, "Bad": -1.0}, "label_mass": 1.0, "greedy": ["Good"]}
 
 
 @pytest.mark.parametrize(

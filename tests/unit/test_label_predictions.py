@@ -19,9 +19,10 @@ from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.layouts.test_sets import TestSets as Sets
 from pipestill.settings.jobs import Asking, PredictionSettings
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks import TASKS, Task
 from pipestill.tasks.base import ANSWER, UNCONDITIONED
-from pipestill.text.templates import Template
+from support.asking import asking_about
 from support.models import CPU, make_directory
 
 CREDITMIX = TASKS["creditmix"]
@@ -30,7 +31,7 @@ LIMITS = {"max_prompt_tokens": 248, "max_new_tokens": 8}  # as those of a direct
 PAIRS = Task(
     name="pairs",
     inputs=("premise", "hypothesis"),
-    prompts={ANSWER: Template("{premise}\n{hypothesis}\nTrue?"), UNCONDITIONED: Template("It is")},
+    prompts={ANSWER: Prompt(text="{premise}\n{hypothesis}\nTrue?"), UNCONDITIONED: Prompt(text="It is")},
     layout=Sets(("easy", "hard")),
     answers=Labels(("yes", "no"), null_inputs=("N/A",)),
     parse=None,
@@ -60,7 +61,7 @@ def results(base, records):
     results = base.parents[1]
     write_jsonl(results / "cropped.jsonl", records)
     settings = PredictionSettings(
-        asking=Asking(task="creditmix", answers={"calibration": "batch"}, **LIMITS),
+        asking=asking_about("creditmix", answers={"calibration": "batch"}, **LIMITS),
         **dict(data={"max_chars": 60}, adaptation="full", hardware={"device": "cpu"}, code="1"),
     )
     output = results / "creditmix_sft/predictions"
@@ -122,7 +123,7 @@ def test_the_command_line_prints_the_label_and_all_probabilities(results, capsys
 def test_a_teacher_answers_and_scores_every_label(base, tmp_path):
     loaded, work = load(base, None, CPU), Work(tmp_path, CostMeter(tmp_path / "cost.json"), "teacher")
     prompts = {"a": "Age: 23.0", "b": "Age: 99.0"}
-    said = predict.say(CREDITMIX, loaded, Asking(task="creditmix", **LIMITS), prompts, work)
+    said = predict.say(CREDITMIX, loaded, asking_about("creditmix", **LIMITS), prompts, work)
     for key in prompts:
         row = said[key].row()
         assert row["id"] == key and len(row["outputs"]) == 1
@@ -145,7 +146,8 @@ def test_labels_of_pairs_of_texts_in_test_sets(base, tmp_path):
         first, second, _ = prompt.splitlines()
         assert first == second and set(first.split()) <= words and len(first.split()) == 4
     loaded, work = load(base, None, CPU), Work(tmp_path, CostMeter(tmp_path / "cost.json"), "run")
-    predict.predict(PAIRS, loaded, Asking(task="pairs", **LIMITS), rows, work, tmp_path / "seed_1")
+    asking = Asking(task="pairs", prompt=PAIRS.prompts[ANSWER], **LIMITS)
+    predict.predict(PAIRS, loaded, asking, rows, work, tmp_path / "seed_1")
     tested = [row for row in read_jsonl(tmp_path / "seed_1/predictions.jsonl") if row["split"] == "test"]
     assert [row["test_set"] for row in tested] == ["easy", "hard", "easy", "hard"]
 

@@ -104,14 +104,16 @@ def test_a_share_of_the_rows_is_a_subset_of_a_larger_one(task, rows, sizes):
 
     def record(number, split):
         target = targets[number % len(targets)]
-        return Record(f"{split}{number}", split, {}, target, [target], prompt="p")
+        return Record(f"{split}{number}", split, dict.fromkeys(TASKS[task].inputs, "p"), target, [target])
 
     records = [record(number, "train") for number in range(count)] + [
         record(number, "validation") for number in range(9)
     ]
 
     def taken(share):
-        settings = TrainingFileSettings(task=task, method="sft", rows=rows, seed=1, share=share)
+        settings = TrainingFileSettings(
+            task=task, prompt=TASKS[task].prompts["answer"], method="sft", rows=rows, seed=1, share=share
+        )
         train, validation = training_rows(TASKS[task], METHODS["sft"].objective, settings, records, None, None)
         assert len(validation) == 9
         return [row["id"] for row in train]

@@ -12,10 +12,12 @@ from pipestill.inference.loaded import Loaded
 from pipestill.io.records import Record, write_jsonl
 from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
 from pipestill.tasks import TASKS
+from support.asking import asking_about
 from support.models import CPU, make_model, make_t5, make_tokenizer
 
 RECORDS = [
-    Record(f"r{i}", "test", {}, "Good " * (1 + i), ["Good"], "en", prompt=f"Age: {20 + i}.0 " * 30) for i in range(3)
+    Record(f"r{i}", "test", {"instruction": f"Age: {20 + i}.0 " * 30}, "Good " * (1 + i), ["Good"], "en")
+    for i in range(3)
 ]
 LIMIT = 40  # tokens of a prompt: all are longer
 
@@ -25,12 +27,12 @@ def by_hand(model, tokenizer, record, seq2seq, before=""):
     answer = encode_answer(tokenizer, record.target)
     read = tokenizer.encode(before, add_special_tokens=False)
     if seq2seq:
-        source = encode_source(tokenizer, record.prompt, LIMIT)
+        source = encode_source(tokenizer, record.inputs["instruction"], LIMIT)
         start = model.config.decoder_start_token_id
         target = torch.tensor([[start, *read, *answer[:-1]]])
         logits = model(input_ids=torch.tensor([source]), decoder_input_ids=target).logits[0, len(read) :]
     else:
-        prompt = encode_prompt(tokenizer, record.prompt, LIMIT) + read
+        prompt = encode_prompt(tokenizer, record.inputs["instruction"], LIMIT) + read
         logits = model(input_ids=torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
     log_probs = logits.double()[:, : len(tokenizer)].log_softmax(-1)
     gold = torch.tensor(answer)
@@ -42,7 +44,8 @@ def by_hand(model, tokenizer, record, seq2seq, before=""):
 def test_likelihoods_are_those_of_full_logits(seq2seq):
     tokenizer = make_tokenizer()
     model = (make_t5 if seq2seq else make_model)(len(tokenizer), seed=3).eval()
-    rows = likelihoods(Loaded(model, tokenizer, CPU), LIMIT, "", RECORDS, "run", {"r2": "Age"})
+    asking = asking_about("dolly", max_prompt_tokens=LIMIT, max_new_tokens=8)
+    rows = likelihoods(Loaded(model, tokenizer, CPU), asking, RECORDS, "run", {"r2": "Age"})
     assert [row["id"] for row in rows] == ["r0", "r1", "r2"]
     for row in rows:
         before = "Age\n### Answer\n" if row["id"] == "r2" else ""

@@ -47,7 +47,9 @@ def words(text):
 
 
 def made(method, policy, outputs=None, rationales=None, explained=False, tokens=20):
-    settings = TrainingFileSettings(task="multiclinsum", method=method, seed=1, explained=explained)
+    settings = TrainingFileSettings(
+        task="multiclinsum", prompt=TASKS["multiclinsum"].prompts["answer"], method=method, seed=1, explained=explained
+    )
     room = Room(tokens, words, policy)
     said = outputs and {name: {"id": name, "outputs": [text]} for name, text in outputs.items()}
     train, validation = training_rows(TASK, method_of(method).objective, settings, RECORDS, said, rationales, room)
@@ -131,7 +133,9 @@ def test_files_are_written_with_a_count_that_tables_show(tmp_path):
     names = ("records", "train", "validation", "long_answers")
     files = {name: tmp_path / f"{name}.json" for name in names}
     write_jsonl(files["records"], RECORDS)
-    settings = TrainingFileSettings(task="multiclinsum", method="sft", seed=1, on_long_answer="drop")
+    settings = TrainingFileSettings(
+        task="multiclinsum", prompt=TASKS["multiclinsum"].prompts["answer"], method="sft", seed=1, on_long_answer="drop"
+    )
     objective = method_of("sft").objective
     write_training_file(TASK, objective, settings, files, lambda text, each: text, Room(20, words, "drop"))
     assert [row["id"] for row in read_jsonl(files["train"])] == ["short"]

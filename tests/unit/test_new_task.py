@@ -19,9 +19,9 @@ from pipestill.layouts.rows import Rows
 from pipestill.metrics.measures import SHORT_ANSWERS
 from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import ANSWER, UNCONDITIONED, Task
-from pipestill.text.templates import Template
 from support.layout_runs import prepare, prompted, rows_of
 
 ROOT = Path(__file__).parents[2]
@@ -48,8 +48,8 @@ NLI = Task(
     name="nli",
     inputs=("premise", "hypothesis"),
     prompts={
-        ANSWER: Template("{premise}\nDoes it follow that {hypothesis}?"),
-        UNCONDITIONED: Template("Does it follow?"),
+        ANSWER: Prompt(text="{premise}\nDoes it follow that {hypothesis}?"),
+        UNCONDITIONED: Prompt(text="Does it follow?"),
     },
     layout=test_sets.TestSets(("matched", "adversarial")),
     answers=Labels(RELATIONS, null_inputs=("", "N/A")),
@@ -59,7 +59,7 @@ NLI = Task(
 QUESTIONS = Task(
     name="questions",
     inputs=("question",),
-    prompts={ANSWER: Template("{question}")},
+    prompts={ANSWER: Prompt(text="{question}")},
     layout=Rows(),
     answers=Text(SHORT_ANSWERS, max_new_tokens=5),
     parse=lambda row: Example({"question": row["q"]}, row["a"][0], tuple(row["a"])),
@@ -140,7 +140,7 @@ def test_the_plan_of_a_new_task_is_made_of_what_it_says_of_itself(config):
     assert (settings["task"], settings["method"], settings["rows"]) == ("nli", "dpo", 30)
     assert plan.file_outputs(w) == []
     told = json.loads(plan.training_settings("nli", "dpo"))
-    assert (told["ending"], told["options"]) == ("?", {"beta": 0.1, "rejected": "random"})
+    assert (told["form"]["ending"], told["options"]) == ("?", {"beta": 0.1, "rejected": "random"})
     assert plan.experiment("nli", "dpo").test_sets == ["matched", "adversarial"]
     assert plan.asking("questions", "sft").max_new_tokens == 5
     assert plan.experiment("questions", "sft").test_sets == []

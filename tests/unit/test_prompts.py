@@ -1,7 +1,7 @@
 import pytest
 
 from pipestill.errors import UserError
-from pipestill.models.prompts import PromptEncoder, encode_answer, encode_label, encode_prompt, encode_source
+from pipestill.models.prompts import ENCODERS, PromptEncoder, encode_answer, encode_label, encode_prompt, encode_source
 from pipestill.tasks.dolly import ALPACA
 from support.models import make_tokenizer
 
@@ -69,25 +69,25 @@ def test_the_ending_of_a_template_is_never_cut(tokenizer, encode, instruction, t
     prompt = ALPACA.fill({"instruction": instruction, "input": text})
     full, empty = encode(tokenizer, prompt), encode(tokenizer, ALPACA.fill({"instruction": "", "input": ""}))
     for limit in range(len(empty) + 60, len(full)):
-        tokens = encode(tokenizer, prompt, limit, ALPACA.ending)
+        tokens = encode(tokenizer, prompt, limit, ALPACA.form)
         assert len(tokens) <= limit
         user = tokenizer.decode(tokens).removeprefix("<|im_start|>user\n").partition("<|im_end|>")[0]
-        head = user.removesuffix(ALPACA.ending)
+        head = user.removesuffix(ALPACA.form.ending)
         assert head != user and prompt.startswith(head)
     with pytest.raises(UserError, match="the template alone takes"):
-        encode(tokenizer, prompt, 5, ALPACA.ending)
+        encode(tokenizer, prompt, 5, ALPACA.form)
 
 
 @pytest.mark.parametrize("encode", [encode_prompt, encode_source])
 def test_a_prompt_of_another_template_has_no_ending(tokenizer, encode):
     prompt = "Age: 23.0 " * 40
-    assert encode(tokenizer, prompt, 60, ALPACA.ending) == encode(tokenizer, prompt, 60)
+    assert encode(tokenizer, prompt, 60, ALPACA.form) == encode(tokenizer, prompt, 60)
 
 
-@pytest.mark.parametrize("for_encoder", [False, True])
-def test_prompts_that_are_cut_are_counted(tokenizer, capsys, for_encoder):
-    encode = encode_source if for_encoder else encode_prompt
-    prompts = PromptEncoder(tokenizer, for_encoder)
+@pytest.mark.parametrize("kind", ["causal", "seq2seq", "masked"])
+def test_prompts_that_are_cut_are_counted(tokenizer, capsys, kind):
+    encode = ENCODERS[kind]
+    prompts = PromptEncoder(tokenizer, kind)
     full = encode(tokenizer, "Age: 23.0")
     assert prompts("Age: 23.0", len(full)) == full
     prompts.report("rows")

@@ -56,19 +56,23 @@ def make_prompts(case):
 @torch.no_grad()
 def naive(model, prompts, labels):
     scores, mass = np.empty((len(prompts), len(labels))), np.empty(len(prompts))
+    greedy = np.empty(scores.shape, dtype=bool)
     for i, prompt in enumerate(prompts):
         for j, label in enumerate(labels):
             rows = model(torch.tensor([list(prompt) + label[:-1]])).logits[0].double().log_softmax(-1)
             scores[i, j] = np.mean([rows[len(prompt) - 1 + k, token].item() for k, token in enumerate(label)])
+            greedy[i, j] = rows[len(prompt) - 1].argmax() == label[0]
         mass[i] = rows[len(prompt) - 1, sorted({label[0] for label in labels})].exp().sum().item()
-    return scores, mass
+    return scores, mass, greedy
 
 
 def assert_exact(model, prompts, labels, tolerance=1e-11, **options):
     ours = score_all_labels(model, prompts, labels, **options)
-    scores, mass = naive(model, prompts, labels)
+    scores, mass, greedy = naive(model, prompts, labels)
     np.testing.assert_allclose(ours.mean_log_prob, scores, rtol=0, atol=tolerance)
     np.testing.assert_allclose(ours.label_mass, mass, rtol=0, atol=tolerance)
+    if tolerance < 1e-4:  # else two tokens may change their places
+        np.testing.assert_array_equal(ours.greedy, greedy)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
@@ -128,6 +132,18 @@ def test_batches_cover_every_prompt_once_and_resume_bit_for_bit():
     for indices, scores in resumed:
         np.testing.assert_array_equal(scores.mean_log_prob, whole.mean_log_prob[indices])
         np.testing.assert_array_equal(scores.label_mass, whole.label_mass[indices])
+        np.testing.assert_array_equal(scores.greedy, whole.greedy[indices])
+
+
+@torch.no_grad()
+def test_labels_that_begin_with_the_likeliest_token_of_the_vocabulary():
+    model, prompts = make_model(), make_prompts("different")
+    likeliest = [int(model(torch.tensor([prompt])).logits[0, -1].argmax()) for prompt in prompts]
+    first, other = likeliest[0], next(token for token in likeliest if token != likeliest[0])
+    never = next(token for token in range(VOCABULARY) if token not in likeliest)
+    found = score_all_labels(model, prompts, [[first, 1], [never], [first, 2], [other]]).greedy
+    assert found.tolist() == [[token == first, False, token == first, token == other] for token in likeliest]
+    assert_exact(model, prompts, [[first, 1], [never], [first, 2], [other]])
 
 
 def test_no_prompts_have_no_scores():

@@ -15,6 +15,7 @@ FULL = Record(
     "short",
     ["short"],
     test_set="en",
+    subset="long",
     prompt="Summarise:\nlong",
     rationale="since",
     group="case-1",
@@ -91,6 +92,7 @@ def test_every_field_of_a_prediction_is_written_and_read_back():
     )
     generated = Generated("r2", "test", "en", "x", ["y"], sampling_seed=None)
     assert ranked.row()["test_set"] is None and Ranked.of(ranked.row()) == ranked
+    assert "subset" not in ranked.row() | generated.row() and Generated.to(FULL, "x", sampling_seed=0).subset == "long"
     assert generated.row()["sampling_seed"] is None and Generated.of(generated.row()) == generated
     with pytest.raises(UserError, match="a generated has no field label"):
         Generated.of(generated.row() | {"label": "y"})

@@ -11,10 +11,11 @@ from pipestill.inference.target import Target
 from pipestill.io.records import Record, write_jsonl
 from pipestill.layouts.base import Cropping
 from pipestill.layouts.documents import CropConfig, DocumentsData
-from pipestill.settings.jobs import Asking, PredictionSettings
+from pipestill.settings.jobs import PredictionSettings
 from pipestill.tasks import TASKS
 from pipestill.tasks.base import ANSWER
 from pipestill.text.sentences import _splitter, signature, split_sentences
+from support.asking import asking_about
 
 TASK = TASKS["multiclinsum"]
 PUNKT = Cropping(TASK.prompts[ANSWER], splitter="punkt")
@@ -72,7 +73,7 @@ def test_documents_are_cropped_extracted_and_scored_by_it(punkt, tmp_path):
     assert row.inputs == {"document": "El xyz. Pérez vino."}
     assert TASK.layout.crop_rationale("Mejoró. El xyz. Pérez vino.", row, data, PUNKT) == "Mejoró."
     settings = PredictionSettings(
-        asking=Asking(task="multiclinsum", max_prompt_tokens=9, max_new_tokens=9),
+        asking=asking_about("multiclinsum", max_prompt_tokens=9, max_new_tokens=9),
         **dict(data=TASK.layout.crop_options(data), splitter="punkt", adaptation="full", hardware={}, code="1"),
     )
     prompt, _ = Predictor(Target("name", settings, Path("base"))).ask(record("test").inputs, {"language": "es"})

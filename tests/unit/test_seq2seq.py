@@ -20,6 +20,7 @@ from pipestill.job.cost import CostMeter
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
+from pipestill.models.kinds import Reading
 from pipestill.models.loading import load_base_model
 from pipestill.models.profile import check_gradients
 from pipestill.models.provide import provide_base_model
@@ -27,16 +28,18 @@ from pipestill.models.rows import RowEncoder, collate, read_answers
 from pipestill.objectives.cross_entropy.train import answer_loss
 from pipestill.objectives.divergence.teachers import OnlineTeacher
 from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.jobs import Asking, TrainingSettings
+from pipestill.settings.jobs import TrainingSettings
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.settings.training import LoraConfig, TrainingConfig
 from pipestill.training.files import Inputs
 from pipestill.training.run import train
+from support.asking import asking_about
 from support.models import CPU, MAKERS, make_directory_of, make_t5
 from support.seq2seq import KD_RATE, SGD, TEMPERATURE, TOKENIZER, trainer_for, whole
 from support.training_job import make_job, outputs_in
 
 PAD, EOS, VOCABULARY = TOKENIZER.pad_token_id, TOKENIZER.eos_token_id, len(TOKENIZER)
+READING = Reading("seq2seq", PAD)
 TEXTS = {
     "Age: 23.0": "Good",
     "Outstanding Debt: 809.98, Age: 44.0": "Standard deviation of the debt",
@@ -53,7 +56,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def rows(file):
-    return read_answers(file, RowEncoder(TOKENIZER, 64, PAD))
+    return read_answers(file, RowEncoder(TOKENIZER, 64, READING))
 
 
 def test_the_encoder_reads_the_prompt_and_the_decoder_start_answer_and_end(file, rows):
@@ -61,7 +64,7 @@ def test_the_encoder_reads_the_prompt_and_the_decoder_start_answer_and_end(file,
         assert row["input_ids"] == [*TOKENIZER.encode(text), EOS]
         assert row["decoder_input_ids"] == [PAD, *TOKENIZER.encode(answer), EOS]
         assert row["labels"] == [-100, *TOKENIZER.encode(answer), EOS]
-    (_, short, _) = read_answers(file, RowEncoder(TOKENIZER, 30, PAD))
+    (_, short, _) = read_answers(file, RowEncoder(TOKENIZER, 30, READING))
     room = 30 - (len(short["labels"]) - 1)
     assert short["input_ids"] == [*rows[1]["input_ids"][: room - 1], EOS]
 
@@ -168,7 +171,7 @@ def test_an_objective_names_the_kinds_of_models_that_it_trains(tmp_path):
         UserError, match="`dpo` trains causal language models, and the student is of the kind `seq2seq`"
     ):
         job.read(None)
-    assert make_job(tmp_path, "sft", TOKENIZER, {}, SGD, inputs).start == PAD
+    assert make_job(tmp_path, "sft", TOKENIZER, {}, SGD, inputs).reading == READING
 
 
 @pytest.mark.parametrize("divergence", [False, True])
@@ -203,9 +206,9 @@ def test_a_job_learns_its_rows_and_the_model_answers_from_disk(tmp_path, file, q
     plan = HardwarePlan("cpu", quantization=quantization)
     loaded = load(base, tmp_path / "model", plan)
     assert (read_json(tmp_path / "model/profile.json")["quantised_layers"] > 0) == (quantization == "nf4")
-    asking = Asking(task="dolly", max_prompt_tokens=64, max_new_tokens=30)
+    asking = asking_about("dolly", max_prompt_tokens=64, max_new_tokens=30)
     work = Work(tmp_path, CostMeter(tmp_path / "answers.json"), "test")
-    answers = answer_prompts(loaded, asking, "", GenerationConfig(), {text: text for text in TEXTS}, work)
+    answers = answer_prompts(loaded, asking, GenerationConfig(), {text: text for text in TEXTS}, work)
     if adaptation == "full":
         assert {text: row["text"] for text, row in answers.items()} == TEXTS
 
@@ -239,7 +242,7 @@ def test_a_job_leaves_checksums_sizes_the_gradient_check_and_its_memory(tmp_path
     assert (found["total_parameters"], found["trainable_parameters"]) == (total, trainable)
     assert found["parameter_bytes"] == {"float32": 4 * total} and found["quantised_layers"] == 0
     assert found["estimated_optimizer_bytes"]["adamw_torch"] == 8 * trainable
-    check, labelled = found["gradient_check"], read_answers(file, RowEncoder(TOKENIZER, training.max_length, PAD))
+    check, labelled = found["gradient_check"], read_answers(file, RowEncoder(TOKENIZER, training.max_length, READING))
     losses = [torch.nn.functional.cross_entropy(*whole(made, row), reduction="none") for row in labelled]
     assert check["loss"] == pytest.approx(torch.cat(losses).mean().item(), rel=1e-5)
     assert check["supervised_tokens"] == sum(len(row["labels"]) - 1 for row in labelled)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pipestill.inference.loaded import Loaded
+from pipestill.models.kinds import Reading
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.rows import RowEncoder, read_answers
 from pipestill.objectives.divergence.teachers import CachedTeacher, OnlineTeacher
@@ -36,7 +37,7 @@ def manifest(tmp_path_factory, models, file):
 
 @pytest.fixture(scope="module")
 def rows(models, file):
-    return read_answers(file, RowEncoder(load_tokenizer(models[1]), LENGTH, 0))
+    return read_answers(file, RowEncoder(load_tokenizer(models[1]), LENGTH, Reading("seq2seq", 0)))
 
 
 def test_the_loss_through_the_cache_is_that_beside_the_teacher(tmp_path, models, file, manifest, rows):

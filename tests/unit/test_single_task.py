@@ -13,9 +13,10 @@ from pipestill.inference.work import Work
 from pipestill.io.files import read_json
 from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
+from pipestill.models.kinds import Reading
 from pipestill.models.loading import load_tokenizer, load_trained_model
 from pipestill.models.rows import RowEncoder, read_answers, read_joined
-from pipestill.settings.jobs import Asking, TrainingSettings
+from pipestill.settings.jobs import TrainingSettings
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
@@ -23,6 +24,7 @@ from pipestill.tasks.multiclinsum.submission import submission
 from pipestill.text.marker import join, split
 from pipestill.training.files import Inputs
 from pipestill.training.run import train
+from support.asking import asking_about
 from support.models import CPU, make_directory, make_directory_of, make_tokenizer
 from support.training_job import outputs_in
 
@@ -41,7 +43,7 @@ def message(text):
 
 
 def asking(new_tokens=20 + ROOM):
-    return Asking(task=TASK.name, max_prompt_tokens=196, max_new_tokens=new_tokens, rationale_tokens=ROOM)
+    return asking_about(TASK.name, max_prompt_tokens=196, max_new_tokens=new_tokens, rationale_tokens=ROOM)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +82,8 @@ def file(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("start", [None, 0])
-def test_rows_are_those_of_sft_with_another_target(tmp_path, file, start):
+@pytest.mark.parametrize("reading", [Reading(), Reading("seq2seq", 0)])
+def test_rows_are_those_of_sft_with_another_target(tmp_path, file, reading):
     rows = read_jsonl(file)
     del rows[1]["rationale"], rows[1]["rationale_prompt"]
     targets = ["Age\n### Answer\nGood", "Standard Debt", "Bad, Bad\n### Answer\nBad Occupation"]
@@ -90,7 +92,7 @@ def test_rows_are_those_of_sft_with_another_target(tmp_path, file, start):
         tmp_path / "plain.jsonl",
         ({"input": row["input"], "output": text} for row, text in zip(rows, targets, strict=True)),
     )
-    encoder = RowEncoder(TOKENIZER, 128, start)
+    encoder = RowEncoder(TOKENIZER, 128, reading)
     assert read_joined(tmp_path / "some.jsonl", encoder) == read_answers(tmp_path / "plain.jsonl", encoder)
     write_jsonl(tmp_path / "bad.jsonl", [rows[0], rows[1] | {"output": "### Answer"}])
     with pytest.raises(UserError, match=r"bad.jsonl, line 2: the answer holds"):

@@ -9,6 +9,7 @@ from pipestill.errors import UserError
 from pipestill.losses.divergences import token_divergence
 from pipestill.losses.kinds import KINDS
 from pipestill.losses.sparse import BucketTarget, SampledTarget, UnigramTarget, sparse_divergence
+from support.tensors import bins, by_autograd
 
 TOKENS, VOCAB, K = 7, 60, 5
 
@@ -40,21 +41,6 @@ def top(log_p, k=K):
     """What is stored: ids, their log-probabilities, log of the tail's mass."""
     ids = log_p.topk(k).indices.sort(1).values
     return ids, log_p.gather(1, ids), log_p.exp().scatter(1, ids, 0.0).sum(1).log()
-
-
-def by_autograd(function, logits):
-    """Values, and the gradient of a sum of them with unequal weights."""
-    logits = logits.clone().requires_grad_(True)
-    values = function(logits)
-    (values * torch.arange(1, len(values) + 1)).sum().backward()
-    return values.detach(), logits.grad
-
-
-def bins(log_x, ids):
-    """k + 1 outcomes of a dense distribution, by autograd."""
-    left = torch.ones_like(log_x, dtype=torch.bool).scatter(1, ids, False)
-    tail = log_x.masked_fill(~left, -math.inf).logsumexp(1, keepdim=True)
-    return torch.cat([log_x.gather(1, ids), tail], 1)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])

@@ -9,6 +9,7 @@ from pipestill.errors import UserError
 from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.methods import METHODS
 from pipestill.models.hardware import HardwarePlan
+from pipestill.models.kinds import Reading
 from pipestill.models.prompts import encode_prompt
 from pipestill.models.rows import IGNORED, RowEncoder, read_answers, read_explained
 from pipestill.objectives.training_file import write_training_file
@@ -21,7 +22,7 @@ from support.training_job import make_job, make_trainer
 
 SGD = HardwarePlan("cpu", optimizer="sgd")  # differences stay in proportion, which Adam's division would not keep
 RATE = 0.05
-KINDS = pytest.mark.parametrize(("kind", "start"), [("causal", None), ("t5", 0)])  # models, and their decoders' start
+KINDS = pytest.mark.parametrize(("kind", "reading"), [("causal", Reading()), ("t5", Reading("seq2seq", 0))])
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +105,8 @@ def test_training_equals_a_plain_loop(tmp_path, tokenizer, file, batch_size, acc
 
 
 @KINDS
-def test_accumulation_and_passes_change_nothing(tmp_path, tokenizer, file, kind, start):
-    rows, weights = read_explained(file, RowEncoder(tokenizer, 128, start)), []
+def test_accumulation_and_passes_change_nothing(tmp_path, tokenizer, file, kind, reading):
+    rows, weights = read_explained(file, RowEncoder(tokenizer, 128, reading)), []
     for one_pass, size, steps in ((True, 7, 1), (False, 7, 1), (True, 2, 4), (False, 1, 7)):
         options = {"kind": kind, "one_pass": one_pass, "batch_size": size, "accumulation_steps": steps}
         weights.append(flat(trained(tmp_path, tokenizer, rows, **options).model))
@@ -115,8 +116,8 @@ def test_accumulation_and_passes_change_nothing(tmp_path, tokenizer, file, kind,
 
 
 @KINDS
-def test_alpha_1_is_cross_entropy_and_alpha_0_learns_only_rationales(tmp_path, tokenizer, file, kind, start):
-    rows, answers = (read(file, RowEncoder(tokenizer, 128, start)) for read in (read_explained, read_answers))
+def test_alpha_1_is_cross_entropy_and_alpha_0_learns_only_rationales(tmp_path, tokenizer, file, kind, reading):
+    rows, answers = (read(file, RowEncoder(tokenizer, 128, reading)) for read in (read_explained, read_answers))
     size = {"batch_size": 2, "accumulation_steps": 2, "epochs": 2, "kind": kind}
     ours = flat(trained(tmp_path, tokenizer, rows, alpha=1, **size).model)
     theirs = flat(trained(tmp_path, tokenizer, answers, method="sft", **size).model)
@@ -158,7 +159,9 @@ def make_files(tmp_path, rationales, allow_missing=0.0, crop=lambda text, record
     files = {name: tmp_path / f"{name}.jsonl" for name in ("records", "rationales", "train", "validation")}
     write_jsonl(files["records"], RECORDS)
     write_jsonl(files["rationales"], ({"id": i, "rationale": text} for i, text in rationales.items()))
-    settings = TrainingFileSettings(task=TASK.name, method="stepwise", rows=3, seed=42, allow_missing=allow_missing)
+    settings = TrainingFileSettings(
+        task=TASK.name, prompt=TASK.prompts["answer"], method="stepwise", rows=3, seed=42, allow_missing=allow_missing
+    )
     write_training_file(TASK, METHODS["stepwise"].objective, settings, files, crop)
     return [read_jsonl(files[name]) for name in ("train", "validation")]
 

@@ -26,7 +26,7 @@ def test_braces_are_doubled_in_wordings_and_left_alone_in_values():
 
 def test_the_ending_stands_behind_the_last_gap():
     assert PAIR.ending == "?\nA:"
-    assert ALPACA.ending == "\n\n### Response:"
+    assert ALPACA.template.ending == "\n\n### Response:"
     assert Template("{document}").ending == ""
     assert Template("The domain").ending == ""  # without inputs nothing is too long
 
@@ -34,9 +34,9 @@ def test_the_ending_stands_behind_the_last_gap():
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
 def test_every_message_of_a_task_ends_as_its_prompt_says(task):
     for prompt in task.prompts.values():
-        assert set(prompt.gaps) <= set(task.inputs)
+        assert set(prompt.template.gaps) <= set(task.inputs)
         for given in ({}, dict.fromkeys(task.inputs, "x"), {task.inputs[0]: "x"}):
-            assert prompt.fill(dict.fromkeys(task.inputs, "") | given).endswith(prompt.ending)
+            assert prompt.fill(dict.fromkeys(task.inputs, "") | given).endswith(prompt.form.ending)
 
 
 def test_wordings_that_end_in_different_ways_are_refused():
@@ -54,7 +54,7 @@ def test_a_missing_input_is_named():
 @pytest.mark.parametrize("text", ["", "context", "{input} {{", "two\n\nparagraphs", "a\n\n### Response:\nb"])
 def test_a_message_is_split_into_the_inputs_that_it_was_made_of(text):
     inputs = {"instruction": "Do {this}.", "input": text}
-    found = ALPACA.split(ALPACA.fill(inputs))
+    found = ALPACA.template.split(ALPACA.fill(inputs))
     assert found == (inputs if text else {"instruction": inputs["instruction"]})
 
 

@@ -16,9 +16,10 @@ from pipestill.inference.target import find_target
 from pipestill.io.files import read_json
 from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.job import row_log
-from pipestill.settings.jobs import Asking, PredictionSettings, ScoringSettings
+from pipestill.settings.jobs import PredictionSettings, ScoringSettings
 from pipestill.tasks import TASKS
 from pipestill.teacher.outputs import Places, write_teacher_outputs
+from support.asking import asking_about
 from support.models import make_directory
 
 SETS = ("dolly", "vicuna", "uinst")
@@ -27,7 +28,7 @@ COMMON = {"adaptation": "full", "hardware": {"device": "cpu"}, "code": "1"}
 
 
 def settings(limits=LIMITS, **generation) -> PredictionSettings:
-    asking = Asking(task="dolly", prompt="alpaca", answers=generation, **limits)
+    asking = asking_about("dolly", prompt="alpaca", answers=generation, **limits)
     return PredictionSettings(asking=asking, data={"max_chars": 200}, **COMMON)
 
 
@@ -104,6 +105,8 @@ def test_a_stopped_job_goes_on_and_gives_the_same_bytes(tmp_path, base, records,
     for seed in (1, 2):
         name = f"seed_{seed}/predictions.jsonl"
         assert (resumed / name).read_bytes() == (whole / name).read_bytes() == (sampled / name).read_bytes()
+        asked, again = (read_json(place / f"seed_{seed}/queries.json") for place in (whole, resumed))
+        assert {**asked, "ms": 0} == {**again, "ms": 0} and again["ms"] > 0
 
 
 def counting(append, sizes):
@@ -199,7 +202,7 @@ def test_command_line(sampled, base, capsys, monkeypatch):
 def test_a_teacher_answers_prompts_in_a_task_without_labels(tmp_path, base):
     rows = [{"id": f"t{number}", "input": f"Name {number}.", "output": "Good"} for number in range(5)]
     write_jsonl(tmp_path / "sft.jsonl", rows)
-    given = ScoringSettings(asking=Asking(task="dolly", **LIMITS), **COMMON)
+    given = ScoringSettings(asking=asking_about("dolly", **LIMITS), **COMMON)
     output = tmp_path / "outputs.jsonl"
     places = Places(tmp_path / "sft.jsonl", base, None, tmp_path / "state", output, tmp_path / "cost.json")
     write_teacher_outputs(given, places, 1)

@@ -14,15 +14,16 @@ from pipestill.inference.target import find_target
 from pipestill.inference.work import Work
 from pipestill.io.records import Record
 from pipestill.job.cost import CostMeter
+from pipestill.models.kinds import Reading
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.prompts import encode_answer, encode_prompt, encode_source
 from pipestill.models.rows import IGNORED, RowEncoder
 from pipestill.models.text_encoder import text_encoder
 from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.jobs import Asking
 from pipestill.tasks import TASKS
 from pipestill.text.crop import token_ends
 from pipestill.text.marker import join
+from support.asking import asking_about
 from support.distributions import capture, torch_as_before
 from support.models import CPU
 from support.tokenizer_kinds import DECODERS, KINDS, make_directory_with
@@ -79,7 +80,7 @@ def test_every_stage_reads_the_tokens_of_the_tokenizer_itself(directories, token
     directory, tokenizer = directories[kind], tokenizers[kind]
     prompt, answer, rows = own(tokenizer), answer_of(tokenizer), len(tokenizer)
     asking = {"max_prompt_tokens": 200, "max_new_tokens": 3}
-    record = Record("r", "test", {}, ANSWER, [ANSWER], prompt=PROMPT)
+    record = Record("r", "test", {"instruction": PROMPT}, ANSWER, [ANSWER], prompt=PROMPT)
     loaded, work = load(directory, None, CPU), Work(tmp_path, CostMeter(tmp_path / "cost.json"), "run")
     started = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
     if kind not in ("qwen", "hermes", "gpt2"):
@@ -90,14 +91,14 @@ def test_every_stage_reads_the_tokens_of_the_tokenizer_itself(directories, token
     pair = RowEncoder(loaded.tokenizer, 256).pair(PROMPT, ANSWER, "Bad")
     assert (pair["prompt_ids"], pair["chosen_ids"]) == (prompt, answer)
 
-    dolly = Asking(task="dolly", **asking)
-    asked = [(dolly, "", GenerationConfig(), {"a": PROMPT}, work)]
+    dolly = asking_about("dolly", **asking)
+    asked = [(dolly, GenerationConfig(), {"a": PROMPT}, work)]
     assert rows_read(rows, lambda: answer_prompts(loaded, *asked[0]))[0] == prompt
-    assert prompt + answer in rows_read(rows, lambda: likelihoods(loaded, 200, "", [record], "run"))
+    assert prompt + answer in rows_read(rows, lambda: likelihoods(loaded, dolly, [record], "run"))
     joined = prompt + answer_of(tokenizer, join("Bad", ANSWER))
-    assert joined in rows_read(rows, lambda: likelihoods(loaded, 200, "", [record], "run", {"r": "Bad"}))
+    assert joined in rows_read(rows, lambda: likelihoods(loaded, dolly, [record], "run", {"r": "Bad"}))
 
-    task, ranking = TASKS["creditmix"], Asking(task="creditmix", answers={"calibration": "none"}, **asking)
+    task, ranking = TASKS["creditmix"], asking_about("creditmix", answers={"calibration": "none"}, **asking)
     labels = [answer_of(tokenizer, label)[:-1] for label in task.answers.labels]
     ranked = rows_read(rows, lambda: label_half.reply(task, loaded, ranking, PROMPT, None))
     assert ranked[-1][: len(prompt)] == prompt
@@ -117,13 +118,13 @@ def test_an_encoder_reads_what_its_tokenizer_makes_of_a_text(directories, tokeni
     source, answer, rows = tokenizer(PROMPT)["input_ids"], answer_of(tokenizer), len(tokenizer)
     assert source[-1] == answer[-1] == tokenizer.eos_token_id
     loaded, work = load(directory, None, CPU), Work(tmp_path, CostMeter(tmp_path / "cost.json"), "run")
-    row = RowEncoder(loaded.tokenizer, 256, start=0).answer(PROMPT, ANSWER)
+    row = RowEncoder(loaded.tokenizer, 256, Reading("seq2seq", 0)).answer(PROMPT, ANSWER)
     assert row == {"input_ids": source, "decoder_input_ids": [0, *answer], "labels": [IGNORED, *answer]}
-    asking, prompts = Asking(task="dolly", max_prompt_tokens=200, max_new_tokens=3), {"a": PROMPT}
-    read = rows_read(rows, lambda: answer_prompts(loaded, asking, "", GenerationConfig(), prompts, work))
+    asking, prompts = asking_about("dolly", max_prompt_tokens=200, max_new_tokens=3), {"a": PROMPT}
+    read = rows_read(rows, lambda: answer_prompts(loaded, asking, GenerationConfig(), prompts, work))
     assert read[:2] == [source, [0]]
-    record = Record("r", "test", {}, ANSWER, [ANSWER], prompt=PROMPT)
-    read = rows_read(rows, lambda: likelihoods(loaded, 200, "", [record], "run"))
+    record = Record("r", "test", {"instruction": PROMPT}, ANSWER, [ANSWER], prompt=PROMPT)
+    read = rows_read(rows, lambda: likelihoods(loaded, asking, [record], "run"))
     assert source in read and [0, *answer] in read
     data = tmp_path / "rows.jsonl"
     data.write_text(json.dumps({"id": "a", "input": PROMPT, "output": ANSWER}))

@@ -7,13 +7,14 @@ import torch
 
 from pipestill.errors import UserError
 from pipestill.models.hardware import HardwarePlan
-from pipestill.settings.jobs import Asking, TrainingSettings
+from pipestill.settings.jobs import TrainingSettings
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.training import TrainingConfig
 from pipestill.training.answer_metric import Question, check_selection, selection_questions
 from pipestill.training.files import MODELS, Inputs
 from pipestill.training.job import Job, objective_of
 from pipestill.training.run import _enough_memory, fingerprint
+from support.asking import asking_about
 
 NAMES = ("data", "validation", "distributions", *MODELS)
 
@@ -51,7 +52,7 @@ def test_another_content_of_any_input_is_another_job(inputs, name):
 
 def test_a_metric_chooses_only_among_generated_answers():
     def asking(task):
-        return Asking(task=task, max_prompt_tokens=9, max_new_tokens=9)
+        return asking_about(task, max_prompt_tokens=9, max_new_tokens=9)
 
     check_selection(job(select="metric", selection=asking("dolly")))
     check_selection(job(select="loss"))

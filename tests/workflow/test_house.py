@@ -15,7 +15,7 @@ from pipestill.tasks import TASKS
 ROOT = Path(__file__).parents[2]
 METHOD = "|".join([*METHODS, *ROLES])
 OBJECTIVE = "cross_entropy|preference|dpo|divergence|stepwise"
-KINDS = "Rows|TestSets|Documents|Labels|Text|Json|Code|CrossEntropy|Preference|Divergence|Stepwise"
+KINDS = "Rows|TestSets|Documents|Labels|Text|Json|Code|CrossEntropy|Preference|Divergence|Stepwise|Classification"
 FIELD = "label|output|probabilities|raw_scores|sampling_seed|sentences|teacher_output|chosen|rationale_prompt"
 
 # What a stage asks where a fact is no object: a pattern, a line that it finds, and who may ask, as they own the fact.

@@ -14,7 +14,7 @@ LAYERS = (
 )
 HALVES = {  # modules of a kind of answers or an objective that belong to a stage, by the layer that runs it
     **{"predict": "inference", "train": "training", "teachers": "training", "make_teacher": "training"},
-    **{"score": "evaluation", "classification": "evaluation", "entry": "evaluation", "card": "evaluation"},
+    **dict.fromkeys(("score", "classification", "subsets", "entry", "card"), "evaluation"),
     **{"show": "reporting", "figures": "reporting"},
 }
 
@@ -30,7 +30,7 @@ MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 def layer_of(module):
     """Rank of a module: its room's, or for a half that of the stage."""
     room, *inner = module.split(".")[1:]
-    half = HALVES.get(inner[-1]) if room in ("answers", "objectives") and inner else None
+    half = HALVES.get(inner[-1]) if room in ("answers", "objectives") and len(inner) > 1 else None
     return LAYERS.index(half or room)
 
 

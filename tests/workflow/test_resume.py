@@ -53,6 +53,8 @@ class Job:
         defaults = dict(epochs=3, batch_size=4, accumulation_steps=2, learning_rate=5e-3, evaluations=4)
         training = TrainingConfig(adaptation=adaptation, saves=CHECKPOINTS, **(defaults | training))
         settings = {"method": method, "training": training.model_dump(), "hardware": {}, **(more or {})}
+        if method == "vanilla":
+            settings["labels"] = {label: label for label in LABELS}
         self.output, self.state, self.cost = directory / "model", directory / "model.state", directory / "cost.json"
         self.command = ["--settings", json.dumps(settings), "--base", base, "--seed", "1"]
         rows = METHODS[method].objective.file.name
@@ -121,6 +123,8 @@ def uninterrupted(tmp_path_factory, tiny_model_dir, data):
         ("dpo", "lora", "kill"),
         ("dpo", "full", "tear"),
         ("stepwise", "lora", "kill"),
+        ("vanilla", "lora", "kill"),
+        ("bitfit", "biases", "kill"),
     ],
 )
 def test_an_interrupted_job_gives_the_bytes_of_an_uninterrupted_one(

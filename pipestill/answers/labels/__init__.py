@@ -1,5 +1,6 @@
-"""Answers that are one of some labels: ranked by a causal model, and calibrated."""
+"""Answers that are one of some labels: ranked by a causal or masked model, and calibrated."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -40,6 +41,7 @@ class Ranked(Prediction):
         probabilities: their softmax.
         top2_margin: highest score less the second.
         label_mass: probability that an answer's first token begins a label.
+        greedy: labels that begin with the likeliest first token of the whole vocabulary; none where no label does.
     """
 
     raw_scores: dict[str, float]
@@ -48,6 +50,7 @@ class Ranked(Prediction):
     probabilities: dict[str, float]
     top2_margin: float
     label_mass: float
+    greedy: list[str]
 
 
 @dataclass(frozen=True)
@@ -62,15 +65,23 @@ class Labels(Answers):
     labels: tuple[str, ...]
     null_inputs: tuple[str, ...]
     max_new_tokens: int = 8
-    metrics: tuple[str, ...] = ("macro_f1", "accuracy", "nll", "brier", "ece", "label_mass")
+    metrics: tuple[str, ...] = (
+        *("macro_f1", "accuracy", "vocabulary_accuracy", "nll", "brier", "ece", "label_mass"),
+        "subset_accuracy",
+    )
 
     Options: ClassVar = LabelOptions
-    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal"})
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "masked"})
 
     def __post_init__(self) -> None:
         """Labels are spelt as every text is, so that they are found in data."""
         for name in ("labels", "null_inputs"):
             object.__setattr__(self, name, tuple(map(clean, getattr(self, name))))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
 
     @property
     def strata(self) -> tuple[str, ...]:
@@ -80,6 +91,15 @@ class Labels(Answers):
     def stratum(self, record: Record) -> str:
         """Its label."""
         return record.target
+
+    def check_words(self, verbalizers: Mapping[str, str]) -> None:
+        """Labels must be known, and each must have a word of its own."""
+        for label in verbalizers:
+            if label not in self.labels:
+                raise ValueError(f"`{label}` is none of the labels {', '.join(self.labels)}; correct it")
+        words = [verbalizers.get(label, label) for label in self.labels]
+        if len(set(words)) < len(words):
+            raise ValueError(f"two labels have the same word ({', '.join(words)}); choose another one")
 
     def check_request(self, options: LabelOptions, run: Path | None) -> None:
         """Outside of an experiment no prior was fitted."""

@@ -100,6 +100,25 @@ def per_class(confusion: np.ndarray, labels: Sequence[str]) -> dict[str, dict[st
     }
 
 
+def majority(gold: np.ndarray, labels: Sequence[str]) -> Json:
+    """What it gives to answer always with the most frequent gold label, from counts ``[labels]``."""
+    top = int(gold.argmax())
+    confusion = np.zeros((len(gold), len(gold)), dtype=int)
+    confusion[:, top] = gold
+    return {"label": labels[top], "accuracy": float(gold[top] / gold.sum()), "macro_f1": float(macro_f1(confusion))}
+
+
+def answered(confusion: np.ndarray, labels: Sequence[str]) -> Json:
+    """How often each label is predicted, and what the most frequent would give, from counts ``[labels, labels]``."""
+    n, predicted = int(confusion.sum()), confusion.sum(axis=0)
+    return {
+        "n": n,
+        "predicted": {label: float(count / n) for label, count in zip(labels, predicted, strict=True)},
+        "majority": majority(confusion.sum(axis=1), labels),
+        "collapsed": collapsed(confusion, labels),
+    }
+
+
 def collapsed(confusion: np.ndarray, labels: Sequence[str]) -> Json | None:
     """The label that takes nearly all of many predictions, with its share, when it is not that frequent in truth."""
     predicted, gold = (confusion.sum(axis=axis) / confusion.sum() for axis in (0, 1))

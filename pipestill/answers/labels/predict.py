@@ -13,14 +13,18 @@ from pipestill.answers.labels.null_prompts import null_prompts
 from pipestill.errors import UserError
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.loaded import Loaded
-from pipestill.inference.ranking import score_all_labels, score_labels
+from pipestill.inference.queries import queries, query, timed
+from pipestill.inference.rankers import rank, rank_all
+from pipestill.inference.ranking import LabelScores
 from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Json, Record, of_split, write_jsonl
 from pipestill.job.progress import Progress
-from pipestill.models.prompts import encode_label
+from pipestill.models.kinds import kind_of
+from pipestill.models.prompts import word_ids
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
+from pipestill.settings.models import WRITERS
 from pipestill.tasks import Task
 from pipestill.tasks.base import UNCONDITIONED
 
@@ -28,7 +32,7 @@ PREDICTED_SPLITS = ("validation", "test")
 
 
 def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
-    """Write ``predictions.jsonl`` and ``calibration.json`` of one run to ``directory``.
+    """Write ``predictions.jsonl``, ``calibration.json`` and ``queries.json`` of one run to ``directory``.
 
     Records of ``PREDICTED_SPLITS`` are predicted, in their order.
     """
@@ -37,7 +41,7 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], w
     nulls = _null_prompts(task, asking, options, records)
     null_keys = {f"{name} {number}": text for name, texts in nulls.items() for number, text in enumerate(texts)}
     _rank(task, loaded, asking, null_keys, replace(work, label=f"{work.label}: content-free prompts"))
-    scored = _rank(task, loaded, asking, {record.id: record.prompt for record in wanted}, work)
+    scored = _rank(task, loaded, asking, {record.id: asking.prompt.fill(record.inputs) for record in wanted}, work)
 
     raw = {key: np.array(row["raw"]) for key, row in scored.items()}
     held_out = of_split(wanted, "validation")
@@ -60,21 +64,31 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], w
             probabilities=_by_label(labels, calibrated.probabilities[number]),
             top2_margin=float(calibrated.margins[number]),
             label_mass=scored[record.id]["label_mass"],
+            greedy=[labels[index] for index in scored[record.id]["greedy"]],
         )
         for number, record in enumerate(wanted)
     ]
     write_jsonl(directory / "predictions.jsonl", rows)
     write_json(directory / "calibration.json", fitted)
+    tested = of_split(wanted, "test")
+    write_json(directory / "queries.json", queries(loaded.model, [scored[record.id] for record in tested]))
 
 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
-    """Answer ``prompts`` by key: a greedy output, and the labels' scores without calibration."""
+    """Answer ``prompts`` by key: a greedy output, and the labels' scores without calibration.
+
+    The output of a model that writes no text is the word of the likeliest label.
+    """
     scores = _rank(task, loaded, asking, prompts, replace(work, label=f"{work.label}: ranking labels"))
-    generating = replace(work, label=f"{work.label}: generating")
-    ending = task.prompts[asking.prompt].ending
-    texts = answer_prompts(loaded, asking, ending, GenerationConfig(), prompts, generating)
     labels = task.answers.labels
-    return {key: Said(key, [texts[key]["text"]], dict(zip(labels, scores[key]["raw"], strict=True))) for key in prompts}
+    by_label = {key: dict(zip(labels, scores[key]["raw"], strict=True)) for key in prompts}
+    if kind_of(loaded.model.config) in WRITERS:
+        generating = replace(work, label=f"{work.label}: generating")
+        texts = answer_prompts(loaded, asking, GenerationConfig(), prompts, generating)
+        outputs = {key: texts[key]["text"] for key in prompts}
+    else:
+        outputs = {key: asking.prompt.word(max(found, key=found.get)) for key, found in by_label.items()}
+    return {key: Said(key, [outputs[key]], by_label[key]) for key in prompts}
 
 
 def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
@@ -86,12 +100,12 @@ def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | N
         UserError: there is no such calibration.
     """
     labels = list(task.answers.labels)
-    label_ids = [encode_label(loaded.tokenizer, label) for label in labels]
-    encoder = loaded.encoder(task.prompts[asking.prompt].ending)
+    label_ids = _words(task, loaded, asking, prompt)
+    encoder = loaded.encoder(asking.prompt)
 
     def score(prompts: list[str]) -> np.ndarray:
         encoded = [encoder(text, asking.max_prompt_tokens) for text in prompts]
-        return score_all_labels(loaded.model, encoded, label_ids).mean_log_prob
+        return rank_all(loaded, encoded, label_ids).mean_log_prob
 
     name, prior = _prior(task, asking, run, score)
     raw = score([prompt])
@@ -120,22 +134,39 @@ def lines(reply: Json) -> list[str]:
 
 
 def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Json]:
-    """Rows ``{"raw", "label_mass"}`` by key; those that the log ``scores`` of the work holds are not read again."""
-    keys, log, encoder = list(prompts), work.log("scores"), loaded.encoder(task.prompts[asking.prompt].ending)
+    """Rows ``{"raw", "label_mass", "greedy", "query"}`` by key; those that the log ``scores`` of the work holds are not
+    read again. ``greedy`` are indices of labels."""
+    keys, log, encoder = list(prompts), work.log("scores"), loaded.encoder(asking.prompt)
     encoded = [encoder(prompts[key], asking.max_prompt_tokens) for key in keys]
     encoder.report(work.label)
-    label_ids = [encode_label(loaded.tokenizer, label) for label in task.answers.labels]
+    label_ids = _words(task, loaded, asking, prompts[keys[0]])
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "prompts", work.label, done=len(done))
-    for indices, scores in score_labels(loaded.model, encoded, label_ids, done=done):
+
+    def row(scores: LabelScores, place: int, length: int, ms: float) -> Json:
+        return {
+            "raw": scores.mean_log_prob[place].tolist(),
+            "label_mass": float(scores.label_mass[place]),
+            "greedy": np.flatnonzero(scores.greedy[place]).tolist(),
+            **query(length, length - scores.shared + scores.shared / len(keys), ms),
+        }
+
+    for (indices, scores), ms in timed(rank(loaded, encoded, label_ids, done)):
         log.append(
-            (keys[index], {"raw": list(map(float, raw)), "label_mass": float(mass)})
-            for index, raw, mass in zip(indices, scores.mean_log_prob, scores.label_mass, strict=True)
+            (keys[index], row(scores, place, len(encoded[index]), ms / len(indices)))
+            for place, index in enumerate(indices)
         )
         work.cost.tokens += sum(len(encoded[index]) for index in indices)
         work.cost.save()
         progress.update(len(indices))
     return log.rows
+
+
+def _words(task: Task, loaded: Loaded, asking: Asking, question: str) -> dict[str, list[int]]:
+    """Tokens of what stands for each label behind a question."""
+    answers = [asking.prompt.answer(label) for label in task.answers.labels]
+    ids = word_ids(loaded.tokenizer, asking.prompt.form, answers, question)
+    return dict(zip(task.answers.labels, ids, strict=True))
 
 
 def _prior(
@@ -159,7 +190,7 @@ def _null_prompts(
     task: Task, asking: Asking, options: LabelOptions, records: Sequence[Record] = ()
 ) -> dict[str, list[str]]:
     texts = options.null_inputs or task.answers.null_inputs
-    return null_prompts(task.prompts[asking.prompt], task.prompts.get(UNCONDITIONED), texts, records)
+    return null_prompts(asking.prompt, task.prompts.get(UNCONDITIONED), texts, records)
 
 
 def _by_label(labels: list[str], values: np.ndarray) -> dict[str, float]:

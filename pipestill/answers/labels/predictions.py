@@ -12,7 +12,7 @@ from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import iterate_jsonl
 
-KEYS = {"id", "split", "test_set", "prediction", "references", "raw_scores", "label_mass"}
+KEYS = {"id", "split", "test_set", "prediction", "references", "raw_scores", "label_mass", "greedy"}
 TIE = 1e-6  # two scores this close may rank either way
 
 
@@ -24,20 +24,24 @@ class Predictions:
         ids: one per example.
         labels: what indices stand for.
         test_sets: name of each example's test set; none where examples are of no test set.
+        subsets: the part of its test set that each example belongs to; none where test sets have no parts.
         gold: ``[examples]``.
         predicted: ``[examples]``.
         raw_scores: mean log-probability per token, natural log, ``[examples, labels]``.
         label_mass: probability that the answer's first token begins some label, ``[examples]``.
+        greedy: whether the likeliest first token of the whole vocabulary begins the label, ``[examples, labels]``.
     """
 
     path: Path
     ids: list[str]
     labels: Sequence[str]
     test_sets: list[str | None]
+    subsets: list[str | None]
     gold: np.ndarray
     predicted: np.ndarray
     raw_scores: np.ndarray
     label_mass: np.ndarray
+    greedy: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -88,20 +92,26 @@ def read_predictions(path: Path, labels: Sequence[str], test_sets: Sequence[str]
         ):
             if value not in values:
                 raise UserError(f"{where}: the {name} {value!r} is none of {', '.join(map(str, values))}")
+        if not isinstance(row.get("subset"), str | None):
+            raise UserError(f"{where}: `subset` must be a text: predict again")
+        if not isinstance(row["greedy"], list) or not all(label in labels for label in row["greedy"]):
+            raise UserError(f"{where}: `greedy` must be a list of labels: predict again")
         if row["id"] in rows:
             raise UserError(f"{where}: the id {row['id']!r} occurs a second time: delete the file and predict again")
         rows[row["id"]] = (
             row["test_set"],
+            row.get("subset"),
             labels.index(label),
             labels.index(row["prediction"]),
             _vector(row["raw_scores"], labels, f"{where}: raw_scores"),
             _vector({"label_mass": row["label_mass"]}, ["label_mass"], f"{where}: label_mass")[0],
+            [label in row["greedy"] for label in labels],
         )
     if not rows:
         raise UserError(f"{path} holds no row of the test split: predict again")
     ids = sorted(rows, key=lambda example: (known.index(rows[example][0]), example))
-    sets, *columns = zip(*(rows[example] for example in ids), strict=True)
-    return Predictions(path, ids, labels, list(sets), *map(np.array, columns))
+    sets, subsets, *columns = zip(*(rows[example] for example in ids), strict=True)
+    return Predictions(path, ids, labels, list(sets), list(subsets), *map(np.array, columns))
 
 
 def read_calibration(path: Path, labels: Sequence[str]) -> Calibration:

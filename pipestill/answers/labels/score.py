@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipestill.answers.labels import classification
+from pipestill.answers.labels import classification, subsets
 from pipestill.answers.labels.calibration import confusion_matrix, log_posterior
 from pipestill.answers.labels.predictions import (
     Calibration,
@@ -23,6 +23,8 @@ from pipestill.io.runs import find_runs
 from pipestill.metrics.catalogue import entry_of
 from pipestill.settings.evaluation import Experiment
 from pipestill.tasks.base import Task
+
+MEANS = ("accuracy", "vocabulary_accuracy", "nll", "brier", "label_mass")  # over examples
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,20 @@ class LabelRun(Run):
             "per_class": classification.per_class(confusion, labels),
             "confusion": {"labels": list(labels), "matrix": confusion.tolist()},
             "reliability": classification.reliability(confidence, self.correct()),
-            "collapsed": classification.collapsed(confusion, labels),
+            "answered": list(self._answered()),
+            "subsets": [part.row() for part in subsets.parts(predictions)],
             "calibration": self.calibration.chosen,
             "calibrations": self._calibrations(),
         }
+
+    def _answered(self) -> Iterator[Json]:
+        """Labels that are predicted: for all examples, then for those of each test set."""
+        gold, predicted, labels = self.predictions.gold, self.predictions.predicted, self.predictions.labels
+        everything = np.ones(len(self.ids), dtype=bool)
+        members = {name: self.test_sets.members(name) > 0 for name in self.test_sets.sizes}
+        for name, own in {None: everything, **members}.items():
+            confusion = confusion_matrix(gold[own], predicted[own], len(labels))
+            yield {"test_set": name, **classification.answered(confusion, labels)}
 
     def _calibrations(self) -> dict[str, dict[str, float]]:
         """Test metrics under every calibration, recomputed from the raw scores."""
@@ -67,8 +79,8 @@ class LabelRun(Run):
         return table
 
     def scores(self) -> Iterator[Json]:
-        """Accuracy, NLL, Brier score and label mass of each example."""
-        means = {name: each.statistics[:, 0] for name, each in self.metrics.items() if each.is_mean and "/" not in name}
+        """Accuracy, over the labels and over the vocabulary, NLL, Brier score and label mass of each example."""
+        means = {name: self.metrics[name].statistics[:, 0] for name in MEANS}
         for index, example in enumerate(self.ids):
             yield {"id": example, **{name: float(values[index]) for name, values in means.items()}}
 
@@ -125,7 +137,9 @@ def _run(directory: Path, labels: Sequence[str], test_sets: Sequence[str]) -> La
     calibration = read_calibration(directory / "calibration.json", labels)
     scores = calibrated_scores(predictions, calibration)
     metrics = classification.metrics(predictions.gold, predictions.predicted, scores)
+    first_token = predictions.greedy[np.arange(len(predictions.gold)), predictions.gold]
+    metrics["vocabulary_accuracy"] = Metric.mean_of(first_token)
     metrics["label_mass"] = Metric.mean_of(predictions.label_mass)
     membership = Membership(predictions.test_sets)
-    own = metrics_by_test_set(metrics, membership)
+    own = metrics_by_test_set(metrics, membership) | subsets.metrics(predictions, membership.strata)
     return LabelRun(predictions.path, predictions.ids, own, membership, predictions, calibration)

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipestill.answers.labels.entry import LabelDetails, details_of, mean_per_class
+from pipestill.answers.labels.entry import (
+    Answered,
+    LabelDetails,
+    SubsetAccuracy,
+    collapses,
+    details_of,
+    mean_per_class,
+    mean_predicted,
+)
 from pipestill.answers.labels.figures import FEW, confusion, reliability_diagram
 from pipestill.evaluation.formats import listing
 from pipestill.io.records import Json
@@ -13,6 +21,7 @@ from pipestill.reporting.panels import Figure, Panel
 from pipestill.reporting.study import Experiment, Study
 
 CALIBRATION_METRICS = ("macro_f1", "accuracy", "nll", "brier", "ece")
+BASELINE_METRICS = ("accuracy", "macro_f1")  # of the answer that is always the most frequent label
 LOW_LABEL_MASS = 0.5
 
 
@@ -33,6 +42,37 @@ class CalibrationRow:
     runs: int
     validation: float | None
     metrics: list[float]
+
+
+@dataclass(frozen=True)
+class PredictedRow:
+    """Labels that one method predicts for the examples of a test set.
+
+    Attributes:
+        experiment: the method.
+        shares: of the predictions by label, mean over the runs.
+        collapsed: runs that answer nearly always with one label.
+        metrics: names of accuracy and macro F1 there.
+    """
+
+    experiment: Experiment
+    shares: list[float]
+    collapsed: int
+    metrics: list[str]
+
+
+def predicted_rows(study: Study) -> list[tuple[Answered, list[PredictedRow]]]:
+    """Labels that each method predicts: for all examples, then for those of each test set."""
+    found = []
+    for place, answered in enumerate(_details(study.experiments[0])[0].answered):
+        metrics = [name if answered.test_set is None else f"{name}/{answered.test_set}" for name in BASELINE_METRICS]
+        rows = []
+        for experiment in study.experiments:
+            runs = _details(experiment)
+            shares, collapsed = mean_predicted(runs)[place], sum(bool(run.answered[place].collapsed) for run in runs)
+            rows.append(PredictedRow(experiment, [*shares.values()], collapsed, metrics))
+        found.append((answered, rows))
+    return found
 
 
 def calibration_rows(experiment: Experiment, primary: str) -> list[CalibrationRow]:
@@ -59,11 +99,7 @@ def warnings(study: Study) -> list[str]:
     for experiment in study.experiments:
         title, mass = experiment.title, experiment.mean("label_mass")
         for run in experiment.evaluation.runs:
-            if collapsed := details_of(run).collapsed:
-                found.append(
-                    f"{title}, seed {run.seed}, has collapsed: {collapsed.share:.0%} of its predictions are "
-                    f"“{collapsed.label}”."
-                )
+            found += [f"{title}, seed {run.seed}, {sentence}" for sentence in collapses(details_of(run))]
         if mass < LOW_LABEL_MASS and experiment.method != BASE:
             found.append(
                 f"{title} gives the labels only {mass:.0%} of the probability of an answer's first token: their "
@@ -84,12 +120,22 @@ def _rare(study: Study) -> list[str]:
     ]
 
 
+def _subsets(study: Study) -> Json | None:
+    """Parts of test sets by their names: all labels, then each."""
+    named: dict[str, list[SubsetAccuracy]] = {}
+    for part in _details(study.experiments[0])[0].subsets:
+        named.setdefault(part.title, []).append(part)
+    return {"named": named} if named else None
+
+
 def _metrics(study: Study) -> str:
     return dots(study, study.experiments, study.columns)
 
 
 def _view(study: Study) -> Json:
     return {
+        "labels": _details(study.experiments[0])[0].confusion.labels,
+        "predicted": predicted_rows(study),
         "per_class": [(each, mean_per_class(_details(each))) for each in study.experiments],
         "calibrations": [(each, calibration_rows(each, study.primary)) for each in study.experiments],
         "metrics": CALIBRATION_METRICS,
@@ -100,7 +146,11 @@ def _details(experiment: Experiment) -> list[LabelDetails]:
     return [details_of(run) for run in experiment.evaluation.runs]
 
 
-PANELS = (Panel("results", "labels_metrics.html.j2", lambda study: {}), Panel("end", "labels.html.j2", _view))
+PANELS = (
+    Panel("results", "labels_metrics.html.j2", lambda study: {}),
+    Panel("results", "labels_subsets.html.j2", _subsets),
+    Panel("end", "labels.html.j2", _view),
+)
 FIGURES = {
     "metrics": Figure(
         _metrics, "Test metrics: mean over the seeds with its 95 % interval; small dots are single runs."

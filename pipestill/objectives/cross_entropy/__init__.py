@@ -11,7 +11,7 @@ def teacher_row(record: Record, sources: Sources) -> Json:
     """``{"id", "input", "teacher_output"}``: what the teacher says, or the gold output without a teacher."""
     said = sources.said(record)
     output = record.target if said is None else said["outputs"][0]
-    return {"id": record.id, "input": record.prompt, "teacher_output": output}
+    return {"id": record.id, "input": sources.asked(record), "teacher_output": sources.answer(output)}
 
 
 KD = TrainingFile("kd", teacher_row, answer="teacher_output")

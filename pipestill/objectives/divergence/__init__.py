@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import create_model
 
 from pipestill.losses.kinds import KINDS, NoOptions
-from pipestill.objectives.base import SFT, Objective, Part, TeacherUse, TrainingFile
+from pipestill.objectives.base import DISTRIBUTIONS, SFT, Objective, Part, TeacherUse, TrainingFile
 from pipestill.settings.distributions import ComparedDivergence
 from pipestill.settings.section import Section, Share, Temperature, Tokens
 
@@ -15,13 +15,12 @@ ULD = "uld"  # needs no shared tokens, and so is none of KINDS
 SERVED_BY_SAMPLES = "fkl"  # the only divergence that draws of the teacher's distributions give without a bias
 
 
-class DivergenceOptions(Section):
-    """Token-wise divergences from the teacher; each method's divergence may have options of its own."""
+class SharedOptions(Section):
+    """Options of every divergence from a teacher."""
 
     reruns: ClassVar = {
         "*": "train",
         "temperature": "teacher_distributions_shard train",
-        "teacher": "teacher_distributions_shard train predict",
         "tail": "distribution_fidelity train",
     }
 
@@ -31,14 +30,21 @@ class DivergenceOptions(Section):
     """Temperature of the divergence: both models' logits are divided by it."""
     t_squared: bool = False
     """Multiply the divergence by the squared temperature (Hinton et al. 2015)."""
-    teacher: Literal["online", "cached"] = "online"
-    """`online`: the teacher runs beside the student; `cached`: its distributions (logits) are computed once for the
-    study."""
     tail: Literal["auto", "bucket", "unigram"] = "auto"
     """Tokens that a `topk` cache does not store: one `bucket` for all of them (another objective than the dense one),
     or `unigram`: their mass, spread as the teacher does on average; `auto`: `bucket` for fkl, else `unigram`."""
     chunk: Tokens = 128
     """Tokens whose logits are held at a time."""
+
+
+class DivergenceOptions(SharedOptions):
+    """Token-wise divergences from the teacher; each method's divergence may have options of its own."""
+
+    reruns: ClassVar = {"teacher": "teacher_distributions_shard train predict"}
+
+    teacher: Literal["online", "cached"] = "online"
+    """`online`: the teacher runs beside the student; `cached`: its distributions (logits) are computed once for the
+    study."""
 
 
 @cache
@@ -56,11 +62,13 @@ class Divergence(Objective):
 
     Attributes:
         kind: a key of :data:`pipestill.losses.kinds.KINDS`, or ``uld``.
+        store: name of the stored distributions that it reads, if it does.
     """
 
     kind: str
     file: TrainingFile = SFT
     teacher: TeacherUse = "required"
+    store: str = DISTRIBUTIONS
 
     section: ClassVar = "divergence"
     Options: ClassVar = DivergenceOptions
@@ -97,11 +105,10 @@ class Divergence(Objective):
         """
         if not self.shares_tokens:
             raise ValueError("`uld` is for a teacher with other tokens, and no cache has them; use `teacher: online`")
-        if codec == "labels" or (codec == "sample" and self.kind != SERVED_BY_SAMPLES):
-            serve = f"only `{SERVED_BY_SAMPLES}`" if codec == "sample" else "no divergence over tokens"
+        if codec == "sample" and self.kind != SERVED_BY_SAMPLES:
             raise ValueError(
-                f"distributions stored by `{codec}` serve {serve}; use `topk` or `full` for `{self.kind}`, or "
-                "`teacher: online`"
+                f"distributions stored by `sample` serve only `{SERVED_BY_SAMPLES}`; use `topk` or `full` for "
+                f"`{self.kind}`, or `teacher: online`"
             )
 
     def tail(self, options: DivergenceOptions) -> Literal["bucket", "unigram"]:

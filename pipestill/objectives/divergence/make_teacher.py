@@ -2,7 +2,7 @@
 
 from pipestill.errors import UserError
 from pipestill.models.hardware import plan_here
-from pipestill.models.kinds import decoder_start
+from pipestill.models.kinds import reading_of
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.vocabulary import shared_vocabulary, vocabulary_size
 from pipestill.objectives.divergence import Divergence
@@ -24,9 +24,12 @@ def _teacher_beside(objective: Divergence, job: Job) -> Teacher:
     inputs, settings = job.inputs, job.settings
     if inputs.teacher_base is None:
         raise UserError(f"`{settings.method}` learns from a teacher that runs beside the student: name it")
-    start = decoder_start(inputs.teacher_base)
-    if (start is None) != (job.start is None):
-        raise UserError("student and teacher are not both causal models or both encoder-decoders: use `kd`")
+    reads = reading_of(inputs.teacher_base)
+    if reads.kind != job.reading.kind:
+        raise UserError(
+            f"the student is of the kind `{job.reading.kind}` and its teacher of the kind `{reads.kind}`: use `kd`, or "
+            "distributions of labels that are stored (`distributions.codec: labels`)"
+        )
     tokenizer = load_tokenizer(inputs.teacher or inputs.teacher_base)
     shared = shared_vocabulary(job.tokenizer, tokenizer) if objective.shares_tokens else None
     plan = plan_here(settings.hardware, settings.teacher_adaptation or settings.training.adaptation, job.plan.threads)
@@ -35,7 +38,7 @@ def _teacher_beside(objective: Divergence, job: Job) -> Teacher:
     else:
         model = load_trained_model(inputs.teacher, inputs.teacher_base, plan)
     if shared is None:
-        return ForeignTeacher(model, job.encoder(tokenizer, start), vocabulary_size(job.tokenizer))
+        return ForeignTeacher(model, job.encoder(tokenizer, reads), vocabulary_size(job.tokenizer))
     return OnlineTeacher(model, shared)
 
 

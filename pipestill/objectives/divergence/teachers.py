@@ -1,5 +1,6 @@
 """Where a trainer has the teacher's side of a divergence from: a model beside the student, or what is stored of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -23,6 +24,8 @@ class Teacher(Protocol):
 
     vocabulary: int
     """How many ids the student's tokenizer has."""
+    over: Sequence[int] | None
+    """Those that it compares; none: all."""
 
     def prepare(self, rows: list[Row], path: Path) -> list[Row]:
         """The rows that were read from ``path``, with what :meth:`columns` will need.
@@ -41,16 +44,19 @@ class Teacher(Protocol):
         """The same tokens as KL is measured for every kind alike, whatever a kind learns from."""
 
     def top_ids(self, batch: Batch, target: Target) -> torch.Tensor | None:
-        """The likeliest token at each of them, [supervised]; none where the teacher has other tokens."""
+        """The likeliest token at each of them, [supervised], ``IGNORED`` where it says nothing; none where the teacher
+        has other tokens."""
 
 
 class OnlineTeacher:
     """A model that runs beside the student, without gradients and without dropout.
 
     Args:
-        model: a causal language model or an encoder-decoder.
+        model: a language model.
         vocabulary: how many ids the tokenizer has.
     """
+
+    over = None
 
     def __init__(self, model: Any, vocabulary: int):
         self.model = model.eval().requires_grad_(False)
@@ -92,7 +98,7 @@ class CachedTeacher:
 
     def __init__(self, store: DistributionStore, tail: Literal["bucket", "unigram"]):
         self.store, self.tail = store, tail
-        self.vocabulary = store.vocab_size
+        self.vocabulary, self.over = store.vocab_size, store.codec.over
 
     def prepare(self, rows: list[Row], path: Path) -> list[Row]:
         """Rows with their keys; one that is not stored is found here, not in the middle of the run."""
@@ -129,6 +135,8 @@ class ForeignTeacher:
     Raises:
         UserError: the teacher's logits are more than a linear map of its hidden states.
     """
+
+    over = None
 
     def __init__(self, model: Any, encoder: RowEncoder, vocabulary: int):
         self.model = model.eval().requires_grad_(False)

@@ -9,6 +9,8 @@ import torch
 from torch.nn.functional import cross_entropy, linear
 
 from pipestill.errors import UserError
+from pipestill.losses import IGNORED
+from pipestill.losses.classes import likeliest
 from pipestill.losses.linear import LinearLoss, linear_divergence
 from pipestill.models.heads import hidden_states, predicted
 from pipestill.models.rows import Row, collate
@@ -117,7 +119,8 @@ class DivergenceTrainer(CrossEntropyTrainer):
                 logits = linear(hidden[rows], weight, bias).float()
                 sums["cross_entropy"] += float(cross_entropy(logits, labels[rows], reduction="sum"))
                 if best is not None:
-                    sums["agreement"] += int((logits.argmax(-1) == best[rows]).sum())
+                    sums["agreement"] += int((likeliest(logits, self.teacher.over) == best[rows]).sum())
+                    sums["compared"] += int((best[rows] != IGNORED).sum())
                     temperature = self.options["temperature"]
                     kl, _ = yardstick.loss_and_gradient("fkl", logits.clone(), rows, temperature=temperature)
                     sums["kl"] += float(kl.sum())
@@ -125,6 +128,12 @@ class DivergenceTrainer(CrossEntropyTrainer):
                 sums["divergence"] += float(divergence.sum())
         loss = (1 - self.kd_rate) * sums["cross_entropy"] + self.kd_rate * sums["divergence"]
         return {"loss": loss} | sums
+
+    def evaluation_means(self, sums: dict[str, float], items: int) -> dict[str, float]:
+        """KL and agreement are means over the tokens that the teacher says something about."""
+        compared = sums.get("compared", 0)
+        means = super().evaluation_means({name: total for name, total in sums.items() if name != "compared"}, items)
+        return means | {name: sums[name] / compared for name in ("kl", "agreement") if compared}
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the parts of the loss of a step."""

@@ -28,7 +28,8 @@ def preference_row(record: Record, sources: Sources) -> Json:
     """``{"id", "prompt", "chosen", "rejected"}``: the gold output against a worse one."""
     rng = Random(f"rejected {sources.seed} {record.id}")
     rejected = sources.task.answers.rejected(record, sources.said(record), rng)
-    return {"id": record.id, "prompt": record.prompt, "chosen": record.target, "rejected": rejected}
+    chosen, rejected = map(sources.answer, (record.target, rejected))
+    return {"id": record.id, "prompt": sources.asked(record), "chosen": chosen, "rejected": rejected}
 
 
 DPO = TrainingFile("dpo", preference_row)

@@ -7,7 +7,7 @@ from pipestill.io.digests import FETCHING, canonical_json, code_digest, json_dig
 from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.methods import method_of
 from pipestill.objectives.base import OUTPUTS, RATIONALES
-from pipestill.plan.jobs import layout_module, task_module
+from pipestill.plan.jobs import layout_module, task_module, told
 from pipestill.plan.stages.places import Files, Places, Wildcards
 from pipestill.tasks import TASKS
 
@@ -57,9 +57,10 @@ class DataStages(Places):
         task = self.task_of(w)
         return canonical_json(TASKS[task].layout.crop_options(self.config.tasks[task].data))
 
-    def prompt(self, w: Wildcards) -> str:
-        """The prompt that a task is asked with."""
-        return self.config.tasks[self.task_of(w)].prompt
+    def task_prompt(self, w: Wildcards) -> str:
+        """JSON of the prompt of a task."""
+        task = self.task_of(w)
+        return told(self.prompts(task)[self.config.tasks[task].prompt])
 
     def task_code(self, script: str, *modules: str) -> Callable[[Wildcards], str]:
         """Function that gives the digest of the code of ``script``, which works on a task's data."""

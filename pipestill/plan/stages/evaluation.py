@@ -6,8 +6,11 @@ from pathlib import Path
 from pipestill.io.digests import canonical_json, code_digest
 from pipestill.job.halves import half_name
 from pipestill.methods import METHODS
-from pipestill.objectives.base import OUTPUTS, RATIONALES
+from pipestill.objectives.base import OUTPUTS, RATIONALES, SFT
+from pipestill.objectives.context import CONTEXT
+from pipestill.plan.curves import points
 from pipestill.plan.jobs import task_module
+from pipestill.plan.shares import origin
 from pipestill.plan.stages.data import local_digests
 from pipestill.plan.stages.places import Files, Wildcards
 from pipestill.plan.stages.training import TrainingStages
@@ -20,6 +23,10 @@ class EvaluationStages(TrainingStages):
     def ranking(self, w: Wildcards) -> str:
         """Ranking of sentences by which a method without a model answers."""
         return METHODS[w.method].extract
+
+    def demonstrations(self, w: Wildcards) -> Files:
+        """Training rows that demonstrations are drawn from, for a method that reads some."""
+        return f"<results>/data/{origin(w.study)}/{SFT.name}.jsonl" if self.entry(w.study, w.method).in_context else []
 
     def agreement_data(self, w: Wildcards) -> Files:
         """Validation answers on which students are compared with the teacher's distributions, if there are any."""
@@ -64,13 +71,14 @@ class EvaluationStages(TrainingStages):
 
     def teacher_costs(self, w: Wildcards) -> list[str]:
         """Cost of the jobs in which the teacher made what the students of a method learn from."""
+        stored = self.read_shards(w)
+        costs = [shard.replace(".safetensors", "_cost.json") for shard in stored]
         if not self.learns_from_teacher(w.study, w.method):
-            return []
+            return costs
         directory = self.teacher_directory(w)
         trained = [f"{directory}/cost.json"] if self.teacher_model(w) else []
         outputs = [f"{directory}/outputs_cost.json"] if OUTPUTS in self.sources(w.study, w.method) else []
-        stored = self.read_shards(w)
-        return [*trained, *outputs, *[shard.replace(".safetensors", "_cost.json") for shard in stored]]
+        return [*trained, *outputs, *costs]
 
     def annotation_usage(self, w: Wildcards) -> Files:
         """Usage of the annotation that an experiment learnt from, if it did."""
@@ -81,6 +89,11 @@ class EvaluationStages(TrainingStages):
         """Cost of training the local annotator that an experiment learnt from, if it did."""
         local = self.annotation_usage(w) and self.task_config(w.study).annotation.provider == "local"
         return f"<results>/annotators/{self.task_of(w)}/cost.json" if local else []
+
+    def context_accuracy(self, w: Wildcards) -> Files:
+        """Accuracy of a teacher with its context, for the students of one."""
+        learnt = self.store_of(w.study, w.method) == CONTEXT
+        return f"<results>/teachers/{w.study}/{CONTEXT}/accuracy.json" if learnt else []
 
     def long_answers(self, w: Wildcards) -> Files:
         """Counts of long answers among those that an experiment learnt from, where they do not stop the run."""
@@ -102,6 +115,20 @@ class EvaluationStages(TrainingStages):
         """Function that gives one file of each experiment."""
         return lambda w: [f"<results>/{study}_{method}/{name}" for study, method in self.experiments]
 
+    def of_curves(self, name: str) -> Callable[[Wildcards], list[str]]:
+        """Function that gives one file of each experiment that is only a point of a curve of in-context learning."""
+
+        def files(w: Wildcards) -> list[str]:
+            found = [(each.study, each.method) for study in self.config.run for each in points(self.given, study)]
+            others = [each for each in dict.fromkeys(found) if each not in self.experiments]
+            return [f"<results>/{study}_{method}/{name}" for study, method in others]
+
+        return files
+
+    def curve_points(self, w: Wildcards) -> str:
+        """JSON of the points of each study's curve of in-context learning."""
+        return canonical_json({study: points(self.given, study) for study in self.config.run})
+
     def of_learning_curve(self, name: str) -> Callable[[Wildcards], list[str]]:
         """Function that gives one file of each experiment that a learning curve is drawn through."""
         return lambda w: [f"<results>/{study}_{method}/{name}" for study, method in self.learning_curve(w.study)]
@@ -112,7 +139,8 @@ class EvaluationStages(TrainingStages):
 
     def fidelity_files(self, w: Wildcards) -> list[str]:
         """Facts about the caches of all studies that have one."""
-        return [f"<results>/teachers/{study}/fidelity.json" for study in self.config.run if self.readers(study)]
+        compared = [study for study in self.config.run if not self.study(study).distributions.over_classes]
+        return [f"<results>/teachers/{study}/fidelity.json" for study in compared if self.readers(study)]
 
     def report_code(self, script: str) -> Callable[[Wildcards], str]:
         """Function that gives the digest of the code of a job that reports on a study, or on all that are run."""

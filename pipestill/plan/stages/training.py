@@ -1,7 +1,9 @@
 """The teacher, what it says, and the students."""
 
 from pipestill.io.digests import canonical_json
-from pipestill.methods import TEACHER_NAME
+from pipestill.methods import METHODS, TEACHER_NAME
+from pipestill.objectives.base import DISTRIBUTIONS
+from pipestill.objectives.context import CONTEXT
 from pipestill.plan.stages.places import Files, Places, Wildcards
 
 
@@ -24,14 +26,40 @@ class TrainingStages(Places):
         """Jobs that the work of capturing distributions is divided among."""
         return self.study(w.study).distributions.shards
 
-    def shards(self, w: Wildcards) -> list[str]:
-        """Files of the shards of a study's teacher distributions."""
-        directory = f"{self.teacher_directory(w)}/distributions"
+    def store_directory(self, w: Wildcards, store: str) -> str:
+        """Directory of stored distributions: those of the teacher are the same for a study at a share of its rows,
+        those of a context are its own."""
+        where = self.teacher_directory(w) if store == DISTRIBUTIONS else f"<results>/teachers/{w.study}"
+        return f"{where}/{store}"
+
+    def shards(self, w: Wildcards, store: str | None = None) -> list[str]:
+        """Files of the shards of stored distributions: of the job's, or of ``store``."""
+        directory = self.store_directory(w, store or getattr(w, "store", DISTRIBUTIONS))
         return [f"{directory}/shard_{shard}.safetensors" for shard in range(self.shard_count(w))]
+
+    def context_shards(self, w: Wildcards) -> list[str]:
+        """Files of the shards of what a teacher answers with a context."""
+        return self.shards(w, CONTEXT)
 
     def shard_facts(self, w: Wildcards) -> list[str]:
         """Facts about each shard."""
         return [shard.replace(".safetensors", ".json") for shard in self.shards(w)]
+
+    def stored_data(self, w: Wildcards) -> list[str]:
+        """Training and validation rows that distributions are stored for."""
+        file = METHODS[self.readers(w.study, w.store)[0]].objective.file.name
+        return [f"<results>/data/{w.study}/{file}.jsonl", f"<results>/data/{w.study}/validation/{file}.jsonl"]
+
+    def stored_base(self, w: Wildcards) -> str:
+        """Base model of the teacher whose distributions are stored."""
+        return self.teacher_base(w) if self._asks_teacher(w) else self.student_base(w)
+
+    def stored_model(self, w: Wildcards) -> list[str]:
+        """Fine-tuned model of that teacher, if it was fine-tuned."""
+        return self.teacher_model(w) if self._asks_teacher(w) else []
+
+    def _asks_teacher(self, w: Wildcards) -> bool:
+        return self.learns_from_teacher(w.study, self.readers(w.study, w.store)[0])
 
     def stored_manifest(self, w: Wildcards) -> Files:
         """Manifest of a study's teacher distributions, if any of its methods reads them."""
@@ -42,12 +70,14 @@ class TrainingStages(Places):
         return self.shards(w) if self.readers(w.study) else []
 
     def read_manifest(self, w: Wildcards) -> Files:
-        """Manifest of the teacher's distributions, for a method that reads them."""
-        return self.stored_manifest(w) if w.method in self.readers(w.study) else []
+        """Manifest of the stored distributions that a method reads, if it reads some."""
+        store = self.store_of(w.study, w.method)
+        return f"{self.store_directory(w, store)}/manifest.json" if store else []
 
     def read_shards(self, w: Wildcards) -> list[str]:
         """The shards that it lists."""
-        return self.shards(w) if w.method in self.readers(w.study) else []
+        store = self.store_of(w.study, w.method)
+        return self.shards(w, store) if store else []
 
     def training_data(self, w: Wildcards) -> str:
         """Training file of an experiment."""

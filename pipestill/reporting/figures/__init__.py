@@ -1,7 +1,9 @@
 """The figures of a study, by name."""
 
+from pipestill.reporting.figures.context import context_curve
 from pipestill.reporting.figures.gap import gap
 from pipestill.reporting.figures.metrics import cost
+from pipestill.reporting.figures.queries import queries
 from pipestill.reporting.figures.training import kl_to_teacher, loss
 from pipestill.reporting.panels import Figure
 from pipestill.reporting.study import Study
@@ -11,7 +13,18 @@ FIGURES = {  # of any study; its kind of answers has more
         gap,
         "Share of the gap between the SFT student and the teacher that each method closes, with its interval.",
     ),
+    "context": Figure(
+        context_curve,
+        "In-context learning: the untrained student after 0 and more demonstrations, a line a prompt, mean over the "
+        "draws with its interval.",
+    ),
     "cost": Figure(cost, "What the quality costs: processor time of training per seed."),
+    "query": Figure(
+        queries,
+        "What the quality costs at each query: tokens of the prompt, mean over the test questions. Methods whose "
+        "prompts are equally long stand side by side; grey lines are the untrained student after more and more "
+        "demonstrations, where that was asked for.",
+    ),
     "kl": Figure(
         kl_to_teacher,
         "KL to the teacher on validation answers over training: mean over the seeds, and from the least to the "

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,14 +94,15 @@ def draw_interval(axes: Any, place: float, ci95: Sequence[float] | None, colour:
         axes.plot(*line, color=colour, linewidth=2 if upright else 2.2, solid_capstyle="round")
 
 
-def log_scale(axes: Any) -> None:
-    """A logarithmic y axis whose numbers are written out."""
+def log_scale(axes: Any, name: Literal["x", "y"] = "y") -> None:
+    """A logarithmic axis whose numbers are written out."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set(**{f"{name}scale": "log"})
+    axis = getattr(axes, f"{name}axis")
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def spread(places: Sequence[float], least: float, low: float, high: float) -> np.ndarray:

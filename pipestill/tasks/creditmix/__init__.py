@@ -6,9 +6,9 @@ from typing import Any
 from pipestill.answers.labels import Labels
 from pipestill.layouts.example import BadRow, Example
 from pipestill.layouts.rows import Rows
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks.base import ANSWER, UNCONDITIONED, Task
 from pipestill.tasks.creditmix.synthetic import LABELS, generate
-from pipestill.text.templates import Template
 
 INSTRUCTION = "Classify the credit mix of the applicant as Good, Standard or Bad. Return only the label."
 FIELDS = (
@@ -38,8 +38,8 @@ CREDITMIX = Task(
     name="creditmix",
     inputs=("features",),
     prompts={
-        ANSWER: Template(f"{INSTRUCTION}\n{{features}}"),
-        UNCONDITIONED: Template("The credit mix of the applicant is"),
+        ANSWER: Prompt(text=f"{INSTRUCTION}\n{{features}}"),
+        UNCONDITIONED: Prompt(text="The credit mix of the applicant is"),
     },
     layout=Rows(),
     answers=Labels(LABELS, null_inputs=("", "N/A", ", ".join(f"{field}: N/A" for field in FIELDS))),

@@ -8,17 +8,19 @@ from pipestill.io.normal import normalise
 from pipestill.layouts.example import BadRow, Example
 from pipestill.layouts.test_sets import TestSets
 from pipestill.metrics.measures import SHORT_ANSWERS
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks.base import ANSWER, Task
 from pipestill.tasks.dolly.synthetic import generate
-from pipestill.text.templates import Template
 
 _PREAMBLE = "Below is an instruction that describes a task"
 _REQUEST = "Write a response that appropriately completes the request."
-PLAIN = Template("{instruction}\n{input}", "{instruction}")
-ALPACA = Template(  # the newline before the answer is the tokenizer's business
-    f"{_PREAMBLE}, paired with an input that provides further context. {_REQUEST}\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:",
-    f"{_PREAMBLE}. {_REQUEST}\n\n### Instruction:\n{{instruction}}\n\n### Response:",
+PLAIN = Prompt(text=["{instruction}\n{input}", "{instruction}"])
+ALPACA = Prompt(  # the newline before the answer is the tokenizer's business
+    text=[
+        f"{_PREAMBLE}, paired with an input that provides further context. {_REQUEST}\n\n"
+        "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:",
+        f"{_PREAMBLE}. {_REQUEST}\n\n### Instruction:\n{{instruction}}\n\n### Response:",
+    ]
 )
 
 
@@ -34,7 +36,7 @@ def parse(row: Mapping[str, Any]) -> Example:
         if prompt and not all(normalise(text) in normalise(prompt) for text in inputs.values()):
             raise BadRow("`prompt` does not hold its instruction and input")
     else:
-        inputs = {"instruction": prompt, "input": ""} | (ALPACA.split(prompt) or {})
+        inputs = {"instruction": prompt, "input": ""} | (ALPACA.template.split(prompt) or {})
     if not inputs["instruction"]:
         raise BadRow("empty instruction")
     answers = row.get("output")

@@ -7,11 +7,11 @@ from pipestill.answers.text import Text
 from pipestill.layouts.documents import Documents
 from pipestill.layouts.example import BadRow, Example
 from pipestill.metrics.measures import SUMMARIES
+from pipestill.settings.prompts import Prompt
 from pipestill.tasks.base import ANSWER, Task
 from pipestill.tasks.base import RATIONALE as ASKS_RATIONALE
 from pipestill.tasks.multiclinsum.archives import LANGUAGES, read_set, write_sets
 from pipestill.tasks.multiclinsum.synthetic import generate
-from pipestill.text.templates import Template
 
 INPUTS, OUTPUTS = ("input", "text", "fulltext"), ("output", "summary")  # names that a pair's columns may have
 RATIONALES = ("rationale", "findings")
@@ -72,8 +72,8 @@ MULTICLINSUM = Task(
     name="multiclinsum",
     inputs=("document",),
     prompts={  # in English for every language, as published models learnt them
-        ANSWER: Template("Summarize clinical text:\n{document}"),
-        ASKS_RATIONALE: Template("Extract the key information from clinical text:\n{document}"),
+        ANSWER: Prompt(text="Summarize clinical text:\n{document}"),
+        ASKS_RATIONALE: Prompt(text="Extract the key information from clinical text:\n{document}"),
     },
     layout=Documents(LANGUAGES, read=read_set, write=write_sets),
     answers=Text(SUMMARIES, max_new_tokens=96, extractive=True),

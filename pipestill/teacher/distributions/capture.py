@@ -12,19 +12,21 @@ from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengt
 from pipestill.inference.loaded import load, prepare
 from pipestill.io.files import sha256, write_json
 from pipestill.io.lock import exclusive
-from pipestill.io.records import Json
+from pipestill.io.records import Json, iterate_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.progress import Progress
 from pipestill.job.row_log import state_of
 from pipestill.job.state import read_state
 from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan
-from pipestill.models.kinds import decoder_start
+from pipestill.models.kinds import reading_of
 from pipestill.models.loading import load_tokenizer
+from pipestill.models.prompts import word_ids
 from pipestill.models.rows import Row, RowEncoder, read_answers, supervised
-from pipestill.models.vocabulary import shared_vocabulary
+from pipestill.models.vocabulary import shared_vocabulary, vocabulary_size
 from pipestill.settings.distributions import CaptureSettings
-from pipestill.teacher.distributions.codecs import Codec, describe, make_codec
+from pipestill.teacher.distributions.codecs import CODECS, Codec, describe, make_codec
+from pipestill.teacher.distributions.contexts import read_in_context
 from pipestill.teacher.distributions.keys import row_key, shard_of, teacher_fingerprint, vocabulary_digest
 from pipestill.teacher.distributions.manifest import FORMAT
 from pipestill.teacher.distributions.parts import Parts
@@ -116,16 +118,19 @@ class _Capture:
         settings: of the job.
         plan: for the teacher.
         sources: rows and models.
-        tokenizer: the student's, which is the teacher's too.
-        vocab_size: its ids.
+        student: tokenizer of the student.
+        reader: tokenizer of the teacher.
+        vocab_size: ids of the student's.
         teacher: fingerprint of the teacher.
-        rows: all rows by key; equal ones are there once.
+        rows: all rows by key, as the student reads them, each with what the teacher reads (``read``); equal ones are
+            there once.
     """
 
     settings: CaptureSettings
     plan: HardwarePlan
     sources: Sources
-    tokenizer: Any
+    student: Any
+    reader: Any
     vocab_size: int
     codec: Codec
     teacher: str
@@ -133,35 +138,64 @@ class _Capture:
 
     @classmethod
     def read(cls, settings: CaptureSettings, plan: HardwarePlan, sources: Sources) -> Self:
-        base, teacher, student = sources.base, sources.teacher, sources.student
-        tokenizer = load_tokenizer(student)
-        vocab_size = shared_vocabulary(tokenizer, load_tokenizer(teacher or base))
-        fingerprint = teacher_fingerprint(base, teacher, plan)
-        start = decoder_start(base)
-        if start != decoder_start(student):
-            raise UserError(
-                f"{base} and {student} are not both causal models, or encoder-decoders that start alike: what one "
-                "says cannot be stored for the other"
+        student, teacher = load_tokenizer(sources.student), load_tokenizer(sources.teacher or sources.base)
+        context, own_tokens = settings.context, CODECS[settings.codec].own_tokens
+        read_form = context.prompt.form if context else settings.form
+        ours, theirs = (
+            RowEncoder(tokenizer, settings.max_length, reading_of(directory), form)
+            for tokenizer, directory, form in (
+                (student, sources.student, settings.form),
+                (teacher, sources.base, read_form),
             )
+        )
+        if not own_tokens:
+            _check_same(ours, theirs, sources)
+        fingerprint = teacher_fingerprint(sources.base, sources.teacher, plan)
+        asked = {path: read_answers(path, ours) for path in sources.data}
+        if context:
+            read = read_in_context(sources.data, theirs, context)
+        else:
+            read = {path: read_answers(path, theirs) for path in sources.data} if own_tokens else asked
         rows = {}
         for path in sources.data:
-            for row in read_answers(path, RowEncoder(tokenizer, settings.max_length, start, settings.ending)):
+            for row, other in zip(asked[path], read[path], strict=True):
+                if not own_tokens and _answer(row) != _answer(other):
+                    raise UserError(
+                        f"{path}: the teacher's prompt has other words for the answer of {row['id']} than the "
+                        "student's: give both the same `verbalizers`, or use `distributions.codec: labels`"
+                    )
                 key = row_key(row["input_ids"], row["labels"], fingerprint)
-                rows[key] = row | {"key": key}
-        codec = make_codec(describe(settings, tokenizer), vocab_size)
-        return cls(settings, plan, sources, tokenizer, vocab_size, codec, fingerprint, rows)
+                rows[key] = row | {"key": key, "read": other}
+
+        def words() -> tuple[list[int], ...]:
+            row = next(iterate_jsonl(sources.data[0]))
+            kinds = (
+                (ours.tokenizer, settings.form, settings.labels, row["input"]),
+                (theirs.tokenizer, read_form, settings.read_labels, row["question" if context else "input"]),
+            )
+            return tuple([ids[0] for ids in word_ids(*kind)] for kind in kinds)
+
+        vocab_size = vocabulary_size(student)
+        codec = make_codec(describe(settings, words), vocab_size)
+        return cls(settings, plan, sources, student, theirs.tokenizer, vocab_size, codec, fingerprint, rows)
 
     def fingerprint(self) -> Json:
-        """What defines the content of a row; the data are left out, so that later rows are added to earlier ones."""
+        """What defines the content of a row; the data are left out, so that later rows are added to earlier ones, but
+        where they say which rows are read before others."""
         return {
             "code": self.settings.code,
             "codec": self.codec.description,
             "vocabulary": self.vocab_size,
             "temperature": self.settings.temperature,
             "teacher": self.teacher,
+            "reader": vocabulary_digest(self.reader),
             "device": self.plan.device,
             "versions": versions(),
+            **({"context": self.settings.context.model_dump(), "data": self._data()} if self.settings.context else {}),
         }
+
+    def _data(self) -> list[Json]:
+        return [{"file": Path(path).name, "sha256": sha256(path)} for path in self.sources.data]
 
     def facts(self) -> Json:
         """What all shards of a store have in common."""
@@ -172,14 +206,29 @@ class _Capture:
                 "precision": self.plan.precision,
                 "quantization": self.plan.quantization,
             },
-            "vocabulary": {"size": self.vocab_size, "sha256": vocabulary_digest(self.tokenizer)},
+            "vocabulary": {"size": self.vocab_size, "sha256": vocabulary_digest(self.student)},
             "codec": self.codec.description,
             "temperature": self.settings.temperature,
             "max_length": self.settings.max_length,
-            "ending": self.settings.ending,
-            "data": [{"file": Path(path).name, "sha256": sha256(path)} for path in self.sources.data],
+            "form": self.settings.form.model_dump(),
+            "data": self._data(),
             "versions": versions(),
         }
+
+
+def _answer(row: Row) -> list[int]:
+    """Supervised tokens of a row."""
+    return [row["labels"][position] for position in supervised(row["labels"])]
+
+
+def _check_same(ours: RowEncoder, theirs: RowEncoder, sources: Sources) -> None:
+    """Refuse a teacher that reads other tokens than the student, or reads them in other ways."""
+    shared_vocabulary(ours.tokenizer, theirs.tokenizer)
+    if ours.reading != theirs.reading:
+        raise UserError(
+            f"{sources.base} and {sources.student} are not both causal models, both masked ones, or encoder-decoders "
+            "that start alike: what one says cannot be stored for the other, but for labels (`codec: labels`)"
+        )
 
 
 def _complete(work: _Capture, own: Sequence[str], parts: Parts, tails: TailSums | None, cost: CostMeter) -> None:
@@ -189,15 +238,15 @@ def _complete(work: _Capture, own: Sequence[str], parts: Parts, tails: TailSums 
     if not first and not others:
         return
     model = load(work.sources.base, work.sources.teacher, work.plan).model
-    check_lengths(model, [work.rows[key] for key in own])
-    forward = AnswerLogits(model, work.tokenizer.pad_token_id, work.vocab_size)
+    check_lengths(model, [work.rows[key]["read"] for key in own])
+    forward = AnswerLogits(model, work.reader.pad_token_id, vocabulary_size(work.reader))
     tokens = {key: len(supervised(work.rows[key]["labels"])) for key in own}
     waiting = sum(tokens[key] for key in (*first, *others))
     total = sum(tokens.values())
     progress = Progress(total, "tokens", "teacher: distributions", done=total - waiting)
     for keys in (first, others):
         for batch in batches([work.rows[key] for key in keys], work.plan.device):
-            cost.tokens += sum(len(row["input_ids"]) for row in batch)
+            cost.tokens += sum(len(row["read"]["input_ids"]) for row in batch)
             for row in _encode(work, forward, batch, tails if keys is first else None):
                 if parts.append(row):
                     cost.save()  # before what it paid for
@@ -214,11 +263,11 @@ def _encode(work: _Capture, forward: AnswerLogits, batch: Sequence[Row], tails: 
     import torch
 
     pieces: list[list[Mapping[str, np.ndarray]]] = [[] for _ in batch]
-    for index, start, logits in forward(batch):
-        row = batch[index]
+    for index, start, logits in forward([row["read"] for row in batch]):
+        row, read = batch[index], batch[index]["read"]
         log_probs = (logits / work.settings.temperature).log_softmax(1)
-        positions = supervised(row["labels"])[start : start + len(logits)]
-        gold = torch.tensor([row["labels"][position] for position in positions], device=logits.device)
+        positions = supervised(read["labels"])[start : start + len(logits)]
+        gold = torch.tensor([read["labels"][position] for position in positions], device=logits.device)
         # The answer's own log-probability is asked of the teacher as it is, without the study's temperature.
         exact = (logits.gather(1, gold[:, None])[:, 0] - logits.logsumexp(1)).cpu().numpy()
         if np.isnan(exact).any():
@@ -230,4 +279,9 @@ def _encode(work: _Capture, forward: AnswerLogits, batch: Sequence[Row], tails: 
         if tails:
             tails.values += work.codec.tail_sums(log_probs)
     for row, found in zip(batch, pieces, strict=True):
-        yield {**join(found), "keys": np.frombuffer(bytes.fromhex(row["key"]), "u1")[None]}
+        whole = join(found)
+        if row["read"]["labels"] != row["labels"]:  # other tokens: what they have together stands at the first
+            gold = np.zeros(len(supervised(row["labels"])), "f4")
+            gold[0] = whole["gold"].sum()
+            whole |= {"gold": gold}
+        yield {**whole, "keys": np.frombuffer(bytes.fromhex(row["key"]), "u1")[None]}

@@ -7,13 +7,14 @@ full    every log-probability in float32                                      ev
 topk    ids and log-probabilities (8 bits) of the k likeliest tokens, and     every divergence, approximately
         the mass of the others
 sample  the tokens that N systematic draws hit, and how often                 fkl, with the exact gradient on average
-labels  of the first token of an answer: log-probabilities of the labels      losses over classes
+labels  of the first token of an answer: log-probabilities of the labels      every divergence, over classes
 ======  ====================================================================  =======================================
 
 All of them store the exact log-probability of the gold token too. Formats: ``docs/distributions.md``.
 """
 
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,16 +22,18 @@ from torch import Tensor
 
 from pipestill.errors import UserError
 from pipestill.io.records import Json
+from pipestill.losses import IGNORED
+from pipestill.losses.classes import LabelsTarget, check_labels
 from pipestill.losses.divergences import blocks
 from pipestill.losses.sparse import BucketTarget, SampledTarget, UnigramTarget
 from pipestill.losses.targets import LogitsTarget, Target
-from pipestill.models.prompts import encode_label
 from pipestill.settings.distributions import CaptureSettings
 from pipestill.teacher.distributions.shard import Array, Layout, Row
 
 LOWEST = -100.0  # what `topk` stores for lower log-probabilities, which would make its steps coarse
 LEVELS = 255  # of a quantised log-probability, beside 0
 PLANE = 1 << 16  # ids below it take two bytes
+Words = Callable[[], tuple[list[int], list[int]]]
 FIXED_POINT = 2.0**40  # of sums of probabilities: as integers they do not depend on the order of their terms
 
 
@@ -46,10 +49,22 @@ class Codec(Protocol):
     layout: Layout
     description: Json
     has_tail: bool
+    own_tokens: bool
+    """Whether the teacher may have other tokens than the student, and each reads its own."""
+    over: Sequence[int] | None
+    """The student's tokens that the distributions are over, at the first token of an answer; none: all, at each one."""
+    outcomes: str | None
+    """What a divergence without a guess about the tail is over, where that is less than the vocabulary: ``bucket``, the
+    stored tokens and all others as one; ``labels``, or ``labels and rest``."""
 
     @staticmethod
-    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
-        """Its options, of a job that captures distributions."""
+    def options(settings: CaptureSettings, words: Words) -> Json:
+        """Its options, of a job that captures distributions.
+
+        Args:
+            settings: of the job.
+            words: gives the first tokens of ``settings.labels``, the student's and the teacher's.
+        """
 
     def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
         """Arrays of consecutive tokens of one row.
@@ -60,18 +75,26 @@ class Codec(Protocol):
             start: index of the first of these tokens among the row's.
         """
 
-    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
+    def target(
+        self,
+        rows: Row,
+        tokens: Sequence[int],
+        temperature: float,
+        prior: Tensor | None,
+        device: str | torch.device,
+    ) -> Target:
         """What a loss compares the student with.
 
         Args:
             rows: joined arrays of the layout.
+            tokens: supervised tokens of each row.
             temperature: that the distributions were captured at.
             prior: [vocab], log-probabilities that the tail is spread in proportion to; none: one bucket.
             device: of the student's logits.
         """
 
-    def top_ids(self, rows: Row) -> np.ndarray:
-        """The likeliest token of each distribution, [tokens] of int64."""
+    def top_ids(self, rows: Row, tokens: Sequence[int]) -> np.ndarray:
+        """The likeliest token of each distribution, [tokens] of int64; ``IGNORED`` where none is stored."""
 
     def columns(self, rows: Row) -> dict[str, np.ndarray]:
         """What is stored, decoded, as flat columns of a table."""
@@ -81,13 +104,16 @@ class Full:
     """Every log-probability."""
 
     has_tail = False
+    own_tokens = False
+    over = None
+    outcomes = None
 
     def __init__(self, vocab: int):
         self.layout = {"log_probs": Array("token", "f4", (vocab,))}
         self.description = {"name": "full"}
 
     @staticmethod
-    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
+    def options(settings: CaptureSettings, words: Words) -> Json:
         """See :class:`Codec`."""
         return {}
 
@@ -95,11 +121,18 @@ class Full:
         """See :class:`Codec`."""
         return {"log_probs": log_probs.cpu().numpy()}
 
-    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
+    def target(
+        self,
+        rows: Row,
+        tokens: Sequence[int],
+        temperature: float,
+        prior: Tensor | None,
+        device: str | torch.device,
+    ) -> Target:
         """See :class:`Codec`; there is no tail."""
         return LogitsTarget(torch.from_numpy(rows["log_probs"]).to(device) * temperature)
 
-    def top_ids(self, rows: Row) -> np.ndarray:
+    def top_ids(self, rows: Row, tokens: Sequence[int]) -> np.ndarray:
         """See :class:`Codec`."""
         return rows["log_probs"].argmax(1)
 
@@ -116,6 +149,9 @@ class TopK:
     """
 
     has_tail = True
+    own_tokens = False
+    over = None
+    outcomes = "bucket"
 
     def __init__(self, vocab: int, k: int):
         if k >= vocab:
@@ -132,7 +168,7 @@ class TopK:
         self.description = {"name": "topk", "k": k}
 
     @staticmethod
-    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
+    def options(settings: CaptureSettings, words: Words) -> Json:
         """See :class:`Codec`."""
         return {"k": settings.k}
 
@@ -189,14 +225,21 @@ class TopK:
         log_probs *= rows["range"].astype("f4")[:, None] / LEVELS**2
         return ids, np.subtract(rows["highest"].astype("f4")[:, None], log_probs, out=log_probs)
 
-    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
+    def target(
+        self,
+        rows: Row,
+        tokens: Sequence[int],
+        temperature: float,
+        prior: Tensor | None,
+        device: str | torch.device,
+    ) -> Target:
         """See :class:`Codec`."""
         stored = [torch.from_numpy(values).to(device) for values in (*self.decode(rows), rows["tail"])]
         if prior is None:
             return BucketTarget(*stored)
         return UnigramTarget(*stored, prior.to(device), temperature)
 
-    def top_ids(self, rows: Row) -> np.ndarray:
+    def top_ids(self, rows: Row, tokens: Sequence[int]) -> np.ndarray:
         """See :class:`Codec`."""
         place = rows["distances"].argmin(1)
         return np.take_along_axis(self.decode(rows)[0], place[:, None], 1)[:, 0]
@@ -215,6 +258,9 @@ class Sample:
     """
 
     has_tail = False
+    own_tokens = False
+    over = None
+    outcomes = None
 
     def __init__(self, vocab: int, draws: int):
         self.vocab, self.draws = vocab, draws
@@ -228,7 +274,7 @@ class Sample:
         self.description = {"name": "sample", "draws": draws}
 
     @staticmethod
-    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
+    def options(settings: CaptureSettings, words: Words) -> Json:
         """See :class:`Codec`."""
         return {"draws": settings.draws}
 
@@ -267,13 +313,20 @@ class Sample:
             ids += (place >= np.repeat(end, counts)) * PLANE
         return ids, (hits / self.draws).astype("f4"), offsets
 
-    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
+    def target(
+        self,
+        rows: Row,
+        tokens: Sequence[int],
+        temperature: float,
+        prior: Tensor | None,
+        device: str | torch.device,
+    ) -> Target:
         """See :class:`Codec`; there is no tail."""
         ids, shares, offsets = map(torch.from_numpy, self.decode(rows))
         entropy = torch.from_numpy(rows["entropy"]).to(device)
         return SampledTarget(ids.to(device), shares.to(device), offsets, entropy)
 
-    def top_ids(self, rows: Row) -> np.ndarray:
+    def top_ids(self, rows: Row, tokens: Sequence[int]) -> np.ndarray:
         """See :class:`Codec`."""
         return rows["likeliest"].astype("i8")
 
@@ -284,63 +337,97 @@ class Sample:
 
 
 class Labels:
-    """Log-probabilities, among all tokens, of those that the labels begin with, only for an answer's first token."""
+    """Log-probabilities, among all tokens, of those that the labels begin with, only for an answer's first token.
+
+    Only classes are compared, so the teacher may have other tokens than the student.
+    """
 
     has_tail = False
+    own_tokens = True
 
-    def __init__(self, vocab: int, labels: list[str], ids: list[int]):
-        for label, index in zip(labels, ids, strict=True):
-            if ids.index(index) != labels.index(label):
-                raise UserError(
-                    f"the labels `{labels[ids.index(index)]}` and `{label}` begin with the same token, so that its "
-                    "probability does not tell them apart: use labels that differ in their first token"
-                )
-        self.ids = ids
+    def __init__(self, vocab: int, labels: list[str], ids: list[int], teacher_ids: list[int], rest_bucket: bool):
+        for each in (ids, teacher_ids):
+            check_labels(labels, each)
+        self.over, self.teacher_ids, self.rest_bucket = ids, teacher_ids, rest_bucket
+        self.outcomes = "labels and rest" if rest_bucket else "labels"
         self.layout = {"class_log_probs": Array("row", "f4", (len(ids),))}
-        self.description = {"name": "labels", "labels": labels, "ids": ids}
+        if rest_bucket:
+            self.layout["rest"] = Array("row", "f4")
+        self.description = {
+            "name": "labels",
+            "labels": labels,
+            "ids": ids,
+            "teacher_ids": teacher_ids,
+            "rest_bucket": rest_bucket,
+        }
 
     @staticmethod
-    def options(settings: CaptureSettings, tokenizer: Any) -> Json:
+    def options(settings: CaptureSettings, words: Words) -> Json:
         """See :class:`Codec`."""
-        return {"labels": settings.labels, "ids": [encode_label(tokenizer, label)[0] for label in settings.labels]}
+        ids, teacher_ids = words()
+        return {
+            "labels": settings.labels,
+            "ids": ids,
+            "teacher_ids": teacher_ids,
+            "rest_bucket": settings.rest_bucket,
+        }
 
     def encode(self, log_probs: Tensor, key: str, start: int) -> Row:
         """See :class:`Codec`."""
         first = log_probs[: 1 if start == 0 else 0]
-        return {"class_log_probs": first[:, self.ids].cpu().numpy()}
+        found = {"class_log_probs": first[:, self.teacher_ids].cpu().numpy()}
+        if self.rest_bucket:
+            rest = _without(first, torch.tensor(self.teacher_ids, device=first.device).expand(len(first), -1))
+            found["rest"] = np.maximum(rest.sum(1).log().cpu().numpy(), LOWEST)
+        return found
 
-    def target(self, rows: Row, temperature: float, prior: Tensor | None, device: str | torch.device) -> Target:
-        """There is none.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(
-            "Distributions stored by the codec `labels` are over classes, not over tokens: capture them with `topk`, "
-            "`sample` or `full` for a token-wise divergence."
+    def target(
+        self,
+        rows: Row,
+        tokens: Sequence[int],
+        temperature: float,
+        prior: Tensor | None,
+        device: str | torch.device,
+    ) -> Target:
+        """See :class:`Codec`; there is no tail."""
+        stored = {name: torch.from_numpy(rows[name]).to(device) for name in self.layout}
+        return LabelsTarget(
+            torch.tensor(self.over, device=device),
+            torch.from_numpy(_firsts(tokens)).to(device),
+            sum(tokens),
+            stored["class_log_probs"],
+            stored.get("rest"),
         )
 
-    def top_ids(self, rows: Row) -> np.ndarray:
-        """There are none; raises like :meth:`target`."""
-        return self.target(rows, 1.0, None, "cpu")
+    def top_ids(self, rows: Row, tokens: Sequence[int]) -> np.ndarray:
+        """See :class:`Codec`; the likeliest label's first token."""
+        found = np.full(sum(tokens), IGNORED)
+        found[_firsts(tokens)] = np.array(self.over)[rows["class_log_probs"].argmax(1)]
+        return found
 
     def columns(self, rows: Row) -> dict[str, np.ndarray]:
-        """Log-probabilities of the labels."""
-        return {"class_log_probs": rows["class_log_probs"].ravel()}
+        """Log-probabilities of the labels, and of all other tokens together."""
+        rest = {"rest_log_probs": rows["rest"]} if self.rest_bucket else {}
+        return {"class_log_probs": rows["class_log_probs"].ravel(), **rest}
 
 
 CODECS: dict[str, type[Codec]] = {"full": Full, "topk": TopK, "sample": Sample, "labels": Labels}
 
 
-def describe(settings: CaptureSettings, tokenizer: Any) -> Json:
-    """Description (see :class:`Codec`) of the codec that a job asks for."""
-    return {"name": settings.codec, **CODECS[settings.codec].options(settings, tokenizer)}
+def describe(settings: CaptureSettings, words: Words) -> Json:
+    """Description (see :class:`Codec`) of the codec that a job asks for; ``words`` as for its ``options``."""
+    return {"name": settings.codec, **CODECS[settings.codec].options(settings, words)}
 
 
 def make_codec(description: Json, vocab: int) -> Codec:
     """The codec that ``description`` is about, for a vocabulary of ``vocab`` ids."""
     options = dict(description)
     return CODECS[options.pop("name")](vocab, **options)
+
+
+def _firsts(tokens: Sequence[int]) -> np.ndarray:
+    """Where the first token of each row lies among those of all rows."""
+    return np.cumsum([0, *tokens[:-1]], dtype="i8")
 
 
 def _without(log_probs: Tensor, ids: Tensor) -> Tensor:

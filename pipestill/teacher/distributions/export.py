@@ -6,7 +6,7 @@ from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.io.files import atomic_path
-from pipestill.models.kinds import decoder_start
+from pipestill.models.kinds import reading_of
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import read_answers, supervised
 from pipestill.teacher.distributions.store import DistributionStore
@@ -57,10 +57,10 @@ def _names(store: DistributionStore, data: Sequence[Path], student: Path) -> Map
     """Id and tokens of the answer of each row, by key; equal rows have the id of the last."""
     tokenizer = load_tokenizer(student)
     store.check(tokenizer=tokenizer)
-    start = decoder_start(student)
+    reads = reading_of(student)
     found = {}
     for path in data:
-        for row in read_answers(path, store.encoder(tokenizer, start)):
+        for row in read_answers(path, store.encoder(tokenizer, reads)):
             gold = [row["labels"][position] for position in supervised(row["labels"])]
             found[store.key(row)] = {"id": row["id"], "gold_tokens": tokenizer.convert_ids_to_tokens(gold)}
     return found

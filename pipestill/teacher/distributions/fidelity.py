@@ -16,7 +16,7 @@ from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.io.files import write_json
 from pipestill.losses.targets import LogitsTarget, Target
 from pipestill.models.heads import hidden_states
-from pipestill.models.kinds import start_token
+from pipestill.models.kinds import reading
 from pipestill.models.rows import Row, collate, read_answers, supervised
 from pipestill.settings.distributions import FidelitySettings
 from pipestill.teacher.distributions.capture import Sources
@@ -46,7 +46,7 @@ def measure_fidelity(settings: FidelitySettings, manifest: Path, sources: Source
     formats = {name: store.manifest["teacher"][name] for name in ("precision", "quantization")}
     fingerprint = teacher_fingerprint(sources.base, sources.teacher, replace(plan, **formats))
     store.check(tokenizer=student.tokenizer, teacher_fingerprint=fingerprint)
-    encoder = store.encoder(student.tokenizer, start_token(student.model.config))
+    encoder = store.encoder(student.tokenizer, reading(student.model.config))
     rows = _choose([row for path in sources.data for row in read_answers(path, encoder)], store, settings.tokens)
     hidden, logits = (torch.cat(parts) for parts in zip(*_read(student, store, rows), strict=True))
     del student

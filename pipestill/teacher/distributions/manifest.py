@@ -9,7 +9,7 @@ from pipestill.errors import UserError
 from pipestill.io.files import read_json, sha256, write_json
 from pipestill.io.seals import again
 
-FORMAT = 2
+FORMAT = 3
 SHARED = {  # facts in which all shards of a store agree, and what a sentence calls them
     "format": "format",
     "shards": "number of shards",
@@ -18,7 +18,7 @@ SHARED = {  # facts in which all shards of a store agree, and what a sentence ca
     "codec": "codec",
     "temperature": "temperature",
     "max_length": "length of rows",
-    "ending": "ending of prompts",
+    "form": "form of prompts",
     "data": "training data",
     "versions": "version of the libraries",
 }

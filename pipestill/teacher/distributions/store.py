@@ -13,7 +13,9 @@ from torch import Tensor
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.losses.targets import Target
+from pipestill.models.kinds import Reading
 from pipestill.models.rows import RowEncoder
+from pipestill.settings.prompts import Form
 from pipestill.teacher.distributions.codecs import make_codec
 from pipestill.teacher.distributions.keys import row_key, shard_of, vocabulary_digest
 from pipestill.teacher.distributions.manifest import FORMAT, check_file
@@ -32,7 +34,7 @@ class DistributionStore:
         vocab_size: ids of the tokenizer; what heads have beyond them is cut.
         temperature: that the distributions were captured at.
         max_length: tokens of a row at most.
-        ending: of the template of its prompts.
+        form: of its prompts.
         teacher_fingerprint: of the teacher that they are of.
         codec: how they are stored.
 
@@ -51,7 +53,7 @@ class DistributionStore:
         self.vocab_size: int = self.manifest["vocabulary"]["size"]
         self.temperature: float = self.manifest["temperature"]
         self.max_length: int = self.manifest["max_length"]
-        self.ending: str = self.manifest["ending"]
+        self.form = Form.model_validate(self.manifest["form"])
         self.teacher_fingerprint: str = self.manifest["teacher"]["fingerprint"]
         self.codec = make_codec(self.manifest["codec"], self.vocab_size)
         self._shards = []
@@ -85,9 +87,9 @@ class DistributionStore:
         if teacher_fingerprint is not None and teacher_fingerprint != self.teacher_fingerprint:
             raise UserError(f"the distributions of {self.path} are those of another teacher: capture them again")
 
-    def encoder(self, tokenizer: "PreTrainedTokenizerBase", start: int | None) -> RowEncoder:
-        """Encodes rows as the stored ones were; ``start`` is that of the decoder of an encoder-decoder."""
-        return RowEncoder(tokenizer, self.max_length, start, self.ending)
+    def encoder(self, tokenizer: "PreTrainedTokenizerBase", reads: Reading) -> RowEncoder:
+        """Encodes rows for a model that ``reads`` like the student that they were stored for."""
+        return RowEncoder(tokenizer, self.max_length, reads, self.form)
 
     def key(self, row: Row) -> str:
         """Key of a row of :func:`~pipestill.models.rows.read_answers`."""
@@ -109,22 +111,20 @@ class DistributionStore:
             device: of the student's logits.
 
         Raises:
-            UserError: a row is not stored, or the codec stores no distributions over tokens.
+            UserError: a row is not stored.
         """
-        prior = self.prior if tail == "unigram" else None
-        return self.codec.target(self.read(keys, self.codec.layout), self.temperature, prior, device)
+        prior, rows = self.prior if tail == "unigram" else None, [self._row(key) for key in keys]
+        stored = join(rows, self.codec.layout)
+        return self.codec.target(stored, _tokens(rows), self.temperature, prior, device)
 
     def gold_log_probs(self, keys: Sequence[str]) -> Tensor:
         """Exact log-probabilities of the tokens of the answers at temperature 1, [tokens] of float32."""
         return torch.from_numpy(self.read(keys, ["gold"])["gold"])
 
     def top_ids(self, keys: Sequence[str]) -> Tensor:
-        """What the teacher finds likeliest at each token, [tokens] of int64."""
-        return torch.from_numpy(self.codec.top_ids(self.read(keys, self.codec.layout)))
-
-    def class_log_probs(self, keys: Sequence[str]) -> Tensor:
-        """Log-probabilities of the labels' first tokens, [rows, labels] of float32; only for the codec ``labels``."""
-        return torch.from_numpy(self.read(keys, ["class_log_probs"])["class_log_probs"])
+        """What the teacher finds likeliest at each token, [tokens] of int64, or ``IGNORED`` where nothing is stored."""
+        rows = [self._row(key) for key in keys]
+        return torch.from_numpy(self.codec.top_ids(join(rows, self.codec.layout), _tokens(rows)))
 
     def read(self, keys: Sequence[str], names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Arrays of rows, joined, as the codec wrote them; all of them, or those of ``names``.
@@ -150,3 +150,8 @@ class DistributionStore:
         if NAME not in self._shards[0].arrays:
             return None
         return torch.from_numpy(mean_tail(shard.arrays[NAME] for shard in self._shards))
+
+
+def _tokens(rows: Sequence[Row]) -> list[int]:
+    """Supervised tokens of each row."""
+    return [len(row["gold"]) for row in rows]

@@ -1,0 +1,145 @@
+"""Context distillation (Askell et al. 2021, Snell et al. 2022): what a model answers with a context, learnt without it.
+
+The teacher reads a context C before the question X, the student X alone; the loss is KL(p(answer | C, X) || p(answer |
+X)) over the tokens or the labels of the answer, mixed with cross-entropy on gold outputs.
+"""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from pipestill.answers.demonstrations import Demonstrations
+from pipestill.io.records import Json, Record
+from pipestill.objectives.base import Sources, TeacherUse, TrainingFile, gold_row
+from pipestill.objectives.divergence import Divergence, SharedOptions
+from pipestill.settings.contexts import ContextSettings, TeacherContext
+from pipestill.settings.section import CleanText, Section, Seed, Share, Word
+
+CONTEXT = "context"  # store of what teachers find likely with a context
+Kind = Literal["demonstrations", "hint", "instruction", "demonstrations+hint"]
+
+
+class ContextOptions(SharedOptions):
+    """Context distillation."""
+
+    reruns: ClassVar = {
+        "*": "training_file",
+        "kd_rate": "train",
+        "instruction": "teacher_distributions_shard",
+        "teacher": "teacher_distributions_shard train",
+    }
+
+    kd_rate: Share = 1.0
+    """The loss is (1 - kd_rate) cross-entropy + kd_rate divergence; 1: gold outputs are not learnt."""
+    teacher_context: Kind = "demonstrations"
+    """Context that the teacher reads: solved training rows; the gold answer (`hint`); a guideline; or two of them."""
+    teacher: Literal["self", "study"] = "self"
+    """The teacher: the student's own base model, or the study's teacher, fine-tuned or as it is."""
+    shots: Annotated[int, Field(ge=1, le=10_000)] = 8
+    """Demonstrations, as equal per class as they can be; a row is never its own."""
+    seed: Seed = 1
+    """Seed of the draw of demonstrations."""
+    draws: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Draws of demonstrations, which rows are divided among."""
+    instruction: CleanText = ""
+    """The guideline, for `instruction`; it may stand before demonstrations too."""
+    hint: Word = "teacher"
+    """Prompt that shows the gold answer, for contexts with a `hint`: one of the task's that is `privileged`."""
+
+    @property
+    def demonstrated(self) -> bool:
+        """True if there are demonstrations."""
+        return "demonstrations" in self.teacher_context
+
+    @property
+    def hinted(self) -> bool:
+        """True if the gold answer is shown."""
+        return "hint" in self.teacher_context
+
+
+class RowContexts:
+    """What the teacher reads in place of the question of each row.
+
+    Args:
+        settings: of the context.
+        sources: of the rows.
+    """
+
+    def __init__(self, settings: TeacherContext, sources: Sources):
+        self.settings = settings
+        answers = sources.task.answers
+        seeds = range(settings.seed, settings.seed + settings.draws)
+        self.draws = [Demonstrations(sources.pool, answers, seed) for seed in seeds] if settings.shots else []
+
+    def row(self, record: Record) -> Json:
+        """``{"question", "answer", "demonstrations"}``: the teacher's, and ids of the rows that it reads before."""
+        prompt, shots = self.settings.prompt, self.settings.shots
+        gold = record.target if prompt.privileged else None
+        found = {"question": prompt.fill(record.inputs, gold), "answer": prompt.answer(record.target)}
+        ids: list[str] = []
+        if self.draws:
+            drawn = Random(f"draw of {self.settings.seed} {record.id}").choice(self.draws)
+            ids = [each.id for each in drawn.take(shots, without=record.id)]
+        return found | {"demonstrations": ids}
+
+
+def context_row(record: Record, sources: Sources) -> Json:
+    """``{"id", "input", "output", "question", "answer", "demonstrations"}``: the gold output, and what the teacher
+    reads (:meth:`RowContexts.row`)."""
+    return {**gold_row(record, sources), **sources.made(RowContexts, sources.context).row(record)}
+
+
+CD = TrainingFile("cd", context_row)
+
+
+@dataclass(frozen=True)
+class ContextDistillation(Divergence):
+    """Context distillation.
+
+    Attributes:
+        kind: of the divergence.
+    """
+
+    kind: str = "fkl"
+    file: TrainingFile = CD
+    teacher: TeacherUse = "unused"
+    store: str = CONTEXT
+
+    section: ClassVar = "context"
+    Options: ClassVar = ContextOptions
+
+    @property
+    def settings(self) -> type[Section]:
+        """Its options."""
+        return ContextOptions
+
+    def asks_teacher(self, options: ContextOptions) -> bool:
+        """True if the study's teacher reads the context."""
+        return options.teacher == "study"
+
+    def online(self, options: ContextOptions) -> bool:
+        """Never: the teacher reads each row with its context once."""
+        return False
+
+    def cached(self, options: ContextOptions) -> bool:
+        """Always."""
+        return True
+
+    def context(self, options: ContextOptions) -> ContextSettings:
+        """What stands before questions."""
+        return ContextSettings(shots=options.shots if options.demonstrated else 0, instruction=options.instruction)
+
+    def hint(self, options: ContextOptions) -> str | None:
+        """As configured."""
+        return options.hint if options.hinted else None
+
+    def own(self, options: ContextOptions) -> dict[str, float | bool | str]:
+        """None: its divergence has no options beside the common ones."""
+        return {}
+
+    def used(self, options: ContextOptions) -> Json:
+        """Those of its kind of context."""
+        unused = set() if options.demonstrated else {"shots", "seed", "draws"}
+        return options.model_dump(exclude=unused | (set() if options.hinted else {"hint"}))
