@@ -124,9 +124,7 @@ def test_files_may_lie_in_an_archive_which_is_taken_once(files, tmp_path):
         *("hans.jsonl", "manifest.json", "matched.jsonl", "mismatched.jsonl", "train.jsonl")
     ]
     packed["train"]["member"] = "train.jsonl"
-    with pytest.raises(
-        UserError, match=r"has no file `train.jsonl`; there are multinli/train.jsonl, mul"
-    ):
+    with pytest.raises(UserError, match=r"has no file `train.jsonl`; there are multinli/train.jsonl, mul"):
         loaded(MNLI, tmp_path, {**files, **packed})
     packed["train"] = {"path": files["train"]["path"], "member": "train.jsonl"}
     with pytest.raises(UserError, match="is a damaged zip archive"):
