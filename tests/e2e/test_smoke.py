@@ -22,7 +22,7 @@ def executed(output):
 
 
 @pytest.fixture
-def predict(monkeypatch, capsys):
+def predict(run, monkeypatch, capsys):
     """A function that does what ``pipestill predict`` does in the directory of a run; what it said and how it ended."""
     monkeypatch.chdir(run)
 
