@@ -125,7 +125,7 @@ class Columns:
     def hint(self) -> str:
         """What a file without any usable row has, beside what the task reads."""
         if not self.found:
-            return "; a JSON list or JSON Lines of objects are expected, or of documents also a table with a header"
+            return "; a JSON list, JSON Lines of objects or a table with a header are expected"
         return f"; its columns are {_listed(self.found)}, and the task reads {_listed(self.asked)}: set `columns`"
 
     def _refusal(self, names: Sequence[str], where: str) -> UserError:

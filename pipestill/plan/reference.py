@@ -112,7 +112,10 @@ def _sections(path: str, section: type[Section], above: Above = TOP) -> Iterator
 def _below(path: str, section: type[Section], name: str, field: FieldInfo) -> list[tuple[str, type[Section]]]:
     """Sections of one field; several where a task or an objective decides which."""
     if (section, name) == (TaskConfig, "data"):
-        return [(path.replace("<name>", task.name), task.layout.Options) for task in TASKS.values()]
+        kinds: dict[type[Section], list[str]] = {}
+        for task in TASKS.values():
+            kinds.setdefault(task.layout.Options, []).append(task.name)
+        return [(path.replace("<name>", _braced(names)), options) for options, names in kinds.items()]
     if (section, name) == (StudyConfig, "answers"):
         kinds = {type(task.answers): task.answers.Options for task in TASKS.values()}
         return [(f"{path} ({kind.__name__.lower()})", options) for kind, options in kinds.items()]
@@ -127,6 +130,11 @@ def _below(path: str, section: type[Section], name: str, field: FieldInfo) -> li
     elif get_origin(kind) is list:
         kind, path = _bare(get_args(kind)[0]), f"{path}[]"
     return [(path, kind)] if isinstance(kind, type) and issubclass(kind, Section) else []
+
+
+def _braced(names: list[str]) -> str:
+    """A name, or several in braces as shells write them."""
+    return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
 
 
 def _own(objective: Objective) -> type[Section]:

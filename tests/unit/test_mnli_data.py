@@ -164,7 +164,8 @@ def test_merged_pairs_that_leave_it_open_do_not_follow(files, tmp_path):
     ("change", "reason"),
     [
         ({"gold_label": ""}, "no label"),
-        ({"gold_label": 1}, "no label"),
+        ({"gold_label": None}, "no label"),
+        ({"gold_label": 1}, "unknown label 1"),
         ({"gold_label": "maybe"}, "unknown label 'maybe'"),
         ({"sentence1": " "}, "`sentence1` is empty"),
         ({"sentence2": 7}, "`sentence2` is not text"),
@@ -174,6 +175,16 @@ def test_merged_pairs_that_leave_it_open_do_not_follow(files, tmp_path):
 def test_unusable_rows_are_named(change, reason):
     with pytest.raises(BadRow, match=f"^{reason}$"):
         MNLI.parse(trap(1, **change))
+
+
+def test_columns_may_have_other_names(files, tmp_path):
+    names = {"sentence1": "premise", "sentence2": "hypothesis", "gold_label": "label"}
+    rows = [{own: row[name] for name, own in names.items()} for row in some(0, 60)]
+    files = {role: lines(tmp_path / f"{role}.jsonl", rows[20 * n :]) for n, role in enumerate(("train", "matched"))}
+    records, _ = loaded(MNLI, tmp_path, files, test_sets=["matched"], columns=names, max_bad_share=0)
+    assert len(of_split(records, "test")) == 24
+    with pytest.raises(UserError, match=r"`gold_label` is missing.*its columns are `premise`, `hypothesis`, `label`"):
+        loaded(MNLI, tmp_path, files, test_sets=["matched"])
 
 
 def test_rows_that_are_left_out_are_not_bad_ones(files, tmp_path):

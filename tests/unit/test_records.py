@@ -88,7 +88,7 @@ def test_a_split_keeps_the_order_of_its_records():
 
 def test_every_field_of_a_prediction_is_written_and_read_back():
     ranked = Ranked(
-        "r1", "test", None, "yes", ["yes"], {"yes": -1.0}, {"yes": 0.0}, {"yes": -1.0}, {"yes": 1.0}, 0.5, 0.9
+        "r1", "test", None, "yes", ["yes"], {"yes": -1.0}, {"yes": 0.0}, {"yes": -1.0}, {"yes": 1.0}, 0.5, 0.9, ["yes"]
     )
     generated = Generated("r2", "test", "en", "x", ["y"], sampling_seed=None)
     assert ranked.row()["test_set"] is None and Ranked.of(ranked.row()) == ranked

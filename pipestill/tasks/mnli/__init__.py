@@ -35,14 +35,11 @@ def parse(row: Mapping[str, Any], classes: Mapping[str, str | None]) -> Example:
         classes: the task's label by gold label; none for one that is left out.
     """
     gold = row["gold_label"]
-    if not isinstance(gold, str) or not gold.strip():
-        raise BadRow("no label")
-    gold = gold.strip()
-    if gold not in classes:
-        raise BadRow(f"unknown label {gold!r}")
-    label = classes[gold]
+    if not isinstance(gold, str) or gold.strip() not in classes:
+        raise BadRow(f"unknown label {gold!r}" if gold else "no label")
+    label = classes[gold.strip()]
     if label is None:
-        raise LeftOut("without a gold label" if gold == NO_AGREEMENT else gold)
+        raise LeftOut("without a gold label" if gold.strip() == NO_AGREEMENT else gold.strip())
     heuristic = row.get("heuristic") or None
     if heuristic not in (None, *HEURISTICS):
         raise BadRow(f"unknown heuristic {heuristic!r}")
