@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -27,12 +28,12 @@ class Script:
     """
 
     def __init__(self, name, *arguments):
-        self._directory, self.returncode = tempfile.TemporaryDirectory(), None
+        self._directory, self._pid, self.returncode = tempfile.TemporaryDirectory(), None, None
         argv = [str(ROOT / "workflow_scripts" / f"{name}.py"), *map(str, arguments)]
         request = argv, os.getcwd(), dict(os.environ), self._directory.name
         print(json.dumps(request), file=_server().stdin, flush=True)
-        self._pid = None
         while self._pid is None:
+            assert _server().poll() is None, "the process that forks has ended"
             self._pid = self._told("pid")
             time.sleep(0.001)
 
@@ -45,7 +46,8 @@ class Script:
     def send_signal(self, number):
         """Send a signal, where it is at work."""
         if self.poll() is None:
-            os.kill(self._pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, number)
 
     def wait(self, seconds=300):
         """Wait until it ends; how it did."""
