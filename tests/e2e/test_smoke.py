@@ -2,9 +2,9 @@
 
 import json
 import re
+import subprocess
 import sys
 import zipfile
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -33,7 +33,7 @@ def predict(run, monkeypatch, capsys):
             main()
         except SystemExit as end:
             code = end.code
-        return SimpleNamespace(returncode=code, **capsys.readouterr()._asdict())
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return predict
 
