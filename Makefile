@@ -25,7 +25,7 @@ demo: setup ## run every study on the embedded default: no hub, no key, no GPU
 	@echo "The report is results/report/index.html"
 
 test: setup ## run all tests; no network
-	$(BIN)/python -m pytest -q -n $(CORES) --maxprocesses 8 --dist loadfile tests/workflow tests/unit
+	$(BIN)/python -m pytest -q -n $(CORES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder tests/workflow tests/unit
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e
 
 lint: setup ## check style of code and workflow
