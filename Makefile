@@ -3,6 +3,8 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Most modules are never used: to compile all would take a minute. The others are compiled by their first import.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: help setup demo test lint docs clean
 
@@ -14,8 +16,8 @@ setup: $(INSTALLED) ## make .venv with the pinned requirements and the project
 $(INSTALLED): requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit('Python 3.11 or later is needed, this is ' + sys.version.split()[0]) if sys.version_info < (3, 11) else None"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(PIP) -r requirements.txt
+	$(PIP) --no-deps -e .
 	@touch $@
 
 demo: setup ## run every study on the embedded default: no hub, no key, no GPU
@@ -23,7 +25,7 @@ demo: setup ## run every study on the embedded default: no hub, no key, no GPU
 	@echo "The report is results/report/index.html"
 
 test: setup ## run all tests; no network
-	$(BIN)/python -m pytest -q -n $(CORES) --maxprocesses 8 --dist loadfile tests/workflow tests/unit
+	$(BIN)/python -m pytest -q -n $(CORES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder tests/workflow tests/unit
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e
 
 lint: setup ## check style of code and workflow

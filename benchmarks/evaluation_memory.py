@@ -123,6 +123,9 @@ def make_trainer(way: str, rows: list, directory: str):
 
 def measure(way: str, rows: int) -> dict[str, float]:
     """Peak memory, CPU seconds and loss of one evaluation in this process."""
+    from pipestill.job.startup import hide_unused
+
+    hide_unused()
     import torch
     from machine import peak_beyond
 

@@ -1,5 +1,6 @@
 """Fixtures for every kind of test."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: more threads wai
 
 import pytest
 
+gc.disable()  # until all is imported: to look through all of it again and again takes a fifth of the time
 sys.path.insert(0, str(Path(__file__).parent))  # support
+
+
+def pytest_collection_finish():
+    """Look for garbage among what tests make, not among modules and tests."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

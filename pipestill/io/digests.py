@@ -69,7 +69,14 @@ class _Code(NamedTuple):
 
 @cache
 def _read(path: Path) -> _Code:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    code = _parsed(path.read_text(encoding="utf-8"))
+    templates = sorted((path.parent / "templates").glob("*")) if path.name == "__init__.py" else []
+    return code._replace(syntax="\0".join([code.syntax, *(each.read_text(encoding="utf-8") for each in templates)]))
+
+
+@cache
+def _parsed(text: str) -> _Code:
+    tree = ast.parse(text)
     imports: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -83,6 +90,4 @@ def _read(path: Path) -> _Code:
                 for statement in body
                 if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
             ]
-    templates = sorted((path.parent / "templates").glob("*")) if path.name == "__init__.py" else []
-    syntax = "\0".join([ast.dump(tree), *(template.read_text(encoding="utf-8") for template in templates)])
-    return _Code(tuple(name for name in imports if name.split(".")[0] == "pipestill"), syntax)
+    return _Code(tuple(name for name in imports if name.split(".")[0] == "pipestill"), ast.dump(tree))

@@ -6,13 +6,17 @@ could hold pickled weights, and would be part of the library's own signature.
 
 import csv
 import hashlib
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
@@ -133,14 +137,12 @@ class Encoder:
 
     def _cosines(self, pairs: Sequence[tuple[int, str, str]], batch_size: int) -> list[tuple[float, ...]]:
         """Precision, recall and F (0..1) of each pair of an answer and a reference."""
-        from bert_score.utils import bert_cos_score_idf
-
         if not pairs:
             return []
         weights: dict[Any, float] = defaultdict(lambda: 1.0)
         for special in (self._tokenizer.sep_token_id, self._tokenizer.cls_token_id):
             weights[special] = 0.0
-        scores = bert_cos_score_idf(
+        scores = _library().bert_cos_score_idf(
             self._model,
             [reference for *_, reference in pairs],
             [answer for _, answer, _ in pairs],
@@ -199,6 +201,21 @@ def published_baseline(model: str, language: str) -> Path:
     if not path.is_file():
         raise UserError(f"bert-score ships no baseline of {model} in the language `{language}`: use `corpus`")
     return path
+
+
+@cache
+def _library() -> ModuleType:
+    """The library's module of scores, without the imports of the package around it: pandas, and matplotlib to plot."""
+    module = "bert_score.utils"
+    if "bert_score" in sys.modules:
+        return import_module(module)
+    sys.modules["bert_score"] = package = module_from_spec(find_spec("bert_score"))
+    package.__version__ = version("bert-score")  # all that the module takes from it
+    try:
+        return import_module(module)
+    finally:  # whoever wants the package imports it whole
+        del sys.modules["bert_score"]
+        sys.modules.pop(module, None)
 
 
 def _load(directory: Path) -> tuple["PreTrainedTokenizerBase", "PreTrainedModel"]:

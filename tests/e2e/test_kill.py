@@ -10,7 +10,7 @@ import psutil
 from support.kills import SAME, compared, is_same
 from support.smoke import command, snakemake
 
-TARGETS = tuple(f"results/{name}/eval.json" for name in ("creditmix_kd", "creditmix_dpo", "dolly_fkl"))
+TARGETS = tuple(f"results/{name}/eval.json" for name in ("creditmix_kd", "dolly_fkl"))
 
 
 def kill_when_running(directory, script, target):

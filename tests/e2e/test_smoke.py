@@ -9,6 +9,7 @@ import zipfile
 import pytest
 import yaml
 
+from pipestill.cli import main
 from support.smoke import snakemake
 
 EXPERIMENTS = [f"creditmix_{method}" for method in ("base", "sft", "vanilla", "bitfit", "kd", "dpo", "teacher")]
@@ -20,10 +21,21 @@ def executed(output):
     return {(rule, match[1] if (match := re.search(r"method=(\w+)", body)) else None) for rule, body in jobs}
 
 
-def predict(directory, *arguments):
-    """Run ``pipestill predict`` in the directory of a run."""
-    command = [sys.executable, "-m", "pipestill.cli", "predict", *arguments]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True)
+@pytest.fixture
+def predict(run, monkeypatch, capsys):
+    """A function that does what ``pipestill predict`` does in the directory of a run; what it said and how it ended."""
+    monkeypatch.chdir(run)
+
+    def predict(*arguments):
+        monkeypatch.setattr(sys, "argv", ["pipestill", "predict", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return predict
 
 
 def test_every_stage_leaves_its_files(run):
@@ -85,7 +97,7 @@ def test_rationales_are_what_the_served_model_says(run):
 
 
 def test_encoder_decoders_learn_from_their_teacher(run):
-    for method in ("base", "sft", "kd", "fkl", "teacher"):
+    for method in ("base", "kd", "fkl", "stepwise", "teacher"):
         evaluation = json.loads((run / "results" / f"multiclinsum-t5_{method}" / "eval.json").read_text())
         assert evaluation["metrics"]["rouge_l"]["ci95"]
     assert (run / "results" / "teachers" / "multiclinsum-t5" / "distributions" / "manifest.json").is_file()
@@ -121,22 +133,22 @@ def test_documents_of_a_challenge_are_summarised_by_models_and_by_extracts(own_r
 
 
 @pytest.mark.parametrize("method", ["sft", "vanilla"])
-def test_predicting_by_hand_agrees_with_the_pipeline(run, method):
+def test_predicting_by_hand_agrees_with_the_pipeline(run, predict, method):
     experiment = f"creditmix_{method}"
     lines = (run / "results" / experiment / "predictions" / "seed_2" / "predictions.jsonl").read_text()
     expected = next(row for row in map(json.loads, lines.splitlines()) if row["split"] == "test")
     records = map(json.loads, (run / "results/data/creditmix/cropped.jsonl").read_text().splitlines())
     text = next(row["inputs"]["features"] for row in records if row["id"] == expected["id"])
     for target in ([experiment, "--seed", "2"], [f"results/{experiment}/seed_2/model"]):
-        answer = json.loads(predict(run, *target, "--features", text, "--json").stdout)
+        answer = json.loads(predict(*target, "--features", text, "--json").stdout)
         assert answer["raw_scores"] == pytest.approx(expected["raw_scores"], abs=1e-5)
         assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
         assert (answer["prediction"], answer["seed"]) == (expected["prediction"], 2)
     for name in ("creditmix_base", "creditmix_teacher", "results/models/demo-student"):
-        assert predict(run, name, "--features", text).stdout.split()[0] in ("Good", "Standard", "Bad")
+        assert predict(name, "--features", text).stdout.split()[0] in ("Good", "Standard", "Bad")
 
 
-def test_predicting_by_hand_refuses_what_it_cannot_answer(run):
+def test_predicting_by_hand_refuses_what_it_cannot_answer(predict):
     known = "there are: creditmix_base, creditmix_bitfit, creditmix_dpo, creditmix_kd, creditmix_sft, creditmix_teacher"
     for arguments, sentence in (
         (["creditmix_magic", "--features", "Age: 1"], known),
@@ -147,11 +159,11 @@ def test_predicting_by_hand_refuses_what_it_cannot_answer(run):
             "was fitted in no experiment",
         ),
     ):
-        process = predict(run, *arguments)
+        process = predict(*arguments)
         assert process.returncode == 1
         assert sentence in process.stderr
         assert process.stderr.count("\n") == 1
-    assert "its end was not read" in predict(run, "creditmix_sft", "--features", "Age: 1, " * 99).stderr
+    assert "its end was not read" in predict("creditmix_sft", "--features", "Age: 1, " * 99).stderr
 
 
 def test_a_second_run_does_nothing_and_a_changed_beta_re_runs_dpo_alone(own_run):

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipestill.errors import UserError
 from pipestill.plan.check import check
@@ -84,7 +87,7 @@ def _overrides(study, place, above):
 
 def changed(config: dict[str, Any], checked: Config, key: Key) -> Iterator[Config]:
     """The configuration with other valid values of a key; one that is the default elsewhere may be without effect."""
-    for value in _others(key):
+    for value in filter(_kind(key.section, key.path[-1]), _others(key)):
         other = deepcopy(config)
         inner = other
         for part in key.path[:-1]:
@@ -96,6 +99,22 @@ def changed(config: dict[str, Any], checked: Config, key: Key) -> Iterator[Confi
             continue
         if found != checked:
             yield found
+
+
+@cache
+def _kind(section, name):
+    """Whether a value may be one of a key, as far as its own type says: a check of all takes milliseconds."""
+    field = section.model_fields[name]
+    adapter = TypeAdapter(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
+
+    def fits(value):
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
+    return fits
 
 
 def _others(key):

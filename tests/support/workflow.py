@@ -6,11 +6,21 @@ import re
 import subprocess
 import sys
 import tempfile
+from functools import cache
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
+from unittest.mock import patch
 
 ROOT = Path(__file__).parents[2]
-FORKS = multiprocessing.get_context("forkserver")  # a third of a dry run is spent on imports
-FORKS.set_forkserver_preload(["snakemake.cli", "pipestill.plan.plan"])
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["support.preloaded"])
+
+
+@cache
+def _start_server():
+    """Start the process that dry runs are forked from; of this one's path it knows nothing."""
+    with patch.dict(os.environ, PYTHONPATH=str(ROOT / "tests")):
+        ensure_running()
 
 
 def _snakemake(arguments, directory, environment, stdout, stderr):
@@ -29,6 +39,7 @@ def _snakemake(arguments, directory, environment, stdout, stderr):
 def plan(directory, *arguments, extra=(), config=ROOT / "config.yaml"):
     """Run ``snakemake -n`` in ``directory``, in a process of its own, and return the process."""
     options = ["--snakefile", ROOT / "Snakefile", "--directory", directory, "--cores", "1", "-n", *arguments]
+    _start_server()
     options = [str(option) for option in [*options, "--configfile", config, *extra]]
     with tempfile.NamedTemporaryFile("r") as stdout, tempfile.NamedTemporaryFile("r") as stderr:
         process = FORKS.Process(

@@ -23,7 +23,7 @@ TINY = {
 }
 KINDS = list(TINY)
 RATES = {"lr": 3e-3, "embedding_lr": 6e-3}
-SHORT = Recipe(TINY["causal"], **RATES, steps=60, strings_from=30, rows=2, length=128, copy_rows=2, copy_steps=4)
+SHORT = Recipe(TINY["causal"], **RATES, steps=24, strings_from=12, rows=2, length=128, copy_rows=2, copy_steps=4)
 
 
 COPIERS = {
@@ -121,7 +121,7 @@ def test_a_killed_run_ends_like_an_unbroken_one(kind, tokenizer, tmp_path, monke
     class Killed(loop.Progress):
         def update(self, n: int = 1, note: str = "") -> None:
             super().update(n, note)
-            if self.done == 47:
+            if self.done == 19:
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -131,7 +131,7 @@ def test_a_killed_run_ends_like_an_unbroken_one(kind, tokenizer, tmp_path, monke
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     assert (counters.step, counters.tokens, counters.supervised) == (
-        60,
+        24,
         whole_counters.tokens,
         whole_counters.supervised,
     )
@@ -142,14 +142,14 @@ def test_a_killed_run_ends_like_an_unbroken_one(kind, tokenizer, tmp_path, monke
 
 
 def test_state_of_another_recipe_is_refused(tokenizer, tmp_path):
-    other = dataclasses.replace(SHORT, steps=20, seed=2)
+    other = dataclasses.replace(SHORT, steps=4, strings_from=2, seed=2)
     loop.pretrain(other, tokenizer, tmp_path / "state.pt", fingerprint(other, tokenizer))
     with pytest.raises(UserError, match=r"another recipe.*delete it"):
         loop.pretrain(SHORT, tokenizer, tmp_path / "state.pt", fingerprint(SHORT, tokenizer))
 
 
 def test_fingerprint_tells_recipes_and_tokenizers_apart(tokenizer, tmp_path):
-    save_tokenizer(tmp_path, documents=100)
+    save_tokenizer(tmp_path, documents=20)
     other = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     assert fingerprint(SHORT, tokenizer) == fingerprint(dataclasses.replace(SHORT), tokenizer)
     assert fingerprint(SHORT, other) != fingerprint(SHORT, tokenizer)

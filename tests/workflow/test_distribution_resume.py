@@ -1,10 +1,7 @@
 """A job that captures distributions, killed and called again, gives the bytes of one that was not."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,28 +9,25 @@ from safetensors.numpy import load_file
 
 from pipestill.inference.answer_logits import AnswerLogits
 from support.distributions import capture_one, settings, write_rows
-
-SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "teacher_distributions_shard.py"
+from support.scripts import Script
 
 
 def test_a_killed_job_goes_on_and_gives_the_same_bytes(tmp_path, tiny_model_dir, monkeypatch):
     data = write_rows(tmp_path / "rows.jsonl", 450, 1, words=40)  # eight files of finished rows
     base = tmp_path / "killed" / "shard_0"
     state = Path(f"{base}.safetensors.state")
-    command = [sys.executable, SCRIPT, "--settings", settings().model_dump_json(), "--data", data]
+    command = ["--settings", settings().model_dump_json(), "--data", data]
     command += ["--base", tiny_model_dir, "--student", tiny_model_dir, "--shard", 0, "--shards", 1, "--state", state]
     command += ["--output", f"{base}.safetensors", "--facts", f"{base}.json", "--cost", f"{base}_cost.json"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
 
     def parts():
         return list(state.rglob("part_*.safetensors"))
 
-    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=environment)
+    process = Script("teacher_distributions_shard", *command)
     while process.poll() is None and len(parts()) < 4:
         time.sleep(0.001)
-    process.kill()
-    _, said = process.communicate()
-    assert process.returncode == -signal.SIGKILL, said
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, process.said()
     done = sum(len(load_file(part)["keys"]) for part in parts())
     assert 150 < done < 450
     assert not Path(f"{base}.json").exists() and not Path(f"{base}.safetensors").exists()

@@ -3,14 +3,10 @@
 import functools
 import json
 import math
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -24,8 +20,8 @@ from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
 from support.distributions import capture as capture_distributions
 from support.models import make_directory
+from support.scripts import Script
 
-SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "train.py"
 LABELS = ("Good", "Standard", "Bad")
 CHECKPOINTS = 5
 
@@ -60,7 +56,7 @@ class Job:
         if method == "vanilla":
             settings["labels"] = {label: label for label in LABELS}
         self.output, self.state, self.cost = directory / "model", directory / "model.state", directory / "cost.json"
-        self.command = [sys.executable, SCRIPT, "--settings", json.dumps(settings), "--base", base, "--seed", "1"]
+        self.command = ["--settings", json.dumps(settings), "--base", base, "--seed", "1"]
         rows = METHODS[method].objective.file.name
         self.command += ["--data", data / f"train_{rows}.jsonl", "--output", self.output, "--state", self.state]
         self.command += ["--validation", data / f"validation_{rows}.jsonl", "--cost", self.cost]
@@ -68,15 +64,13 @@ class Job:
         self.command += ["--memory", self.memory]
 
     def start(self):
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
-        return subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True, env=environment)
+        return Script("train", *self.command)
 
     def finish(self):
         """Run to the end; what it said."""
         process = self.start()
-        _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said
-        return said
+        assert process.wait() == 0, process.said()
+        return process.said()
 
     def steps(self):
         return sorted(int(path.name) for path in self.state.glob("checkpoints/*") if path.name.isdigit())
@@ -88,8 +82,7 @@ class Job:
             time.sleep(0.001)
         time.sleep(delay)
         process.send_signal(how)
-        process.communicate(timeout=300)
-        return process.returncode
+        return process.wait()
 
     def spend(self, seconds):
         """Add processor time to what the attempts so far have noted; the sum."""
@@ -219,8 +212,8 @@ def test_the_best_answers_decide_also_of_a_job_that_is_killed_while_it_answers(t
     process = broken.start()
     while process.poll() is None and not list(broken.state.glob("answers/*/*/answers.jsonl")):
         time.sleep(0.001)
-    process.kill()
-    process.communicate()
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     broken.finish()
     assert broken.digests() == whole.digests()
 
@@ -306,6 +299,5 @@ def test_bad_data_is_one_line_and_comes_before_the_work(tmp_path, tiny_model_dir
     broken.write_text('{"prompt": "a", "chosen": "b"}\n')
     job.command[job.command.index("--data") + 1] = broken
     process = job.start()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert said == f"error: {broken}, line 1: `rejected` is missing; the keys are prompt, chosen\n"
+    assert process.wait(60) == 1
+    assert process.said() == f"error: {broken}, line 1: `rejected` is missing; the keys are prompt, chosen\n"
