@@ -5,6 +5,8 @@ import math
 from pipestill.methods import ANNOTATOR_NAME, METHODS, SFT, TEACHER_NAME, method_of
 from pipestill.objectives.base import RATIONALES, Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
+from pipestill.plan.context_checks import check_teacher_context
+from pipestill.plan.curves import own_prompt
 from pipestill.plan.resolve import (
     Resolved,
     most_rows,
@@ -26,7 +28,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
         ValueError: begins with the path of a wrong key.
     """
     _check_rows(path, study)
-    readers: dict[str, Resolved] = {}
+    readers: dict[str, dict[str, Resolved]] = {}  # by what they read
     for method in study.methods:
         objective, resolved = METHODS[method].objective, resolve_training(config.training, study, method)
         if objective is None:
@@ -39,6 +41,8 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             )
         _check_options(path, study, method, objective, resolved)
         _check_rationales(config, path, study, method, objective, resolved)
+        prompts = {**TASKS[study.task].prompts, **config.tasks[study.task].prompts}
+        check_teacher_context(path, study, method, objective, resolved, prompts, own_prompt(config, study))
         _check_warmup(path, method, resolved.training, most_rows(config, study, study.train_rows, study.train_share))
         if objective.cached(resolved.options):
             try:
@@ -50,8 +54,9 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
                     f"{path}.distributions.codec: `labels` is for answers that are labels, and those of `{study.task}` "
                     "are not; use `topk`"
                 )
-            readers[method] = resolved
-    _check_readers(path, readers)
+            readers.setdefault(objective.store, {})[method] = resolved
+    for own in readers.values():
+        _check_readers(path, own)
     _check_teacher(config, path, study)
     for method in (*study.methods, *study.checkpoints, *([TEACHER_NAME] if study.teacher else [])):
         if method_of(method).model:
