@@ -159,8 +159,21 @@ def _encode_file(path: Path, encode: Callable[[Json], Row], encoder: RowEncoder)
         lines = ", ".join(map(str, others[:LISTED])) + (", ..." if len(others) > LISTED else "")
         more = f" ({len(others)} more rows have such faults: lines {lines})" if others else ""
         raise UserError(f"{path}, line {first}: {faults[first]}{more}")
+    if encoder.reading.kind == "masked":
+        _check_masks(path, encoded)
     encoder.prompts.report(str(path))
     return encoded
+
+
+def _check_masks(path: Path, rows: list[Row]) -> None:
+    """Refuse answers whose number of masks tells which one it is."""
+    counts = [len(supervised(row["labels"])) for row in rows]
+    other = next((number for number, count in enumerate(counts, 1) if count != counts[0]), None)
+    if other is not None:
+        raise UserError(
+            f"{path}: the answers of the lines 1 and {other} take {counts[0]} and {counts[other - 1]} masks, which "
+            "would tell a masked model the answer: give labels words of one length in `verbalizers` of the prompt"
+        )
 
 
 def _text(row: Json, key: str) -> str:

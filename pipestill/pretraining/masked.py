@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipestill.pretraining.architecture import Architecture
 from pipestill.pretraining.batch import IGNORE, Batch, Encoded, pack
-from pipestill.pretraining.corpus.document import Document
+from pipestill.pretraining.corpus.document import END_OF_TEXT, Document
 from pipestill.pretraining.induction import initialise_bert
 from pipestill.pretraining.recipe import BertShape
 from pipestill.pretraining.tokenizer import END, MASK, PAD, SPECIAL_TOKENS, VOCABULARY
@@ -61,13 +61,13 @@ class Masked(Architecture):
 
     def encode(self, document: Document, tokenizer, rng: Random) -> Encoded:
         """Plain text, or questions and answers line by line, with the end of sequence."""
+        lines = [line for turn in document.turns for line in turn] or [document.text.removesuffix(END_OF_TEXT)]
         ids: list[int] = []
         weights: list[float] = []
-        answered = len(document.lines) > 1  # plain text has nothing that weighs more than the rest
-        for line, answer in document.lines:
-            part = tokenizer.encode(line, add_special_tokens=False).ids
+        for number, line in enumerate(lines):
+            part = tokenizer.encode(line if number == 0 else f"\n{line}", add_special_tokens=False).ids
             ids += part
-            weights += [ANSWERS if answer and answered else 1.0] * len(part)
+            weights += [ANSWERS if number % 2 else 1.0] * len(part)
         return hide([*ids, END], [*weights, 1.0], rng)
 
     def copied(self, string: list[int], rng: Random) -> Encoded:

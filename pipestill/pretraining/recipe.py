@@ -111,7 +111,7 @@ RECIPES = {
     ),
     "demo-bert-student": Recipe(
         BertShape(layers=4, hidden=128, heads=4, intermediate=384),
-        steps=1500,
+        steps=1000,
         lr=3e-3,
         embedding_lr=6e-3,
         strings_from=0,

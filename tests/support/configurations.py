@@ -70,6 +70,7 @@ def of_files():
     challenge = {"en": {"path": "en.zip"}, "es": {"url": "https://example.org/es.zip", "sha256": DIGEST}}
     submission = {"methods": ["lead", "sft"], "submission": {"documents": challenge}, "overrides": {}}
     studies["multiclinsum"] |= submission
+    studies["mnli-bert"] |= {"methods": ["base"], "teacher": None, "overrides": {}}
     studies["multiclinsum-t5"] |= {"methods": ["fkl"], "distributions": {"codec": "sample"}, "overrides": {}}
     config["training"]["select"] = "metric"
     return config

@@ -31,6 +31,8 @@ def write_rows(path: Path, rows: int, seed: int, words: int = 9) -> Path:
 
 def settings(**changes) -> CaptureSettings:
     common = dict(temperature=2.0, max_length=200, adaptation="full", hardware={"device": "cpu"}, code="1")
+    if "labels" in changes:
+        common["read_labels"] = changes["labels"]
     return CaptureSettings.model_validate(common | {"codec": "topk", "k": 12} | changes)
 
 

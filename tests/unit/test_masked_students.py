@@ -1,6 +1,7 @@
 """Masked models as students: rows, losses, ranking and stored labels against whole logits, one row at a time."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from pipestill.answers.labels import predict as label_half
 from pipestill.errors import UserError
 from pipestill.inference.loaded import load
 from pipestill.inference.masked_ranking import score_at_masks
 from pipestill.inference.rankers import rank_all
+from pipestill.inference.work import Work
+from pipestill.job.cost import CostMeter
 from pipestill.models.adapters import add_adapter
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
 from pipestill.models.kinds import Reading, reading_of
@@ -21,8 +25,10 @@ from pipestill.objectives.divergence.teachers import CachedTeacher, OnlineTeache
 from pipestill.objectives.divergence.train import TaughtData
 from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.training import LoraConfig
+from pipestill.tasks import TASKS
 from pipestill.teacher.agreement import Agreement
 from pipestill.teacher.distributions.store import DistributionStore
+from support.asking import asking_about
 from support.distributions import capture
 from support.models import CPU, make_directory
 from support.seq2seq import SGD
@@ -86,6 +92,13 @@ def test_no_chat_template_stands_in_a_row(tokenizer):
 def test_a_tokenizer_without_a_mask_is_refused(place):
     with pytest.raises(UserError, match="names no mask: set mask_token"):
         RowEncoder(load_tokenizer(place.causal), 64, Reading("masked")).answer("Age", "Good")
+
+
+def test_answers_that_the_number_of_masks_tells_are_refused(tmp_path, tokenizer):
+    rows = [{"input": "Age", "output": output} for output in ("Good", "Bad", "Good Bad")]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(UserError, match="lines 1 and 3 take 1 and 2 masks, which would tell a masked model the answer"):
+        read_answers(tmp_path / "rows.jsonl", RowEncoder(tokenizer, 64, Reading("masked")))
 
 
 @pytest.mark.parametrize("adapter", [False, True])
@@ -257,3 +270,29 @@ def test_a_masked_student_learns_classes_from_a_teacher_with_other_tokens(tmp_pa
     before = trainer.evaluate()["eval_kl"]
     trainer.train()
     assert trainer.evaluate()["eval_kl"] < before / 4
+
+
+@pytest.mark.parametrize("plan", [CPU, replace(CPU, quantization="nf4")], ids=["lora", "qlora"])
+def test_adapters_learn_labels_at_masks(tmp_path, place, tokenizer, rows, plan):
+    torch.manual_seed(0)
+    model = add_adapter(load_base_model(place.student, plan, training=True), LoraConfig(r=4, dropout=0.0), plan)
+    size = {"learning_rate": 0.02, "max_steps": 25, "batch_size": len(rows), "adaptation": "lora"}
+    trainer = make_trainer(make_job(tmp_path, "sft", tokenizer, {}, plan, **size), model, rows)
+    before = trainer.evaluate()["eval_loss"]
+    trainer.train()
+    assert trainer.evaluate()["eval_loss"] < before - 1
+
+
+def test_it_says_and_replies_with_its_likeliest_label(tmp_path, place):
+    task, asking = TASKS["creditmix"], asking_about("creditmix", max_prompt_tokens=60, max_new_tokens=4)
+    loaded = load(place.student, None, CPU)
+    prompts = {text: asking.prompt.fill({"features": text}) for text in TEXTS}
+    with CostMeter(tmp_path / "cost.json") as cost:
+        said = label_half.say(task, loaded, asking, prompts, Work(tmp_path, cost, "teacher"))
+    answers = {key: each.outputs for key, each in said.items()}
+    assert answers == {key: [max(each.label_scores, key=each.label_scores.get)] for key, each in said.items()}
+    plain = asking.model_copy(update={"answers": {"calibration": "none"}})
+    for text, question in prompts.items():
+        reply = label_half.reply(task, loaded, plain, question, None)
+        assert [reply["prediction"]] == said[text].outputs
+        assert reply["raw_scores"] == pytest.approx(said[text].label_scores, abs=1e-5)

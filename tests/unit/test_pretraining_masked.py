@@ -9,8 +9,7 @@ from tokenizers import Tokenizer
 
 from pipestill.pretraining.architectures import ARCHITECTURES
 from pipestill.pretraining.batch import IGNORE
-from pipestill.pretraining.corpus.document import END_OF_TEXT, QUESTION, chat, plain
-from pipestill.pretraining.corpus.mixture import family_documents
+from pipestill.pretraining.corpus.document import chat, plain
 from pipestill.pretraining.masked import ANSWERS, CHOSEN, MASK_ID, MASKED, REPLACED, hide
 from pipestill.pretraining.packing import CorpusBatches
 from pipestill.pretraining.recipe import BertShape
@@ -68,24 +67,6 @@ def test_questions_and_answers_become_lines_and_answers_are_hidden_more_often(to
     assert 0.6 * ANSWERS < answer / rest < ANSWERS  # drawn without replacement, so a little less than by weight
     text = BERT.encode(plain("x", "All of it."), tokenizer, Random(1))
     assert any(label != IGNORE for label in text.labels)
-
-
-def test_an_episode_without_a_template_is_read_as_it_is_written(tokenizer):
-    """So that an answer is hidden where prompts of that form ask for it: right behind the question."""
-    episodes = [each for each in family_documents("pairs", "raw", 30) if QUESTION not in each.text]
-    answers = {tokenizer.encode(f" {word}").ids[0] for word in ("Yes", "No", "True", "False")}
-    hidden = learnt = 0
-    for number, document in enumerate(episodes):
-        assert any(answer and text.startswith(" ") for text, answer in document.lines)
-        encoded = BERT.encode(document, tokenizer, Random(number))
-        ids = [i if label == IGNORE else label for i, label in zip(encoded.ids, encoded.labels, strict=True)]
-        assert (
-            tokenizer.decode(ids, skip_special_tokens=False) == f"{document.text.removesuffix(END_OF_TEXT)}<|im_end|>"
-        )
-        hidden += sum(label in answers for label in encoded.labels)
-        learnt += sum(answer for _, answer in document.lines)
-    assert hidden / learnt > 2 * CHOSEN
-    assert len(episodes) > 5
 
 
 def test_packed_documents_have_the_logits_that_they_have_alone():

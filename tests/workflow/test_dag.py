@@ -42,7 +42,7 @@ def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_p
         "train_teacher": sum(not study.get("pretrained_teacher") for study in taught),
         "teacher_outputs": sum(method.teacher == "optional" for study, method in methods if study in taught),
         "teacher_distributions_shard": sum(study.get("distributions", {}).get("shards", 1) for study in stored),
-        "distribution_fidelity": len(stored),
+        "distribution_fidelity": sum(study.get("distributions", {}).get("codec") != "labels" for study in stored),
         "predict": experiments - sum(not method.model for _, method in methods),
         "evaluate": experiments,
         "download": len({study["task"] for study in studies}),

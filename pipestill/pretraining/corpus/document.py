@@ -33,19 +33,6 @@ class Document:
                 question = ""
         return tuple(turns)
 
-    @property
-    def lines(self) -> tuple[tuple[str, bool], ...]:
-        """The text in parts, each with whether it is an answer: of a conversation, questions and answers line by line
-        without the template; of anything else, the text as it is."""
-        if not self.text.startswith(QUESTION):
-            return tuple((text.removesuffix(END_OF_TEXT), learnt) for text, learnt in self.segments)
-        (first, answer), *others = self.turns
-        return (
-            (first, False),
-            (f"\n{answer}", True),
-            *((f"\n{text}", place == 1) for turn in others for place, text in enumerate(turn)),
-        )
-
 
 def plain(family: str, text: str) -> Document:
     """Text that is learnt as a whole."""
