@@ -22,8 +22,6 @@ def check_in_context(path: str, study: StudyConfig, askable: Collection[str]) ->
         ValueError: begins with the path of a wrong key.
     """
     readers = [method for method in study.methods if METHODS[method].in_context]
-    if study.icl.curve and not readers:
-        raise ValueError(f"{path}.icl.curve: the study has no method `icl`; add it, or remove the curve")
     if readers and study.icl.shots == 0 and not study.icl.instruction:
         raise ValueError(f"{path}.icl.shots: 0 demonstrations and no instruction are no context; that is `base`")
     most = max([study.icl.shots, *study.icl.curve])

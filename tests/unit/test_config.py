@@ -81,7 +81,7 @@ def test_every_key_has_a_description():
         (lambda c: c.update(seeds=[-1]), "`seeds.0` is -1"),
         (
             lambda c: c.update(run=["nothing"]),
-            "run: `nothing` is not defined in studies (creditmix, dolly, mnli-bert, multiclinsum, multiclin",
+            "run: `nothing` is not defined in studies (creditmix, dolly, mnli, mnli-bert, multiclinsum, multiclin",
         ),
         (lambda c: c.pop("run"), "`run` is missing"),
         (lambda c: c["studies"]["creditmix"].update(student="gpt"), "studies.creditmix.student: `gpt` is not defined"),
@@ -111,7 +111,7 @@ def test_every_key_has_a_description():
             "`magic` is not defined",
         ),
         (lambda c: c["studies"]["creditmix"].update(seeds=[2, 2]), "studies.creditmix.seeds: `2` is listed twice"),
-        (lambda c: c["studies"]["creditmix"]["overrides"].update(icl={}), "overrides: `icl` is not defined"),
+        (lambda c: c["studies"]["creditmix"]["overrides"].update(xyz={}), "overrides: `xyz` is not defined"),
         (
             lambda c: c["studies"]["creditmix"]["overrides"].update(dpo={"preference": {"gamma": 1}}),
             "unknown key `studies.creditmix.overrides.dpo.preference.gamma`",
