@@ -32,6 +32,8 @@ def stores_distributions(config, study):
 
 def points_apart(config, study):
     """Points of the curve of in-context learning that are no experiments of the study itself."""
+    if "icl" not in study["methods"]:
+        return 0
     icl, own = study.get("icl", {}), study.get("prompt") or config["tasks"][study["task"]].get("prompt", "answer")
     points = itertools.product(icl.get("prompts") or [own], icl.get("curve", []))
     return sum(prompt != own or shots not in (0, icl["shots"]) for prompt, shots in points)
