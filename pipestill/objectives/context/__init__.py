@@ -27,8 +27,7 @@ class ContextOptions(SharedOptions):
     reruns: ClassVar = {
         "*": "training_file",
         "kd_rate": "train",
-        "instruction": "teacher_distributions_shard",
-        "teacher": "teacher_distributions_shard train",
+        "teacher": "teacher_distributions_shard",
     }
 
     kd_rate: Share = 1.0
