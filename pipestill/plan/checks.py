@@ -76,9 +76,11 @@ def _check_prompt(path: str, prompt: Prompt, kind: Task) -> None:
 
 
 def _check_names(config: Config, path: str, study: StudyConfig) -> None:
-    if study.prompt is not None:
-        kind, task = TASKS[study.task], config.tasks[study.task]
-        known(study.prompt, askable(kind, task), f"{path}.prompt", f"the prompts of `{study.task}`")
+    asked = askable(TASKS[study.task], config.tasks[study.task])
+    named = {"prompt": [study.prompt] if study.prompt is not None else [], "icl.prompts": study.icl.prompts}
+    for key, names in named.items():
+        for name in names:
+            known(name, asked, f"{path}.{key}", f"the prompts of `{study.task}`")
     known(study.student, config.models, f"{path}.student", "models")
     if study.teacher is not None:
         known(study.teacher, config.models, f"{path}.teacher", "models")

@@ -39,6 +39,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             )
         _check_options(path, study, method, objective, resolved)
         _check_rationales(config, path, study, method, objective, resolved)
+        _check_context(config, path, study, method, objective, resolved)
         _check_warmup(path, method, resolved.training, most_rows(config, study, study.train_rows, study.train_share))
         if objective.cached(resolved.options):
             try:
@@ -109,6 +110,34 @@ def _check_rationales(
         raise ValueError(
             f"tasks.{study.task}.data.splits.teacher_share: the local annotator of `{method}` learns from teacher rows;"
             " raise it, use another `annotation.provider`, or leave the method out"
+        )
+
+
+def _check_context(
+    config: Config, path: str, study: StudyConfig, method: str, objective: Objective, resolved: Resolved
+) -> None:
+    """Refuse a context for the teacher that is empty, or that has a prompt which does not serve."""
+    context = objective.context(resolved.options)
+    if context is None:
+        return
+    kind, task = TASKS[study.task], config.tasks[study.task]
+    where, hint = f"{path}.overrides.{method}.{objective.section}", objective.hint(resolved.options)
+    if hint is None:
+        if not context.shots and not context.instruction.strip():
+            raise ValueError(f"{where}.instruction: the context that the teacher reads is empty; write the instruction")
+        return
+    prompts = {**kind.prompts, **task.prompts}
+    if hint not in prompts or not prompts[hint].privileged:
+        known = ", ".join(name for name, prompt in prompts.items() if prompt.privileged) or "none"
+        raise ValueError(
+            f"{where}.hint: `{hint}` is no prompt of `{study.task}` that shows the gold answer (these are: {known}); "
+            f"name one, or add it to `tasks.{study.task}.prompts` with `privileged: true`"
+        )
+    own, answers = prompts[study.prompt or task.prompt], kind.answers.classes or ("",)
+    if not study.distributions.over_classes and any(own.answer(each) != prompts[hint].answer(each) for each in answers):
+        raise ValueError(
+            f"{where}.hint: `{hint}` has other words for answers than the prompt of the student; give both the same "
+            "`verbalizers`, `render` and `prefix`, or set `distributions.codec: labels`"
         )
 
 
