@@ -36,7 +36,7 @@ BEFORE_STUDENTS, STUDENTS = 2, 1
 
 
 wildcard_constraints:
-    study="|".join(PLAN.config.studies),
+    study=rf"({'|'.join(PLAN.own_studies)})(@[a-z0-9.-]+)?",  # a derived one has a part behind the @
     task="|".join(PLAN.config.tasks),
     model="|".join(PLAN.config.models),
     method="|".join([*METHODS, *PLAN.checkpoints, TEACHER_NAME]),

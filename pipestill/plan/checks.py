@@ -6,6 +6,7 @@ from pipestill.errors import shortened
 from pipestill.methods import METHODS, ROLES, method_of
 from pipestill.plan.annotation_checks import check_annotation
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
+from pipestill.plan.context_checks import check_in_context
 from pipestill.plan.resolve import resolve_training
 from pipestill.plan.training_checks import check_annotator, check_training
 from pipestill.settings.models import ModelKind
@@ -31,6 +32,7 @@ def check_config(config: Config) -> None:
         _check_names(config, path, study)
         _check_answers(config, path, study)
         _check_models(config, path, study)
+        check_in_context(path, study, askable(TASKS[study.task], config.tasks[study.task]))
         check_training(config, path, study)
 
 
@@ -76,11 +78,9 @@ def _check_prompt(path: str, prompt: Prompt, kind: Task) -> None:
 
 
 def _check_names(config: Config, path: str, study: StudyConfig) -> None:
-    asked = askable(TASKS[study.task], config.tasks[study.task])
-    named = {"prompt": [study.prompt] if study.prompt is not None else [], "icl.prompts": study.icl.prompts}
-    for key, names in named.items():
-        for name in names:
-            known(name, asked, f"{path}.{key}", f"the prompts of `{study.task}`")
+    if study.prompt is not None:
+        kind, task = TASKS[study.task], config.tasks[study.task]
+        known(study.prompt, askable(kind, task), f"{path}.prompt", f"the prompts of `{study.task}`")
     known(study.student, config.models, f"{path}.student", "models")
     if study.teacher is not None:
         known(study.teacher, config.models, f"{path}.teacher", "models")

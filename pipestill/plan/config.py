@@ -131,7 +131,7 @@ class StudyConfig(Section):
         "student": "training_file predict checkpoint evaluate",
         "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
         "pretrained_teacher": "training_file teacher_outputs teacher_distributions_shard train predict",
-        "methods": "training_file distribution_fidelity learning_curve",
+        "methods": "training_file distribution_fidelity learning_curve predict",
         "seeds": "train_teacher train",
         "train_rows": "training_file",
         "teacher_rows": "training_file",

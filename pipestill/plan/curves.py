@@ -19,10 +19,13 @@ class Point(NamedTuple):
 
 
 def points(config: Config, name: str) -> list[Point]:
-    """Points of the curve of a study, prompt by prompt; none where it has no curve."""
+    """Points of the curve of a study, prompt by prompt; none where it has no curve, or no method that reads
+    demonstrations."""
     study, found = config.studies[name], []
     own = own_prompt(config, study)
-    (reader,) = (method for method, entry in METHODS.items() if entry.in_context)
+    reader = next((method for method in study.methods if METHODS[method].in_context), None)
+    if reader is None:
+        return []
     for prompt in study.icl.prompts or [own]:
         for shots in study.icl.curve:
             is_own = prompt == own and shots in (0, study.icl.shots)

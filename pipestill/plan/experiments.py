@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from pipestill.errors import UserError
 from pipestill.io.digests import json_digest
 from pipestill.io.records import Json
 from pipestill.methods import BASE, METHODS, PRETRAINED_TEACHER, SFT, TEACHER_NAME, Method, method_of
@@ -42,7 +43,13 @@ class Experiments:
         ]
 
     def study(self, name: str) -> StudyConfig:
-        """A study."""
+        """A study.
+
+        Raises:
+            UserError: there is none of this name, such as one at a share that is no part of a learning curve.
+        """
+        if name not in self.config.studies:
+            raise UserError(f"`{name}` is no study of this configuration; there are: {', '.join(self.config.studies)}")
         return self.config.studies[name]
 
     def task_config(self, study: str) -> TaskConfig:

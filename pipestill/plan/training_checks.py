@@ -5,6 +5,8 @@ import math
 from pipestill.methods import ANNOTATOR_NAME, METHODS, SFT, TEACHER_NAME, method_of
 from pipestill.objectives.base import RATIONALES, Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
+from pipestill.plan.context_checks import check_teacher_context
+from pipestill.plan.curves import own_prompt
 from pipestill.plan.resolve import (
     Resolved,
     most_rows,
@@ -26,7 +28,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
         ValueError: begins with the path of a wrong key.
     """
     _check_rows(path, study)
-    readers: dict[str, Resolved] = {}
+    readers: dict[str, dict[str, Resolved]] = {}  # by what they read
     for method in study.methods:
         objective, resolved = METHODS[method].objective, resolve_training(config.training, study, method)
         if objective is None:
@@ -39,7 +41,8 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             )
         _check_options(path, study, method, objective, resolved)
         _check_rationales(config, path, study, method, objective, resolved)
-        _check_context(config, path, study, method, objective, resolved)
+        prompts = {**TASKS[study.task].prompts, **config.tasks[study.task].prompts}
+        check_teacher_context(path, study, method, objective, resolved, prompts, own_prompt(config, study))
         _check_warmup(path, method, resolved.training, most_rows(config, study, study.train_rows, study.train_share))
         if objective.cached(resolved.options):
             try:
@@ -51,8 +54,9 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
                     f"{path}.distributions.codec: `labels` is for answers that are labels, and those of `{study.task}` "
                     "are not; use `topk`"
                 )
-            readers[method] = resolved
-    _check_readers(path, readers)
+            readers.setdefault(objective.store, {})[method] = resolved
+    for own in readers.values():
+        _check_readers(path, own)
     _check_teacher(config, path, study)
     for method in (*study.methods, *study.checkpoints, *([TEACHER_NAME] if study.teacher else [])):
         if method_of(method).model:
@@ -110,34 +114,6 @@ def _check_rationales(
         raise ValueError(
             f"tasks.{study.task}.data.splits.teacher_share: the local annotator of `{method}` learns from teacher rows;"
             " raise it, use another `annotation.provider`, or leave the method out"
-        )
-
-
-def _check_context(
-    config: Config, path: str, study: StudyConfig, method: str, objective: Objective, resolved: Resolved
-) -> None:
-    """Refuse a context for the teacher that is empty, or that has a prompt which does not serve."""
-    context = objective.context(resolved.options)
-    if context is None:
-        return
-    kind, task = TASKS[study.task], config.tasks[study.task]
-    where, hint = f"{path}.overrides.{method}.{objective.section}", objective.hint(resolved.options)
-    if hint is None:
-        if not context.shots and not context.instruction.strip():
-            raise ValueError(f"{where}.instruction: the context that the teacher reads is empty; write the instruction")
-        return
-    prompts = {**kind.prompts, **task.prompts}
-    if hint not in prompts or not prompts[hint].privileged:
-        known = ", ".join(name for name, prompt in prompts.items() if prompt.privileged) or "none"
-        raise ValueError(
-            f"{where}.hint: `{hint}` is no prompt of `{study.task}` that shows the gold answer (these are: {known}); "
-            f"name one, or add it to `tasks.{study.task}.prompts` with `privileged: true`"
-        )
-    own, answers = prompts[study.prompt or task.prompt], kind.answers.classes or ("",)
-    if not study.distributions.over_classes and any(own.answer(each) != prompts[hint].answer(each) for each in answers):
-        raise ValueError(
-            f"{where}.hint: `{hint}` has other words for answers than the prompt of the student; give both the same "
-            "`verbalizers`, `render` and `prefix`, or set `distributions.codec: labels`"
         )
 
 

@@ -44,7 +44,10 @@ class InContextSettings(ContextSettings):
 class InContextConfig(InContextSettings):
     """In-context learning: the untrained student reads solved training rows before each question."""
 
-    reruns: ClassVar = {"*": "predict", "curve": "predict", "prompts": "predict"}
+    reruns: ClassVar = {
+        "*": "predict",
+        **dict.fromkeys(("shots", "instruction", "max_tokens", "on_overflow"), "predict"),
+    }
 
     seeds: Annotated[list[Seed], Field(min_length=1, max_length=1000), Distinct] = [1, 2, 3]
     """Seeds of the draw of demonstrations; each is a run."""

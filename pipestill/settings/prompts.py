@@ -27,7 +27,10 @@ class Form(Section):
 class Prompt(Section):
     """A prompt of a task: the question about a record, and the words of its answers."""
 
-    reruns: ClassVar = {"*": "prompts training_file teacher_outputs teacher_distributions_shard train predict"}
+    reruns: ClassVar = {
+        "*": "prompts training_file teacher_outputs teacher_distributions_shard train predict",
+        "privileged": "",
+    }
 
     text: CleanText | Annotated[list[CleanText], Field(min_length=1, max_length=100)]
     """Wording with gaps named after the task's inputs, such as `{premise}`; of several, the first one whose gaps all

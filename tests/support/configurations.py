@@ -33,6 +33,12 @@ def generated():
     studies = config["studies"]
     config["seeds"] = [1]
     studies["creditmix"]["methods"] = ["base", "sft", "kd", "dpo"]
+    studies["mnli"]["methods"] = ["base", "icl", "cd", "sft"]
+    plain = {"text": "{features}:", "render": "raw", "verbalizers": {"Good": "good"}}
+    config["tasks"]["creditmix"]["prompts"] = {"plain": plain, "spare": {"text": "{features}"}}
+    config["tasks"]["creditmix"]["prompt"] = "plain"
+    told = {"text": "{premise} {hypothesis} {label} ?", "render": "raw", "privileged": True}
+    config["tasks"]["mnli"]["prompts"] = {"told": told | {"verbalizers": {"entailment": "Yes", "contradiction": "No"}}}
     del studies["creditmix"]["overrides"]["teacher"], studies["dolly"]["overrides"]["teacher"]
     studies["dolly"]["methods"] = ["base", "sft", "fkl", "todi"]
     studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]
@@ -70,6 +76,7 @@ def of_files():
     challenge = {"en": {"path": "en.zip"}, "es": {"url": "https://example.org/es.zip", "sha256": DIGEST}}
     submission = {"methods": ["lead", "sft"], "submission": {"documents": challenge}, "overrides": {}}
     studies["multiclinsum"] |= submission
+    studies["mnli"] |= {"methods": ["base", "icl"], "overrides": {}}
     studies["mnli-bert"] |= {"methods": ["base"], "teacher": None, "overrides": {}}
     studies["multiclinsum-t5"] |= {"methods": ["fkl"], "distributions": {"codec": "sample"}, "overrides": {}}
     config["training"]["select"] = "metric"

@@ -17,9 +17,12 @@ from pipestill.settings.section import Section, holds_sections
 NAMES = ("demo-student", "demo-teacher", "demo-t5-student", "demo-bert-student", "demo-bert-teacher")
 NAMES += ("dolly", "multiclinsum", "creditmix-again", "alpaca", "other.json", "https://example.org/other.zip")
 POOL = (40, False, 1, 2, 3, 0.25, 0.5, True, *NAMES, "2" * 40, "2" * 64, "other", "OTHER", "2020-01-01")
-POOL += (["other"], [1], {"type": "object"}, ["multiclinsum-gs-fr"])
+POOL += (["other"], [1], {"type": "object"}, ["multiclinsum-gs-fr"], ["gpt-3"], {"Good": "fine"}, "told", "raw")
 
-TOGETHER = {("crop", "unit"): {"tokenizer": None}}  # with a key, others of its section
+TOGETHER = {  # with a key, others of its section
+    ("crop", "unit"): {"tokenizer": None},
+    ("spare", "privileged"): {"text": "{features} {label}"},
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Key:
     @property
     def place(self):
         """Its path without the names of tasks, studies and the like, and its section where such a name decides it."""
-        named = ("models", "tasks", "studies", "overrides", "files", "documents", "checkpoints", "steps")
+        named = ("models", "tasks", "prompts", "studies", "overrides", "files", "documents", "checkpoints", "steps")
         parts = ["*" if above in named else part for above, part in zip(("", *self.path), self.path, strict=False)]
         common = self.path[-3:-2] == ("overrides",)  # to all methods
         return ".".join(map(str, parts)), "" if common else self.section.__name__

@@ -81,7 +81,7 @@ def test_every_key_has_a_description():
         (lambda c: c.update(seeds=[-1]), "`seeds.0` is -1"),
         (
             lambda c: c.update(run=["nothing"]),
-            "run: `nothing` is not defined in studies (creditmix, dolly, mnli-bert, multiclinsum, multiclin",
+            "run: `nothing` is not defined in studies (creditmix, dolly, mnli, mnli-bert, multiclinsum, multiclin",
         ),
         (lambda c: c.pop("run"), "`run` is missing"),
         (lambda c: c["studies"]["creditmix"].update(student="gpt"), "studies.creditmix.student: `gpt` is not defined"),
@@ -111,7 +111,7 @@ def test_every_key_has_a_description():
             "`magic` is not defined",
         ),
         (lambda c: c["studies"]["creditmix"].update(seeds=[2, 2]), "studies.creditmix.seeds: `2` is listed twice"),
-        (lambda c: c["studies"]["creditmix"]["overrides"].update(icl={}), "overrides: `icl` is not defined"),
+        (lambda c: c["studies"]["creditmix"]["overrides"].update(xyz={}), "overrides: `xyz` is not defined"),
         (
             lambda c: c["studies"]["creditmix"]["overrides"].update(dpo={"preference": {"gamma": 1}}),
             "unknown key `studies.creditmix.overrides.dpo.preference.gamma`",
@@ -387,6 +387,41 @@ def test_the_published_recipe_of_clinical_summaries(default):
         assert (training.max_steps, training.batch_size, training.accumulation_steps) == (None, batch_size, 1)
         assert (training.max_length, study.answers.max_new_tokens) == (3078 + 762, 762)
     assert plan.training("multiclinsum", "stepwise").options.alpha == 0.8
+
+
+def test_the_published_recipes_of_sentence_pairs(default):
+    plan = preset(default, "paper")
+    config = plan.config
+    studies = {name: config.studies[name] for name in config.studies if name.startswith("mnli-") and "@" not in name}
+    students = {config.models[study.student].repo for name, study in studies.items() if name != "mnli-bert"}
+    assert students == {
+        *(f"facebook/opt-{size}" for size in ("125m", "350m", "1.3b", "2.7b")),
+        *(f"Qwen/Qwen2.5-{size}" for size in ("0.5B", "1.5B", "3B")),
+    }
+    for name in [study for study in config.run if study.startswith("mnli")]:
+        study, training = studies[name], plan.training(name, "sft").training
+        assert (study.seeds, study.icl.seeds, study.train_rows) == (list(range(10)), list(range(10)), 128)
+        assert study.icl.prompts == ["minimal", "gpt-3", "eval-harness"]
+        assert {2, 16, 32} < set(study.icl.curve)
+        assert (training.adaptation, training.epochs, training.warmup, training.learning_rate) == (
+            "full",
+            40,
+            0.5,
+            1e-5,
+        )
+        assert (training.max_steps, training.batch_size * training.accumulation_steps) == (None, 32)
+        assert plan.training(name, "cd").training == plan.training(name, "vanilla").training == training
+        biases = plan.training(name, "bitfit").training
+        assert (biases.adaptation, biases.epochs, biases.warmup, biases.learning_rate) == ("biases", 100, 0.25, 1e-4)
+        assert plan.teacher_context(name, "cd").prompt.privileged
+        assert study.distributions.told() == {"codec": "labels", "rest_bucket": False}
+        assert plan.hardware(name).quantization == "none"
+    assert plan.learns_from_teacher("mnli-opt-1.3b", "cd")
+    assert not plan.learns_from_teacher("mnli-opt-2.7b", "cd")
+    lora = plan.training("mnli-opt-2.7b-lora", "sft").training
+    assert (lora.adaptation, lora.epochs, lora.warmup, lora.learning_rate, lora.lora.r) == ("lora", 80, 0.25, 2e-4, 8)
+    shown = plan.teacher_context("mnli-opt-350m-demonstrations", "cd")
+    assert (shown.shots, shown.draws, shown.prompt) == (16, 10, plan.prompt("mnli-opt-350m-demonstrations"))
 
 
 @pytest.mark.parametrize("name", ["paper", "gpu-8gb"])

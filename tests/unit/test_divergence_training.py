@@ -14,7 +14,7 @@ from pipestill.io.files import write_sha256sums
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.loading import load_tokenizer
-from pipestill.models.rows import IGNORED, RowEncoder, read_answers
+from pipestill.models.rows import IGNORED, RowEncoder, read_answers, supervised
 from pipestill.objectives.divergence.make_teacher import make_teacher as make_teacher_of_job
 from pipestill.objectives.divergence.teachers import ForeignTeacher, OnlineTeacher
 from pipestill.objectives.divergence.train import TaughtData
@@ -339,6 +339,27 @@ def test_draws_train_on_the_forward_divergence(tmp_path, rows, directories, capt
     drawn = measure(tmp_path, make_student(), teacher, keyed, max_steps=1, batch_size=8)[0]
     exact = one_step(tmp_path, rows, make_student())[0]
     assert drawn[0]["loss"] == pytest.approx(exact[0]["loss"], rel=0.05)
+
+
+def test_classes_are_compared_at_the_first_token_of_each_answer(tmp_path, rows, directories, capture):
+    labels = ("Good", "Standard", "Bad")
+    ids = [TOKENIZER.encode(label)[0] for label in labels]
+    stored = capture("labels", labels=labels, rest_bucket=False)
+    teacher, keyed = teacher_of(directories, rows, "jeffreys", stored)
+    student, other = make_student(), make_teacher().eval()
+    found = trainer_for(tmp_path, student, teacher, keyed, "jeffreys").evaluate()
+    firsts = [[logits_of(model, row)[0][0, ids] for model in (student, other)] for row in rows]
+    tokens = sum(len(supervised(row["labels"])) for row in rows)
+    with torch.no_grad():
+        both = sum(float(jeffreys(*each)) for each in firsts)
+        forward = sum(float(forward_divergence(*each)) for each in firsts)
+    agreed = sum(int(own.argmax() == theirs.argmax()) for own, theirs in firsts)
+    assert found["eval_divergence"] == pytest.approx(both / tokens, rel=1e-4)
+    assert found["eval_kl"] == pytest.approx(forward / len(rows), rel=1e-4)
+    assert found["eval_agreement"] == pytest.approx(agreed / len(rows))
+    assert found["eval_loss"] == pytest.approx(
+        (1 - KD_RATE) * found["eval_cross_entropy"] + KD_RATE * found["eval_divergence"], rel=1e-5
+    )
 
 
 REFUSED = {

@@ -1,5 +1,7 @@
 """Dry runs: what is planned for each configuration, without running anything."""
 
+import itertools
+
 import pytest
 import yaml
 from snakemake.utils import update_config
@@ -28,6 +30,15 @@ def stores_distributions(config, study):
     return False
 
 
+def points_apart(config, study):
+    """Points of the curve of in-context learning that are no experiments of the study itself."""
+    if "icl" not in study["methods"]:
+        return 0
+    icl, own = study.get("icl", {}), study.get("prompt") or config["tasks"][study["task"]].get("prompt", "answer")
+    points = itertools.product(icl.get("prompts") or [own], icl.get("curve", []))
+    return sum(prompt != own or shots not in (0, icl["shots"]) for prompt, shots in points)
+
+
 @pytest.mark.parametrize("overlays", [(), *((path,) for path in PRESETS)], ids=["default", *(p.stem for p in PRESETS)])
 def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_path, overlays, monkeypatch):
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
@@ -35,16 +46,19 @@ def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_p
     studies = [config["studies"][name] for name in config["run"]]
     taught = [study for study in studies if study.get("teacher")]
     stored = [study for study in studies if stores_distributions(config, study)]
+    told = [study for study in studies if "cd" in study["methods"]]
+    points = sum(points_apart(config, study) for study in studies)
     methods = [(study, METHODS[name]) for study in studies for name in study["methods"]]
     experiments = len(methods) + sum(len(study.get("checkpoints", {})) for study in studies) + len(taught)
     expected = {
         "train": sum(len(study.get("seeds", config["seeds"])) for study, method in methods if method.trains),
         "train_teacher": sum(not study.get("pretrained_teacher") for study in taught),
         "teacher_outputs": sum(method.teacher == "optional" for study, method in methods if study in taught),
-        "teacher_distributions_shard": sum(study.get("distributions", {}).get("shards", 1) for study in stored),
+        "teacher_distributions_shard": sum(study.get("distributions", {}).get("shards", 1) for study in stored + told),
+        "context_accuracy": len(told),
         "distribution_fidelity": sum(study.get("distributions", {}).get("codec") != "labels" for study in stored),
-        "predict": experiments - sum(not method.model for _, method in methods),
-        "evaluate": experiments,
+        "predict": experiments + points - sum(not method.model for _, method in methods),
+        "evaluate": experiments + points,
         "download": len({study["task"] for study in studies}),
         "annotate": len({study["task"] for study in studies if "stepwise" in study["methods"]}),
         "report": 1,

@@ -96,7 +96,7 @@ def test_who_is_student_and_who_is_teacher_is_recorded(tmp_path):
         after = read.jobs(check(config), ["all"])
     for job in (
         ("train", (("method", "uld"), ("seed", "1"), ("study", "dolly"))),
-        ("teacher_distributions_shard", (("shard", "0"), ("study", "dolly"))),
+        ("teacher_distributions_shard", (("shard", "0"), ("store", "distributions"), ("study", "dolly"))),
     ):
         assert before[job].inputs == after[job].inputs and before[job].params != after[job].params
 
