@@ -73,7 +73,10 @@ def read_answers(path: Path, encoder: RowEncoder, column: str = "output") -> lis
     def encode(row: Json) -> Row:
         return {"id": row.get("id"), **encoder.answer(_text(row, "input"), _text(row, column))}
 
-    return _encode_file(path, encode, encoder)
+    rows = _encode_file(path, encode, encoder)
+    if encoder.reading.kind == "masked":
+        _check_masks(path, rows)
+    return rows
 
 
 def read_classes(path: Path, encoder: RowEncoder, classes: Mapping[str, int], column: str = "output") -> list[Row]:
@@ -159,8 +162,6 @@ def _encode_file(path: Path, encode: Callable[[Json], Row], encoder: RowEncoder)
         lines = ", ".join(map(str, others[:LISTED])) + (", ..." if len(others) > LISTED else "")
         more = f" ({len(others)} more rows have such faults: lines {lines})" if others else ""
         raise UserError(f"{path}, line {first}: {faults[first]}{more}")
-    if encoder.reading.kind == "masked":
-        _check_masks(path, encoded)
     encoder.prompts.report(str(path))
     return encoded
 
