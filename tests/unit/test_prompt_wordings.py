@@ -117,18 +117,23 @@ def test_prompts_that_do_not_fit_the_task_are_refused_by_key(default, prompt, se
 
 
 @pytest.mark.parametrize(
-    ("section", "key", "value"),
+    ("section", "key", "value", "sentence"),
     [
-        ("tasks", "prompt", "teacher"),
-        ("studies", "prompt", "teacher"),
-        ("studies", "icl", {"curve": [0, 2], "prompts": ["plain", "teacher"]}),
-        ("studies", "icl", {"prompts": ["nothing"]}),
+        ("tasks", "prompt", "teacher", "`teacher` is not defined in the prompts of `creditmix` (answer, plain)"),
+        ("studies", "prompt", "teacher", "`teacher` is not defined in the prompts of `creditmix` (answer, plain)"),
+        (
+            "studies",
+            "icl",
+            {"prompts": ["plain", "teacher"]},
+            "`teacher` is no prompt of `creditmix` that can be asked",
+        ),
+        ("studies", "icl", {"prompts": ["nothing"]}, "`nothing` is no prompt of `creditmix` that can"),
     ],
 )
-def test_what_shows_the_label_is_asked_nowhere(default, section, key, value):
+def test_what_shows_the_label_is_asked_nowhere(default, section, key, value, sentence):
     config = with_prompts(default, plain=PLAIN, teacher=SHOWN)
     config[section]["creditmix"][key] = value
-    assert "is not defined in the prompts of `creditmix` (answer, plain)" in refused(config)
+    assert sentence in refused(config)
 
 
 def cd(config, **context):
@@ -140,10 +145,10 @@ def cd(config, **context):
 @pytest.mark.parametrize(
     ("context", "sentence"),
     [
-        ({"teacher_context": "hint", "hint": "nothing"}, "context.hint: `nothing` is no prompt of `creditmix` that"),
-        ({"teacher_context": "hint", "hint": "plain"}, "(these are: teacher)"),
-        ({"teacher_context": "instruction"}, "context.instruction: the context that the teacher reads is empty"),
-        ({"teacher_context": "hint"}, "context.hint: `teacher` has other words for answers than the prompt of the"),
+        ({"teacher_context": "hint", "hint": "nothing"}, "by the prompt `nothing`, which `creditmix` has not"),
+        ({"teacher_context": "hint", "hint": "plain"}, "or which is not `privileged`"),
+        ({"teacher_context": "instruction"}, "has `teacher_context: instruction` and none; give it its"),
+        ({"teacher_context": "hint"}, "the prompts `teacher` and `plain` have other answers"),
         ({"teacher_context": "hint", "shots": 3}, "context: `shots` has no use here"),
     ],
 )
@@ -151,6 +156,16 @@ def test_contexts_that_could_not_teach_are_refused(default, context, sentence):
     config = cd(with_prompts(default, plain=PLAIN, teacher=SHOWN), **context)
     config["studies"]["creditmix"]["prompt"] = "plain"
     assert sentence in refused(config)
+
+
+def test_a_hint_of_another_form_is_refused_where_answers_are_texts(default):
+    shown = {"text": "{instruction} {label}", "render": "raw", "privileged": True}
+    default["tasks"]["dolly"]["prompts"] = {"shown": shown}
+    context = {"teacher_context": "hint", "hint": "shown"}
+    default["studies"]["dolly"] |= {"methods": ["cd"], "overrides": {"cd": {"context": context}}}
+    assert "the prompts `shown` and `answer` have other answers" in refused(default)
+    shown["prefix"] = ""
+    check(default)
 
 
 def test_a_hint_with_other_words_serves_where_labels_are_compared(default):
