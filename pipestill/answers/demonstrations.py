@@ -24,6 +24,7 @@ class Demonstrations:
         }
         for stratum, found in members.items():
             Random(f"demonstrations {seed} {stratum}").shuffle(found)
+        self._answers = answers
         waiting = {stratum: deque(found) for stratum, found in members.items() if found}
         rng, self.ordered = Random(f"turns {seed}"), []
         while waiting:
@@ -37,12 +38,19 @@ class Demonstrations:
 
         Args:
             shots: how many.
-            without: id of a record that is not one of them, since it is what is asked.
+            without: id of a record that is not one of them, since it is what is asked. The next one of its stratum
+                stands in its place, so that the strata of the others do not tell which one it has.
 
         Raises:
             UserError: there are not as many records.
         """
-        found = [record for record in self.ordered[: shots + 1] if record.id != without][:shots]
+        found, others = self.ordered[:shots], self.ordered[shots:]
+        place = next((place for place, record in enumerate(found) if record.id == without), None)
+        if place is not None:
+            own = self._answers.stratum(found.pop(place))
+            instead = next((record for record in others if self._answers.stratum(record) == own), None)
+            if instead or others:
+                found.insert(place, instead or others[0])
         if len(found) < shots:
             raise UserError(
                 f"{shots} demonstrations are asked for, and there are {len(found)} training rows; ask for fewer"

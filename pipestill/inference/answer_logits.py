@@ -84,4 +84,7 @@ def check_lengths(model: Any, rows: Sequence[Row]) -> None:
     limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
     longest = max(len(row["input_ids"]) for row in rows)
     if limit is not None and longest > limit:
-        raise UserError(f"a row has {longest} tokens, but the teacher reads at most {limit}: lower training.max_length")
+        raise UserError(
+            f"a row has {longest} tokens, but the model reads at most {limit}: lower training.max_length, or the "
+            "`shots` of its context if it reads one"
+        )

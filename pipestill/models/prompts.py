@@ -97,7 +97,8 @@ def encode_source(
         if len(tail) > max_tokens:
             raise _no_room(max_tokens, tail)
         read = [*encoder.text(text)[: max(0, room - len(tail))], *tail]
-    return [*encoder.before, *(encoder.text(context.head) if context else ()), *read]
+    head = context.head if form.render == "raw" else "\n".join(context.turns(""))
+    return [*encoder.before, *(encoder.text(head) if context else ()), *read]
 
 
 ENCODERS: "dict[ModelKind, Callable[..., list[int]]]" = {

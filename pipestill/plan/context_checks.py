@@ -74,9 +74,10 @@ def check_teacher_context(
             f"{where} shows the gold answer by the prompt `{hint}`, which `{study.task}` has not, or which is not "
             f"`privileged`; define it in `tasks.{study.task}.prompts`, or set `context.hint`"
         )
-    words = [[prompts[name].answer(label) for label in TASKS[study.task].answers.classes] for name in (hint, asked)]
+    answers = TASKS[study.task].answers.classes or ("",)
+    words = [[prompts[name].answer(answer) for answer in answers] for name in (hint, asked)]
     if words[0] != words[1] and not study.distributions.over_classes:
         raise ValueError(
-            f"{where}: the prompts `{hint}` and `{asked}` have other words for the labels, so that their tokens cannot "
-            "be compared; give both the same `verbalizers`, or set `distributions.codec: labels`"
+            f"{where}: the prompts `{hint}` and `{asked}` have other answers, so that their tokens cannot be compared; "
+            "give both the same `verbalizers`, `render` and `prefix`, or set `distributions.codec: labels`"
         )

@@ -96,4 +96,4 @@ class Prompt(Section):
 
     def said(self, text: str) -> str:
         """An answer that was generated behind the prompt, as a text by itself."""
-        return text.removeprefix(self.prefix) if self.render == "raw" else text
+        return text.strip().removeprefix(self.prefix.strip()).lstrip() if self.render == "raw" else text

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch.nn.functional import cross_entropy
 
 from pipestill.errors import UserError
-from pipestill.inference.answer_logits import AnswerLogits, batches
+from pipestill.inference.answer_logits import AnswerLogits, batches, check_lengths
 from pipestill.inference.devices import input_device
 from pipestill.inference.loaded import Loaded
 from pipestill.io.records import Json
@@ -61,7 +61,11 @@ class Agreement:
         if kind_of(model.config) == CLASSIFIER:
             raise UserError("a classifier tells labels apart, and says nothing of tokens")
         self.store.check(tokenizer=tokenizer)
-        rows = read_answers(self.answers, self.store.encoder(tokenizer, reading(model.config)))
+        encoder = self.store.encoder(tokenizer, reading(model.config))
+        keys = [self.store.key(row) for row in read_answers(self.answers, encoder)]
+        encoder.prompts.context = loaded.context
+        rows = [row | {"key": key} for row, key in zip(read_answers(self.answers, encoder), keys, strict=True)]
+        check_lengths(model, rows)
         sums = dict.fromkeys(("kl", "agreement", "teacher_nll", "student_nll"), 0.0)
         tokens = compared = 0
         forward = AnswerLogits(model, tokenizer.pad_token_id, self.store.vocab_size)
@@ -81,7 +85,7 @@ class Agreement:
     def _add(self, sums: dict[str, float], forward: AnswerLogits, batch: list[Row]) -> tuple[int, int]:
         """Add the sums over the answers of ``batch``; returns how many tokens these have, and how many of them are
         compared."""
-        keys, device = [self.store.key(row) for row in batch], input_device(forward.model)
+        keys, device = [row["key"] for row in batch], input_device(forward.model)
         target = self.store.target(keys, "bucket", device)
         best, over = self.store.top_ids(keys).to(device), self.store.codec.over
         gold = [[row["labels"][position] for position in supervised(row["labels"])] for row in batch]

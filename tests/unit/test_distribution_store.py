@@ -391,7 +391,7 @@ def test_a_small_head_and_long_rows_are_refused(full, data, tokenizer):
     rows = read_rows(full, data[1], tokenizer)
     with pytest.raises(UserError, match="head has 99 rows, but its tokenizer 310 ids"):
         list(AnswerLogits(make_model(99), 0, 310)([{"input_ids": [1, 2], "labels": [IGNORED, 2]}]))
-    with pytest.raises(UserError, match=r"tokens, but the teacher reads at most 16: lower training\.max_length"):
+    with pytest.raises(UserError, match=r"tokens, but the model reads at most 16: lower training\.max_length"):
         check_lengths(make_model(310, max_position_embeddings=16), rows)
 
 

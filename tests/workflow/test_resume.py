@@ -31,7 +31,7 @@ def data(tmp_path_factory):
     """Rows of unequal length in all schemas."""
     directory, draw = tmp_path_factory.mktemp("data"), random.Random(1)
     for split, n in (("train", 45), ("validation", 7)):
-        rows = {"sft": [], "dpo": [], "stepwise": []}
+        rows = {"sft": [], "dpo": [], "stepwise": [], "cd": []}
         for _ in range(n):
             prompt = f"Age: {draw.randint(18, 80)}.0, Outstanding Debt: {'9' * draw.randint(1, 20)}"
             chosen, rejected = draw.sample(LABELS, 2)
@@ -39,6 +39,9 @@ def data(tmp_path_factory):
             explained = {"rationale_prompt": f"Why? {prompt}", "rationale": f"{rejected} {chosen}"}
             rows["stepwise"].append({"input": prompt, "output": chosen, **explained})
             rows["dpo"].append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
+            ids = [f"{split} {number}" for number in range(len(rows["cd"]))]
+            read = {"question": f"{prompt}?", "answer": chosen, "demonstrations": ids[-2:]}
+            rows["cd"].append({"id": f"{split} {len(ids)}", "input": prompt, "output": chosen, **read})
         for name, lines in rows.items():
             text = "".join(f"{json.dumps(row)}\n" for row in lines)
             (directory / f"{split}_{name}.jsonl").write_text(text)
@@ -260,10 +263,29 @@ def test_a_job_with_a_teacher_that_was_killed_gives_the_same_bytes(tmp_path, tin
     assert log[0].startswith("step 1/12: loss ")
 
 
-def capture(directory, student, teacher, data):
+def capture(directory, student, teacher, data, rows="sft", **context):
     """The manifest of what a teacher says about all rows."""
-    files = [data / f"{split}_sft.jsonl" for split in ("train", "validation")]
-    return capture_distributions(directory, files, teacher, student, k=40, temperature=2.0, max_length=256)
+    files = [data / f"{split}_{rows}.jsonl" for split in ("train", "validation")]
+    return capture_distributions(directory, files, teacher, student, k=40, temperature=2.0, max_length=256, **context)
+
+
+def test_a_student_of_a_context_that_was_killed_gives_the_same_bytes(tmp_path, tiny_model_dir, data):
+    """Its teacher is the student's own base model, with a guideline and up to two rows before each question."""
+    context = {"prompt": {"text": "{features}?"}, "seed": 1, "shots": 2, "instruction": "Tell the mix."}
+    manifest = capture(tmp_path / "context", tiny_model_dir, tiny_model_dir, data, "cd", context=context)
+    more = {"options": {"temperature": 2.0}}
+    whole, broken = (
+        Job(tmp_path / name, tiny_model_dir, data, "cd", "full", more, epochs=2) for name in ("whole", "broken")
+    )
+    for job in (whole, broken):
+        job.command += ["--distributions", manifest]
+    whole.finish()
+    losses = [row["eval_divergence"] for row in whole.history() if "eval_divergence" in row]
+    assert losses[-1] < losses[0]
+    assert broken.interrupt(4, 0, signal.SIGKILL) == -signal.SIGKILL
+    assert not broken.output.exists()
+    assert "resuming at step" in broken.finish()
+    assert broken.digests() == whole.digests()
 
 
 def test_dpo_from_an_sft_student_starts_at_log_2(tiny_model_dir, data, uninterrupted):

@@ -1,0 +1,158 @@
+"""In-context learning and context distillation of a text task, job by job, with the settings that the plan gives."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from pipestill.inference.loaded import load
+from pipestill.io.files import read_json
+from pipestill.io.records import Record, of_split, read_jsonl, write_jsonl
+from pipestill.models.loading import load_base_model, load_tokenizer
+from pipestill.plan.check import check
+from pipestill.plan.plan import Plan
+from pipestill.tasks import TASKS
+from support.models import CPU
+from support.scripts import Script
+
+ROOT = Path(__file__).parents[2]
+GUIDELINE = "Answer with one word."
+TASK = TASKS["dolly"]
+
+
+def made_plan():
+    """The default with few rows and steps, `icl` and `cd` in `dolly`, and a guideline that the student never reads."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    context = {"teacher_context": "instruction", "instruction": GUIDELINE, "temperature": 1.0}
+    config["studies"]["dolly"] |= {
+        "methods": ["base", "icl", "cd"],
+        "train_rows": 12,
+        "icl": {"shots": 2, "seeds": [4, 7], "max_tokens": 400},
+        "answers": {"max_new_tokens": 5},
+        "distributions": {"codec": "full"},
+        "training": {"max_length": 160, "max_steps": 6, "batch_size": 4, "learning_rate": 0.005},
+        "overrides": {"cd": {"context": context}},
+    }
+    return Plan(check(config), ROOT)
+
+
+def run(name, **options):
+    """A script with its options, to its end."""
+    arguments = []
+    for option, value in options.items():
+        arguments += [f"--{option.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    process = Script(name, *arguments)
+    assert process.wait() == 0, process.said()
+
+
+def some_records():
+    found = []
+    for split, count in (("train", 14), ("validation", 4), ("test", 6)):
+        for number in range(count):
+            text = f"Age: {number}.0" if number % 2 else ""
+            inputs = {"instruction": f"Name the {split} {number}", "input": text}
+            test_set = TASK.layout.names[number % 2] if split == "test" else None
+            prompt = TASK.prompts["answer"].fill(inputs)
+            target = f"{('Good', 'Bad')[number % 2]} {number}"
+            found.append(Record(f"{split}{number}", split, inputs, target, [target], test_set, prompt))
+    return found
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory, tiny_model_dir):
+    """What the jobs leave."""
+    place, plan, base = tmp_path_factory.mktemp("results"), made_plan(), tiny_model_dir
+    records, stored = place / "cropped.jsonl", place / "context"
+    write_jsonl(records, [record.row() for record in some_records()])
+    for file in ("sft", "cd"):
+        rows = {"train": place / f"{file}.jsonl", "validation": place / f"validation_{file}.jsonl"}
+        method = "base" if file == "sft" else "cd"
+        settings = plan.training_file_settings("dolly", file)
+        assert ("context" in settings) and (method == "base" or GUIDELINE in settings)
+        run("training_file", settings=settings, records=records, learner=base, **rows)
+    data = [place / "cd.jsonl", place / "validation_cd.jsonl"]
+    shard = f"{stored}/shard_0.safetensors"
+    run(
+        "teacher_distributions_shard",
+        **{"settings": plan.capture_settings("dolly", "context"), "data": data, "base": base, "student": base},
+        **{"shard": 0, "shards": 1, "state": f"{shard}.state", "output": shard, "facts": f"{stored}/shard_0.json"},
+        cost=f"{stored}/shard_0_cost.json",
+    )
+    manifest = stored / "manifest.json"
+    run("teacher_distributions", facts=[f"{stored}/shard_0.json"], output=manifest)
+    run("context_accuracy", manifest=manifest, data=data[0], student=base, output=stored / "accuracy.json")
+    run(
+        "train",
+        **{"settings": plan.training_settings("dolly", "cd"), "data": data[0], "validation": data[1], "base": base},
+        **{"distributions": manifest, "seed": 1, "state": place / "model.state", "output": place / "model"},
+        **{"cost": place / "cost.json", "memory": place / "memory.jsonl"},
+    )
+    common = {"records": records, "base": base}
+    asked = plan.prediction_settings("dolly", "icl")
+    run("predict", settings=asked, seeds=[4, 7], demonstrations=place / "sft.jsonl", **common,
+        state=place / "icl.state", output=place / "icl")  # fmt: skip
+    asked = plan.prediction_settings("dolly", "cd")
+    run("predict", settings=asked, seeds=[1], models=[place / "model"], **common,
+        state=place / "cd.state", output=place / "cd")  # fmt: skip
+    return place
+
+
+def test_the_guideline_is_read_by_the_teacher_alone(tree):
+    rows = read_jsonl(tree / "cd.jsonl")
+    assert len(rows) == 12
+    for row in rows:
+        assert row["question"] == row["input"] and row["answer"] == row["output"] and row["demonstrations"] == []
+        assert GUIDELINE not in json.dumps(row)
+
+
+@torch.no_grad()
+def test_training_begins_at_the_divergence_from_the_model_with_its_guideline(tree, tiny_model_dir):
+    """Of the student's own base model; against whole passes in float64. What is learnt comes nearer to it."""
+    rows = read_jsonl(tree / "validation_cd.jsonl")
+
+    def divergence(student):
+        tokenizer, total, tokens = load_tokenizer(tiny_model_dir), 0.0, 0
+        teacher = load_base_model(tiny_model_dir, CPU).eval().double()
+        for row in rows:
+            answer = [*tokenizer.encode(row["output"], add_special_tokens=False), tokenizer.eos_token_id]
+            log_probs = []
+            for model, text in ((teacher, f"{GUIDELINE}\n{row['input']}"), (student, row["input"])):
+                message = [{"role": "user", "content": text}]
+                prompt = tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
+                ids = tokenizer.encode(prompt, add_special_tokens=False) + answer
+                log_probs.append(model(torch.tensor([ids])).logits[0, -len(answer) - 1 : -1].log_softmax(-1))
+            total += float((log_probs[0].exp() * (log_probs[0] - log_probs[1])).sum())
+            tokens += len(answer)
+        return total / tokens
+
+    history = [row for row in read_jsonl(tree / "model/history.jsonl") if "eval_divergence" in row]
+    trained = load(tree / "model", None, CPU).model.double()
+    assert history[-1]["eval_divergence"] == pytest.approx(divergence(trained), rel=1e-4)
+    assert divergence(trained) < divergence(load_base_model(tiny_model_dir, CPU).eval().double())
+    assert history[-1]["eval_loss"] == pytest.approx(history[-1]["eval_divergence"])
+
+
+def test_how_often_the_teacher_is_right_is_a_file(tree):
+    found = read_json(tree / "context/accuracy.json")
+    assert found["rows"] == 12 and 0 <= found["first"] <= 1 and 0 <= found["tokens"] <= 1
+
+
+def test_texts_are_answered_behind_demonstrations_of_each_seed(tree):
+    tested = [record.id for record in of_split(some_records(), "test")]
+    pool, shown = {row["id"] for row in read_jsonl(tree / "sft.jsonl")}, []
+    for seed in (4, 7):
+        context = read_json(tree / f"icl/seed_{seed}/context.json")
+        assert context["read"] == 2 and set(context["ids"]) <= pool
+        shown.append(context["ids"])
+        rows = read_jsonl(tree / f"icl/seed_{seed}/predictions.jsonl")
+        assert {row["id"] for row in rows} == set(tested)
+    assert shown[0] != shown[1]
+
+
+def test_the_distilled_student_is_asked_without_a_context(tree):
+    assert not (tree / "cd/seed_1/context.json").exists()
+    assert read_json(tree / "cd/job.json")["settings"]["context"] is None
+    queries = {name: read_json(tree / name / "queries.json") for name in ("cd/seed_1", "icl/seed_4")}
+    assert queries["cd/seed_1"]["prompt_tokens"] < queries["icl/seed_4"]["prompt_tokens"]
