@@ -127,15 +127,17 @@ def _experiment(name: str, experiment: Path, seed: int | None) -> Target:
 
 def _directory(name: str, directory: Path, results: Path, task: str) -> Target:
     training, hardware, base, model, rationale_tokens = TrainingConfig(), HardwareConfig(), directory, None, 0
+    prompt = TASKS[task].prompts[ANSWER]
     if (directory / LINEAGE).is_file():
         if (directory / "training.json").is_file():  # a checkpoint from elsewhere has none
             settings = _read(TrainingSettings, directory / "training.json", "train again")
             training, hardware, rationale_tokens = settings.training, settings.hardware, settings.rationale_tokens
+            prompt = settings.prompt or prompt
         base, model = _base_of(directory, read_lineage(directory)["base_model"]["sha256sums"], results), directory
     new_tokens = TASKS[task].answers.max_new_tokens + rationale_tokens
     asking = Asking(
         task=task,
-        prompt=TASKS[task].prompts[ANSWER],
+        prompt=prompt,
         max_prompt_tokens=training.max_length - new_tokens,
         max_new_tokens=new_tokens,
         rationale_tokens=rationale_tokens,

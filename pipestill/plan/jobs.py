@@ -129,7 +129,7 @@ class Jobs(Experiments):
             options=objective.used(resolved.options),
             training=resolved.training,
             hardware=self.hardware(study),
-            form=self.prompt(study).form,
+            prompt=self.prompt(study),
             labels={label: self.prompt(study).answer(label) for label in objective.labels(self.task(study).answers)},
             teacher_adaptation=self.training(study, TEACHER_NAME).training.adaptation if beside else None,
             rationale_tokens=self.rationale_tokens(study, method),

@@ -125,8 +125,8 @@ class TrainingSettings(Section):
     """Settings of the training."""
     hardware: HardwareConfig
     """The configuration's `hardware`."""
-    form: Form = Form()
-    """The form of the prompts."""
+    prompt: Prompt | None = None
+    """The prompt of its rows; none: messages of another kind, such as an annotator's, each a chat turn."""
     labels: dict[str, str] = {}
     """Answers in training rows by label, where the student gets a head for labels; none: it is a language model."""
     teacher_adaptation: Adaptation | None = None
@@ -139,3 +139,8 @@ class TrainingSettings(Section):
     """The model will be served as a chat, which takes a chat template."""
     code: str = ""
     """Digest of the code: the state of other code is not resumed."""
+
+    @property
+    def form(self) -> Form:
+        """The form of its prompts."""
+        return self.prompt.form if self.prompt else Form()

@@ -140,7 +140,7 @@ def test_the_plan_of_a_new_task_is_made_of_what_it_says_of_itself(config):
     assert (settings["task"], settings["method"], settings["rows"]) == ("nli", "dpo", 30)
     assert plan.file_outputs(w) == []
     told = json.loads(plan.training_settings("nli", "dpo"))
-    assert (told["form"]["ending"], told["options"]) == ("?", {"beta": 0.1, "rejected": "random"})
+    assert (told["prompt"]["text"][-1], told["options"]) == ("?", {"beta": 0.1, "rejected": "random"})
     assert plan.experiment("nli", "dpo").test_sets == ["matched", "adversarial"]
     assert plan.asking("questions", "sft").max_new_tokens == 5
     assert plan.experiment("questions", "sft").test_sets == []
