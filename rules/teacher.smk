@@ -73,6 +73,38 @@ rule teacher_outputs:
         "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
 
 
+rule context_outputs:
+    """Let a teacher answer the prompts of a context distillation after it has read the context of each."""
+    input:
+        records=PLAN.cropped,
+        base=PLAN.context_base,
+        teacher=PLAN.context_model,
+    output:
+        outputs="<results>/teachers/{study}/context_outputs.jsonl",
+        cost="<results>/teachers/{study}/context_outputs_cost.json",
+    log:
+        "<logs>/context_outputs/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/context_outputs/{study}.jsonl"
+    priority: BEFORE_STUDENTS
+    conda:
+        "../envs/train.yaml"
+    threads: PLAN.config.threads
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+        gpu=PLAN.gpu,
+    params:
+        script=script("context_outputs"),
+        settings=of_job(PLAN.context_output_settings),
+        teacher=options("teacher"),
+        state=beside("outputs"),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --records {input.records:q} "
+        "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
+        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+
+
 rule teacher_distributions_shard:
     """Capture a share of a teacher's distributions; resumable, see docs/distributions.md."""
     input:

@@ -18,7 +18,7 @@ from pipestill.job.row_log import parse_line
 STATE = ".state"
 UNFINISHED = (".lock", ".partial", ".merged", ".fetched", ".part")  # what jobs keep beside their outputs meanwhile
 COST, FINGERPRINT = "cost.json", "fingerprint.json"
-MANIFESTS = "teachers/*/distributions/manifest.json"
+MANIFESTS = "teachers/*/*/manifest.json"
 PROJECT = ("Snakefile", "config.yaml", "rules/*", "workflow_scripts/*", "pipestill/**/*", "resources/**/*")
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from pipestill.errors import UserError
+from pipestill.inference.label_scores import LabelScores
 from pipestill.inference.label_trie import Tokens
-from pipestill.inference.ranking import LabelScores
 
 
 def score_in_batches(
@@ -16,6 +16,7 @@ def score_in_batches(
     token_budget: int,
     done: Container[int],
     behind: int = 0,
+    most: int | None = None,
 ) -> Iterator[tuple[list[int], LabelScores]]:
     """Scores of ``prompts``, longest first.
 
@@ -25,7 +26,8 @@ def score_in_batches(
         token_budget: tokens of a batch, padding included; a batch has one prompt at least. After an out-of-memory error
             of the accelerator the batch is halved, tried again, and later ones are no larger.
         done: indices of prompts that need no scores; batches are composed as if they did.
-        behind: tokens that are read behind each prompt.
+        behind: tokens that are read behind each prompt; fewer than none where some of it are not read.
+        most: prompts of a batch.
 
     Returns:
         Iterator over (indices of the batch's prompts, their scores).
@@ -37,7 +39,8 @@ def score_in_batches(
     start = 0
     while start < len(order):
         width = len(prompts[order[start]]) + behind
-        batch = order[start : start + max(1, token_budget // width)]
+        size = max(1, min(token_budget // width, most or len(order)))
+        batch = order[start : start + size]
         wanted = [row for row, index in enumerate(batch) if index not in done]
         if wanted:
             try:

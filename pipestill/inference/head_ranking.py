@@ -12,9 +12,9 @@ import torch
 from pipestill.errors import UserError
 from pipestill.inference.batched import score_in_batches
 from pipestill.inference.devices import input_device
+from pipestill.inference.label_scores import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores
 from pipestill.inference.label_trie import Tokens
 from pipestill.inference.loaded import Loaded
-from pipestill.inference.ranking import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores
 from pipestill.models.classifiers import labels_of
 from pipestill.models.rows import pad_prompts
 from pipestill.models.text_encoder import text_encoder

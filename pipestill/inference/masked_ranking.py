@@ -13,9 +13,9 @@ import torch
 from pipestill.errors import UserError
 from pipestill.inference.batched import score_in_batches
 from pipestill.inference.devices import input_device
+from pipestill.inference.label_scores import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores
 from pipestill.inference.label_trie import Tokens
 from pipestill.inference.loaded import Loaded
-from pipestill.inference.ranking import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores
 from pipestill.models.heads import answer_logits
 from pipestill.models.rows import collate, masked_row
 

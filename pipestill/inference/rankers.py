@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
 from pipestill.inference.head_ranking import score_by_head
+from pipestill.inference.label_scores import LabelScores, gather
 from pipestill.inference.label_trie import Tokens
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.masked_ranking import score_at_masks
-from pipestill.inference.ranking import LabelScores, gather, score_labels
+from pipestill.inference.ranking import score_labels
 from pipestill.models.kinds import CLASSIFIER, kind_of
 
 if TYPE_CHECKING:

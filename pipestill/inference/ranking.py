@@ -7,14 +7,15 @@ ancestors only. What all prompts begin with is read once, and its keys and value
 
 import inspect
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from pipestill.errors import UserError
+from pipestill.inference.batched import score_in_batches
 from pipestill.inference.devices import input_device
+from pipestill.inference.label_scores import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores, gather
 from pipestill.inference.label_trie import LabelTrie, Tokens, build_trie, layout
 from pipestill.inference.prefix import MIN_PREFIX, common_prefix_length, read_prefix
 
@@ -22,31 +23,7 @@ if TYPE_CHECKING:
     from pipestill.inference.cache import SharedPrefix
 
 MAX_LOGIT_ROWS = 1024  # bounds the memory of the logits, which the token budget knows nothing of
-CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192  # budget per batch; on a CPU larger batches only add padding
 MASKS = {"sdpa": "bool", "eager": "additive"}  # attention implementations that take any 4-D mask
-
-
-@dataclass(frozen=True)
-class LabelScores:
-    """Scores of examples, in the order of their prompts.
-
-    Attributes:
-        mean_log_prob: ``[examples, labels]`` float64, log-probability of the label's tokens divided by their number
-            (natural log).
-        label_mass: ``[examples]`` float64, probability that the first token is one that a label begins with.
-        greedy: ``[examples, labels]`` bool, whether the likeliest first token of the whole vocabulary is the one that
-            the label begins with; of labels that begin alike all are true, or none.
-        shared: tokens that all prompts begin with and that were read once for all of them.
-    """
-
-    mean_log_prob: np.ndarray
-    label_mass: np.ndarray
-    greedy: np.ndarray
-    shared: int = 0
-
-    def of(self, rows: Sequence[int]) -> "LabelScores":
-        """Those of some examples."""
-        return LabelScores(self.mean_log_prob[rows], self.label_mass[rows], self.greedy[rows], self.shared)
 
 
 def score_all_labels(
@@ -58,16 +35,6 @@ def score_all_labels(
 ) -> LabelScores:
     """Scores of all ``prompts`` at once; see :func:`score_labels`."""
     return gather(score_labels(model, prompts, labels, token_budget=token_budget), len(prompts), len(labels))
-
-
-def gather(scored: Iterator[tuple[list[int], LabelScores]], prompts: int, labels: int) -> LabelScores:
-    """Scores of all ``prompts``, in their order, from those of their batches."""
-    shape = prompts, labels
-    whole = LabelScores(np.empty(shape), np.empty(prompts), np.empty(shape, dtype=bool))
-    for indices, scores in scored:
-        whole.mean_log_prob[indices], whole.label_mass[indices] = scores.mean_log_prob, scores.label_mass
-        whole.greedy[indices] = scores.greedy
-    return whole
 
 
 def score_labels(
@@ -111,32 +78,13 @@ def _score_labels(
     shared = common_prefix_length(prompts)
     cache = read_prefix(model, prompts[0][:shared]) if shared >= MIN_PREFIX else None
     shared = shared if cache else 0
-    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
-    start = 0
-    while start < len(order):
-        width = len(prompts[order[start]]) - shared + len(trie.tokens) + shared // 4
-        size = max(1, min(token_budget // width, MAX_LOGIT_ROWS // (1 + len(trie.tokens))))
-        batch = order[start : start + size]
-        wanted = [row for row, index in enumerate(batch) if index not in done]
-        if wanted:
-            try:
-                scores = score_batch(model, [prompts[index][shared:] for index in batch], trie, shared, cache)
-            except torch.OutOfMemoryError:
-                scores = None  # try again outside of this block, where the failed pass no longer holds its tensors
-            if scores is None:
-                if len(batch) == 1:
-                    raise UserError(
-                        f"prompt {batch[0]} ({len(prompts[batch[0]])} tokens) does not fit in the accelerator's "
-                        "memory: shorten it or use a smaller or quantised model"
-                    )
-                torch.cuda.empty_cache()
-                token_budget = len(batch) // 2 * width
-                continue
-            if not np.isfinite(scores.mean_log_prob).all():
-                raise UserError(f"the model's scores of prompt {batch[0]} are not finite: use bfloat16 or float32")
-            indices = [batch[row] for row in wanted]
-            yield indices, scores.of(wanted)
-        start += len(batch)
+
+    def score(batch: Tokens) -> LabelScores:
+        return score_batch(model, [prompt[shared:] for prompt in batch], trie, shared, cache)
+
+    nodes = len(trie.tokens)
+    behind = nodes + shared // 4 - shared
+    yield from score_in_batches(prompts, score, token_budget, done, behind, MAX_LOGIT_ROWS // (1 + nodes))
 
 
 def check_prompts(model: torch.nn.Module, prompts: Tokens, trie: LabelTrie) -> None:

@@ -16,6 +16,7 @@ from pipestill.tasks.base import Task
 
 DISTRIBUTIONS = "distributions"  # store of what the teacher finds likely in training answers
 OUTPUTS, RATIONALES = "outputs", "rationales"  # what training rows can be made from, beside records
+CONTEXT_OUTPUTS = "context_outputs"  # what a teacher with a context says, another source of them
 M = TypeVar("M")
 TeacherUse = Literal["unused", "optional", "required"]
 
@@ -157,7 +158,7 @@ class Objective(ABC):
         return False
 
     def sources(self, options: Section) -> frozenset[str]:
-        """Those of ``outputs`` and ``rationales`` that its training file is made from."""
+        """Those of ``outputs``, ``context_outputs`` and ``rationales`` that its training file is made from."""
         return frozenset()
 
     def asks_teacher(self, options: Section) -> bool:

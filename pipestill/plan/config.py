@@ -47,7 +47,7 @@ TrainingOverride = partial(Training)
 class TaskConfig(Section):
     """Data of a task, its prompt and its rationales."""
 
-    reruns: ClassVar = {"prompt": "prompts training_file predict", "splitter": "prompts challenge"}
+    reruns: ClassVar = {"prompt": "prompts", "splitter": "prompts challenge"}
 
     data: Any = {}
     """Data of the task: keys depend on its layout."""

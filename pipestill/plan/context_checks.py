@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from pipestill.methods import METHODS
-from pipestill.objectives.base import Objective
+from pipestill.objectives.base import CONTEXT_OUTPUTS, Objective
 from pipestill.plan.config import StudyConfig
 from pipestill.plan.resolve import Resolved
 from pipestill.settings.prompts import Prompt
@@ -66,6 +66,11 @@ def check_teacher_context(
         raise ValueError(f"{where} has `teacher_context: instruction` and none; give it its `instruction`")
     if context.shots and study.train_rows is not None and context.shots >= study.train_rows:
         raise ValueError(f"{where} shows {context.shots} of {study.train_rows} training rows to each; lower `shots`")
+    if CONTEXT_OUTPUTS in objective.sources(resolved.options) and TASKS[study.task].answers.classes:
+        raise ValueError(
+            f"{where} learns answers that its teacher generates, and those of `{study.task}` are labels; set "
+            "`context.answers: gold`, which does not learn the labels as long as `kd_rate` is 1"
+        )
     hint = objective.hint(resolved.options)
     if hint is None:
         return

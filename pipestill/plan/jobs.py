@@ -9,12 +9,14 @@ from pipestill.io.records import Json
 from pipestill.job.halves import half_name
 from pipestill.methods import ANNOTATOR_NAME, METHODS, TEACHER_NAME, method_of
 from pipestill.objectives.base import RATIONALES
+from pipestill.objectives.context import CONTEXT
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
 from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.distributions import CaptureSettings, FidelitySettings
 from pipestill.settings.jobs import (
     Asking,
+    ContextOutputSettings,
     PredictionSettings,
     ScoringSettings,
     TrainingFileSettings,
@@ -44,9 +46,26 @@ class Jobs(Experiments):
 
     def training_file_settings(self, study: str, file: str) -> str:
         """Settings of the job that writes a training file."""
+        return told(self._training_file(study, file))
+
+    def context_output_settings(self, study: str) -> str:
+        """Settings of the job in which a teacher answers training rows with a context."""
+        method = self.readers(study, CONTEXT)[0]
+        rows = self._training_file(study, METHODS[method].objective.file.name)
+        asked = TEACHER_NAME if self.learns_from_teacher(study, method) else method
+        section = ContextOutputSettings(
+            asking=self.asking(study, asked, answers=False).model_copy(update={"prompt": rows.context.prompt}),
+            adaptation=self.training(study, TEACHER_NAME).training.adaptation,
+            hardware=self.hardware(study),
+            code=self._asking_code("context_outputs", study),
+            rows=rows,
+        )
+        return told(section)
+
+    def _training_file(self, study: str, file: str) -> TrainingFileSettings:
         method, settings, task = self.maker(study, file), self.study(study), self.task_config(study)
         explained = RATIONALES in self.sources(study, method)
-        section = TrainingFileSettings(
+        return TrainingFileSettings(
             task=settings.task,
             method=method,
             rows=self.rows(study, method),
@@ -59,7 +78,6 @@ class Jobs(Experiments):
             context=self.teacher_context(study, method),
             **(self._rationales(study) if explained else {}),
         )
-        return told(section)
 
     def teacher_context(self, study: str, method: str) -> TeacherContext | None:
         """Context that the teacher of a method reads before questions, if it reads one."""

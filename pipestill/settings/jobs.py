@@ -81,6 +81,13 @@ class ScoringSettings(ModelSettings):
     """Digest of the code: the state of other code is not resumed."""
 
 
+class ContextOutputSettings(ScoringSettings):
+    """Settings of a job in which a teacher answers training rows with a context."""
+
+    rows: TrainingFileSettings
+    """Settings of the job that writes the training file, whose questions it answers."""
+
+
 class PredictionSettings(ScoringSettings):
     """Settings of a prediction job."""
 

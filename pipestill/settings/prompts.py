@@ -28,7 +28,7 @@ class Prompt(Section):
     """A prompt of a task: the question about a record, and the words of its answers."""
 
     reruns: ClassVar = {
-        "*": "prompts training_file teacher_outputs teacher_distributions_shard train predict",
+        "*": "prompts training_file predict",
         "privileged": "",
     }
 

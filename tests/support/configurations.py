@@ -37,8 +37,11 @@ def generated():
     plain = {"text": "{features}:", "render": "raw", "verbalizers": {"Good": "good"}}
     config["tasks"]["creditmix"]["prompts"] = {"plain": plain, "spare": {"text": "{features}"}}
     config["tasks"]["creditmix"]["prompt"] = "plain"
+    asked = {"text": "{premise} {hypothesis}?", "render": "raw"}
     told = {"text": "{premise} {hypothesis} {label} ?", "render": "raw", "privileged": True}
-    config["tasks"]["mnli"]["prompts"] = {"told": told | {"verbalizers": {"entailment": "Yes", "contradiction": "No"}}}
+    config["tasks"]["mnli"]["prompts"] = {"asked": asked, "told": told, "spare": told | {"text": "{label} {premise}"}}
+    studies["mnli"] |= {"prompt": "asked", "overrides": {}}
+    config["training"]["context"] = {"teacher_context": "demonstrations+hint", "hint": "told", "shots": 2}
     del studies["creditmix"]["overrides"]["teacher"], studies["dolly"]["overrides"]["teacher"]
     studies["dolly"]["methods"] = ["base", "sft", "fkl", "todi"]
     studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]
@@ -92,6 +95,8 @@ def of_addresses():
     config["tasks"]["creditmix"] |= {"data": data, "annotation": ENDPOINT}
     config["tasks"]["multiclinsum"]["data"] |= {"source": "published", "datasets": ["multiclinsum-gs-en"]}
     studies = config["studies"]
+    for name in ("mnli", "multiclinsum-t5"):
+        studies[name] |= {"methods": ["base"], "overrides": {}}
     studies["creditmix"] |= {"methods": ["base", "sft", "dpo"], "seeds": [1], "teacher": None, "overrides": {}}
     studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl"], "pretrained_teacher": True}
     studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}}

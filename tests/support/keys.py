@@ -17,7 +17,18 @@ from pipestill.settings.section import Section, holds_sections
 NAMES = ("demo-student", "demo-teacher", "demo-t5-student", "demo-bert-student", "demo-bert-teacher")
 NAMES += ("dolly", "multiclinsum", "creditmix-again", "alpaca", "other.json", "https://example.org/other.zip")
 POOL = (40, False, 1, 2, 3, 0.25, 0.5, True, *NAMES, "2" * 40, "2" * 64, "other", "OTHER", "2020-01-01")
-POOL += (["other"], [1], {"type": "object"}, ["multiclinsum-gs-fr"], ["gpt-3"], {"Good": "fine"}, "told", "raw")
+POOL += (
+    ["other"],
+    [1],
+    {"type": "object"},
+    ["multiclinsum-gs-fr"],
+    ["gpt-3"],
+    {"Good": "fine"},
+    {"entailment": "so"},
+    "told",
+    "raw",
+    "spare",
+)
 
 TOGETHER = {  # with a key, others of its section
     ("crop", "unit"): {"tokenizer": None},

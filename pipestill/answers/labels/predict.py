@@ -12,10 +12,10 @@ from pipestill.answers.labels.calibration import calibrate, calibration_record, 
 from pipestill.answers.labels.null_prompts import null_prompts
 from pipestill.errors import UserError
 from pipestill.inference.answers import answer_prompts
+from pipestill.inference.label_scores import LabelScores
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.queries import queries, query, timed
 from pipestill.inference.rankers import rank, rank_all
-from pipestill.inference.ranking import LabelScores
 from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Json, Record, of_split, write_jsonl

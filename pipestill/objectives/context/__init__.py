@@ -12,7 +12,7 @@ from pydantic import Field
 
 from pipestill.answers.demonstrations import Demonstrations
 from pipestill.io.records import Json, Record
-from pipestill.objectives.base import Sources, TeacherUse, TrainingFile, gold_row
+from pipestill.objectives.base import CONTEXT_OUTPUTS, Sources, TeacherUse, TrainingFile, gold_row
 from pipestill.objectives.divergence import Divergence, SharedOptions
 from pipestill.settings.contexts import ContextSettings, TeacherContext
 from pipestill.settings.section import CleanText, Section, Seed, Share, Word
@@ -27,8 +27,7 @@ class ContextOptions(SharedOptions):
     reruns: ClassVar = {
         "*": "training_file",
         "kd_rate": "train",
-        "instruction": "teacher_distributions_shard",
-        "teacher": "teacher_distributions_shard train",
+        "teacher": "teacher_distributions_shard",
     }
 
     kd_rate: Share = 1.0
@@ -37,6 +36,9 @@ class ContextOptions(SharedOptions):
     """Context that the teacher reads: solved training rows; the gold answer (`hint`); a guideline; or two of them."""
     teacher: Literal["self", "study"] = "self"
     """The teacher: the student's own base model, or the study's teacher, fine-tuned or as it is."""
+    answers: Literal["gold", "teacher"] = "gold"
+    """Answers at whose tokens the teacher's distributions are learnt: `gold` ones, or those that the teacher generates
+    with its context, for answers that are texts."""
     shots: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Demonstrations, as equal per class as they can be; a row is never its own."""
     seed: Seed = 1
@@ -73,11 +75,19 @@ class RowContexts:
         seeds = range(settings.seed, settings.seed + settings.draws)
         self.draws = [Demonstrations(sources.pool, answers, seed) for seed in seeds] if settings.shots else []
 
-    def row(self, record: Record) -> Json:
-        """``{"question", "answer", "demonstrations"}``: the teacher's, and ids of the rows that it reads before."""
+    def row(self, record: Record, target: str) -> Json:
+        """``{"question", "answer", "demonstrations"}``: the teacher's, and ids of the rows that it reads before.
+
+        Args:
+            record: that is asked about.
+            target: what is learnt; where it is not the gold output, ``gold`` is what the record shows as a
+                demonstration.
+        """
         prompt, shots = self.settings.prompt, self.settings.shots
-        gold = record.target if prompt.privileged else None
-        found = {"question": prompt.fill(record.inputs, gold), "answer": prompt.answer(record.target)}
+        shown = record.target if prompt.privileged else None
+        found = {"question": prompt.fill(record.inputs, shown), "answer": prompt.answer(target)}
+        if target != record.target:
+            found["gold"] = prompt.answer(record.target)
         ids: list[str] = []
         if self.draws:
             drawn = Random(f"draw of {self.settings.seed} {record.id}").choice(self.draws)
@@ -86,9 +96,12 @@ class RowContexts:
 
 
 def context_row(record: Record, sources: Sources) -> Json:
-    """``{"id", "input", "output", "question", "answer", "demonstrations"}``: the gold output, and what the teacher
-    reads (:meth:`RowContexts.row`)."""
-    return {**gold_row(record, sources), **sources.made(RowContexts, sources.context).row(record)}
+    """``{"id", "input", "output", "question", "answer", "demonstrations"}``: the gold output or the teacher's, and what
+    the teacher reads (:meth:`RowContexts.row`)."""
+    said = sources.said(record)
+    target = record.target if said is None else said["outputs"][0]
+    learnt = {**gold_row(record, sources), "output": sources.answer(target)}
+    return learnt | sources.made(RowContexts, sources.context).row(record, target)
 
 
 CD = TrainingFile("cd", context_row)
@@ -114,6 +127,10 @@ class ContextDistillation(Divergence):
     def settings(self) -> type[Section]:
         """Its options."""
         return ContextOptions
+
+    def sources(self, options: ContextOptions) -> frozenset[str]:
+        """What the teacher says with its context, where that is learnt."""
+        return frozenset({CONTEXT_OUTPUTS}) if options.answers == "teacher" else frozenset()
 
     def asks_teacher(self, options: ContextOptions) -> bool:
         """True if the study's teacher reads the context."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipestill.io.digests import FETCHING, canonical_json, code_digest, json_digest
 from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.methods import method_of
-from pipestill.objectives.base import OUTPUTS, RATIONALES
+from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, RATIONALES
 from pipestill.plan.jobs import layout_module, task_module, told
 from pipestill.plan.stages.places import Files, Places, Wildcards
 from pipestill.tasks import TASKS
@@ -68,8 +68,10 @@ class DataStages(Places):
 
     def file_outputs(self, w: Wildcards) -> Files:
         """The teacher's outputs, for the training files that are made of them."""
-        made_of = OUTPUTS in self.sources(w.study, self.maker(w.study, w.file))
-        return f"{self.teacher_directory(w)}/outputs.jsonl" if made_of else []
+        made_of = self.sources(w.study, self.maker(w.study, w.file))
+        if CONTEXT_OUTPUTS in made_of:
+            return f"<results>/teachers/{w.study}/context_outputs.jsonl"
+        return f"{self.teacher_directory(w)}/outputs.jsonl" if OUTPUTS in made_of else []
 
     def file_rationales(self, w: Wildcards) -> Files:
         """The annotation's answers, for the training files that are made of them."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipestill.io.digests import canonical_json, code_digest
 from pipestill.job.halves import half_name
 from pipestill.methods import METHODS
-from pipestill.objectives.base import OUTPUTS, RATIONALES, SFT
+from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, RATIONALES, SFT
 from pipestill.objectives.context import CONTEXT
 from pipestill.plan.curves import points
 from pipestill.plan.jobs import task_module
@@ -73,6 +73,8 @@ class EvaluationStages(TrainingStages):
         """Cost of the jobs in which the teacher made what the students of a method learn from."""
         stored = self.read_shards(w)
         costs = [shard.replace(".safetensors", "_cost.json") for shard in stored]
+        if CONTEXT_OUTPUTS in self.sources(w.study, w.method):
+            costs = [f"<results>/teachers/{w.study}/context_outputs_cost.json", *costs]
         if not self.learns_from_teacher(w.study, w.method):
             return costs
         directory = self.teacher_directory(w)
@@ -91,8 +93,9 @@ class EvaluationStages(TrainingStages):
         return f"<results>/annotators/{self.task_of(w)}/cost.json" if local else []
 
     def context_accuracy(self, w: Wildcards) -> Files:
-        """Accuracy of a teacher with its context, for the students of one."""
+        """Accuracy of a teacher with its context on gold answers, for the students of one that learn these."""
         learnt = self.store_of(w.study, w.method) == CONTEXT
+        learnt = learnt and CONTEXT_OUTPUTS not in self.sources(w.study, w.method)
         return f"<results>/teachers/{w.study}/{CONTEXT}/accuracy.json" if learnt else []
 
     def long_answers(self, w: Wildcards) -> Files:

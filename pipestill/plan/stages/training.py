@@ -58,8 +58,16 @@ class TrainingStages(Places):
         """Fine-tuned model of that teacher, if it was fine-tuned."""
         return self.teacher_model(w) if self._asks_teacher(w) else []
 
-    def _asks_teacher(self, w: Wildcards) -> bool:
-        return self.learns_from_teacher(w.study, self.readers(w.study, w.store)[0])
+    def context_base(self, w: Wildcards) -> str:
+        """Base model of the teacher that reads a context."""
+        return self.teacher_base(w) if self._asks_teacher(w, CONTEXT) else self.student_base(w)
+
+    def context_model(self, w: Wildcards) -> list[str]:
+        """Fine-tuned model of that teacher, if it was fine-tuned."""
+        return self.teacher_model(w) if self._asks_teacher(w, CONTEXT) else []
+
+    def _asks_teacher(self, w: Wildcards, store: str | None = None) -> bool:
+        return self.learns_from_teacher(w.study, self.readers(w.study, store or w.store)[0])
 
     def stored_manifest(self, w: Wildcards) -> Files:
         """Manifest of a study's teacher distributions, if any of its methods reads them."""

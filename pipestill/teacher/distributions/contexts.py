@@ -27,7 +27,7 @@ def read_in_context(files: Sequence[Path], encoder: RowEncoder, settings: Teache
     def context(row: Json, where: str) -> Context:
         try:
             shown = [solved[name] for name in row["demonstrations"]]
-            pairs = tuple((each["question"], each["answer"]) for each in shown)
+            pairs = tuple((each["question"], each.get("gold", each["answer"])) for each in shown)
         except KeyError as error:
             raise UserError(f"{where} has no {error} to show the teacher: make the training file again") from None
         return Context(settings.instruction, pairs, settings.prompt.separator)

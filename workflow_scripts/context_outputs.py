@@ -1,0 +1,28 @@
+"""Let a teacher answer the prompts of students after it has read the context of each; a killed job is resumed."""
+
+import argparse
+from pathlib import Path
+
+from pipestill.job.script import json_option, reads, run, writes
+from pipestill.settings.jobs import ContextOutputSettings
+from pipestill.teacher.context_outputs import Places, write_context_outputs
+
+
+def main() -> None:
+    """Parse the command line and write the teacher's outputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", type=json_option(ContextOutputSettings), required=True, help="JSON object")
+    parser.add_argument("--records", type=reads, required=True, help="cropped records")
+    parser.add_argument("--base", type=reads, required=True, help="directory of the teacher's base model")
+    parser.add_argument("--teacher", type=reads, help="directory of the fine-tuned teacher; none: the base model")
+    parser.add_argument("--state", type=Path, required=True, help="directory that keeps finished outputs")
+    parser.add_argument("--output", type=writes, required=True, help="JSON Lines file to write")
+    parser.add_argument("--cost", type=writes, required=True, help="JSON file to write")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    args = parser.parse_args()
+    places = Places(args.records, args.base, args.teacher, args.state, args.output, args.cost)
+    write_context_outputs(args.settings, places, args.threads)
+
+
+if __name__ == "__main__":
+    run(main, heavy=True)
