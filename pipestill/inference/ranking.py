@@ -6,7 +6,7 @@ ancestors only. What all prompts begin with is read once, and its keys and value
 """
 
 import inspect
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
