@@ -87,7 +87,8 @@ class ModelProblems:
         objective, resolved = self.plan.entry(study, method).objective, self.plan.training(study, method)
         distributions = self.plan.study(study).distributions
         over_classes = distributions.over_classes and objective.cached(resolved.options)
-        if method == TEACHER_NAME or not objective.shares_tokens or over_classes:
+        taught = self.plan.learns_from_teacher(study, method) or not objective.cached(resolved.options)
+        if method == TEACHER_NAME or not objective.shares_tokens or over_classes or not taught:
             return
         names = [self.plan.base_model(study, each) for each in (method, TEACHER_NAME)]
         ours, theirs = (self.files(name).vocabulary for name in names)

@@ -18,7 +18,8 @@ pipeline_tag: {words.pipeline}
 
 {words.what} with {parameters:.2f} M parameters, pre-trained by pipestill from
 scratch on a synthetic corpus. {words.able} It knows nothing of any study's labels: the
-corpus holds no prompt and no text of a study. {words.use}
+corpus holds no text of a study, and of its prompts only three forms for pairs of sentences (`minimal`, `gpt-3` and
+`eval-harness` of the task `mnli`), with sentences of its own. {words.use}
 """
 PROBES = """\
 ## Probes
@@ -78,7 +79,8 @@ random string of n tokens to be said again.""",
         pipeline="fill-mask",
         what="A masked language model of the BERT architecture",
         able="It fills in hidden tokens of such texts; how often rightly, the probes say.",
-        use="It compares texts in tests of BERTScore, and is not a model for real data.",
+        use="It is the base of the study `mnli-bert` and compares texts in tests of BERTScore; it is not a model for "
+        "real data.",
         circuit="heads that compare the neighbours of two places",
         curriculum="repeated random strings with hidden tokens",
         strings="said twice, with hidden tokens",

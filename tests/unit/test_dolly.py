@@ -89,5 +89,5 @@ def test_what_the_alpaca_wording_wraps_is_found_again(instruction, text):
 
 @pytest.mark.parametrize("message", [WITH_INPUT.replace("describes", "names"), "### Instruction:\nx\n\n### Response:"])
 def test_other_wordings_are_left_as_they_are(message):
-    assert ALPACA.split(message) is None
+    assert ALPACA.template.split(message) is None
     assert DOLLY.parse({"prompt": message, "output": "x"}).inputs == {"instruction": message, "input": ""}

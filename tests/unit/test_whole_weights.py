@@ -63,8 +63,6 @@ def causal(**config):
 
 UNFIT = {
     "headless": (lambda: causal(tie_word_embeddings=False), "causal", without("lm_head.weight"), {}, "lacks lm_head"),
-    "classifier": (classifier, "causal", dict, {}, r"lacks lm_head\.weight, and has no place for score\.weight"),
-    "tied_classifier": (classifier, "causal", dict, {"tie_word_embeddings": True}, r"no place for score\.weight"),
     "prefix": (causal, "causal", renamed("model.", "backbone."), {}, r"lacks .* and \d+ more, and .* backbone"),
     "trimmed": (causal, "causal", without("1.mlp.up_proj.weight"), {}, r"lacks model\.layers\.1\.mlp\.up_proj"),
     "cut_short": (causal, "causal", dict, ONE_LAYER, r"no place for model\.layers\.1\."),

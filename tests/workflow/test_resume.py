@@ -188,7 +188,8 @@ def test_the_weights_of_the_best_evaluation_survive_a_kill_too(tmp_path, tiny_mo
 
 def test_the_best_answers_decide_also_of_a_job_that_is_killed_while_it_answers(tmp_path, tiny_model_dir, data):
     generation = {"sampling": True, "sampling_seeds": [1, 2]}
-    asking = {"task": "dolly", "max_prompt_tokens": 250, "max_new_tokens": 6, "answers": generation}
+    prompt = TASKS["dolly"].prompts["answer"].model_dump()
+    asking = {"task": "dolly", "prompt": prompt, "max_prompt_tokens": 250, "max_new_tokens": 6, "answers": generation}
     more = {"selection": asking}
     whole, broken = (
         Job(

@@ -1,5 +1,6 @@
 """Workflow scripts as programs: help, light imports, and errors that a user can act on."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -35,11 +36,13 @@ def test_light_stages_run_without_torch(tmp_path):
     """The data stage from end to end, in processes where importing torch is an error."""
     (tmp_path / "torch.py").write_text("raise RuntimeError('a light stage imports torch')")
     splits = '{"splits": {"test_rows": 15, "val_rows": 15, "teacher_share": 0.5}, "max_bad_share": 0.1}'
-    settings = '{"task": "creditmix", "method": "dpo", "seed": 1, "data": {"max_chars": 300}}'
+    prompt = json.dumps({"text": "{features}"})
+    settings = f'{{"task": "creditmix", "method": "dpo", "prompt": {prompt}, "seed": 1, "data": {{"max_chars": 300}}}}'
+    cropping = """--data '{"max_chars": 300}'"""
     calls = f"""
         download --task creditmix --data '{{"source": "synthetic", "rows": 200}}' --output raw
         records --task creditmix --data '{splits}' --raw raw --records records.jsonl --manifest manifest.json
-        prompts --task creditmix --data '{{"max_chars": 300}}' --records records.jsonl --output cropped.jsonl
+        prompts --task creditmix {cropping} --prompt '{prompt}' --records records.jsonl --output cropped.jsonl
         training_file --settings '{settings}' --records cropped.jsonl --train dpo.jsonl --validation validation.jsonl
     """
     calls = [shlex.split(line) for line in calls.strip().splitlines()]
@@ -68,7 +71,7 @@ def test_light_libraries_import_no_torch():
             "error: none/manifest.json does not exist",
         ),
         (
-            "prompts --task creditmix --data '{}' --records none.jsonl --output c",
+            """prompts --task creditmix --data '{}' --prompt '{"text": "a"}' --records none.jsonl --output c""",
             "error: none.jsonl does not exist",
         ),
         (
