@@ -29,7 +29,8 @@ from machine import processor
 from pipestill.answers.demonstrations import Demonstrations
 from pipestill.inference.label_trie import build_trie
 from pipestill.inference.loaded import load
-from pipestill.inference.ranking import CPU_TOKENS, common_prefix_length, score_all_labels, score_batch
+from pipestill.inference.prefix import common_prefix_length
+from pipestill.inference.ranking import CPU_TOKENS, score_all_labels, score_batch
 from pipestill.io.records import Record
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.prompts import word_ids

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from pipestill.inference.generation import Answer, generate
+from pipestill.inference.generation import Answer, generate, shared_length
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.queries import query, timed
 from pipestill.inference.work import Work
@@ -23,7 +23,8 @@ def answer_prompts(
         asking: the prompt that they were made by, length limits, and whether each answer comes after a rationale and a
             marker.
         decoding: how tokens are chosen.
-        prompts: by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once.
+        prompts: by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once; so is
+            a context, with which all begin.
         work: keeps the answers.
 
     Returns:
@@ -37,11 +38,13 @@ def answer_prompts(
     done = {index for index, key in enumerate(keys) if key in log.rows}
     progress = Progress(len(keys), "answers", work.label, done=len(done))
     explained, asked = asking.rationale_tokens > 0, Counter(prompts.values())
+    shared = shared_length(loaded.model, tokens) if loaded.context else 0
 
     def row(index: int, answer: Answer, ms: float) -> Json:
         length = len(tokens[index])
         rationale = {"rationale": answer.rationale} if explained else {}
-        took = query(length, length / asked[prompts[keys[index]]], ms, answer.tokens)
+        read = (length - shared) / asked[prompts[keys[index]]] + shared / len(keys)
+        took = query(length, read, ms, answer.tokens)
         return {"text": asking.prompt.said(answer.text)} | rationale | took
 
     batches = generate(
@@ -53,6 +56,7 @@ def answer_prompts(
         keys=keys,
         done=done,
         after_rationale=explained,
+        shared=shared,
     )
     for batch, ms in timed(batches):
         log.append((keys[index], row(index, answer, ms / len(batch))) for index, answer in batch)

@@ -4,15 +4,20 @@ import random
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 
 from pipestill.errors import UserError
 from pipestill.inference.decoding import Choose, chooser
 from pipestill.inference.devices import input_device
+from pipestill.inference.prefix import MIN_PREFIX, common_prefix_length, read_prefix
 from pipestill.io.normal import clean
 from pipestill.settings.generation import GenerationConfig
 from pipestill.text.marker import split
+
+if TYPE_CHECKING:
+    from pipestill.inference.cache import SharedPrefix
 
 BATCH_TOKENS = 16384  # prompts, padding and room for answers
 CPU_PROMPT_TOKENS = 2048  # of prompts that are read at a time: more leave the processor's caches
@@ -69,6 +74,7 @@ def generate(
     token_budget: int | None = None,
     done: Container[int] = (),
     after_rationale: bool = False,
+    shared: int = 0,
 ) -> Iterator[list[tuple[int, Answer]]]:
     """Answer ``prompts``, batch by batch, longest prompts first.
 
@@ -88,6 +94,8 @@ def generate(
         done: indices of prompts that an earlier process has finished. Batches are composed as if nothing were, so
             that a resumed run gives the same answers as one that was not stopped.
         after_rationale: what is generated is a rationale, a marker and the answer; see :mod:`pipestill.text.marker`.
+        shared: tokens that all prompts begin with and that are read once, see :func:`shared_length`. Logits behind them
+            are those of whole prompts but for rounding.
 
     Returns:
         Iterator over batches of (index of the prompt, its answer).
@@ -99,10 +107,25 @@ def generate(
     _check_lengths(model, prompts, max_new_tokens)
     if decoding.sampling and len(keys) != len(prompts):
         raise ValueError(f"{len(keys)} keys for {len(prompts)} prompts")
-    batches = _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, token_budget or BATCH_TOKENS, done)
+    prefix = read_prefix(model, prompts[0][:shared]) if shared else None
+    budget = token_budget or BATCH_TOKENS
+    batches = _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, budget, done, prefix)
     if not after_rationale:
         return batches
     return ([(index, _without_rationale(answer)) for index, answer in batch] for batch in batches)
+
+
+def shared_length(model, prompts: Sequence[Sequence[int]]) -> int:
+    """Tokens that all prompts begin with, if a model can be asked behind keys and values of them; else 0.
+
+    Encoders and layers with a sliding window read every prompt whole.
+    """
+    from pipestill.inference.cache import has_room, roomy_cache
+
+    length = common_prefix_length(prompts)
+    if length < MIN_PREFIX or model.config.is_encoder_decoder or not has_room(roomy_cache(model.config, 1)):
+        return 0
+    return length
 
 
 def _without_rationale(answer: Answer) -> Answer:
@@ -119,6 +142,7 @@ def _generate(
     keys: Sequence[str],
     token_budget: int,
     done: Container[int],
+    prefix: "SharedPrefix | None",
 ) -> Iterator[list[tuple[int, Answer]]]:
     choose, lengths = chooser(decoding), [len(prompt) for prompt in prompts]
     waiting = length_sorted_batches(lengths, max_new_tokens, token_budget)
@@ -128,7 +152,8 @@ def _generate(
         if wanted:
             draws = [random.Random(keys[index]) for index in batch] if decoding.sampling else []
             try:
-                answers = answer_batch(model, [prompts[index] for index in batch], max_new_tokens, choose, draws)
+                asked = [prompts[index] for index in batch]
+                answers = answer_batch(model, asked, max_new_tokens, choose, draws, prefix)
             except torch.OutOfMemoryError:
                 answers = None  # try again outside of this block, where the failed pass no longer holds its tensors
             if answers is None:
@@ -170,9 +195,14 @@ class Rows:
     Attributes:
         lengths: of the prompts.
         tokens: ``[rows, length]``, prompts and answers so far; -1 where a row is padded, on the left.
+        mask: ``[rows, length]``, 1 where keys and values are of a token: behind a prefix, padding stands between it and
+            the rest of a prompt.
+        prefix: keys and values of what all prompts begin with, if it has been read.
     """
 
-    def __init__(self, model, prompts: Sequence[Sequence[int]], max_new_tokens: int):
+    def __init__(
+        self, model, prompts: Sequence[Sequence[int]], max_new_tokens: int, prefix: "SharedPrefix | None" = None
+    ):
         from pipestill.inference.cache import roomy_cache
 
         self.lengths = list(map(len, prompts))
@@ -182,16 +212,22 @@ class Rows:
         self.tokens = torch.tensor(padded, device=input_device(model))
         self.mask = (self.tokens >= 0).long()
         self.cache = roomy_cache(model.config, longest + max_new_tokens)
+        self.prefix = prefix
 
     def groups(self) -> list[slice]:
         """Rows whose prompts are read together: on a CPU a few, which saves padding and fits its caches."""
-        return prompt_groups(self.lengths, CPU_PROMPT_TOKENS) if self.tokens.device.type == "cpu" else [slice(None)]
+        if self.tokens.device.type != "cpu":
+            return [slice(None)]
+        shared = 0 if self.prefix is None else self.prefix.get_seq_length()
+        return prompt_groups([length - shared for length in self.lengths], CPU_PROMPT_TOKENS)
 
     def read_prompts(self) -> torch.Tensor:
         """Read all prompts; returns the logits behind them, ``[rows, vocab]`` float32."""
         from pipestill.inference.cache import has_room, put, roomy_cache
 
         groups, whole = self.groups(), self.tokens.shape[1]
+        if self.prefix is not None:
+            return torch.cat([self._read_behind(self.prefix, rows) for rows in groups])
         if len(groups) == 1 or not has_room(self.cache):
             return self.read(whole)
         logits = []
@@ -201,6 +237,22 @@ class Rows:
             logits.append(self._read(self.tokens[rows, -longest:], self.mask[rows, -longest:], longest, part))
             put(part, self.cache, rows, len(self.lengths), whole)
         return torch.cat(logits)
+
+    def _read_behind(self, prefix: "SharedPrefix", rows: slice) -> torch.Tensor:
+        """Read the rest of some prompts behind ``prefix``; returns the logits behind them."""
+        from pipestill.inference.cache import put, roomy_cache
+
+        lengths = torch.tensor(self.lengths[rows], device=self.tokens.device)
+        longest, shared = int(lengths.max()), prefix.get_seq_length()
+        part = roomy_cache(self.model.config, longest)
+        for layer, read in zip(part.layers, prefix.layers, strict=True):
+            layer.update(*(each.expand(len(lengths), -1, -1, -1) for each in (read.keys, read.values)))
+        columns = torch.arange(longest, device=lengths.device)
+        mask = ((columns < shared) | (columns >= longest + shared - lengths[:, None])).long()
+        self.mask[rows, -longest:] = mask
+        logits = self._read(self.tokens[rows, -longest:], mask, longest - shared, part)
+        put(part, self.cache, rows, len(self.lengths), self.tokens.shape[1])
+        return logits
 
     def read(self, new: int) -> torch.Tensor:
         """Read the last ``new`` tokens of every row; returns the logits behind them, ``[rows, vocab]`` float32."""
@@ -244,7 +296,7 @@ class DecoderRows(Rows):
 
         from pipestill.inference.cache import two_part_cache
 
-        self.lengths = list(map(len, prompts))
+        self.lengths, self.prefix = list(map(len, prompts)), None
         padded = [list(prompt) + [-1] * (max(self.lengths) - len(prompt)) for prompt in prompts]
         source = torch.tensor(padded, device=input_device(model))
         self.model = model
@@ -305,16 +357,21 @@ def answer_batch(
     max_new_tokens: int,
     choose: Choose,
     draws: Sequence[random.Random],
+    prefix: "SharedPrefix | None" = None,
 ) -> list[list[int]]:
     """Tokens of the answers to one batch of prompts, the end included; equal prompts are read once.
 
     Args:
         choose: see :func:`~pipestill.inference.decoding.chooser`.
         draws: random stream of each row, for sampling.
+        prefix: keys and values of what all prompts begin with, of a causal model.
     """
     ends = _ends(model)
     distinct = {prompt: place for place, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-    rows = (DecoderRows if model.config.is_encoder_decoder else Rows)(model, list(distinct), max_new_tokens)
+    if model.config.is_encoder_decoder:
+        rows: Rows = DecoderRows(model, list(distinct), max_new_tokens)
+    else:
+        rows = Rows(model, list(distinct), max_new_tokens, prefix)
     logits = rows.read_prompts()
     if len(distinct) < len(prompts):
         places = [distinct[tuple(prompt)] for prompt in prompts]

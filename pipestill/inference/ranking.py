@@ -6,7 +6,7 @@ ancestors only. What all prompts begin with is read once, and its keys and value
 """
 
 import inspect
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +17,11 @@ from pipestill.inference.batched import score_in_batches
 from pipestill.inference.devices import input_device
 from pipestill.inference.label_scores import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores, gather
 from pipestill.inference.label_trie import LabelTrie, Tokens, build_trie, layout
+from pipestill.inference.prefix import MIN_PREFIX, common_prefix_length, read_prefix
 
 if TYPE_CHECKING:
     from pipestill.inference.cache import SharedPrefix
 
-MIN_PREFIX = 8  # tokens; copying a shorter shared prefix into every batch costs as much as reading it
 MAX_LOGIT_ROWS = 1024  # bounds the memory of the logits, which the token budget knows nothing of
 MASKS = {"sdpa": "bool", "eager": "additive"}  # attention implementations that take any 4-D mask
 
@@ -113,30 +113,6 @@ def check_prompts(model: torch.nn.Module, prompts: Tokens, trie: LabelTrie) -> N
                 f"prompt {index} has {len(prompt)} tokens and the longest label {depth + 1}, but the model reads at "
                 f"most {limit}: shorten the prompt"
             )
-
-
-def common_prefix_length(prompts: Tokens) -> int:
-    """Length of what all prompts begin with; at least the last token of each is left out, for it predicts the label.
-
-    0 for a single prompt, which shares nothing.
-    """
-    if len(prompts) < 2:
-        return 0
-    lowest, highest = min(prompts, key=tuple), max(prompts, key=tuple)  # in this order the two that differ earliest
-    limit = min(map(len, prompts)) - 1
-    return next((i for i in range(limit) if lowest[i] != highest[i]), limit)
-
-
-@torch.inference_mode()
-def read_prefix(model: torch.nn.Module, prefix: Sequence[int]) -> "SharedPrefix":
-    """Keys and values of ``prefix``, ready to be lent."""
-    from pipestill.inference.cache import SharedPrefix
-
-    cache = SharedPrefix()
-    ids = torch.tensor([list(prefix)], device=input_device(model))
-    model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    cache.frozen = True
-    return cache
 
 
 @torch.inference_mode()

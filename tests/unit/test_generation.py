@@ -8,7 +8,7 @@ import transformers
 from pipestill.errors import UserError
 from pipestill.inference import generation
 from pipestill.inference.decoding import chooser, sample
-from pipestill.inference.generation import generate, length_sorted_batches, prompt_groups
+from pipestill.inference.generation import generate, length_sorted_batches, prompt_groups, shared_length
 from pipestill.settings.generation import GenerationConfig
 from support.models import make_tokenizer
 
@@ -243,3 +243,46 @@ def test_output_that_is_not_a_number():
     model.lm_head.weight.data.fill_(float("nan"))
     with pytest.raises(UserError, match="not a number"):
         ours(model)
+
+
+PREFIX = DRAW.integers(12, VOCABULARY, 15).tolist()
+BEHIND = [PREFIX + prompt for prompt in PROMPTS]
+
+
+@pytest.mark.parametrize("group", [2048, 12])
+@pytest.mark.parametrize(
+    "decoding",
+    [GenerationConfig(), SAMPLED, GenerationConfig(no_repeat_ngram_size=2)],
+    ids=["greedy", "sampled", "no repeats"],
+)
+@pytest.mark.parametrize("name", ["qwen2", "llama", "gpt2"])
+def test_answers_behind_a_prefix_that_is_read_once_are_those_to_whole_prompts(monkeypatch, name, decoding, group):
+    model = make_model(name)
+    whole = ours(model, BEHIND, decoding=decoding, keys=KEYS)
+    monkeypatch.setattr(generation, "CPU_PROMPT_TOKENS", group)  # several groups of prompts in a batch, or one
+    for budget in (None, 120):
+        options = {"decoding": decoding, "keys": KEYS, "token_budget": budget}
+        assert ours(model, BEHIND, shared=shared_length(model, BEHIND), **options) == whole
+    done = {0, 3, 5}
+    resumed = collect(generate(model, Words(), BEHIND, max_new_tokens=12, done=done, shared=15, **options))
+    assert {number: answer.text for number, answer in resumed.items()} == {
+        number: text for number, text in enumerate(whole) if number not in done
+    }
+
+
+def test_a_prefix_is_read_once_in_all_batches():
+    model, read = make_model(), []
+    model.model.embed_tokens.register_forward_hook(lambda module, args, output: read.append(tuple(output.shape[:2])))
+    shared = shared_length(model, BEHIND)
+    assert shared == len(PREFIX)
+    ours(model, BEHIND, token_budget=120, shared=shared)
+    assert read[0] == (1, len(PREFIX)) and max(new for _, new in read[1:]) == max(map(len, PROMPTS))
+
+
+def test_what_cannot_be_shared_is_read_whole():
+    model = make_model()
+    assert shared_length(model, PROMPTS) == 0 and shared_length(model, BEHIND[:1]) == 0
+    assert shared_length(model, [PREFIX[:7] + prompt for prompt in PROMPTS]) == 0  # too short to be worth it
+    assert shared_length(make_model("gemma3"), BEHIND) == 0
+    assert shared_length(model, [BEHIND[0]] * 3) == len(BEHIND[0]) - 1
+    assert ours(model, [BEHIND[0]] * 3, shared=len(BEHIND[0]) - 1) == ours(model, [BEHIND[0]] * 3)

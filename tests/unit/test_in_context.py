@@ -13,15 +13,20 @@ from pipestill.answers.demonstrations import Demonstrations
 from pipestill.answers.labels import predict as labels_predict
 from pipestill.errors import UserError
 from pipestill.evaluation.evaluate import _demonstrations
+from pipestill.inference import answers
+from pipestill.inference.answers import answer_prompts
 from pipestill.inference.by_hand import Predictor
 from pipestill.inference.contexts import draw_context, read_context, room_of, training_records
 from pipestill.inference.experiment import Runs, predict_experiment
+from pipestill.inference.generation import GREEDY
 from pipestill.inference.loaded import load
 from pipestill.inference.rankers import rank
 from pipestill.inference.ranking import score_all_labels
 from pipestill.inference.target import find_target
+from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Record, read_jsonl, write_jsonl
+from pipestill.job.cost import CostMeter
 from pipestill.models.prompts import word_ids
 from pipestill.models.rows import Row, read_answers, supervised
 from pipestill.settings.contexts import InContextSettings
@@ -325,9 +330,26 @@ def test_texts_are_written_behind_a_context(tmp_path, kind, render):
         for question, answer in shown["demonstrations"]:
             assert said.index(question) < said.index(answer.strip(), said.index(question))
             assert said.index(answer.strip()) < said.index(prompt.fill(rows[1].inputs))
-        assert read_json(tmp_path / f"out/seed_{seed}/queries.json")["prompt_tokens"] == np.mean(
+        costs = read_json(tmp_path / f"out/seed_{seed}/queries.json")
+        assert (costs["read_tokens"] < costs["prompt_tokens"] - 5) == (kind == "causal")  # the context counts once
+        assert costs["prompt_tokens"] == np.mean(
             [len(asked.encoder(prompt)(prompt.fill(row.inputs), 60)) for row in rows if row.split == "test"]
         )
+
+
+def test_texts_are_those_that_are_written_behind_whole_prompts(tmp_path, loaded, records, monkeypatch):
+    """Whether the context is read once, as it is, or again before each question."""
+    within = replace(loaded, context=drawn(loaded, records).context)
+    prompts = {record.id: RAW.fill(record.inputs) for record in records if record.split == "test"}
+
+    def written(name, found):
+        (tmp_path / name).mkdir()
+        work = Work(tmp_path / name, CostMeter(tmp_path / f"{name}.json"), name)
+        return {key: row["text"] for key, row in answer_prompts(found, asking_of(), GREEDY, prompts, work).items()}
+
+    behind = written("once", within)
+    monkeypatch.setattr(answers, "shared_length", lambda *_: 0)
+    assert written("again", within) == behind != written("alone", loaded)
 
 
 def test_a_table_says_that_demonstrations_did_not_fit(tmp_path):

@@ -22,10 +22,10 @@ GUIDELINE = "Answer with one word."
 TASK = TASKS["dolly"]
 
 
-def made_plan():
+def made_plan(**options):
     """The default with few rows and steps, `icl` and `cd` in `dolly`, and a guideline that the student never reads."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    context = {"teacher_context": "instruction", "instruction": GUIDELINE, "temperature": 1.0}
+    context = {"teacher_context": "instruction", "instruction": GUIDELINE, "temperature": 1.0} | options
     config["studies"]["dolly"] |= {
         "methods": ["base", "icl", "cd"],
         "train_rows": 12,
@@ -156,3 +156,42 @@ def test_the_distilled_student_is_asked_without_a_context(tree):
     assert read_json(tree / "cd/job.json")["settings"]["context"] is None
     queries = {name: read_json(tree / name / "queries.json") for name in ("cd/seed_1", "icl/seed_4")}
     assert queries["cd/seed_1"]["prompt_tokens"] < queries["icl/seed_4"]["prompt_tokens"]
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory, tiny_model_dir):
+    """What the jobs leave up to the training file, where the teacher's own answers behind demonstrations are learnt."""
+    place, plan = (
+        tmp_path_factory.mktemp("taught"),
+        made_plan(teacher_context="demonstrations", shots=2, answers="teacher"),
+    )
+    write_jsonl(place / "cropped.jsonl", [record.row() for record in some_records()])
+    common = {"records": place / "cropped.jsonl"}
+    files = {"state": place / "said.state", "output": place / "said.jsonl", "cost": place / "cost.json"}
+    run("context_outputs", settings=plan.context_output_settings("dolly"), base=tiny_model_dir, **common, **files)
+    rows = {"train": place / "cd.jsonl", "validation": place / "validation.jsonl", "learner": tiny_model_dir}
+    settings = plan.training_file_settings("dolly", "cd")
+    run("training_file", settings=settings, outputs=place / "said.jsonl", **common, **rows)
+    return place
+
+
+@torch.no_grad()
+def test_a_teacher_answers_each_row_behind_the_demonstrations_of_the_row(taught, tiny_model_dir):
+    """Token by token, the likeliest one each time, from whole passes."""
+    model, tokenizer = load_base_model(tiny_model_dir, CPU).eval(), load_tokenizer(tiny_model_dir)
+    rows = {row["id"]: row for row in read_jsonl(taught / "cd.jsonl")}
+    target = {record.id: record.target for record in some_records()}
+    assert len(rows) == 12
+    for row in rows.values():
+        assert row["id"] not in row["demonstrations"] and len(row["demonstrations"]) == 2
+        turns = [text for name in row["demonstrations"] for text in (rows[name]["input"], target[name])]
+        turns = [f"{GUIDELINE}\n{turns[0]}", *turns[1:], row["input"]]
+        messages = [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(turns)]
+        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        ids, answer = tokenizer.encode(text, add_special_tokens=False), []
+        while len(answer) < 5 and (not answer or answer[-1] != tokenizer.eos_token_id):
+            answer.append(int(model(torch.tensor([ids + answer])).logits[0, -1].argmax()))
+        said = tokenizer.decode(answer, skip_special_tokens=True).strip()
+        assert row["output"] == row["answer"] == said != target[row["id"]]
+    held_out = read_jsonl(taught / "validation.jsonl")
+    assert [row["output"] for row in held_out] == [target[row["id"]] for row in held_out]
