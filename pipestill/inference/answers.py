@@ -45,7 +45,7 @@ def answer_prompts(
         rationale = {"rationale": answer.rationale} if explained else {}
         read = (length - shared) / asked[prompts[keys[index]]] + shared / len(keys)
         took = query(length, read, ms, answer.tokens)
-        return {"text": asking.prompt.said(answer.text)} | rationale | took
+        return {"text": asking.prompt.said(answer.text, bool(loaded.context.demonstrations))} | rationale | took
 
     batches = generate(
         loaded.model,

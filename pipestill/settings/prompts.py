@@ -94,6 +94,15 @@ class Prompt(Section):
         """What is learnt, ranked or generated right behind the prompt for a target."""
         return f"{self.prefix}{self.word(target)}" if self.render == "raw" else self.word(target)
 
-    def said(self, text: str) -> str:
-        """An answer that was generated behind the prompt, as a text by itself."""
-        return text.strip().removeprefix(self.prefix.strip()).lstrip() if self.render == "raw" else text
+    def said(self, text: str, demonstrated: bool = False) -> str:
+        """An answer that was generated behind the prompt, as a text by itself.
+
+        Args:
+            text: that was generated.
+            demonstrated: demonstrations stand before the prompt; a raw one is then answered up to where the next would
+                begin.
+        """
+        if self.render != "raw":
+            return text
+        text = text.strip().removeprefix(self.prefix.strip()).lstrip()
+        return text.partition(self.separator)[0].rstrip() if demonstrated and self.separator else text

@@ -50,6 +50,14 @@ def refused(config):
     return said
 
 
+def test_an_answer_behind_demonstrations_ends_where_the_next_one_would_begin():
+    text = " Paris\n\nQ: capital of Peru?\nA: Lima"
+    raw = Prompt(text="Q: {x}\nA:", render="raw")
+    assert raw.said(text, demonstrated=True) == "Paris"
+    assert raw.said(text) == text.strip()  # without any, an answer may have paragraphs
+    assert Prompt(text="{x}").said(text, demonstrated=True) == text  # turns of a chat end by themselves
+
+
 def test_answers_are_words_behind_the_prefix_of_raw_prompts_alone():
     raw = Prompt(text="{x} ?", verbalizers={"yes": "Yes"}, render="raw")
     assert (raw.answer("yes"), raw.answer("other"), raw.word("yes")) == (" Yes", " other", "Yes")

@@ -60,7 +60,7 @@ def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | N
     )
     rationale = {"rationale": answer.rationale} if asking.rationale_tokens else {}
     return {
-        "prediction": asking.prompt.said(answer.text),
+        "prediction": asking.prompt.said(answer.text, bool(loaded.context.demonstrations)),
         **rationale,
         "sampling_seed": seed,
         "cropped": encoder.cut > 0,
