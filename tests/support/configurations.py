@@ -98,8 +98,9 @@ def of_addresses():
     for name in ("mnli", "multiclinsum-t5"):
         studies[name] |= {"methods": ["base"], "overrides": {}}
     studies["creditmix"] |= {"methods": ["base", "sft", "dpo"], "seeds": [1], "teacher": None, "overrides": {}}
-    studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl"], "pretrained_teacher": True}
-    studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}}
+    studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl", "cd"], "pretrained_teacher": True}
+    told = {"context": {"teacher_context": "instruction", "instruction": "Be brief."}}
+    studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}, "cd": told}
     config["training"]["divergence"]["teacher"] = "online"
     return config
 

@@ -28,6 +28,7 @@ class ContextOptions(SharedOptions):
         "*": "training_file",
         "kd_rate": "train",
         "teacher": "teacher_distributions_shard",
+        "answers": "context_outputs",
     }
 
     kd_rate: Share = 1.0
@@ -130,7 +131,7 @@ class ContextDistillation(Divergence):
 
     def sources(self, options: ContextOptions) -> frozenset[str]:
         """What the teacher says with its context, where that is learnt."""
-        return frozenset({CONTEXT_OUTPUTS}) if options.answers == "teacher" else frozenset()
+        return frozenset({CONTEXT_OUTPUTS}) if options.answers != "gold" else frozenset()
 
     def asks_teacher(self, options: ContextOptions) -> bool:
         """True if the study's teacher reads the context."""
