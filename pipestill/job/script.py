@@ -81,6 +81,9 @@ def run(main: Callable[[], None], *, heavy: bool = False) -> None:
     except UserError as error:
         print(f"error: {shortened(error, LONGEST)}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read stdout has gone, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UserError.exit_code)
     except Exception as error:
         problem = disk_problem(error, OUTPUTS)
         if problem is None:

@@ -88,3 +88,11 @@ def test_a_missing_file_gives_one_line_and_no_output(tmp_path, call, sentence):
     assert sentence in process.stderr
     assert process.stderr.count("\n") == 1
     assert not [path for path in tmp_path.iterdir() if not path.name.endswith((".partial", ".lock"))]
+
+
+def test_a_reader_that_has_gone_leaves_no_traceback(tmp_path):
+    said = "from pipestill.job.script import run\nrun(lambda: [print('line', n) for n in range(100000)])\n"
+    (tmp_path / "speaker.py").write_text(said)
+    command = f"{shlex.quote(sys.executable)} speaker.py | head -1"
+    found = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (found.stdout, found.stderr) == ("line 0\n", "")
