@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipestill.job.script import json_option, reads, run, writes
 from pipestill.settings.jobs import ContextOutputSettings
-from pipestill.teacher.context_outputs import Places, write_context_outputs
+from pipestill.teacher.context_outputs import write_context_outputs
+from pipestill.teacher.outputs import Places
 
 
 def main() -> None:

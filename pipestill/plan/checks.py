@@ -7,7 +7,7 @@ from pipestill.methods import METHODS, ROLES, method_of
 from pipestill.plan.annotation_checks import check_annotation
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.context_checks import check_in_context
-from pipestill.plan.resolve import resolve_training
+from pipestill.plan.resolve import prompts_of, resolve_training
 from pipestill.plan.training_checks import check_annotator, check_training
 from pipestill.settings.models import ModelKind
 from pipestill.settings.prompts import LABEL, Prompt
@@ -63,8 +63,7 @@ def _check_task(config: Config, path: str, name: str, task: TaskConfig) -> None:
 
 def askable(kind: Task, task: TaskConfig) -> list[str]:
     """Names of the prompts that models are asked with; what shows the gold answer is for teachers alone."""
-    prompts = {**kind.prompts, **task.prompts}
-    return [name for name, prompt in prompts.items() if name not in APART and not prompt.privileged]
+    return [name for name, prompt in prompts_of(kind, task).items() if name not in APART and not prompt.privileged]
 
 
 def _check_prompt(path: str, prompt: Prompt, kind: Task) -> None:

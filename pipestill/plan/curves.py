@@ -6,7 +6,8 @@ They are what ``<study>@<prompt>-<demonstrations>`` names, and always derived: n
 from typing import NamedTuple
 
 from pipestill.methods import BASE, METHODS
-from pipestill.plan.config import Config, StudyConfig
+from pipestill.plan.config import Config
+from pipestill.plan.resolve import prompt_name
 
 
 class Point(NamedTuple):
@@ -22,7 +23,7 @@ def points(config: Config, name: str) -> list[Point]:
     """Points of the curve of a study, prompt by prompt; none where it has no curve, or no method that reads
     demonstrations."""
     study, found = config.studies[name], []
-    own = own_prompt(config, study)
+    own = prompt_name(config, study)
     reader = next((method for method in study.methods if METHODS[method].in_context), None)
     if reader is None:
         return []
@@ -32,11 +33,6 @@ def points(config: Config, name: str) -> list[Point]:
             where = name if is_own else f"{name}@{prompt}-{shots}"
             found.append(Point(prompt, shots, where, reader if shots else BASE))
     return found
-
-
-def own_prompt(config: Config, study: StudyConfig) -> str:
-    """Name of the prompt that a study is asked with."""
-    return study.prompt or config.tasks[study.task].prompt
 
 
 def with_curves(config: Config) -> Config:

@@ -8,7 +8,15 @@ from pipestill.io.records import Json
 from pipestill.methods import BASE, METHODS, PRETRAINED_TEACHER, SFT, TEACHER_NAME, Method, method_of
 from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, RATIONALES, Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig, percent
-from pipestill.plan.resolve import Resolved, rationale_tokens, resolve_annotator, resolve_hardware, resolve_training
+from pipestill.plan.resolve import (
+    Resolved,
+    prompt_name,
+    prompts_of,
+    rationale_tokens,
+    resolve_annotator,
+    resolve_hardware,
+    resolve_training,
+)
 from pipestill.plan.shares import at_share
 from pipestill.settings.evaluation import Annotator, Experiment
 from pipestill.settings.models import HardwareConfig
@@ -62,12 +70,12 @@ class Experiments:
 
     def prompts(self, task: str) -> dict[str, Prompt]:
         """Prompts of a task by name, those of the configuration included."""
-        return {**TASKS[task].prompts, **self.config.tasks[task].prompts}
+        return prompts_of(TASKS[task], self.config.tasks[task])
 
     def prompt(self, study: str) -> Prompt:
         """The prompt that the models of a study are asked with."""
         settings = self.study(study)
-        return self.prompts(settings.task)[settings.prompt or self.task_config(study).prompt]
+        return self.prompts(settings.task)[prompt_name(self.config, settings)]
 
     def entry(self, study: str, method: str) -> Method:
         """The method behind one row of a study's tables."""

@@ -11,6 +11,7 @@ from pipestill.objectives.base import NoOptions
 from pipestill.plan.config import OBJECTIVES, Config, StudyConfig, TaskConfig, Training
 from pipestill.settings.annotation import RATIONALE
 from pipestill.settings.models import HardwareConfig
+from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import Override, Section, partial
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import Task
@@ -63,6 +64,16 @@ def _resolved(settings: dict[str, Any], method: str) -> Resolved:
     sections = {name: settings.pop(name) for name in OBJECTIVES}
     options = objective.settings.model_validate(sections.get(objective.section, {})) if objective else NoOptions()
     return Resolved(TrainingConfig.model_validate(settings), options)
+
+
+def prompts_of(task: Task, config: TaskConfig) -> dict[str, Prompt]:
+    """Prompts of a task by name, those of the configuration included."""
+    return {**task.prompts, **config.prompts}
+
+
+def prompt_name(config: Config, study: StudyConfig) -> str:
+    """Name of the prompt that the models of a study are asked with."""
+    return study.prompt or config.tasks[study.task].prompt
 
 
 def rationale_tokens(task: TaskConfig, resolved: Resolved, method: str) -> int:

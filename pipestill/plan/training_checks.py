@@ -6,11 +6,12 @@ from pipestill.methods import ANNOTATOR_NAME, METHODS, SFT, TEACHER_NAME, method
 from pipestill.objectives.base import RATIONALES, Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.context_checks import check_teacher_context
-from pipestill.plan.curves import own_prompt
 from pipestill.plan.resolve import (
     Resolved,
     most_rows,
     new_tokens,
+    prompt_name,
+    prompts_of,
     rationale_tokens,
     resolve_annotator,
     resolve_training,
@@ -41,8 +42,8 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             )
         _check_options(path, study, method, objective, resolved)
         _check_rationales(config, path, study, method, objective, resolved)
-        prompts = {**TASKS[study.task].prompts, **config.tasks[study.task].prompts}
-        check_teacher_context(path, study, method, objective, resolved, prompts, own_prompt(config, study))
+        prompts = prompts_of(TASKS[study.task], config.tasks[study.task])
+        check_teacher_context(path, study, method, objective, resolved, prompts, prompt_name(config, study))
         _check_warmup(path, method, resolved.training, most_rows(config, study, study.train_rows, study.train_share))
         if objective.cached(resolved.options):
             try:

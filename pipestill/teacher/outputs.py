@@ -1,9 +1,11 @@
 """What a teacher says to the prompts that students are trained on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipestill.inference.loaded import load, prepare
+from pipestill.answers.base import Said
+from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.inference.work import Work, fingerprint
 from pipestill.io.files import write_json
 from pipestill.io.lock import exclusive
@@ -20,7 +22,7 @@ class Places:
     """Where a job that asks a teacher reads and writes.
 
     Attributes:
-        prompts: rows with ``id`` and ``input``, such as a study's ``sft.jsonl``.
+        data: what it is asked about: rows with ``id`` and ``input``, such as a study's ``sft.jsonl``, or records.
         base: directory of the teacher's base model.
         teacher: directory of the fine-tuned teacher; none: the base model is taken as it is.
         state: directory that keeps what is finished from one attempt to the next.
@@ -28,7 +30,7 @@ class Places:
         cost: JSON file to write: the cost of all attempts.
     """
 
-    prompts: Path
+    data: Path
     base: Path
     teacher: Path | None
     state: Path
@@ -45,14 +47,23 @@ def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: in
         threads: torch threads.
     """
     task = TASKS[settings.asking.task]
-    prompts = {row["id"]: row["input"] for row in read_jsonl(places.prompts)}
+    prompts = {row["id"]: row["input"] for row in read_jsonl(places.data)}
+
+    def say(loaded: Loaded, work: Work) -> dict[str, Said]:
+        return half(task.answers, "predict").say(task, loaded, settings.asking, prompts, work)
+
+    write_said(settings, places, threads, say)
+
+
+def write_said(
+    settings: ScoringSettings, places: Places, threads: int, say: Callable[[Loaded, Work], dict[str, Said]]
+) -> None:
+    """Load a teacher, let it ``say`` something, and write that and its cost; a killed job is resumed."""
     plan = prepare(settings, threads)
     models = [places.base, *([places.teacher] if places.teacher else [])]
     with exclusive(places.state):
-        kept = state_of(places.state, fingerprint(settings, plan, places.prompts, models))
-        answers = half(task.answers, "predict")
+        kept = state_of(places.state, fingerprint(settings, plan, places.data, models))
         with CostMeter(kept / "cost.json") as cost:
-            loaded = load(places.base, places.teacher, plan)
-            said = answers.say(task, loaded, settings.asking, prompts, Work(kept, cost, "teacher"))
+            said = say(load(places.base, places.teacher, plan), Work(kept, cost, "teacher"))
         write_jsonl(places.output, said.values())
         write_json(places.cost, cost.total())
