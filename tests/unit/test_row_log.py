@@ -2,6 +2,7 @@ import errno
 import io
 import os
 import resource
+from threading import Lock
 
 import pytest
 
@@ -43,18 +44,19 @@ def full(monkeypatch):
     """A disk that takes so many more bytes of files that are opened from here on; call it with their number."""
 
     def fill(left):
-        room = [left]
+        room, one_writer = [left], Lock()
 
         class Full:
             def __init__(self, path, *_, **__):
                 self.file = io.FileIO(path, "ab")
 
             def write(self, data):
-                if not room[0]:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                taken = self.file.write(data[: room[0]])
-                room[0] -= taken
-                return taken
+                with one_writer:
+                    if not room[0]:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    taken = self.file.write(data[: room[0]])
+                    room[0] -= taken
+                    return taken
 
             def __enter__(self):
                 return self
