@@ -1,19 +1,17 @@
-"""Answers that are text: generated, once per sampling seed, and compared with references."""
+"""Answers that are text: generated, and compared with references."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from pipestill.answers.base import AnswerOptions, Answers, Said
-from pipestill.io.records import Json, Prediction
+from pipestill.answers.base import Said
+from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
+from pipestill.io.records import Json
 from pipestill.metrics.measures import Measure
 from pipestill.metrics.tables import MetricTable
-from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.models import ModelKind
 from pipestill.settings.places import Repository
 from pipestill.settings.section import Name, Section
 
@@ -38,7 +36,7 @@ class BertScoreConfig(Section):
         return self
 
 
-class TextOptions(GenerationConfig, AnswerOptions):
+class TextOptions(GeneratedOptions):
     """Settings of generated text and its metrics."""
 
     unasked: ClassVar = frozenset({"sampling_seeds", "bertscore"})
@@ -47,26 +45,13 @@ class TextOptions(GenerationConfig, AnswerOptions):
     """BERTScore of the answers."""
 
     def used(self) -> Json:
-        """Those of sampling, and of BERTScore, only if there is some."""
-        unused = set() if self.sampling else {"temperature", "top_p", "top_k", "sampling_seeds"}
-        return self.model_dump(mode="json", exclude=unused | (set() if self.bertscore.encoder else {"bertscore"}))
-
-
-@dataclass
-class Generated(Prediction):
-    """A generated answer.
-
-    Attributes:
-        sampling_seed: that it was drawn with; none of a greedy answer.
-        rationale: what was written before it and the marker, for methods that write one; none without a marker.
-    """
-
-    sampling_seed: int | None
-    rationale: str | None = None
+        """Those of BERTScore only if there is some."""
+        used = super().used()
+        return used if self.bertscore.encoder else {name: used[name] for name in used if name != "bertscore"}
 
 
 @dataclass(frozen=True)
-class Text(Answers):
+class Text(GeneratedAnswers):
     """Text that is compared with references.
 
     Attributes:
@@ -74,12 +59,10 @@ class Text(Answers):
         extractive: whether sentences of the only input can be answers.
     """
 
-    measure: Measure
-    max_new_tokens: int
+    measure: Measure = field(kw_only=True)
     extractive: bool = False
 
     Options: ClassVar = TextOptions
-    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq"})
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -95,9 +78,6 @@ class Text(Answers):
     def tables(self) -> tuple[MetricTable, ...]:
         """Those of its measure."""
         return self.measure.tables
-
-    def check_request(self, options: TextOptions, run: Path | None) -> None:
-        """Any prompt can be answered."""
 
     def models(self, options: TextOptions) -> dict[str, str]:
         """The encoder of BERTScore."""
