@@ -1,11 +1,11 @@
 """The base of all kinds of answers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Line, Record
@@ -34,11 +34,29 @@ class AnswerOptions(Section):
         return self.model_dump(mode="json")
 
 
+class Values(NamedTuple):
+    """What a row of a declared task says of its answer, as it stands there; none where it says nothing."""
+
+    target: object
+    rejected: object
+
+
 class Definition(Section):
     """Answers of a task that the configuration declares; each kind adds its own keys."""
 
     kind: Name
     """Kind of the answers; the other keys depend on it."""
+
+    def completed(self, values: Callable[[], Iterator[Values]] | None) -> Self:
+        """The same with what is left out and a file of such rows says.
+
+        Args:
+            values: gives what rows of the file say; none where no file is there.
+
+        Raises:
+            UserError: nothing says what is left out.
+        """
+        return self
 
     def told(self) -> Json:
         """What jobs are told of them."""
@@ -83,6 +101,7 @@ class Answers(ABC):
         Definition: keys of a task that the configuration declares; none where it cannot.
         column: name of the answer in the rows of such a task.
         asked: inputs of such a task that says none.
+        pairs: whether its rows have a worse answer too, in the column ``rejected``.
     """
 
     Options: ClassVar[type[AnswerOptions]]
@@ -94,6 +113,7 @@ class Answers(ABC):
     Definition: ClassVar[type[Definition] | None] = None
     column: ClassVar[str] = "target"
     asked: ClassVar[tuple[str, ...]] = ("text",)
+    pairs: bool = False
 
     @classmethod
     def of(cls, facts: Json) -> Self:

@@ -43,10 +43,13 @@ def _doctor(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     from pipestill.plan.check import check
+    from pipestill.plan.data_checks import examine_data
     from pipestill.plan.files import read_files
 
     default = Path("config.yaml")
-    check(read_files([*([default] if default.exists() else []), *args.files]))
+    checked = check(read_files([*([default] if default.exists() else []), *args.files]))
+    for name, said in examine_data(checked).items():
+        print(f"{name}: {said}")
     print(f"{', '.join(map(str, args.files))}: no fault was found")
 
 

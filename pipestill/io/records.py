@@ -72,6 +72,7 @@ class Record(Line):
         prompt: the user's message, from cropping on.
         rationale: the gold one, for an annotator to learn from.
         group: that no two splits may share, such as the case of a report.
+        rejected: a worse output than the target, where the data have one.
         meta: where it comes from.
     """
 
@@ -82,6 +83,7 @@ class Record(Line):
     references: list[str]
     test_set: str | None = None
     subset: str | None = field(default=None, kw_only=True)
+    rejected: str | None = field(default=None, kw_only=True)
     prompt: str | None = None
     rationale: str | None = None
     group: str | None = None

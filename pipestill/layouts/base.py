@@ -153,6 +153,14 @@ class Layout(ABC):
     def limit(self, options: DataOptions) -> str:
         """The limit of inputs in words, with the key that raises it."""
 
+    def examine(self, task: Content, options: DataOptions) -> str | None:
+        """What local files hold, in words, as far as it can be told before a run; none where they are not looked into.
+
+        Raises:
+            UserError: they cannot be used.
+        """
+        return None
+
     def request(self, inputs: Mapping[str, str], fields: Mapping[str, str]) -> Record:
         """The record of a request by hand.
 

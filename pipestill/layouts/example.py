@@ -31,6 +31,7 @@ class Example:
         subset: the part of its test set that it belongs to.
         group: what no two splits may share, such as the case of a report.
         rationale: the gold one.
+        rejected: a worse output than the target.
         meta: further facts about where it comes from.
     """
 
@@ -41,4 +42,5 @@ class Example:
     subset: str | None = None
     group: str | None = None
     rationale: str | None = None
+    rejected: str | None = None
     meta: Mapping[str, str] = field(default_factory=dict)

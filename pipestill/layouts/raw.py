@@ -1,21 +1,20 @@
 """Raw data files (a JSON list, JSON Lines, a table), read so that a broken row costs one and is named by its line."""
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipestill.errors import UserError
 from pipestill.io.files import read_text
 from pipestill.io.parsing import BadJson, end_of_value, parse_at, parse_json
 from pipestill.layouts.example import BadRow
+from pipestill.layouts.tables import TableRows, plain_rows
 
 _NEXT_ROW = re.compile(r"(?:\n|,)\s*(?=\{)")
 _SEPARATORS = re.compile(r"[\s,]*")
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+def read_rows(path: Path) -> TableRows:
     """Rows of ``path`` with their line numbers; a row that cannot be read is given as a :class:`BadRow`.
 
     A table has tabs between the names in its first line and between the texts below them, which are taken as they
@@ -24,14 +23,18 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
     Raises:
         UserError: the file is missing or not UTF-8 text, or a table with one name in it twice.
     """
-    text = read_text(path)
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
-    if text.lstrip().startswith("["):
-        rows = _of_list(text)
-    else:
-        rows = _of_table(path, text) if _is_table(text) else _of_lines(text)
-    for line, row in rows:
+    text = lines_of(read_text(path))
+    yield from plain_rows(path, text) if _is_table(text) else json_rows(text)
+
+
+def lines_of(text: str) -> str:
+    """A text whose lines end with ``\\n``, where they all ended with ``\\r``."""
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
+def json_rows(text: str) -> TableRows:
+    """Rows of a JSON list, or of JSON Lines, with their line numbers."""
+    for line, row in _of_list(text) if text.lstrip().startswith("[") else _of_lines(text):
         yield line, row if isinstance(row, dict | BadRow) else BadRow("not a JSON object")
 
 
@@ -47,37 +50,7 @@ def _of_lines(text: str) -> Iterator[tuple[int, Any]]:
 
 def _is_table(text: str) -> bool:
     first = text.partition("\n")[0]
-    return "\t" in first and not first.lstrip().startswith("{")
-
-
-def _of_table(path: Path, text: str) -> Iterator[tuple[int, Any]]:
-    names: list[str] = []
-    for line, content in enumerate(text.split("\n"), 1):
-        fields = content.removesuffix("\r").split("\t")
-        if not names:
-            names = header(path, fields)
-        elif len(fields) == len(names):
-            yield line, dict(zip(names, fields, strict=True))
-        elif content.strip():
-            yield line, other_fields(fields, names)
-
-
-def other_fields(fields: Sequence[str], names: Sequence[str]) -> BadRow:
-    """A row of a table that has not one field for each of the ``names``."""
-    return BadRow(f"{'more' if len(fields) > len(names) else 'fewer'} fields than the header has")
-
-
-def header(path: Path, fields: Sequence[str]) -> list[str]:
-    """Names of the columns of a table.
-
-    Raises:
-        UserError: one of them is there twice.
-    """
-    names = [name.strip() for name in fields]
-    name, times = Counter(names).most_common(1)[0]
-    if times > 1:
-        raise UserError(f"{path}: {times} columns are called `{name}`: rename all but one")
-    return names
+    return "\t" in first and not first.lstrip().startswith(("{", "["))
 
 
 def _of_list(text: str) -> Iterator[tuple[int, Any]]:

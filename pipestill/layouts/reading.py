@@ -145,14 +145,14 @@ def _parse(task: Content, content: Json | BadRow, columns: Mapping[str, str], co
 def _check(example: Example) -> None:
     """Refuse an example that is not text, that says nothing, or with characters that no text has."""
     texts = [*example.inputs.values(), example.target, *example.references]
-    more = [example.test_set, example.subset, example.group, example.rationale]
+    more = [example.test_set, example.subset, example.group, example.rationale, example.rejected]
     if not all(isinstance(text, str) for text in [*texts, *(each for each in more if each is not None)]):
         raise BadRow("a number, a list or an object where text is expected")
     if not any(text.strip() for text in example.inputs.values()):
         raise BadRow("empty text")
     if not example.target.strip():
         raise BadRow("empty answer")
-    if any("\0" in text for text in texts_in([*texts, example.rationale])):
+    if any("\0" in text for text in texts_in([*texts, example.rationale, example.rejected])):
         raise BadRow("a NUL character")
 
 
@@ -171,6 +171,7 @@ def _record(task: Content, example: Example, question: str, place: int | str, te
         test_set=test_set or example.test_set,
         subset=example.subset,
         rationale=example.rationale,
+        rejected=example.rejected,
         group=example.group,
         meta={**_at(place), **example.meta},
     )

@@ -13,13 +13,13 @@ from pipestill.io.files import dump_compact, write_text
 from pipestill.io.records import Json, Record
 from pipestill.layouts.base import Content, Cropping, DataOptions, Layout, SplitsOptions, crop_inputs
 from pipestill.layouts.raw import read_rows
-from pipestill.layouts.reading import read_examples
+from pipestill.layouts.reading import Reading, read_examples
+from pipestill.layouts.tables import TableRows
 from pipestill.layouts.taking import identity, take_files
 from pipestill.settings.data import FileConfig, Sha256
 from pipestill.settings.places import Address, LocalPath
 from pipestill.settings.section import Count, Part
 
-RAW_DATA = "data.json"
 SIZES = {"test": "test", "val": "validation"}  # how keys of `splits` begin, and the split
 
 
@@ -79,6 +79,11 @@ class Rows(Layout):
         "url": frozenset({"url", "sha256"}),
     }
     crop_keys: ClassVar[frozenset[str]] = frozenset({"max_chars"})
+    raw_name: ClassVar[str] = "data.json"
+
+    def read(self, path: Path, name: str) -> TableRows:
+        """Rows of the file, which a refusal calls ``name``, with their line numbers."""
+        return read_rows(path)
 
     def check(self, options: RowsData) -> None:
         """Test and validation need a size."""
@@ -96,8 +101,8 @@ class Rows(Layout):
         return {"path": Path(options.path)} if options.source == "file" else {}
 
     def take(self, task: Content, options: RowsData, beside: Path, directory: Path) -> Json:
-        """Write ``data.json``."""
-        data = directory / RAW_DATA
+        """Write the one file."""
+        data = directory / self.raw_name
         if options.source == "synthetic":
             rows, facts = task.synthetic(options.rows, options.seed)
             lines = ",\n".join(dump_compact(row) for row in rows)
@@ -109,11 +114,22 @@ class Rows(Layout):
 
     def records(self, task: Content, options: RowsData, raw: Path, facts: Json) -> tuple[list[Record], Json]:
         """See :meth:`Layout.records`."""
-        reading = read_examples(task, read_rows(raw / RAW_DATA), columns=options.columns)
-        reading.check(options, facts.get("origin", str(raw / RAW_DATA)))
+        path = raw / self.raw_name
+        name = facts.get("origin", str(path))
+        reading = self.checked(task, options, self.read(path, name), name)
         divide(reading.records, task.answers, options.splits)
         print(reading.summary("", 0, "rows"))
         return reading.records, reading.manifest()
+
+    def checked(self, task: Content, options: RowsData, rows: TableRows, name: str) -> Reading:
+        """What rows of the file ``name`` hold.
+
+        Raises:
+            UserError: too many are unusable, or a column is missing.
+        """
+        reading = read_examples(task, rows, columns=options.columns)
+        reading.check(options, name)
+        return reading
 
     def crop(self, record: Record, options: RowsData, how: Cropping) -> Record:
         """Inputs are cropped."""

@@ -1,21 +1,26 @@
 """Checking a merged configuration, in one sentence about the first wrong key."""
 
 import re
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from pipestill.answers.kinds import KINDS
 from pipestill.errors import UserError, quoted, shortened
+from pipestill.layouts.any_rows import AnyRows
+from pipestill.layouts.forms import FORMS
 from pipestill.methods import METHODS, ROLES, TEACHER_NAME, check_objectives
 from pipestill.plan.checks import check_config, known
 from pipestill.plan.config import Config, TaskConfig
 from pipestill.plan.plain import plain
 from pipestill.plan.resolve import override_section
 from pipestill.plan.secrets import refuse_secrets
+from pipestill.plan.short import written_out
 from pipestill.settings.section import BESIDE, LONGEST_NAME, Section
 from pipestill.settings.tasks import OF_PREDICT
 from pipestill.tasks import TASKS
+from pipestill.tasks.declared import REJECTED, values_of
 
 LONGEST, LONGEST_PATH = 300, 120  # characters of a sentence, and of a path in it
 # How pydantic calls members of a union, as parts of places.
@@ -31,7 +36,7 @@ def check(config: dict[str, Any]) -> Config:
     """
     try:
         check_objectives([*METHODS.values(), *ROLES.values()])
-        data = plain(config)
+        data = written_out(plain(config))
         refuse_secrets(data)
         checked = _section(Config, data)
         for name, task in checked.tasks.items():
@@ -74,6 +79,29 @@ def _check_declaration(name: str, task: TaskConfig) -> None:
                 f"{path}.inputs: `{min(taken)}` is an option of `pipestill predict`; choose another name, and say in "
                 "`data.columns` how the column is called"
             )
+        task.data = _section(AnyRows.Options, task.data, f"{path}.data")
+        _complete(path, task)
+
+
+def _complete(path: str, task: TaskConfig) -> None:
+    """Let a declared task's answers have what they leave out of its data."""
+    declared, data = task.declared, task.data
+    if data.source == "synthetic":
+        raise ValueError(f"{path}.data.source: a declared task has no generator; say where its data are")
+    column = KINDS[declared.kind].column
+    forms = [each for form in FORMS for each in form.columns]
+    names = list(dict.fromkeys([*declared.inputs, column, REJECTED, *forms]))
+    for name in data.columns:
+        known(name, names, f"{path}.data.columns", "what the task reads")
+
+    file = AnyRows().local_files(data).get("path")
+    there = file is not None and file.is_file()
+    try:
+        task.answers = task.answers.completed(
+            partial(values_of, file, data.columns, declared.inputs, column) if there else None
+        )
+    except UserError as error:
+        raise ValueError(f"{path}.answers: {error}") from None
 
 
 def _section(section: type[S], given: Any, path: str = "") -> S:

@@ -61,12 +61,14 @@ class TaskConfig(Section):
     answers: Any = None
     """Answers of a task that is declared here: keys depend on their `kind`; none for the project's own tasks."""
     inputs: Annotated[list[Gap], Field(min_length=1, max_length=20), Distinct] | None = None
-    """Inputs of such a task, which are gaps of its prompts and columns of its rows; one that its kind of answers names
-    when absent."""
+    """Inputs of such a task, which are gaps of its prompts and columns of its rows; when absent, the gaps of a `prompt`
+    that is a wording, or else one that its kind of answers names."""
     data: Any = {}
-    """Data of the task: keys depend on its layout."""
+    """Data of the task: keys depend on its layout. Those of a task that is declared here may stand beside its
+    `answers`."""
     prompt: Word = "answer"
-    """Prompt of the task: `answer`, or another one of the task's or of `prompts`, such as `alpaca`."""
+    """Prompt of the task: `answer`, or another one of the task's or of `prompts`, such as `alpaca`; or a wording with
+    gaps, which becomes the prompt `answer`."""
     prompts: dict[Name, Prompt] = {}
     """Prompts by name beside those of the task; one of the same name takes its place."""
     splitter: Splitter = "sentencex"

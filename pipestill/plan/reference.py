@@ -15,13 +15,13 @@ from pydantic.fields import FieldInfo
 
 from pipestill.answers.kinds import KINDS
 from pipestill.io.files import write_text
-from pipestill.layouts.rows import Rows
+from pipestill.layouts.any_rows import AnyRows
 from pipestill.methods import METHODS, TEACHER_NAME
 from pipestill.objectives.base import Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.resolve import override_section
 from pipestill.settings.reruns import TOP, Above, Rules
-from pipestill.settings.section import Override, Section, holds_sections
+from pipestill.settings.section import Override, Section, holds_sections, partial
 from pipestill.tasks import TASKS
 
 SCHEMA = Path("resources/schemas/config.schema.json")
@@ -72,7 +72,8 @@ def _whole() -> type[Section]:
     }
     options = tuple(kind.Options for kind in KINDS.values())
     definitions = tuple(kind.Definition for kind in KINDS.values() if kind.Definition)
-    own = _filled(TaskConfig, "declared", data=Rows.Options, answers=Union[definitions])  # noqa: UP007 (a tuple of types)
+    own = _filled(TaskConfig, "declared", data=AnyRows.Options, answers=Union[definitions])  # noqa: UP007 (a tuple of types)
+    own = create_model(own.__name__, __base__=(own, partial(AnyRows.Options)), __doc__=own.__doc__)  # in short
     further = {"__annotations__": {"__pydantic_extra__": dict[str, own]}, "model_config": ConfigDict(extra="allow")}
     declared = type("Declared", (Section,), {**further, "__module__": __name__})
     names = [*METHODS, TEACHER_NAME]

@@ -78,7 +78,7 @@ def test_jobs_are_told_the_declaration(config):
 
 def test_text_has_the_metrics_that_it_names(config):
     config["tasks"]["tickets"] |= {"answers": {"kind": "text", "measure": "summaries"}, "inputs": None}
-    del config["tasks"]["tickets"]["prompts"]
+    del config["tasks"]["tickets"]["prompts"], config["tasks"]["tickets"]["data"]["columns"]
     config["studies"]["tickets"]["methods"] = ["base", "sft"]
     task = check(config).task("tickets")
     assert (task.inputs, task.answers.metrics[0], task.answers.max_new_tokens) == (("text",), "rouge_l", 64)
@@ -89,7 +89,7 @@ def test_text_has_the_metrics_that_it_names(config):
     ("task", "message"),
     [
         ({"answers": {"kind": "tables"}}, "kind: `tables` is not defined in the kinds of answers (labels, text"),
-        ({"answers": {"kind": "labels"}}, "`tasks.tickets.answers.labels` is missing"),
+        ({"answers": {"kind": "labels"}}, "data.source: a declared task has no generator"),
         ({"answers": {"kind": "labels", "labels": ["a", "a"]}}, "`a` is listed twice"),
         (
             {"answers": {"kind": "labels", "labels": ["a", "b"], "schema": 1}},
@@ -97,7 +97,7 @@ def test_text_has_the_metrics_that_it_names(config):
         ),
         ({"answers": "labels"}, "kind: `None` is not defined"),
         ({}, "`tickets` is not defined in the tasks of this version, and `answers` does not declare it"),
-        ({**TICKETS, "data": {"splits": {"test_rows": 3, "val_rows": 3}}}, "data.source: `tickets` has no generator"),
+        ({**TICKETS, "data": {"splits": {"test_rows": 3, "val_rows": 3}}}, "data.source: a declared task has no generator"),
         ({**TICKETS, "inputs": ["no space"]}, '`tasks.tickets.inputs.0` is "no space"'),
         ({**TICKETS, "inputs": ["seed"]}, "inputs: `seed` is an option of `pipestill predict`"),
         (

@@ -1,20 +1,22 @@
 """Answers that are one of some labels: ranked by a causal or masked model, and calibrated."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from pipestill.answers.base import AnswerOptions, Answers, Definition
+from pipestill.answers.base import AnswerOptions, Answers, Definition, Values
 from pipestill.errors import UserError, shortened
 from pipestill.io.normal import clean, normalise
 from pipestill.io.records import Json, Prediction, Record
 from pipestill.settings.models import ModelKind
 from pipestill.settings.section import CleanText, Distinct
 
+MOST_LABELS = 1000
 MEASURED = ("none", "multi_null", "pmi")  # calibrations that need nothing but the model
 
 
@@ -33,10 +35,50 @@ class LabelOptions(AnswerOptions):
 class LabelDefinition(Definition):
     """Labels of a task that the configuration declares."""
 
-    labels: Annotated[list[CleanText], Field(min_length=2, max_length=1000), Distinct]
-    """The labels; each answer is one of them."""
+    labels: Annotated[list[CleanText], Field(min_length=2, max_length=MOST_LABELS), Distinct] | None = None
+    """The labels; each answer is one of them. Those of a local file when absent."""
     null_inputs: Annotated[list[CleanText], Field(min_length=1, max_length=1000), Distinct] = ["", "N/A"]
     """Content-free inputs for `multi_null` calibration."""
+
+    def completed(self, values: Callable[[], Iterator[Values]] | None) -> Self:
+        """With the labels that a file has."""
+        if self.labels is not None:
+            return self
+        if values is None:
+            raise UserError("there is no local file to take the labels from; list them in `labels`")
+        return self.model_copy(update={"labels": list(count_labels(each.target for each in values()))})
+
+
+def spelt(value: object) -> object:
+    """A label that is a number, or true or false, as text; anything else as it is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
+
+
+def count_labels(targets: Iterable[object]) -> dict[str, int]:
+    """The labels of a file and how often each is there, in order of their letters.
+
+    One that is spelt in several ways, as to case and spaces, is spelt as most rows have it.
+
+    Raises:
+        UserError: there is one label or none, or they seem to be none, as they hardly ever repeat.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    for target in map(spelt, targets):
+        if isinstance(target, str) and target.strip():
+            spellings.setdefault(normalise(target), Counter())[clean(target).strip()] += 1
+    found = {each.most_common(1)[0][0]: each.total() for _, each in sorted(spellings.items())}
+    rows = sum(found.values())
+    if len(found) < 2:
+        one = f"every row has the label {shortened(next(iter(found)))!r}" if found else "no row has a label"
+        raise UserError(f"{one}: name the column of the labels, or list them in `answers.labels`")
+    if len(found) > min(MOST_LABELS, rows / 2):
+        raise UserError(
+            f"{len(found)} different labels in {rows} rows seem to be none: name another column, take answers of the "
+            "kind `text`, or list them in `answers.labels`"
+        )
+    return found
 
 
 @dataclass
@@ -105,7 +147,7 @@ class Labels(Answers):
     def read(self, value: object) -> str:
         """One of the labels, whatever its case and spaces."""
         known = {normalise(label): label for label in self.labels}
-        found = known.get(normalise(super().read(value)))
+        found = known.get(normalise(super().read(spelt(value))))
         if found is None:
             raise ValueError(f"the label {shortened(str(value))!r} is none of {shortened(', '.join(self.labels))}")
         return found

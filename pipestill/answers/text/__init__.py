@@ -1,15 +1,17 @@
 """Answers that are text: generated, and compared with references."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from statistics import fmean
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipestill.answers.base import Definition, Said
+from pipestill.answers.base import Definition, Said, Values
 from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
-from pipestill.io.records import Json
+from pipestill.errors import UserError
+from pipestill.io.records import Json, Record
 from pipestill.metrics.measures import MEASURES, Measure
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.places import Repository
@@ -57,6 +59,16 @@ class TextDefinition(Definition):
     """Tokens at which an answer without an end is cut."""
     measure: Literal["short_answers", "summaries"] = "short_answers"
     """Metrics of the answers."""
+    pairs: bool | None = None
+    """Rows have a worse answer too, in the column `rejected`, which `dpo` learns from; as a local file has it when
+    absent."""
+
+    def completed(self, values: Callable[[], Iterator[Values]] | None) -> Self:
+        """Pairs where the first row has a worse answer."""
+        if self.pairs is not None:
+            return self
+        first = next(values(), None) if values else None
+        return self.model_copy(update={"pairs": first is not None and first.rejected is not None})
 
 
 @dataclass(frozen=True)
@@ -66,10 +78,12 @@ class Text(GeneratedAnswers):
     Attributes:
         measure: which metrics, and how answers are scored.
         extractive: whether sentences of the only input can be answers.
+        pairs: whether rows have a worse answer too.
     """
 
     measure: Measure = field(kw_only=True)
     extractive: bool = False
+    pairs: bool = False
 
     Options: ClassVar = TextOptions
     Definition: ClassVar = TextDefinition
@@ -77,7 +91,7 @@ class Text(GeneratedAnswers):
     @classmethod
     def of(cls, facts: Json) -> Self:
         """The measure is told by its name."""
-        return cls(**facts | {"measure": MEASURES[facts["measure"]]})
+        return cls(**facts | {"measure": MEASURES[facts["measure"]], "pairs": bool(facts.get("pairs"))})
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -97,6 +111,16 @@ class Text(GeneratedAnswers):
     def models(self, options: TextOptions) -> dict[str, str]:
         """The encoder of BERTScore."""
         return {"bertscore.encoder": options.bertscore.encoder} if options.bertscore.encoder else {}
+
+    def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
+        """The worse answer that the data have."""
+        if record.rejected is None:
+            raise UserError(f"record {record.id} has no worse answer to reject; give each row one")
+        return record.rejected
+
+    def can(self, name: str) -> bool:
+        """Nothing is rejected where rows have no worse answer."""
+        return super().can(name) and (self.pairs or name != "rejected")
 
     def score_one(self, said: Said, references: Sequence[str]) -> float:
         """The mean over its outputs."""
