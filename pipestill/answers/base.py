@@ -58,6 +58,11 @@ class Definition(Section):
         """
         return self
 
+    @classmethod
+    def drafted(cls, values: Sequence[object]) -> Json:
+        """Keys of a declaration that fits answers of rows, as they stand there, but for lengths."""
+        return {}
+
     def told(self) -> Json:
         """What jobs are told of them."""
         return self.model_dump(mode="json", exclude={"kind"})
@@ -123,6 +128,11 @@ class Answers(ABC):
             facts: what its definition told.
         """
         return cls(**facts)
+
+    @classmethod
+    def counted(cls, values: Sequence[object]) -> dict[str, int]:
+        """How often each answer is there, as rows spell it; empty where answers are free."""
+        return {}
 
     def read(self, value: object) -> str:
         """The answer in a row of such a task.

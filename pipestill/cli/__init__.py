@@ -1,11 +1,11 @@
-"""The command line: `pipestill make`, `pipestill predict`, `pipestill doctor`, `pipestill check`."""
+"""The command line: `pipestill init`, `pipestill make`, `pipestill predict`, `pipestill doctor`, `pipestill check`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from pipestill import __version__
-from pipestill.cli import make, predict
+from pipestill.cli import init, make, predict
 from pipestill.job.script import run
 
 
@@ -14,6 +14,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="pipestill", description="Check configurations, and use what was made of them.")
     top.add_argument("--version", action="version", version=f"pipestill {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    init.add_command(commands)
     make.add_command(commands)
     predict.add_command(commands)
 

@@ -1,7 +1,7 @@
 """Answers that are one of some labels: ranked by a causal or masked model, and calibrated."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -47,6 +47,11 @@ class LabelDefinition(Definition):
         if values is None:
             raise UserError("there is no local file to take the labels from; list them in `labels`")
         return self.model_copy(update={"labels": list(count_labels(each.target for each in values()))})
+
+    @classmethod
+    def drafted(cls, values: Sequence[object]) -> Json:
+        """The labels."""
+        return {"labels": list(count_labels(values))}
 
 
 def spelt(value: object) -> object:
@@ -129,6 +134,11 @@ class Labels(Answers):
         """Labels are spelt as every text is, so that they are found in data."""
         for name in ("labels", "null_inputs"):
             object.__setattr__(self, name, tuple(map(clean, getattr(self, name))))
+
+    @classmethod
+    def counted(cls, values: Sequence[object]) -> dict[str, int]:
+        """Rows of each label."""
+        return count_labels(values)
 
     @property
     def classes(self) -> tuple[str, ...]:

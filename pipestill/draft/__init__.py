@@ -1,0 +1,1 @@
+"""A first configuration of one's own data, after a look at them."""
