@@ -58,8 +58,8 @@ def command(args: argparse.Namespace) -> None:
     if name in config.tasks or name in config.studies:
         raise UserError(f"`{name}` is a task or study of {default}: give another name by --name")
     found = look(args.file, args.target, args.text, args.kind)
-    made = draft(found, name, models_of(config, ROOT, args.student, args.teacher), args.output.stem)
-    files = {args.output.parent / file: content for file, content in made.files.items()}
+    made = draft(found, name, models_of(config, ROOT, args.student, args.teacher), str(args.output.with_suffix("")))
+    files = {Path(file): content for file, content in made.files.items()}
     if not args.force and (there := [path for path in (args.output, *files) if path.exists()]):
         raise UserError(f"{there[0]} is there already: give another --output, or --force to write over it")
     for path, content in files.items():
@@ -68,6 +68,6 @@ def command(args: argparse.Namespace) -> None:
     check(merged(base, read_file(args.output)))
     print("\n".join(made.said))
     print(f"\n{args.output}:\n\n{made.text}")
-    print(
-        f"next:\n    snakemake --cores 2 all --configfile {shlex.quote(str(default))} {shlex.quote(str(args.output))}"
-    )
+    own = [] if Path("Snakefile").is_file() else ["--snakefile", str(ROOT / "Snakefile")]
+    following = ["snakemake", "--cores", "2", "all", *own, "--configfile", str(default), str(args.output)]
+    print(f"next:\n    {shlex.join(following)}")

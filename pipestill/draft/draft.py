@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from pipestill.plan.config import Config
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import LONGEST_NAME
 from pipestill.settings.tasks import Declared
-from pipestill.tasks import find_task
+from pipestill.tasks import Task, find_task
+from pipestill.tasks.declared import values_of
 
 METHODS_TRIED = ("base", "sft", "kd", "dpo")  # where the task and the teacher allow them
 LISTED = 12  # labels that a prompt names
@@ -36,7 +38,7 @@ class Draft:
 
     Attributes:
         text: of the file.
-        files: further ones that it names, by name.
+        files: further ones that it names, by path.
         said: sentences about data and settings.
     """
 
@@ -69,18 +71,19 @@ def draft(found: Look, name: str, models: Models, stem: str) -> Draft:
         found: the look.
         name: of task and study.
         models: of the study.
-        stem: how names of further files begin.
+        stem: how paths of further files begin.
 
     Raises:
         UserError: the data do not do; says why.
     """
     kind = KINDS[found.kind]
     definition = kind.Definition.drafted(found.answers)
-    whole = kind.Definition.model_validate({"kind": found.kind, **definition})
     inputs = list(found.inputs) or list(kind.asked)
     columns = {own: column for own, column in found.inputs.items() if own != column}
     if found.target not in (None, kind.column):
         columns[kind.column] = found.target
+    values = partial(values_of, found.path, columns, inputs, kind.column)
+    whole = kind.Definition.model_validate({"kind": found.kind, **definition}).completed(values)
     task = find_task(name, Declared(kind=found.kind, answers=whole.told(), inputs=inputs))
     data = RowsData(source="file", path=str(found.path), columns=columns, ignored_columns=list(found.ignored))
     reading = AnyRows().checked(task, data, read_any(found.path, str(found.path)), str(found.path))
@@ -130,7 +133,7 @@ def draft(found: Look, name: str, models: Models, stem: str) -> Draft:
         f"    path: {_scalar(str(found.path))}",
         *([f"    columns: {_flow(columns)} # what is read and answered: columns of the file"] if columns else []),
         *([f"    data: {_flow(further)}"] if further else []),
-        f"    splits: {_flow(splits)} # the others are to train on; teacher_share: of them, the teacher's",
+        f"    splits: {_flow(splits)} # the others train; teacher_share of them the teacher",
         *([f"    prompt: {_quoted(wording)}"] if wording else []),
         "studies:",
         f"  {name}:",
@@ -138,7 +141,7 @@ def draft(found: Look, name: str, models: Models, stem: str) -> Draft:
         f"    student: {models.student}",
         *([f"    teacher: {models.teacher}"] if models.teacher else []),
         f"    methods: {_flow(methods)}",
-        f"    training: {_flow({'epochs': epochs, 'max_length': tokens.max_length})} # passes; tokens of prompt and answer",
+        f"    training: {_flow({'epochs': epochs, 'max_length': tokens.max_length})} # passes; tokens in all",
         f"run: [{name}]",
     ]
     return Draft("\n".join(lines) + "\n", files, said)
@@ -190,7 +193,7 @@ def name_of(text: str) -> str:
     return name if re.match("[a-z]", name) else f"my-{name}".rstrip("-")
 
 
-def _can(method: str, task: Any, teacher: str | None) -> bool:
+def _can(method: str, task: Task, teacher: str | None) -> bool:
     objective = METHODS[method].objective
     if objective is None:
         return True

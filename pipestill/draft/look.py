@@ -147,7 +147,7 @@ def _is_object(value: Any) -> bool:
 
 
 def _named(texts: Sequence[str], kind: str) -> dict[str, str]:
-    """Columns by the names of inputs: the one that the kind of answers asks, or else their own, as gaps may have them."""
+    """Columns by the names of inputs: the one that the kind of answers asks, or their own, as gaps may have them."""
     if len(texts) == 1:
         return {KINDS[kind].asked[0]: texts[0]}
     taken, named = {*OF_PREDICT, *KINDS[kind].Options.model_fields, KINDS[kind].column}, {}

@@ -34,8 +34,8 @@ def splits_of(records: Sequence[Record], answers: Answers, teacher: bool) -> dic
     if counts[smallest] < FEWEST:
         which = "there are" if smallest is None else f"label {smallest!r} has"
         raise UserError(
-            f"{which} {counts[smallest]} usable rows, and {FEWEST} are needed to test, validate and train: add rows, or "
-            "leave the label out"
+            f"{which} {counts[smallest]} usable rows, and {FEWEST} are needed to test, validate and train: add rows, "
+            "or leave the label out"
         )
     sizes = {}
     for key, share in (("test_rows", TEST), ("val_rows", VALIDATION)):
