@@ -15,7 +15,7 @@ from pipestill.layouts.example import BadRow, Example
 from pipestill.layouts.forms import form_of
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.tasks import Declared
-from pipestill.tasks.base import ANSWER, Task
+from pipestill.tasks.base import ANSWER, RATIONALE, Task
 
 REJECTED = "rejected"  # column of worse answers
 ANY = Declared(kind="text", answers=TextDefinition(kind="text").told(), inputs=["text"])  # where answers do not matter
@@ -24,10 +24,11 @@ ANY = Declared(kind="text", answers=TextDefinition(kind="text").told(), inputs=[
 def make(name: str, declared: Declared) -> Task:
     """The task that a configuration declares under ``name``; its prompt shows its inputs, one below the other."""
     answers = KINDS[declared.kind].of(declared.answers)
+    shown = "\n".join(f"{{{each}}}" for each in declared.inputs)
     return Task(
         name=name,
         inputs=tuple(declared.inputs),
-        prompts={ANSWER: Prompt(text="\n".join(f"{{{each}}}" for each in declared.inputs))},
+        prompts={ANSWER: Prompt(text=shown), RATIONALE: Prompt(text=f"Explain the answer to this.\n{shown}")},
         layout=AnyRows(),
         answers=answers,
         parse=partial(parse, declared.inputs, answers),
