@@ -18,6 +18,7 @@ FULL = Record(
     subset="long",
     prompt="Summarise:\nlong",
     rationale="since",
+    rejected="worse",
     group="case-1",
     meta={"line": 7},
 )
