@@ -90,7 +90,7 @@ def test_forced_tokens_are_read_together_and_nothing_changes(kind, decoding, mon
     jumped = len(calls)
     monkeypatch.setattr(generation, "write_batch", lambda *args: batch.write_batch(*args, jump=False))
     assert answers(model, constraint, decoding=decoding, keys=KEYS) == together
-    assert jumped < 0.7 * (len(calls) - jumped)
+    assert jumped < (0.7 if kind == "qwen2" else 0.9) * (len(calls) - jumped)
     assert all(not constraint.schema.validate(parse(answer.text)) for answer in together)
 
 
@@ -144,14 +144,14 @@ def test_behind_a_prefix_that_is_read_once():
 
 def test_a_cache_that_is_full_is_packed(monkeypatch):
     """Rows whose forced texts come at different steps need more columns than the longest answer has tokens."""
-    forced = [f"{letter}{letter * 40}" for letter in "abcdefgh"]
+    forced = [letter * (1 + 10 * place) for place, letter in enumerate("abcdefgh")]
     content = {"type": "array", "items": {"enum": forced}, "minItems": 9, "maxItems": 9}
     model, constraint, packed = make(), of(content), []
     pack = cache.pack
     monkeypatch.setattr(cache, "pack", lambda *args: packed.append(pack(*args)))
-    whole = texts(model, constraint, limit=430, decoding=SAMPLED, keys=KEYS)
+    whole = texts(model, constraint, limit=330, decoding=SAMPLED, keys=KEYS)
     assert packed
-    alone = texts(model, constraint, limit=430, decoding=SAMPLED, keys=KEYS, token_budget=1)
+    alone = texts(model, constraint, limit=330, decoding=SAMPLED, keys=KEYS, token_budget=1)
     assert whole == alone
     assert all(not constraint.schema.validate(parse(text)) for text in whole)
 
