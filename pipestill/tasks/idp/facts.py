@@ -11,7 +11,7 @@ from pipestill.tasks import lexicon
 KINDS = ("invoice", "receipt", "order")
 CURRENCIES = {"USD": 5, "EUR": 5, "GBP": 3, "CHF": 2, "JPY": 2}  # and how often each is drawn
 WITHOUT = {"number": 0.1, "date": 0.08, "buyer": 0.3}  # shares of papers that do not say it
-ITEMS = {1: 4, 2: 3, 3: 2}  # numbers of items, and how often each is drawn
+ITEMS = {1: 3, 2: 2}  # numbers of items, and how often each is drawn
 CENT = Decimal("0.01")
 
 

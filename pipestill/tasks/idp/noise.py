@@ -8,7 +8,7 @@ from pipestill.tasks.idp.papers import EXTRAS
 from pipestill.tasks.idp.writing import Hand
 
 CONFUSED = {"0": "O", "1": "l", "5": "S", "o": "0", "l": "1", "e": "c", "m": "rn", "B": "8"}
-SCANNED = 0.3  # share of papers with confusions
+SCANNED = 0.2  # share of papers with confusions
 MOST_CONFUSIONS = 2
 FURTHER = 0.5  # share of papers with a line of no use
 DUE = 0.2  # share of papers with a second date

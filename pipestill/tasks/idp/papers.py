@@ -118,31 +118,6 @@ READ = (  # of training rows and of the test set `known`
         ),
         item="- {product}: {quantity} pieces, {price} each",
     ),
-    Paper(
-        name="stub",
-        lines=(
-            ("{total} for {title}", "{total}, {title}"),
-            ("Ref. {number}",),
-            ("Payer {buyer}", "Paid by {buyer}"),
-            ("Payee {vendor}", "Paid to {vendor}"),
-            ("{items}",),
-            ("on {date}",),
-        ),
-        item="{price} per piece, {quantity} {product}",
-    ),
-    Paper(
-        name="numbered",
-        lines=(
-            ("{title} / {date}", "{title}, {date}"),
-            ("{title}",),
-            ("Nr {number}",),
-            ("Supplier: {vendor}",),
-            ("Deliver to: {buyer}", "Ship to: {buyer}"),
-            ("{items}",),
-            ("Grand total {total}", "In all {total}"),
-        ),
-        item="{place}. {product} ({quantity} units) {price}",
-    ),
 )
 UNREAD = (  # of the test set `unseen` alone
     Paper(
