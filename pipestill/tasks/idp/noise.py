@@ -11,7 +11,7 @@ CONFUSED = {"0": "O", "1": "l", "5": "S", "o": "0", "l": "1", "e": "c", "m": "rn
 SCANNED = 0.2  # share of papers with confusions
 MOST_CONFUSIONS = 2
 FURTHER = 0.5  # share of papers with a line of no use
-DUE = 0.2  # share of papers with a second date
+DUE = 0.1  # share of papers with a second date
 
 
 def further_lines(rng: Random, lines: list[str], hand: Hand) -> list[str]:

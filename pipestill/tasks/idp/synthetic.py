@@ -3,7 +3,7 @@
 * training rows and ``known``: papers in the same layouts;
 * ``unseen``: papers in other layouts, whose lines have other words in another order.
 
-Papers are in five currencies, six ways to write dates and five to write numbers; some do not say everything, some have
+Papers are in five currencies, five ways to write dates and five to write numbers; some do not say everything, some have
 lines of no use, and some are badly scanned.
 """
 

@@ -14,7 +14,6 @@ DATES: Mapping[str, Callable[[date], str]] = {  # the day comes before the month
     "slashes": lambda day: f"{day.day}/{day.month:02d}/{day.year}",
     "long": lambda day: f"{day.day} {MONTHS[day.month - 1]} {day.year}",
     "american": lambda day: f"{MONTHS[day.month - 1]} {day.day}, {day.year}",
-    "short": lambda day: f"{day.day} {MONTHS[day.month - 1][:3]} {day.year}",
 }
 NUMBERS: Mapping[str, tuple[str, str]] = {  # marks of thousands and of decimals
     "plain": ("", "."),
