@@ -1,7 +1,8 @@
 """The schema that answers are written by: the user's, with bounds where it has none, so that a weak model stops.
 
 Whatever is valid by it is valid by the user's schema: bounds only take away. They are added where a part of the schema
-says all that is said of a value; where several parts do (`allOf`, or a combination beside other keywords), to the whole.
+says all that is said of a value; where several parts do (`allOf`, or a combination beside other keywords), they are
+added to the whole.
 """
 
 from collections.abc import Iterator
