@@ -7,7 +7,7 @@ from math import inf
 import numpy as np
 
 from pipestill.metrics.corpus import bleu, chrf
-from pipestill.metrics.json_fields import field_f1, share
+from pipestill.metrics.field_sums import field_f1, share
 
 
 @dataclass(frozen=True)

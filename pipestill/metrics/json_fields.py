@@ -1,4 +1,4 @@
-"""Fields of JSON: which of an answer's are right, found and expected; F1, precision and recall of their sums.
+"""Fields of JSON: which of an answer's are right, found and expected.
 
 A field is a value that is neither null, nor a list, nor an object, with the path that leads to it: ``vendor``,
 ``items[].price``. A null says nothing, as a key that is not there. A field is right if its gold one has the same path,
@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from pipestill.io.normal import clean
 from pipestill.io.parsing import BadJson, parse_json
+from pipestill.job.startup import need
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?")
 _TIES = 1e-6  # for each place that a pair of equal worth is out of order
@@ -47,8 +46,9 @@ class Fields:
 
     @property
     def f1(self) -> float:
-        """F1 of this answer alone."""
-        return float(field_f1(np.array(self.sums)))
+        """F1 of this answer alone; 1 where nothing is to be found and nothing was."""
+        right, found, expected = self.sums
+        return 2 * right / (found + expected) if found or expected else 1.0
 
 
 def compare(answer: str, references: Sequence[str]) -> Fields:
@@ -87,18 +87,6 @@ def same(one: Any, other: Any) -> bool:
     if kind is None or kind is not _kind(other):
         return one is None is other
     return _text(one) == _text(other) if kind is str else one == other
-
-
-def field_f1(sums: np.ndarray) -> np.ndarray:
-    """F1 ``[...]`` of sums of right, found and expected fields ``[..., 3]``; 1 of none at all."""
-    right, found, expected = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
-    return np.divide(2 * right, found + expected, out=np.ones_like(right), where=found + expected > 0)
-
-
-def share(sums: np.ndarray) -> np.ndarray:
-    """Precision or recall ``[...]`` of sums of right and found or expected fields ``[..., 2]``; 0 of none."""
-    right, of = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
-    return np.divide(right, of, out=np.zeros_like(right), where=of > 0)
 
 
 def _kind(value: Any) -> type | None:
@@ -147,13 +135,20 @@ def _right(found: Any, gold: Any, path: str = "") -> Counter[str]:
     return Counter([path]) if found is not None and same(found, gold) else Counter()
 
 
-def _best(pairs: Sequence[Sequence[Counter[str]]]) -> Iterator[tuple[int, int]]:
+def _best(pairs: Sequence[Sequence[Counter[str]]]) -> list[tuple[int, int]]:
     """Rows and columns, each at most once, whose counts have the largest sum; among equal ones those in order."""
-    if not pairs or not pairs[0]:
-        return iter(())
+    worth = [[counts.total() for counts in row] for row in pairs]
+    if not worth or not worth[0]:
+        return []
+    lines = worth if len(worth) <= len(worth[0]) else [*zip(*worth, strict=True)]
+    if all(line[place] == max(line) for place, line in enumerate(lines)):  # no line could be paired better
+        return [(place, place) for place in range(len(lines))]
+    need("scipy")
     from scipy.optimize import linear_sum_assignment
 
-    worth = np.array([[counts.total() for counts in row] for row in pairs], dtype=float)
-    rows, columns = np.indices(worth.shape)
-    chosen = linear_sum_assignment(worth - _TIES * abs(rows - columns) / worth.size, maximize=True)
-    return zip(*chosen, strict=True)
+    size = len(worth) * len(worth[0])
+    ordered = [
+        [value - _TIES * abs(row - column) / size for column, value in enumerate(line)]
+        for row, line in enumerate(worth)
+    ]
+    return [*zip(*map(list, linear_sum_assignment(ordered, maximize=True)), strict=True)]

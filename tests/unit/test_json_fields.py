@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipestill.metrics.catalogue import CATALOGUE
-from pipestill.metrics.json_fields import compare, equal, field_f1, same, share
+from pipestill.metrics.field_sums import field_f1, share
+from pipestill.metrics.json_fields import compare, equal, same
 
 GOLD = {
     "kind": "order",

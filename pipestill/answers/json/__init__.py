@@ -44,7 +44,8 @@ with warnings.catch_warnings():  # `schema` is a name that pydantic itself has g
     class JsonOptions(GeneratedOptions):
         """Settings of answers that are JSON."""
 
-        unasked: ClassVar = GeneratedOptions.unasked
+        reruns: ClassVar = {"*": "train predict"}
+
         decoding: Literal["constrained", "free"] = "constrained"
         """`constrained`: only tokens that the schema allows are taken, so that every whole answer is valid; `free`: all
         tokens are."""

@@ -6,7 +6,8 @@ from typing import Self
 import numpy as np
 
 from pipestill.evaluation.evaluation import RunEntry
-from pipestill.metrics.json_fields import Fields, field_f1, share
+from pipestill.metrics.field_sums import field_f1, share
+from pipestill.metrics.json_fields import Fields
 from pipestill.settings.section import Section
 
 KINDS = ("right", "found", "expected")  # of counted fields
@@ -44,8 +45,7 @@ class Part(Section):
             not_valid=sum(not valid for _, valid in found),
             exact=sum(fields.exact for fields in compared),
             fields={
-                path: tuple(sum(getattr(fields, kind)[path] for fields in compared) for kind in KINDS)
-                for path in paths
+                path: tuple(sum(getattr(fields, kind)[path] for fields in compared) for kind in KINDS) for path in paths
             },
         )
 

@@ -70,7 +70,9 @@ def _written(said: Said, value: Any) -> str:
     between, after_key = SEPARATORS
     if isinstance(value, dict):
         keys = [*(name for name in said.names if name in value), *(key for key in value if key not in said.names)]
-        members = (f"{json.dumps(key, ensure_ascii=False)}{after_key}{_written(said.of(key), value[key])}" for key in keys)
+        members = (
+            f"{json.dumps(key, ensure_ascii=False)}{after_key}{_written(said.of(key), value[key])}" for key in keys
+        )
         return f"{{{between.join(members)}}}"
     if isinstance(value, list):
         return f"[{between.join(_written(said.of(place), each) for place, each in enumerate(value))}]"
