@@ -12,9 +12,10 @@ from transformers import AutoTokenizer
 
 from pipestill.errors import UserError
 from pipestill.inference import cache, generation
-from pipestill.inference.constrained import batch
+from pipestill.inference.constrained import batch, writing
 from pipestill.inference.constrained.closing import in_string
 from pipestill.inference.constrained.constraint import Constraint
+from pipestill.inference.constrained.keys import repeats_key
 from pipestill.inference.generation import generate, shared_length
 from pipestill.schemas.schema import Schema, parse
 from pipestill.settings.generation import GenerationConfig
@@ -119,7 +120,7 @@ def test_greedy_tokens_are_the_likeliest_of_those_that_are_allowed():
     for prompt, answer in zip(PROMPTS[:3], answers(QWEN2, constraint), strict=False):
         matcher, tokens = constraint.matcher(), []
         while not matcher.is_stopped():
-            new = matcher.compute_ff_tokens()
+            new = constraint.forced(matcher)
             if not new:
                 with torch.no_grad():
                     scores = QWEN2(torch.tensor([prompt + tokens])).logits[0, -1]
@@ -205,11 +206,70 @@ def test_no_room_at_all_gives_what_is_not_valid_and_no_error():
             parse(answer.text)
 
 
-def test_keys_that_the_schema_does_not_name_come_once():
-    """The engine itself repeats them: a known fault of grammars that count no keys."""
-    constraint = of(FOLLOWED["a map of few keys"])
-    said = [parse(text) for text in texts(QWEN2, constraint, decoding=SAMPLED, keys=KEYS)]
-    assert all(value.keys() <= {"a", "b"} for value in said)
+def test_keys_that_the_schema_does_not_name_come_once(monkeypatch):
+    """The engine itself repeats them."""
+    keys = {"type": "object", "patternProperties": {"^[abcd]$": {"const": 1}}, "additionalProperties": False}
+    content = an_object({"map": keys, "last": {"const": "x"}}, "map", "last")
+    constraint = of(content)
+    options = {"decoding": SAMPLED, "keys": KEYS}
+    said = [parse(text) for text in texts(QWEN2, constraint, **options)]
+    assert any(len(value["map"]) > 1 for value in said)
+    assert all(not constraint.schema.validate(value) for value in said)
+    monkeypatch.setattr(writing, "repeats_key", lambda text: False)  # then they are cut before the repetition
+    cut = [parse(text) for text in texts(QWEN2, constraint, **options)]
+    assert cut != said and all(not constraint.schema.validate(value) for value in cut)
+
+
+@pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ('{"a": 1, "b": {"a": 2}, "a"', True),
+        ('{"a": 1, "b": {"a": 2}, "a', False),
+        ('{"a": "a", "b": ["a", "a"], "c": {"b": 1}', False),
+        ('{"a": [{"b": 1}, {"b": 2}], "\\u0061"', True),
+        ('{"a\\"": 1, "a\\"', False),
+        ('{"a\\"": 1, "a\\""', True),
+        ('{"a": "{", "a"', True),
+    ],
+)
+def test_where_a_key_comes_twice(text, repeats):
+    assert repeats_key(text) == repeats
+
+
+TAKEN = [  # a schema, an answer, whether the engine takes it: what other engines get wrong
+    ({"type": "string", "maxLength": 3}, '"a\\"b"', True),  # an escape is one character
+    ({"type": "string", "maxLength": 3}, '"a\\"bc"', False),
+    ({"type": "string", "minLength": 2, "maxLength": 3}, '"a\nb"', False),  # a control character is never plain
+    ({"type": "string", "pattern": "b"}, '"abc"', True),  # a pattern is found anywhere
+    ({"type": "string", "pattern": "b"}, '"ac"', False),
+    ({"type": "string", "pattern": "^a|b$"}, '"xb"', True),
+    ({"type": "number", "multipleOf": 0.01}, "4.35", True),
+    ({"type": "number", "multipleOf": 0.01}, "4.355", False),
+    ({"type": "integer", "multipleOf": 7}, "15", False),
+    ({"type": "integer", "minimum": 3, "exclusiveMaximum": 12}, "11", True),
+    ({"type": "integer", "minimum": 3, "exclusiveMaximum": 12}, "12", False),
+    ({"type": "integer", "minimum": 3}, "2", False),
+    ({"type": "string", "format": "date"}, '"2024-02-29"', True),
+    ({"type": "string", "format": "date"}, '"2023-02-30"', False),
+    ({"type": "string", "format": "date"}, '"2023-02-29"', False),
+    ({"type": "string", "format": "date"}, '"1900-02-29"', False),
+    ({"allOf": [{"type": "integer", "minimum": 3}, {"maximum": 5}]}, "4", True),
+    ({"allOf": [{"type": "integer", "minimum": 3}, {"maximum": 5}]}, "6", False),
+    (an_object({"a": {"const": 1}}, additionalProperties={"const": 2}), '{"a": 1, "b": 2}', True),
+    (an_object({"a": {"const": 1}}, additionalProperties=False), '{"a": 1, "b"', False),
+    (an_object({"a": {"const": 1}, "b": {"const": 2}}, "b"), '{"b": 2}', True),
+    (an_object({"a": {"const": 1}, "b": {"const": 2}}, "b"), '{"a": 1}', False),
+    ({"type": "integer"}, " 1", False),
+    (an_object({"a": {"const": 1}}, "a"), '{"a" :1}', False),
+    (an_object({"a": {"const": 1}}, "a"), '{ "a": 1}', False),
+]
+
+
+@pytest.mark.parametrize(("content", "text", "taken"), TAKEN)
+def test_what_the_grammar_takes(content, text, taken):
+    matcher = of(content).matcher()
+    whole = all(matcher.consume_token(token) for token in TOKENIZER.encode(text)) and matcher.is_accepting()
+    assert whole == taken
 
 
 def test_tokens_that_the_tokenizer_does_not_have_are_never_said():

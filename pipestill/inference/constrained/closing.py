@@ -67,7 +67,7 @@ def _end(constraint: Constraint, matcher: "LLMatcher", text: bytes, room: int, d
     """A short way to a whole answer, at most ``room`` tokens; none if none was found."""
     end: list[int] = []
     while not matcher.is_accepting():
-        new = matcher.compute_ff_tokens()
+        new = constraint.forced(matcher)
         if not new:
             token = _next(constraint, matcher, text + constraint.bytes_of(end), draw)
             new = [] if token is None else [token]

@@ -86,6 +86,20 @@ class Constraint:
         if not matcher.is_error() and matcher.reset():
             self._idle.append(matcher)
 
+    def forced(self, matcher: "LLMatcher") -> list[int]:
+        """The tokens that come next where the schema leaves no choice: those that the tokenizer makes of the text.
+
+        The last characters of a forced text are left out where a token could go on behind them.
+        """
+        tokens = matcher.compute_ff_tokens()
+        if tokens or not (rest := matcher.compute_ff_bytes()):
+            return tokens
+        allowed = np.flatnonzero(self.allowed([matcher])[0]).tolist()
+        if len(allowed) > len(rest) or not all(rest.startswith(self.engine.decode_bytes([each])) for each in allowed):
+            return []
+        tokens = self.engine.tokenize_bytes(rest)
+        return tokens if matcher.validate_tokens(tokens) == len(tokens) else []
+
     def allowed(self, matchers: Sequence["LLMatcher"], width: int | None = None) -> np.ndarray:
         """Tokens that may come next, ``[answers, width]`` bool; nothing where the engine has given up.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pipestill.inference.constrained.closing import closed, is_whole
 from pipestill.inference.constrained.constraint import Constraint
+from pipestill.inference.constrained.keys import repeats_key
 
 
 class Writing:
@@ -33,12 +34,19 @@ class Writing:
                     break
             if len(self.tokens) == self.limit or self.matcher.is_stopped():
                 self._finish()
-            queue = [] if self.done else self.matcher.compute_ff_tokens()
+            queue = [] if self.done else self.constraint.forced(self.matcher)
         return self.tokens[before:]
 
     def begin(self) -> list[int]:
         """Add what every answer begins with."""
-        return self.add(self.matcher.compute_ff_tokens())
+        return self.add(self.constraint.forced(self.matcher))
+
+    def repeats(self, token: int) -> bool:
+        """Whether a key would come twice with ``token``; only keys that the schema does not name can."""
+        constraint = self.constraint
+        if not constraint.schema.grammar.maps or b'"' not in constraint.engine.decode_bytes([token]):
+            return False
+        return repeats_key(constraint.text([*self.tokens, token]))
 
     def give_up(self) -> None:
         """End where no token may come next."""
