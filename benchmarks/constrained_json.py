@@ -141,7 +141,7 @@ class Follower:
 
     def next(self, tokens: Sequence[int], allowed: torch.Tensor) -> int:
         """The token with which the reference goes on: the tokenizer's, or the longest one that is allowed."""
-        bytes_of, ends = self.constraint.engine.decode_bytes, self.constraint.ends
+        bytes_of, ends = self.constraint.wrapped.decode_bytes, self.constraint.ends
         rest = self.text[len(self.constraint.bytes_of(tokens[self.prompt :])) :]
         token = self.tokenizer.encode(rest.decode())[0] if rest else ends[0]
         if allowed[token]:
