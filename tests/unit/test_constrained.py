@@ -23,6 +23,7 @@ from pipestill.schemas.schema import Schema, parse
 from pipestill.settings.generation import GenerationConfig
 from support.models import make_marian, make_model, make_t5, make_tokenizer
 from support.schemas import FOLLOWED, an_object
+from support.tokenizer_kinds import CHARS, gemma, gpt2, llama3, qwen, t5
 
 TOKENIZER = make_tokenizer()
 VOCABULARY = 500  # more than the tokenizer has
@@ -386,3 +387,42 @@ def test_the_shipped_models(name, monkeypatch):
     assert found[0] == found[1]
     for text in found[0]:
         assert not constraint.schema.validate(parse(text)), text
+
+
+def with_byte_fallback():
+    """As of Llama 2: blanks are a character of the vocabulary, and other characters are spelt in bytes."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *CHARS, "▁a", "na", "me", "name"]
+    raw = Tokenizer(
+        models.BPE(
+            vocab={piece: place for place, piece in enumerate(pieces)},
+            merges=[("▁", "a"), ("n", "a"), ("m", "e"), ("na", "me")],
+            unk_token="<unk>",
+            byte_fallback=True,
+        )
+    )
+    raw.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    raw.decoder = decoders.Sequence(steps)
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>", unk_token="<unk>")
+
+
+@pytest.mark.parametrize("make_one", [qwen, gpt2, llama3, with_byte_fallback])
+def test_tokenizers_of_published_models(make_one):
+    tokenizer = make_one()
+    model = make_model(len(tokenizer) + 3).double().eval()
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    constraint = of(INVOICE, model, tokenizer)
+    prompts, found = [tokenizer.encode("Age: 23.0, Good")] * 3, {}
+    for each in generate(
+        model, tokenizer, prompts, max_new_tokens=400, constraint=constraint, decoding=SAMPLED, keys=KEYS[:3]
+    ):
+        found |= dict(each)
+    assert all(not constraint.schema.validate(parse(answer.text)) for answer in found.values())
+
+
+@pytest.mark.parametrize("make_one", [gemma, t5])
+def test_tokenizers_that_cannot_spell_every_character(make_one):
+    with pytest.raises(UserError, match="cannot use a tokenizer of this kind .*byte-level"):
+        of(INVOICE, tokenizer=make_one())
