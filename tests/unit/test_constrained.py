@@ -424,5 +424,5 @@ def test_tokenizers_of_published_models(make_one):
 
 @pytest.mark.parametrize("make_one", [gemma, t5])
 def test_tokenizers_that_cannot_spell_every_character(make_one):
-    with pytest.raises(UserError, match="cannot use a tokenizer of this kind .*byte-level"):
+    with pytest.raises(UserError, match=r"cannot use a tokenizer of this kind .*byte-level"):
         of(INVOICE, tokenizer=make_one())

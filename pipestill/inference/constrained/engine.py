@@ -140,6 +140,6 @@ def _engine(tokenizer, vocabulary: int, ends: tuple[int, ...]) -> "LLTokenizer":
         return from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=list(ends) or None)
     except (ValueError, RuntimeError, TypeError) as error:
         raise UserError(
-            f"constrained decoding cannot use a tokenizer of this kind ({shortened(error, 60)}): use `decoding: free`, or "
-            "a model whose tokenizer is byte-level or falls back to bytes"
+            f"constrained decoding cannot use a tokenizer of this kind ({shortened(error, 60)}): use `decoding: free`, "
+            "or a model whose tokenizer is byte-level or falls back to bytes"
         ) from None
