@@ -1,5 +1,6 @@
 """`pipestill init`: a look at a file, and a configuration that fits it."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -85,6 +86,32 @@ def test_pairs_become_a_study_of_texts(init, tmp_path):
     assert task.prompts["answer"].text == "Write the title.\n{text}"
     assert task.answers.max_new_tokens < config.studies["pairs"].training.max_length
     assert "assumed: what is read" not in said
+
+
+def test_objects_become_a_study_of_json_with_a_schema_of_its_own(init, tmp_path):
+    rows = [
+        {"letter": f"I am number {n}, and I like it.", "fields": {"n": n, "tags": ["a"], **({"x": 1.5} if n else {})}}
+        for n in range(40)
+    ]
+    write_jsonl(tmp_path / "forms.jsonl", rows)
+    said, code, written = init("forms.jsonl", "--target", "fields")
+    assert code == 0, said
+    assert len(lines_of(written)) <= MOST_LINES
+    config = checked()
+    task = config.tasks["forms"]
+    assert task.data.columns == {"document": "letter", "json": "fields"}
+    assert json.loads((tmp_path / "my.schema.json").read_text()) == {
+        "type": "object",
+        "properties": {
+            "n": {"type": "integer"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+            "x": {"type": "number"},
+        },
+        "required": ["n", "tags"],
+        "additionalProperties": False,
+    }
+    assert "40 rows, 0 unusable" in examine_data(config)["forms"]
+    assert "dpo" in config.studies["forms"].methods
 
 
 def test_rows_of_messages_need_no_target(init, tmp_path):

@@ -34,6 +34,10 @@ def place(tmp_path, monkeypatch):
     write_pairs(my / "pairs.jsonl", 500)
     rows = [{"prompt": f"Q {n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(60)]
     write_jsonl(my / "preferences.jsonl", rows)
+    names = ("Ann", "José", "Max")
+    fields = [{"name": names[n % 3], "age": 20 + n % 50, "member": n % 2 == 0} for n in range(60)]
+    letters = [f"Letter {n}: I am {each['name']}, {each['age']} years old." for n, each in enumerate(fields)]
+    write_jsonl(my / "forms.jsonl", [{"letter": a, "fields": b} for a, b in zip(letters, fields, strict=True)])
     shutil.copytree(ROOT / "resources" / "models" / "demo-student", my / "model")
     for name in ("config.yaml", "Snakefile"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -59,7 +63,7 @@ def test_each_command_runs_as_it_is_printed(place, monkeypatch, capsys):
     for command in (first, *others):
         program, *arguments = shlex.split(command)
         if program == "snakemake":
-            jobs(plan(place, "all", extra=[place / "my.yaml"]))
+            assert jobs(plan(place, "all", extra=[place / "my.yaml"]))["report"] == 1
             assert arguments == ["--cores", "2", "all", "--configfile", "config.yaml", "my.yaml"]
             continue
         monkeypatch.setattr(sys, "argv", [program, *arguments])
