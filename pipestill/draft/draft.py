@@ -78,6 +78,11 @@ def draft(found: Look, name: str, models: Models, stem: str) -> Draft:
     """
     kind = KINDS[found.kind]
     definition = kind.Definition.drafted(found.answers)
+    needed = [key for key, field in kind.Definition.model_fields.items() if field.is_required()]
+    if missing := [key for key in needed if key not in ("kind", *definition)]:
+        raise UserError(
+            f"`{missing[0]}` of answers of the kind `{found.kind}` cannot be drafted; docs/config.md has it"
+        )
     inputs = list(found.inputs) or list(kind.asked)
     columns = {own: column for own, column in found.inputs.items() if own != column}
     if found.target not in (None, kind.column):

@@ -51,6 +51,10 @@ class Row(Mapping[str, Any]):
             return own
         return None if name in self._columns else self._alike.get(normalise(name))
 
+    def called(self, name: str) -> str:
+        """The column that the task calls ``name``, as the file calls it."""
+        return self._column(name) or self._columns.get(name, name)
+
     def __getitem__(self, name: str) -> Any:
         """The value of a column, which counts as read."""
         self.asked[name] = None

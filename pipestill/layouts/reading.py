@@ -132,7 +132,7 @@ def _parse(task: Content, content: Json | BadRow, columns: Mapping[str, str], co
         _check(example)
         usable = True
     except KeyError as error:
-        raise BadRow(f"`{error.args[0]}` is missing") from None
+        raise BadRow(f"`{row.called(error.args[0])}` is missing") from None
     except BadRow:
         raise
     except (TypeError, ValueError, AttributeError) as error:  # a number or a list where the task reads text

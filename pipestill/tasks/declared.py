@@ -36,22 +36,23 @@ def make(name: str, declared: Declared) -> Task:
     )
 
 
-def parse(inputs: Sequence[str], answers: Answers, row: Mapping[str, Any]) -> Example:
+def parse(inputs: Sequence[str], answers: Answers, row: Row) -> Example:
     """Read a row with a column for each input and one for the answer, which has the name of its kind's ``column``, or a
     row in the form of another tool for a task with one input."""
     texts, values = said(inputs, answers.column, row, answers.pairs)
     for name, text in texts.items():
         if not isinstance(text, str | None):
-            raise BadRow(f"`{name}` is not text")
+            raise BadRow(f"`{row.called(name)}` is not text")
     try:
         target = answers.read(values.target)
     except ValueError as error:
-        raise BadRow(str(error)) from None
+        own, called, reason = f"`{answers.column}`", f"`{row.called(answers.column)}`", str(error)
+        raise BadRow(reason.replace(own, called) if own in reason else f"{called}: {reason}") from None
     rejected = _rejected(values.rejected, target) if answers.pairs else None
     return Example({name: text or "" for name, text in texts.items()}, target, rejected=rejected)
 
 
-def said(inputs: Sequence[str], column: str, row: Mapping[str, Any], pairs: bool) -> tuple[dict[str, Any], Values]:
+def said(inputs: Sequence[str], column: str, row: Row, pairs: bool) -> tuple[dict[str, Any], Values]:
     """Inputs and answers of a row, as they stand there.
 
     Raises:

@@ -192,7 +192,7 @@ def test_nothing_is_written_over(init, tmp_path):
         (("x.jsonl", "--target", "team", "--text", "txt"), "x.jsonl has no column `txt`"),
         (("x.jsonl", "--target", "team", "--text", "team"), "`team` is both read and answered"),
         (("x.jsonl", "--target", "team", "--kind", "labels"), "label 'rare' has 1 usable rows, and 5 are needed"),
-        (("x.jsonl", "--target", "number", "--kind", "text"), "`target` is not text"),
+        (("x.jsonl", "--target", "number", "--kind", "text"), "`number` is not text"),
         (("x.jsonl", "--target", "team", "--name", "dolly"), "`dolly` is a task or study of"),
         (("x.jsonl", "--target", "team", "--student", "nobody"), "`nobody` is no model: name a key of `models` (demo"),
     ],

@@ -137,10 +137,14 @@ def listed(**more):
     ("task", "data", "message"),
     [
         (listed(path="none.csv"), None, "tasks.tickets.data: none.csv does not exist"),
-        (listed(), rows()[:40] + [{"body": f"x {n}", "team": "sales"} for n in range(3)], "line 41: the label 'sales'"),
+        (
+            listed(),
+            rows()[:40] + [{"body": f"x {n}", "team": "sales"} for n in range(3)],
+            "line 41: `team`: the label 'sales'",
+        ),
         (listed(columns={"text": "txt", "target": "team"}), None, "`txt` that `columns` names for `text`; there are"),
         (listed(), [row for row in rows() if row["team"] != "Bug"] + rows(3), "class 'Bug' has 1 rows: too few for"),
-        (listed(), [*rows(), *[{"team": "Bug"}] * 9], "`text` is missing"),
+        (listed(), [*rows(), *[{"team": "Bug"}] * 9], "`body` is missing"),
         (
             listed(columns={"target": "team", "text": "subject"}),
             [{**row, "text": "x"} for row in rows()],
