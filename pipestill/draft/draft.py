@@ -12,7 +12,7 @@ import yaml
 from pipestill.answers.kinds import KINDS
 from pipestill.draft.lengths import Lengths
 from pipestill.draft.look import Look
-from pipestill.draft.sizes import epochs_for, splits_of, spread, tokens_of, training_rows
+from pipestill.draft.sizes import Tokens, epochs_for, splits_of, spread, tokens_of, training_rows
 from pipestill.errors import UserError, shortened
 from pipestill.io.files import read_json
 from pipestill.io.records import Json
@@ -56,12 +56,14 @@ class Models:
         teacher: one, or none.
         entries: models that the configuration has not yet, by name.
         directory: of the student's files, where they are on this machine.
+        common_length: tokens that models are trained on where a study says nothing.
     """
 
     student: str
     teacher: str | None
     entries: Mapping[str, Json]
     directory: Path | None
+    common_length: int
 
 
 def draft(found: Look, name: str, models: Models, stem: str) -> Draft:
@@ -111,6 +113,7 @@ def draft(found: Look, name: str, models: Models, stem: str) -> Draft:
     if longest > data.max_chars:
         further["max_chars"] = -(-longest // CHARACTERS) * CHARACTERS
     methods = [each for each in METHODS_TRIED if _can(each, task, models.teacher)]
+    limits = {"epochs": epochs, "max_length": tokens.max_length}
 
     counts = kind.counted(found.answers)
     said = [
@@ -130,7 +133,7 @@ def draft(found: Look, name: str, models: Models, stem: str) -> Draft:
         *(f"assumed: {sentence}" for sentence in found.assumed),
     ]
     lines = [
-        f"# {found.path.name}: {reading.rows} rows, answers of the kind {found.kind}; drafted by `pipestill init`",
+        f"# {shortened(found.path.name)}: {reading.rows} rows, answers are {found.kind}; drafted by `pipestill init`",
         *([f"models: {_flow(dict(models.entries))}"] if models.entries else []),
         "tasks:",
         f"  {name}:",
@@ -141,15 +144,27 @@ def draft(found: Look, name: str, models: Models, stem: str) -> Draft:
         f"    splits: {_flow(splits)} # the others train; teacher_share of them the teacher",
         *([f"    prompt: {_quoted(wording)}"] if wording else []),
         "studies:",
-        f"  {name}:",
-        f"    task: {name}",
-        f"    student: {models.student}",
-        *([f"    teacher: {models.teacher}"] if models.teacher else []),
-        f"    methods: {_flow(methods)}",
-        f"    training: {_flow({'epochs': epochs, 'max_length': tokens.max_length})} # passes; tokens in all",
+        *_study(name, models, methods, limits, tokens),
         f"run: [{name}]",
     ]
     return Draft("\n".join(lines) + "\n", files, said)
+
+
+def _study(name: str, models: Models, methods: Sequence[str], limits: Json, tokens: Tokens) -> list[str]:
+    """Lines of the study: one mapping, a part in each."""
+    asked = {"task": name, "student": models.student, **({"teacher": models.teacher} if models.teacher else {})}
+    parts = [
+        (_flow({**asked, "methods": list(methods)})[1:-1], ""),
+        (f"training: {_flow(limits)}", " # passes over the rows; tokens of prompt and answer"),
+    ]
+    if models.teacher and tokens.max_length > models.common_length:
+        parts.append((f"overrides: {{teacher: {{max_length: {tokens.max_length}}}}}", ""))
+    if tokens.cramped:
+        parts.append(("on_long_answer: crop", " # answers that leave no room for a prompt lose their end"))
+    (first, _), *others = parts
+    (last, about) = others.pop()
+    lines = [f"  {name}: {{{first},", *(f"    {part},{comment}" for part, comment in others)]
+    return [*lines, f"    {last}}}{about}"]
 
 
 def models_of(config: Config, root: Path, student: str, teacher: str | None) -> Models:
@@ -161,17 +176,16 @@ def models_of(config: Config, root: Path, student: str, teacher: str | None) -> 
         UserError: there is no such model.
     """
     entries: dict[str, Json] = {}
-    directory = None
-    names = []
+    found = []
     for given in (student, teacher or DEMO_TEACHERS.get(student) or "none"):
-        name, entry, place = _model(config, root, given)
-        names.append(name)
-        if entry:
+        name, entry, directory = _model(config, root, given)
+        found.append((name, directory))
+        if name and entry:
             entries[name] = entry
-        directory = directory or place
-    if names[0] is None:
+    (learner, directory), (master, _) = found
+    if learner is None:
         raise UserError("a study needs a student; name one by --student")
-    return Models(names[0], names[1], entries, _model(config, root, student)[2])
+    return Models(learner, master, entries, directory, config.training.max_length)
 
 
 def _model(config: Config, root: Path, given: str) -> tuple[str | None, Json | None, Path | None]:
@@ -216,7 +230,8 @@ def _wording(found: Look, labels: Sequence[str]) -> str:
 
 
 def _braced(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
+    """A name on one line, as wordings have it."""
+    return " ".join(text.split()).replace("{", "{{").replace("}", "}}")
 
 
 def _comment(counts: Mapping[str, int]) -> str:

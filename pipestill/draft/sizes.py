@@ -19,7 +19,7 @@ MOST_EPOCHS = 10
 STEP, SPARE = 32, 24  # tokens: lengths are multiples of the one, the other is for a chat template
 SHORTEST, LONGEST = 64, 1024  # tokens of prompt and answer
 ANSWER_STEP = 8  # tokens
-PERCENT = 100
+RARE = 2  # times what 95 % have, longer ones are so rare that a hundredth of the rows may lose their end
 
 
 def splits_of(records: Sequence[Record], answers: Answers, teacher: bool) -> dict[str, float]:
@@ -32,10 +32,11 @@ def splits_of(records: Sequence[Record], answers: Answers, teacher: bool) -> dic
     groups = answers.strata
     smallest = min(groups, key=lambda group: counts[group])
     if counts[smallest] < FEWEST:
-        which = "there are" if smallest is None else f"label {smallest!r} has"
+        which, remedy = "the file has", "add rows"
+        if smallest is not None:
+            which, remedy = f"label {smallest!r} has", "add rows, or remove those of the label"
         raise UserError(
-            f"{which} {counts[smallest]} usable rows, and {FEWEST} are needed to test, validate and train: add rows, "
-            "or leave the label out"
+            f"{which} {counts[smallest]} usable rows, and {FEWEST} are needed to test, validate and train: {remedy}"
         )
     sizes = {}
     for key, share in (("test_rows", TEST), ("val_rows", VALIDATION)):
@@ -68,6 +69,7 @@ class Tokens:
         max_length: that fits both together.
         max_new_tokens: that fits every answer.
         longer: records that do not fit.
+        cramped: whether an answer leaves no room for a prompt.
     """
 
     prompts: Sequence[int]
@@ -75,6 +77,7 @@ class Tokens:
     max_length: int
     max_new_tokens: int
     longer: int
+    cramped: bool
 
 
 def tokens_of(records: Sequence[Record], prompt: Prompt, lengths: Lengths) -> Tokens:
@@ -83,16 +86,20 @@ def tokens_of(records: Sequence[Record], prompt: Prompt, lengths: Lengths) -> To
     answers = lengths([record.target for record in records])
     together = [asked + answered + SPARE for asked, answered in zip(prompts, answers, strict=True)]
     most = min(LONGEST, lengths.positions or LONGEST)
-    limit = min(most, max(SHORTEST, _up(max(together), STEP)))
+    usual = max(together) if max(together) <= RARE * _at(together, 95) else _at(together, 99)
+    limit = min(most, max(SHORTEST, _up(max(usual, max(answers) + SHORTEST), STEP)))
     new = min(limit // 2, _up(max(answers) + 1, ANSWER_STEP))
-    return Tokens(prompts, answers, limit, new, sum(each > limit for each in together))
+    return Tokens(prompts, answers, limit, new, sum(each > limit for each in together), max(answers) + SHORTEST > limit)
 
 
 def spread(numbers: Sequence[int]) -> str:
     """The middle one, that which 95 % are not above, and the largest."""
-    ordered = sorted(numbers)
-    middle, most = (ordered[min(len(ordered) - 1, len(ordered) * part // PERCENT)] for part in (50, 95))
-    return f"{middle} in the middle, {most} at 95 %, {ordered[-1]} at most"
+    return f"{_at(numbers, 50)} in the middle, {_at(numbers, 95)} at 95 %, {max(numbers)} at most"
+
+
+def _at(numbers: Sequence[int], percent: int) -> int:
+    """The number that ``percent`` of all are not above."""
+    return sorted(numbers)[min(len(numbers) - 1, len(numbers) * percent // 100)]
 
 
 def _up(number: int, step: int) -> int:

@@ -174,6 +174,24 @@ def test_a_directory_or_a_repository_is_a_student(init, tmp_path):
     assert "tokens (guessed by characters)" in said
 
 
+def test_rare_long_rows_do_not_decide_how_much_is_read(init, tmp_path):
+    rows = [{"text": f"A short text, {n}", "target": f"t{n}"} for n in range(300)]
+    rows[7] = {"text": "word " * 3000, "target": "t"}
+    write_jsonl(tmp_path / "x.jsonl", rows)
+    said, code, _ = init("x.jsonl", "--target", "target")
+    assert code == 0, said
+    assert "`max_length` 96 holds all but 1, which lose their end" in said
+    assert checked().tasks["x"].data.max_chars == 15000
+    rows[7] = {"text": "short", "target": "word " * 3000}
+    write_jsonl(tmp_path / "x.jsonl", rows)
+    said, code, written = init("x.jsonl", "--target", "target", "--force")
+    assert code == 0, said
+    study = checked().studies["x"]
+    assert (study.training.max_length, study.overrides["teacher"].max_length) == (1024, 1024)
+    assert study.on_long_answer == "crop"
+    assert len(lines_of(written)) <= MOST_LINES
+
+
 def test_nothing_is_written_over(init, tmp_path):
     write_pairs(tmp_path / "pairs.jsonl", 40)
     (tmp_path / "my.yaml").write_text("mine: 1\n")
