@@ -18,7 +18,7 @@ from pipestill.settings.jobs import Asking, PredictionJob, PredictionSettings, T
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.settings.section import Section
 from pipestill.settings.training import TrainingConfig
-from pipestill.tasks import TASKS, Task
+from pipestill.tasks import TASKS, Task, task_of
 from pipestill.tasks.base import ANSWER
 
 RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made
@@ -52,7 +52,7 @@ class Target:
     @property
     def task(self) -> Task:
         """The task that it is asked about."""
-        return TASKS[self.settings.asking.task]
+        return task_of(self.settings.asking)
 
     def asking(self, given: Mapping[str, object]) -> Asking:
         """How it is asked, where ``given`` replaces options of the task's answers.

@@ -11,8 +11,8 @@ from pipestill.plan.resolve import prompts_of, resolve_training
 from pipestill.plan.training_checks import check_annotator, check_training
 from pipestill.settings.models import ModelKind
 from pipestill.settings.prompts import LABEL, Prompt
-from pipestill.tasks import TASKS, Task
-from pipestill.tasks.base import APART
+from pipestill.tasks import Task
+from pipestill.tasks.base import APART, no_generator
 
 LISTED = 160  # characters of a list of names
 
@@ -32,7 +32,7 @@ def check_config(config: Config) -> None:
         _check_names(config, path, study)
         _check_answers(config, path, study)
         _check_models(config, path, study)
-        check_in_context(path, study, askable(TASKS[study.task], config.tasks[study.task]))
+        check_in_context(path, study, askable(config.task(study.task), config.tasks[study.task]))
         check_training(config, path, study)
 
 
@@ -44,11 +44,13 @@ def known(name: str, names: Collection[str], path: str, where: str) -> None:
 
 
 def _check_task(config: Config, path: str, name: str, task: TaskConfig) -> None:
-    kind = TASKS[name]
+    kind = config.task(name)
     try:
         kind.layout.check(task.data)
     except ValueError as error:
         raise ValueError(f"{path}.data.{error}") from None
+    if task.data.source == "synthetic" and kind.synthetic is no_generator:
+        raise ValueError(f"{path}.data.source: `{name}` has no generator; say where its data are")
     for prompt, settings in task.prompts.items():
         _check_prompt(f"{path}.prompts.{prompt}", settings, kind)
     known(task.prompt, askable(kind, task), f"{path}.prompt", f"the prompts of `{name}`")
@@ -78,7 +80,7 @@ def _check_prompt(path: str, prompt: Prompt, kind: Task) -> None:
 
 def _check_names(config: Config, path: str, study: StudyConfig) -> None:
     if study.prompt is not None:
-        kind, task = TASKS[study.task], config.tasks[study.task]
+        kind, task = config.task(study.task), config.tasks[study.task]
         known(study.prompt, askable(kind, task), f"{path}.prompt", f"the prompts of `{study.task}`")
     known(study.student, config.models, f"{path}.student", "models")
     if study.teacher is not None:
@@ -102,7 +104,7 @@ def _check_names(config: Config, path: str, study: StudyConfig) -> None:
 
 def _check_answers(config: Config, path: str, study: StudyConfig) -> None:
     """Refuse methods and keys that the study's task has no use for."""
-    task = TASKS[study.task]
+    task = config.task(study.task)
     for key, model in task.answers.models(study.answers).items():
         known(model, config.models, f"{path}.answers.{key}", "models")
         _check_kind(f"{path}.answers.{key}", config.models[model].kind, task.answers.measuring_kinds, "measure answers")
@@ -125,7 +127,7 @@ def _check_models(config: Config, path: str, study: StudyConfig) -> None:
     named = {name: each.model or each.base for name, each in study.checkpoints.items()}
     others = {f"checkpoints.{name}": config.models[model].kind for name, model in named.items() if model}
     for role, kind in {**kinds, **others}.items():
-        _check_kind(f"{path}.{role}", kind, TASKS[study.task].answers.model_kinds, f"answer `{study.task}`")
+        _check_kind(f"{path}.{role}", kind, config.task(study.task).answers.model_kinds, f"answer `{study.task}`")
     for method in study.methods:
         objective = METHODS[method].objective
         if objective and kinds["student"] not in objective.model_kinds:

@@ -21,7 +21,7 @@ from pipestill.plan.shares import at_share
 from pipestill.settings.evaluation import Annotator, Experiment
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.prompts import Prompt
-from pipestill.tasks import TASKS, Task
+from pipestill.tasks import Task
 
 RATIONALES_DEPEND_ON = {
     *("provider", "model", "steps", "splits", "temperature", "top_p", "seed", "extra_body", "routing"),
@@ -66,11 +66,11 @@ class Experiments:
 
     def task(self, study: str) -> Task:
         """The task of a study."""
-        return TASKS[self.study(study).task]
+        return self.config.task(self.study(study).task)
 
     def prompts(self, task: str) -> dict[str, Prompt]:
         """Prompts of a task by name, those of the configuration included."""
-        return prompts_of(TASKS[task], self.config.tasks[task])
+        return prompts_of(self.config.task(task), self.config.tasks[task])
 
     def prompt(self, study: str) -> Prompt:
         """The prompt that the models of a study are asked with."""
@@ -193,6 +193,7 @@ class Experiments:
             experiment=f"{study}_{method}",
             study=study,
             task=settings.task,
+            declared=task.declared,
             method=method,
             method_title=entry.title,
             method_summary=entry.summary,

@@ -14,7 +14,7 @@ from pipestill.methods import BASE, METHODS, SFT, TEACHER_NAME, method_of
 from pipestill.metrics.catalogue import entry_of, metric_title
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.evaluation import StatisticsConfig
-from pipestill.tasks import TASKS, Task
+from pipestill.tasks import Task, task_of
 
 
 def place(method: str) -> int:
@@ -106,7 +106,7 @@ class Study:
     @property
     def task(self) -> Task:
         """Its task."""
-        return TASKS[self.first.task]
+        return task_of(self.first.evaluation)
 
     @property
     def show(self) -> ModuleType:

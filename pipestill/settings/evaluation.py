@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pipestill.io.records import Json
 from pipestill.settings.section import Section, Seed
+from pipestill.settings.tasks import OfTask
 from pipestill.text.sentences import Splitter
 
 
@@ -29,15 +30,13 @@ class Annotator(Section):
     """`annotation.model` of the configuration."""
 
 
-class Described(Section):
+class Described(OfTask):
     """Description of an experiment."""
 
     experiment: str
     """`<study>_<method>`."""
     study: str
     """Name of the study."""
-    task: str
-    """Name of the task."""
     method: str
     """Name of the method, of a checkpoint, or `teacher`."""
     method_title: str

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipestill.answers.base import Said
+from pipestill.answers.base import Definition, Said
 from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
 from pipestill.io.records import Json
-from pipestill.metrics.measures import Measure
+from pipestill.metrics.measures import MEASURES, Measure
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.places import Repository
-from pipestill.settings.section import Name, Section
+from pipestill.settings.section import Name, Section, Tokens
 
 
 class BertScoreConfig(Section):
@@ -50,6 +50,15 @@ class TextOptions(GeneratedOptions):
         return used if self.bertscore.encoder else {name: used[name] for name in used if name != "bertscore"}
 
 
+class TextDefinition(Definition):
+    """Text of a task that the configuration declares."""
+
+    max_new_tokens: Tokens = 64
+    """Tokens at which an answer without an end is cut."""
+    measure: Literal["short_answers", "summaries"] = "short_answers"
+    """Metrics of the answers."""
+
+
 @dataclass(frozen=True)
 class Text(GeneratedAnswers):
     """Text that is compared with references.
@@ -63,6 +72,12 @@ class Text(GeneratedAnswers):
     extractive: bool = False
 
     Options: ClassVar = TextOptions
+    Definition: ClassVar = TextDefinition
+
+    @classmethod
+    def of(cls, facts: Json) -> Self:
+        """The measure is told by its name."""
+        return cls(**facts | {"measure": MEASURES[facts["measure"]]})
 
     @property
     def metrics(self) -> tuple[str, ...]:

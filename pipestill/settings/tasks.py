@@ -1,0 +1,24 @@
+"""What jobs are told of their task."""
+
+from pipestill.io.records import Json
+from pipestill.settings.section import Section
+
+
+class Declared(Section):
+    """A task that the configuration declares."""
+
+    kind: str
+    """Kind of its answers."""
+    answers: Json
+    """Facts about them."""
+    inputs: list[str]
+    """Names of its inputs."""
+
+
+class OfTask(Section):
+    """Something about a task."""
+
+    task: str
+    """Name of the task."""
+    declared: Declared | None = None
+    """The task, where the configuration declares it."""
