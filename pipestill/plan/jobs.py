@@ -72,6 +72,7 @@ class Jobs(Experiments):
             explained=self.rationale_tokens(study, method) > 0,
             on_long_answer=settings.on_long_answer,
             context=self.teacher_context(study, method),
+            answers=settings.answers.model_dump(mode="json", include=settings.answers.learnt),
             **(self._rationales(study) if explained else {}),
         )
 

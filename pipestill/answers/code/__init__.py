@@ -1,0 +1,83 @@
+"""Answers that are code: generated, and judged by running unit tests in the sandbox."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from pipestill.answers.base import Lessons
+from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
+from pipestill.io.records import Json, Record
+from pipestill.metrics.code import SIZES
+from pipestill.metrics.tables import MetricTable
+from pipestill.settings.models import BaseModelConfig
+from pipestill.settings.section import Distinct, Section
+
+PLANNING = "{question}\nFirst write a plan of it, a numbered step a line."
+PLANNED = "{question}\nCarry out this plan:\n{plan}"
+
+
+class ExecutionConfig(Section):
+    """The sandbox that code is run in."""
+
+    reruns: ClassVar = {"*": "training_file evaluate"}
+
+    isolation: Literal["any"] = "any"
+    """What must hold."""
+
+
+class CodeOptions(GeneratedOptions):
+    """Settings of generated code and of running it."""
+
+    reruns: ClassVar = {
+        "plan_then_code": "predict",
+        "pass_at": "evaluate",
+        "teacher_code": "training_file",
+        "allow_code_execution": "",
+    }
+    measuring: ClassVar = frozenset({"pass_at", "execution", "teacher_code", "allow_code_execution"})
+    learnt: ClassVar = frozenset({"execution", "teacher_code"})
+
+    plan_then_code: bool = False
+    """A model first writes a plan, and then its code with the plan before it."""
+    pass_at: Annotated[list[Literal[SIZES]], Field(min_length=1, max_length=len(SIZES)), Distinct] = [1]
+    """The k of pass@k, 1 among them: the share of problems that one of k answers solves. None is above the number of
+    sampling seeds."""
+    teacher_code: Literal["all", "passing"] = "all"
+    """What `kd` learns of the teacher: all that it writes; or what passes its tests, and else the gold solution."""
+    execution: ExecutionConfig = ExecutionConfig()
+    """The sandbox that code is run in."""
+    allow_code_execution: bool = False
+    """Code of models from elsewhere is run too: of the hub, of `checkpoints`, of other directories than this
+    project's."""
+
+    @model_validator(mode="after")
+    def _draws_suffice(self):
+        if 1 not in self.pass_at:
+            raise ValueError("`pass_at` lacks 1, the one that decides; add it")
+        answers = len(self.seeds())
+        if max(self.pass_at) > answers:
+            raise ValueError(
+                f"`pass_at` {max(self.pass_at)} needs as many answers to a problem, and there "
+                f"{'is' if answers == 1 else 'are'} {answers}: set `sampling` and give more `sampling_seeds`"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Code(GeneratedAnswers):
+    """Python that is judged by tests, which records carry in ``meta`` as ``setup`` and ``tests``."""
+
+    Options: ClassVar = CodeOptions
+    metrics: ClassVar[tuple[str, ...]] = (*(f"pass_at_{k}" for k in SIZES), "compile_rate", "exact_match")
+
+    def planning(self, question: str) -> str:
+        """The prompt that asks for a plan."""
+        return PLANNING.format(question=question)
+
+    def planned(self, question: str, plan: str) -> str:
+        """The prompt that asks for code with a plan."""
+        return PLANNED.format(question=question, plan=plan)
