@@ -1,7 +1,7 @@
 """Answers that are code: generated, and judged by running unit tests in the sandbox."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Annotated, ClassVar, Literal
@@ -81,3 +81,25 @@ class Code(GeneratedAnswers):
     def planned(self, question: str, plan: str) -> str:
         """The prompt that asks for code with a plan."""
         return PLANNED.format(question=question, plan=plan)
+
+    def check_models(self, options: CodeOptions, models: Mapping[str, BaseModelConfig | None]) -> None:
+        """Code of models from elsewhere is run only where that is allowed."""
+        for place, model in models.items():
+            if not options.allow_code_execution and (model is None or not model.is_shipped):
+                raise ValueError(
+                    f"allow_code_execution: the code that `{place}` writes would be run on this machine, and that model "
+                    "is from elsewhere; set it to true to run it in the sandbox"
+                )
+
+    @contextmanager
+    def lessons(self, options: CodeOptions) -> Iterator[Lessons]:
+        """Lessons that run code in a sandbox of their own."""
+        from pipestill.answers.code.lessons import CodeLessons
+
+        with ExitStack() as stack:
+            yield CodeLessons(self, options, stack)
+
+    def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
+        """A solution that fails its tests."""
+        with self.lessons(self.options({})) as lessons:
+            return lessons.rejected(record, said, rng)

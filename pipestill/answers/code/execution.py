@@ -1,0 +1,5 @@
+"""Running solutions with their tests in the sandbox."""
+
+
+class Judge:
+    """Stub."""
