@@ -2,13 +2,16 @@
 
 from collections.abc import Collection
 
+from pydantic import ValidationError
+
 from pipestill.errors import shortened
-from pipestill.methods import METHODS, ROLES, method_of
+from pipestill.methods import METHODS, ROLES, TEACHER_NAME, method_of
 from pipestill.plan.annotation_checks import check_annotation
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.context_checks import check_in_context
-from pipestill.plan.resolve import prompts_of, resolve_training
+from pipestill.plan.resolve import merged, prompts_of, resolve_training
 from pipestill.plan.training_checks import check_annotator, check_training
+from pipestill.plan.variants import variants_of
 from pipestill.settings.models import ModelKind
 from pipestill.settings.prompts import LABEL, Prompt
 from pipestill.tasks import Task
@@ -31,6 +34,7 @@ def check_config(config: Config) -> None:
         path = f"studies.{name}"
         _check_names(config, path, study)
         _check_answers(config, path, study)
+        _check_variants(config, path, study)
         _check_models(config, path, study)
         check_in_context(path, study, askable(config.task(study.task), config.tasks[study.task]))
         check_training(config, path, study)
@@ -119,6 +123,34 @@ def _check_answers(config: Config, path: str, study: StudyConfig) -> None:
             )
         if entry.objective and (lacking := entry.objective.lacks(task.answers)):
             raise ValueError(f"{path}.methods: `{method}` needs {lacking}, and `{study.task}` has none; leave it out")
+
+
+def _check_variants(config: Config, path: str, study: StudyConfig) -> None:
+    """Refuse variants of what a study has not, or that are called as another row is."""
+    kind, task = config.task(study.task), config.tasks[study.task]
+    for row in variants_of(study):
+        if row in study.checkpoints:
+            raise ValueError(f"{path}.variants: a variant would be called `{row}`, as a checkpoint is; rename one")
+    for name, variant in study.variants.items():
+        where = f"{path}.variants.{name}"
+        for method in variant.methods or []:
+            known(method, [*study.methods, *study.checkpoints, TEACHER_NAME], f"{where}.methods", "the study's rows")
+            if not method_of(method).model:
+                raise ValueError(f"{where}.methods: `{method}` asks no model; leave it out")
+        if variant.prompt is not None:
+            known(variant.prompt, askable(kind, task), f"{where}.prompt", f"the prompts of `{study.task}`")
+        given = study.answers.model_dump()
+        for key in variant.answers:
+            known(key, given, f"{where}.answers", "the settings of such answers")
+            if key in study.answers.measuring:
+                raise ValueError(f"{where}.answers: `{key}` changes no answer; set it in `{path}.answers`")
+        if variant.prompt is None and all(given[key] == value for key, value in variant.answers.items()):
+            raise ValueError(f"{where}: it asks as its study does; give a `prompt` or `answers` that differ")
+        try:
+            study.answers.model_validate(merged(given, variant.answers))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{where}.answers.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def _check_models(config: Config, path: str, study: StudyConfig) -> None:

@@ -133,6 +133,19 @@ class CheckpointConfig(Section):
         return self
 
 
+class VariantConfig(Section):
+    """Further rows of a study, `<method>-<variant>`: models that it has, asked in another way."""
+
+    reruns: ClassVar = {"*": "predict"}
+
+    methods: Annotated[list[Word], Field(min_length=1), Distinct] | None = None
+    """Methods, checkpoints or `teacher` whose models are asked; all that have one when absent."""
+    prompt: Word | None = None
+    """Prompt, where it differs from the study's."""
+    answers: dict[str, Any] = {}
+    """Overrides of the study's `answers`."""
+
+
 class SubmissionConfig(Section):
     """Submission to a challenge, for a task that has one."""
 
@@ -199,6 +212,8 @@ class StudyConfig(Section):
     """The cache of the teacher's distributions."""
     checkpoints: dict[Name, CheckpointConfig] = {}
     """Models on disk to evaluate as students, by the name that tables give them."""
+    variants: dict[Name, VariantConfig] = {}
+    """Further rows of its tables: the same models, asked in another way."""
     submission: SubmissionConfig = SubmissionConfig()
     """Submission to a challenge."""
     hardware: HardwareOverride = HardwareOverride()

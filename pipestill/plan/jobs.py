@@ -97,16 +97,16 @@ class Jobs(Experiments):
 
     def asking(self, study: str, method: str, answers: bool = True) -> Asking:
         """Questions to a model: with the study's settings or, without ``answers``, greedily and without calibration."""
-        settings, explained = self.study(study), self.rationale_tokens(study, method)
-        written = new_tokens(self.task(study), settings) + explained
+        explained, options = self.rationale_tokens(study, method), self.answers(study, method)
+        written = new_tokens(self.task(study), options) + explained
         return Asking(
-            task=settings.task,
+            task=self.study(study).task,
             declared=self.task_config(study).declared,
-            prompt=self.prompt(study),
+            prompt=self.prompt(study, method),
             max_prompt_tokens=self.training(study, method).training.max_length - written,
             max_new_tokens=written,
             rationale_tokens=explained,
-            answers=self._asked(settings.answers) if answers else {},
+            answers=self._asked(options) if answers else {},
         )
 
     def _asked(self, answers: AnswerOptions) -> Json:

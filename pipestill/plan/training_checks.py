@@ -118,7 +118,7 @@ def _check_room(config: Config, path: str, study: StudyConfig, method: str) -> N
     """Refuse answers that leave no room for a prompt."""
     task, resolved = config.tasks[study.task], resolve_training(config.training, study, method)
     explained, length = rationale_tokens(task, resolved, method), resolved.training.max_length
-    answered = new_tokens(config.task(study.task), study)
+    answered = new_tokens(config.task(study.task), study.answers)
     if explained + answered < length:
         return
     if explained:

@@ -47,7 +47,7 @@ def collect(paths: Sequence[Path]) -> list[Study]:
         by_study.setdefault(experiment.evaluation.study, []).append(experiment)
     studies = []
     for name, experiments in by_study.items():
-        experiments.sort(key=lambda experiment: place(experiment.method))
+        experiments.sort(key=lambda experiment: place(experiment.evaluation))
         check_same_examples(run for experiment in experiments for run in experiment.runs.values())
         studies.append(Study(name, experiments))
     return studies

@@ -38,7 +38,9 @@ class Described(OfTask):
     study: str
     """Name of the study."""
     method: str
-    """Name of the method, of a checkpoint, or `teacher`."""
+    """Name of the method, of a checkpoint, of a variant, or `teacher`."""
+    variant_of: str | None = None
+    """Name of the method, checkpoint or `teacher` whose models a variant asks."""
     method_title: str
     """Name of the method in tables."""
     method_summary: str
