@@ -185,7 +185,7 @@ class Answers(ABC):
         """Further models that measuring needs, by the key that names them."""
         return {}
 
-    def check_models(self, options: AnswerOptions, models: Mapping[str, BaseModelConfig | None]) -> None:
+    def check_models(self, options: AnswerOptions, models: Mapping[str, BaseModelConfig | None]) -> None:  # noqa: B027
         """Refuse models whose answers must not be measured as the options say.
 
         Args:

@@ -12,7 +12,7 @@ from pipestill.answers.base import Lessons
 from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
 from pipestill.io.records import Json, Record
 from pipestill.metrics.code import SIZES
-from pipestill.metrics.tables import MetricTable
+from pipestill.sandbox.measures import MEASURES
 from pipestill.settings.models import BaseModelConfig
 from pipestill.settings.section import Distinct, Section
 
@@ -25,8 +25,13 @@ class ExecutionConfig(Section):
 
     reruns: ClassVar = {"*": "training_file evaluate"}
 
-    isolation: Literal["any"] = "any"
-    """What must hold."""
+    cpu_seconds: Annotated[int, Field(ge=1, le=600)] = 2
+    """Seconds of processor time of a program, and of its tests; it may wait five times as long."""
+    memory_mb: Annotated[int, Field(ge=128, le=65536)] = 256
+    """Memory of a program, with that of the interpreter (about 60), in MiB."""
+    required: Annotated[list[Literal[tuple(MEASURES)]], Field(max_length=len(MEASURES)), Distinct] = ["limits"]
+    """Measures without which nothing is run, such as `[mounts, network, seccomp]` where namespaces are available;
+    docs/codegen.md lists them, and the report names those in force."""
 
 
 class CodeOptions(GeneratedOptions):
@@ -87,8 +92,8 @@ class Code(GeneratedAnswers):
         for place, model in models.items():
             if not options.allow_code_execution and (model is None or not model.is_shipped):
                 raise ValueError(
-                    f"allow_code_execution: the code that `{place}` writes would be run on this machine, and that model "
-                    "is from elsewhere; set it to true to run it in the sandbox"
+                    f"allow_code_execution: the code that `{place}` writes would be run on this machine, and that "
+                    "model is from elsewhere; set it to true to run it in the sandbox"
                 )
 
     @contextmanager

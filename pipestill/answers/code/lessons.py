@@ -1,6 +1,6 @@
 """What training rows learn of code: solutions that fail their tests as rejected ones, found by running them."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cached_property
 from random import Random
 
@@ -28,7 +28,7 @@ class CodeLessons(Lessons):
 
     @cached_property
     def _judge(self) -> Judge:
-        return self._stack.enter_context(Judge(self.options.execution))
+        return self._stack.enter_context(closing(Judge(self.options.execution)))
 
     def passes(self, record: Record, code: str) -> bool:
         """True if a solution passes the tests of a record."""
@@ -53,7 +53,8 @@ class CodeLessons(Lessons):
         for code in (*written, *mutants(record.target, rng), nothing):
             if code.strip() and not self.passes(record, code):
                 return code
+        origin = record.meta.get("task_id", f"line {record.meta.get('line')}")
         raise UserError(
-            f"record {record.id} ({record.meta.get('task_id', 'line ' + str(record.meta.get('line')))}): its tests pass "
-            "for a function that does nothing, so no solution is wrong; correct the tests or remove the row"
+            f"record {record.id} ({origin}): its tests pass for a function that does nothing, so no solution is wrong; "
+            "correct the tests or remove the row"
         )

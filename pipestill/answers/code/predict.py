@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pipestill.answers.base import Said
 from pipestill.answers.code import CodeOptions
-from pipestill.answers.code.problem import Problem
 from pipestill.answers.code.extraction import code_of
+from pipestill.answers.code.problem import Problem
 from pipestill.answers.generated.predict import Asked, ask, reply_to, said_of, written
 from pipestill.inference.generation import GREEDY
 from pipestill.inference.loaded import Loaded

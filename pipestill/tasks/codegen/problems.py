@@ -2,40 +2,40 @@
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pipestill.layouts.example import BadRow, Example
 
 ENTRY = "entry_point"  # a key of HumanEval alone
+Problem = tuple[str, str, dict[str, Any]]  # what is asked, a solution, and the tests
 
 
 def parse(row: Mapping[str, Any]) -> Example:
     """Read a problem of HumanEval (``prompt, canonical_solution, test, entry_point``) or of MBPP (``text, code,
     test_list, test_setup_code``; where it is sanitised, ``prompt`` and ``test_imports``).
 
-    Tests and what they need before them (``setup``) are in ``meta``: ``tests`` are statements, any of which raises an
-    error where a solution is wrong.
+    Its tests are in ``meta``, as :class:`pipestill.answers.code.problem.Problem` has them.
     """
-    example = _humaneval(row) if ENTRY in row else _mbpp(row)
-    names = {ENTRY: example.meta[ENTRY]}
-    if "task_id" in row:
-        names["task_id"] = str(row["task_id"])
-    return Example(example.inputs, example.target, subset=row.get("family"), meta={**example.meta, **names})
+    prompt, code, facts = _humaneval(row) if ENTRY in row else _mbpp(row)
+    for source in facts.values():
+        for text in source if isinstance(source, list) else [source]:
+            _functions(text, "tests")
+    origin = {"task_id": str(row["task_id"])} if "task_id" in row else {}
+    return Example({"prompt": prompt}, code, subset=row.get("family"), meta={**origin, **facts})
 
 
-def _humaneval(row: Mapping[str, Any]) -> Example:
+def _humaneval(row: Mapping[str, Any]) -> Problem:
     prompt, name = _text(row, "prompt"), _text(row, ENTRY)
-    target = prompt + _text(row, "canonical_solution")
-    functions = _functions(target, "prompt and canonical_solution")
+    code = prompt + _text(row, "canonical_solution")
+    functions = _functions(code, "prompt and canonical_solution")
     if name not in functions:
         raise BadRow(f"no function `{name}` in prompt and canonical_solution")
     before = "".join(prompt.splitlines(keepends=True)[: functions[name].lineno - 1])
-    tests = [f"{_text(row, 'test').strip()}\ncheck({name})"]
-    return Example({"prompt": prompt.strip()}, target.strip(), meta=_checked(name, before.strip(), tests))
+    return prompt.strip(), code.strip(), {ENTRY: name, "before": before.strip(), "check": _text(row, "test").strip()}
 
 
-def _mbpp(row: Mapping[str, Any]) -> Example:
+def _mbpp(row: Mapping[str, Any]) -> Problem:
     text = _text(row, "text" if "text" in row else "prompt").strip()
     code, tests = _text(row, "code").strip(), _texts(row, "test_list")
     functions = _functions(code, "code")
@@ -43,15 +43,10 @@ def _mbpp(row: Mapping[str, Any]) -> Example:
     if not called:
         raise BadRow("the first test calls no function of the code")
     name = called[-1]
-    asked = text if re.search(rf"\b{re.escape(name)}\b", text) else f"{text}\nFunction: {_signature(functions[name])}"
-    setup = [*_texts(row, "test_imports", least=0), row.get("test_setup_code") or ""]
-    return Example({"prompt": asked}, code, meta=_checked(name, "\n".join(setup).strip(), tests))
-
-
-def _checked(name: str, setup: str, tests: Sequence[str]) -> Mapping[str, Any]:
-    for test in (setup, *tests):
-        _functions(test, "tests")
-    return {ENTRY: name, "setup": setup, "tests": list(tests)}
+    if not re.search(rf"\b{re.escape(name)}\b", text):
+        text = f"{text}\nFunction: {name}({ast.unparse(functions[name].args)})"
+    setup = "\n".join([*_texts(row, "test_imports", least=0), row.get("test_setup_code") or ""]).strip()
+    return text, code, {ENTRY: name, "before": setup, "setup": setup, "tests": list(tests)}
 
 
 def _functions(source: str, where: str) -> dict[str, ast.FunctionDef]:
@@ -64,10 +59,6 @@ def _functions(source: str, where: str) -> dict[str, ast.FunctionDef]:
         return {each.name: each for each in ast.parse(source).body if isinstance(each, ast.FunctionDef)}
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadRow(f"{where}: no Python ({type(error).__name__})") from None
-
-
-def _signature(function: ast.FunctionDef) -> str:
-    return f"{function.name}({ast.unparse(function.args)})"
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:
