@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pipestill.inference.generation import Answer, generate, shared_length
 from pipestill.inference.loaded import Loaded
@@ -12,9 +13,17 @@ from pipestill.job.progress import Progress
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 
+if TYPE_CHECKING:
+    from pipestill.inference.constrained.constraint import Constraint
+
 
 def answer_prompts(
-    loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+    loaded: Loaded,
+    asking: Asking,
+    decoding: GenerationConfig,
+    prompts: Mapping[str, str],
+    work: Work,
+    constraint: "Constraint | None" = None,
 ) -> dict[str, Json]:
     """Generate an answer to each prompt; those that the log ``answers`` of the work holds are not asked again.
 
@@ -26,6 +35,7 @@ def answer_prompts(
         prompts: by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once; so is
             a context, with which all begin.
         work: keeps the answers.
+        constraint: what answers follow.
 
     Returns:
         ``{"text", "query"}`` by key, see :func:`~pipestill.inference.queries.query`; after a rationale the
@@ -57,6 +67,7 @@ def answer_prompts(
         done=done,
         after_rationale=explained,
         shared=shared,
+        constraint=constraint,
     )
     for batch, ms in timed(batches):
         log.append((keys[index], row(index, answer, ms / len(batch))) for index, answer in batch)

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipestill.metrics.code import SIZES, pass_at
 from pipestill.metrics.corpus import bleu, chrf
+from pipestill.metrics.field_sums import field_f1, share
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,10 @@ _ENTRIES = (
     Entry("pass_at_1", "pass@1"),
     *(Entry(f"pass_at_{k}", f"pass@{k}", of_draws=partial(pass_at, k), per_test_set=False) for k in SIZES[1:]),
     Entry("compile_rate", "compile rate", per_test_set=False),
+    Entry("field_f1", "field F1", corpus=field_f1),  # of right, found and expected fields
+    Entry("field_precision", "field precision", corpus=share, per_test_set=False),
+    Entry("field_recall", "field recall", corpus=share, per_test_set=False),
+    Entry("schema_valid", "valid by the schema", per_test_set=False),
     Entry("perplexity", "perplexity", highest=inf, lower_is_better=True, corpus=_perplexity),  # of nats and tokens
     Entry("token_accuracy", "token accuracy", corpus=_ratio),  # of right tokens and tokens
 )

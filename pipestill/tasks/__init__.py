@@ -9,11 +9,14 @@ from pipestill.tasks.base import Task
 from pipestill.tasks.codegen import CODEGEN
 from pipestill.tasks.creditmix import CREDITMIX
 from pipestill.tasks.dolly import DOLLY
+from pipestill.tasks.idp import IDP
 from pipestill.tasks.mnli import MNLI
 from pipestill.tasks.mnli_merged import MNLI_MERGED
 from pipestill.tasks.multiclinsum import MULTICLINSUM
 
-TASKS: dict[str, Task] = {task.name: task for task in (CREDITMIX, DOLLY, MULTICLINSUM, MNLI, MNLI_MERGED, CODEGEN)}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (CREDITMIX, DOLLY, MULTICLINSUM, MNLI, MNLI_MERGED, IDP, CODEGEN)
+}
 
 __all__ = ["TASKS", "Task", "find_task", "task_of"]
 
