@@ -147,6 +147,11 @@ class Answers(ABC):
         return ()
 
     @property
+    def teaching(self) -> tuple[str, ...]:
+        """Modules that :meth:`lessons` loads."""
+        return ()
+
+    @property
     def strata(self) -> tuple[str | None, ...]:
         """Groups that rows are divided and balanced over; one that is ``None`` where there are no groups."""
         return (None,)

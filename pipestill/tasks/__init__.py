@@ -14,9 +14,7 @@ from pipestill.tasks.mnli import MNLI
 from pipestill.tasks.mnli_merged import MNLI_MERGED
 from pipestill.tasks.multiclinsum import MULTICLINSUM
 
-TASKS: dict[str, Task] = {
-    task.name: task for task in (CREDITMIX, DOLLY, MULTICLINSUM, MNLI, MNLI_MERGED, IDP, CODEGEN)
-}
+TASKS: dict[str, Task] = {task.name: task for task in (CREDITMIX, DOLLY, MULTICLINSUM, MNLI, MNLI_MERGED, IDP, CODEGEN)}
 
 __all__ = ["TASKS", "Task", "find_task", "task_of"]
 

@@ -11,7 +11,9 @@ from pydantic import Field, model_validator
 from pipestill.answers.base import Lessons
 from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
 from pipestill.io.records import Json, Record
+from pipestill.job.halves import half, half_name
 from pipestill.metrics.code import SIZES
+from pipestill.metrics.tables import MetricTable
 from pipestill.sandbox.measures import MEASURES
 from pipestill.settings.models import BaseModelConfig
 from pipestill.settings.section import Distinct, Section
@@ -79,6 +81,21 @@ class Code(GeneratedAnswers):
     Options: ClassVar = CodeOptions
     metrics: ClassVar[tuple[str, ...]] = (*(f"pass_at_{k}" for k in SIZES), "compile_rate", "exact_match")
 
+    @property
+    def tables(self) -> tuple[MetricTable, ...]:
+        """All metrics in one."""
+        return (MetricTable(self.metrics),)
+
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """The module of its metrics."""
+        return ("pipestill.metrics.code",)
+
+    @property
+    def teaching(self) -> tuple[str, ...]:
+        """The module that runs solutions."""
+        return (half_name(self, "lessons"),)
+
     def planning(self, question: str) -> str:
         """The prompt that asks for a plan."""
         return PLANNING.format(question=question)
@@ -99,10 +116,8 @@ class Code(GeneratedAnswers):
     @contextmanager
     def lessons(self, options: CodeOptions) -> Iterator[Lessons]:
         """Lessons that run code in a sandbox of their own."""
-        from pipestill.answers.code.lessons import CodeLessons
-
         with ExitStack() as stack:
-            yield CodeLessons(self, options, stack)
+            yield half(self, "lessons").CodeLessons(self, options, stack)
 
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """A solution that fails its tests."""

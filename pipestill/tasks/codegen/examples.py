@@ -17,18 +17,35 @@ WORDS = (*lexicon.FRUITS, *lexicon.ANIMALS, *lexicon.COLOURS, *lexicon.FIRST_NAM
 Values = dict[str, Any]
 
 
+def _numbers(rng: Random) -> list[int]:
+    return [rng.randint(-20, 30) for _ in range(rng.randint(3, 8))] + rng.choices((0, 1, 2, 5), k=rng.randint(0, 2))
+
+
+def _words(rng: Random) -> list[str]:
+    chosen = [rng.choice(WORDS) for _ in range(rng.randint(2, 6))]
+    return [*chosen, *rng.sample(chosen, rng.randint(0, 1))]
+
+
+def _text(rng: Random) -> str:
+    return rng.choice((" ", " ", "-")).join(rng.choice(WORDS) for _ in range(rng.randint(1, 3)))
+
+
+def _table(rng: Random) -> dict[str, int]:
+    return {word: rng.randint(0, 9) for word in rng.sample(WORDS, rng.randint(2, 5))}
+
+
+VALUES: dict[str, Callable[[Random], Any]] = {
+    "numbers": _numbers,
+    "words": _words,
+    "text": _text,
+    "table": _table,
+    "number": lambda rng: rng.randint(1, 40),
+}  # of arguments by kind; those of other kinds are parameters
+
+
 def argument(rng: Random, kind: str) -> Any:
     """A value of an argument of a kind."""
-    if kind == "numbers":
-        return [rng.randint(-20, 30) for _ in range(rng.randint(3, 8))] + rng.choices((0, 1, 2, 5), k=rng.randint(0, 2))
-    if kind == "words":
-        chosen = [rng.choice(WORDS) for _ in range(rng.randint(2, 6))]
-        return [*chosen, *rng.sample(chosen, rng.randint(0, 1))]
-    if kind == "text":
-        return rng.choice((" ", " ", "-")).join(rng.choice(WORDS) for _ in range(rng.randint(1, 3)))
-    if kind == "table":
-        return {word: rng.randint(0, 9) for word in rng.sample(WORDS, rng.randint(2, 5))}
-    return rng.randint(1, 40) if kind == "number" else drawn(rng, kind)
+    return VALUES[kind](rng) if kind in VALUES else drawn(rng, kind)
 
 
 def results(source: str, name: str, calls: list[Values]) -> list[Any] | None:
