@@ -43,14 +43,13 @@ def _draft(rng: Random, steps: Sequence[Step]) -> Draft:
 
 
 def _requests(asked: Sequence[str]) -> tuple[str, ...]:
-    """Requests for steps, told in their order or from the last one."""
+    """Requests for steps."""
     *before, last = asked
     return (
         f"Write a function {{signature}} to {', '.join(before)} and {last}.",
         f"Write {{signature}}: {', then '.join(asked)}.",
         f"{{signature}} {', then '.join(map(_third_person, asked))}. Write it.",
         f"Function {{signature}}. First {'. After that '.join(asked)}. Return the result.",
-        f"Write {{signature}}. It should {last}, but before that {', then '.join(before)}.",
     )
 
 

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from random import Random
 
 ARGUMENTS = {
-    "numbers": ("values", "numbers", "data", "scores", "amounts", "prices", "ages"),
-    "words": ("words", "names", "items", "labels", "tags"),
-    "text": ("text", "line", "word", "title", "note"),
-    "table": ("table", "stock", "points", "totals", "marks"),
-    "number": ("n", "number", "value", "count"),
-    "bound": ("limit", "bound", "level"),
-    "divisor": ("d", "base", "divisor"),
-    "length": ("size", "k", "length"),
-    "factor": ("amount", "factor", "delta"),
-    "letter": ("sign", "letter", "mark"),
+    "numbers": ("values", "numbers", "data", "xs"),
+    "words": ("words", "names", "items"),
+    "text": ("text", "line", "title"),
+    "table": ("table", "stock", "points"),
+    "number": ("n", "number", "last"),
+    "bound": ("limit", "level"),
+    "divisor": ("d", "base"),
+    "length": ("size", "k"),
+    "factor": ("amount", "factor"),
+    "letter": ("sign", "letter"),
 }  # names of arguments by their kind
 RANGES = {"bound": (1, 19), "divisor": (2, 7), "length": (1, 5), "factor": (2, 12)}
 LETTERS = "aeiouabcdlmnoprst-_"
-PASSED = 0.35  # share of the parameters that are arguments
+PASSED = 0.25  # share of the parameters that are arguments
 
 
 @dataclass(frozen=True)

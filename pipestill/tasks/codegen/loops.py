@@ -28,12 +28,9 @@ TERMS = (
     Piece("square", "the squares of the numbers", "{x} * {x}"),
     Piece("times", "{k} times the numbers", "{x} * {k}", "factor"),
     Piece("plus", "{k} plus the numbers", "{x} + {k}", "factor"),
-    Piece("remainder", "the remainders by {k} of the numbers", "{x} % {k}", "divisor"),
-    Piece("distance", "the distances to {k} of the numbers", "abs({x} - {k})", "factor"),
 )
 CONDITIONS = (
     Piece("divided", "that {k} divides", "{x} % {k} == 0", "divisor"),
-    Piece("undivided", "that {k} does not divide", "{x} % {k} != 0", "divisor"),
     Piece("above", "above {k}", "{x} > {k}", "length"),
     Piece("ending", "that end in {k}", "{x} % 10 == {k}", "length"),
     Piece("even", "that are even", "{x} % 2 == 0"),
@@ -90,7 +87,6 @@ NUMBER_WALKS = (
     Walk("list from its end", "numbers", "the numbers of {x} from last to first", "not {x}", "{x}[-1]", "{x}[:-1]"),
     Walk("digits", "number", "the digits of {x}", "{x} == 0", "{x} % 10", "{x} // 10"),
     Walk("down", "number", "the numbers from {x} down to 1", "{x} <= 0", "{x}", "{x} - 1"),
-    Walk("down by two", "number", "the numbers {x}, {x} - 2 and so on above 0", "{x} <= 0", "{x}", "{x} - 2"),
 )
 LETTER_WALKS = (
     Walk("letters", "text", "the letters of {x}", "not {x}", "{x}[0]", "{x}[1:]"),
@@ -100,7 +96,6 @@ NUMBER_MEASURES = (
     Piece("sum", "adds up {what}", "{x}"),
     Piece("squares", "adds up the squares of {what}", "{x} * {x}"),
     Piece("times", "adds up {k} times each of {what}", "{x} * {k}", "factor"),
-    Piece("plus", "adds up {k} plus each of {what}", "{x} + {k}", "factor"),
     Piece("above", "counts those of {what} that are above {k}", "int({x} > {k})", "length"),
     Piece("divided", "counts those of {what} that {k} divides", "int({x} % {k} == 0)", "divisor"),
     Piece("equal", "counts those of {what} that are equal to {k}", "int({x} == {k})", "length"),
@@ -108,7 +103,6 @@ NUMBER_MEASURES = (
 LETTER_MEASURES = (
     Piece("same", "counts those of {what} that are {k}", "int({x} == {k})", "letter"),
     Piece("vowels", "counts those of {what} that are in aeiou", 'int({x} in "aeiou")'),
-    Piece("capitals", "counts the capitals in {what}", "int({x}.isupper())"),
 )
 LETTER_TEXTS = (
     Piece("kept", "joins {what}", "{x}"),
