@@ -86,12 +86,14 @@ class TrainingFile:
         row: a record and the sources to a row.
         split: whose records it is made of.
         answer: key of the answer in a row.
+        judged: whether rows hold other answers than gold ones, as :class:`~pipestill.answers.base.Lessons` give them.
     """
 
     name: str
     row: Callable[[Record, Sources], Json]
     split: Split = "train"
     answer: str = "output"
+    judged: bool = False
 
 
 def gold_row(record: Record, sources: Sources) -> Json:

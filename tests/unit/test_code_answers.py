@@ -260,3 +260,27 @@ def test_answers_without_tests_are_refused(tmp_path):
     (run / "tests.jsonl").write_text("")
     with pytest.raises(UserError, match="holds no tests"):
         scored(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"student": "other"}, "student"),
+        ({"teacher": "other"}, "teacher"),
+        ({"checkpoints": {"mine": {"path": "some/model"}}}, "checkpoints.mine"),
+    ],
+)
+def test_the_check_of_the_configuration_asks_for_leave(changes, place):
+    config = smoke()
+    config["models"]["other"] = {"kind": "causal", "source": "hub", "repo": "some/model", "revision": "0" * 40}
+    config["studies"]["codegen"] |= changes
+    with pytest.raises(UserError, match=rf"studies.codegen.answers.allow_code_execution: the code that `{place}` writes"):
+        check(config)
+    config["studies"]["codegen"]["answers"]["allow_code_execution"] = True
+    check(config)
+
+
+def test_rows_of_gold_answers_do_not_depend_on_the_sandbox():
+    plan = Plan(check(smoke()))
+    told = {name: json.loads(plan.jobs.training_file_settings("codegen", name))["answers"] for name in ("kd", "dpo")}
+    assert told["kd"] == told["dpo"] and set(told["kd"]) == {"execution", "teacher_code"}

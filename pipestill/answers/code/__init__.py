@@ -19,6 +19,7 @@ from pipestill.settings.models import BaseModelConfig
 from pipestill.settings.section import Distinct, Section
 
 PLANNING = "{question}\nFirst write a plan of it, a numbered step a line."
+NOT_MEASURED = ("teacher_code", "allow_code_execution")  # options that decide what is learnt, or whether anything runs
 PLANNED = "{question}\nCarry out this plan:\n{plan}"
 
 
@@ -60,6 +61,10 @@ class CodeOptions(GeneratedOptions):
     allow_code_execution: bool = False
     """Code of models from elsewhere is run too: of the hub, of `checkpoints`, of other directories than this
     project's."""
+
+    def used(self) -> Json:
+        """Those that a run's numbers depend on by themselves."""
+        return {name: value for name, value in super().used().items() if name not in NOT_MEASURED}
 
     @model_validator(mode="after")
     def _draws_suffice(self):

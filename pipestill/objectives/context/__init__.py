@@ -105,7 +105,7 @@ def context_row(record: Record, sources: Sources) -> Json:
     return learnt | sources.made(RowContexts, sources.context).row(record, target)
 
 
-CD = TrainingFile("cd", context_row)
+CD = TrainingFile("cd", context_row, judged=True)
 
 
 @dataclass(frozen=True)

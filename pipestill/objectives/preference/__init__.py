@@ -33,7 +33,7 @@ def preference_row(record: Record, sources: Sources) -> Json:
     return {"id": record.id, "prompt": sources.asked(record), "chosen": chosen, "rejected": rejected}
 
 
-DPO = TrainingFile("dpo", preference_row)
+DPO = TrainingFile("dpo", preference_row, judged=True)
 
 
 @dataclass(frozen=True)
