@@ -17,10 +17,14 @@ from pipestill.answers.code.problem import Problem
 from pipestill.errors import UserError
 from pipestill.evaluation.evaluate import score_rows, summarise
 from pipestill.io.records import Record, read_jsonl, write_jsonl
+from pipestill.plan.check import check
+from pipestill.plan.plan import Plan
 from pipestill.settings.evaluation import Experiment, StatisticsConfig
 from pipestill.settings.models import BaseModelConfig
 from pipestill.tasks import TASKS
 from pipestill.tasks.codegen.synthetic import generate
+from support.configurations import smoke
+from support.workflow import ROOT
 
 TASK = TASKS["codegen"]
 ADD = "def add(a, b):\n    return a + b"
@@ -274,13 +278,19 @@ def test_the_check_of_the_configuration_asks_for_leave(changes, place):
     config = smoke()
     config["models"]["other"] = {"kind": "causal", "source": "hub", "repo": "some/model", "revision": "0" * 40}
     config["studies"]["codegen"] |= changes
-    with pytest.raises(UserError, match=rf"studies.codegen.answers.allow_code_execution: the code that `{place}` writes"):
+    with pytest.raises(
+        UserError, match=rf"studies.codegen.answers.allow_code_execution: the code that `{place}` writes"
+    ):
         check(config)
     config["studies"]["codegen"]["answers"]["allow_code_execution"] = True
     check(config)
 
 
 def test_rows_of_gold_answers_do_not_depend_on_the_sandbox():
-    plan = Plan(check(smoke()))
-    told = {name: json.loads(plan.jobs.training_file_settings("codegen", name))["answers"] for name in ("kd", "dpo")}
-    assert told["kd"] == told["dpo"] and set(told["kd"]) == {"execution", "teacher_code"}
+    config = smoke()
+    config["studies"]["codegen"]["methods"] = ["sft", "kd", "dpo"]
+    plan = Plan(check(config), ROOT)
+    files = ("sft", "teacher", "kd", "dpo")
+    told = {name: json.loads(plan.training_file_settings("codegen", name))["answers"] for name in files}
+    assert told["sft"] == told["teacher"] == {} and set(told["kd"]) == {"execution", "teacher_code"}
+    assert told["kd"] == told["dpo"]

@@ -47,6 +47,7 @@ class CodeOptions(GeneratedOptions):
         "allow_code_execution": "",
     }
     measuring: ClassVar = frozenset({"pass_at", "execution", "teacher_code", "allow_code_execution"})
+    unasked: ClassVar = measuring | {"sampling_seeds"}
     learnt: ClassVar = frozenset({"execution", "teacher_code"})
 
     plan_then_code: bool = False
