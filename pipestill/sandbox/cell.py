@@ -1,5 +1,6 @@
 """What a process gives up before a program or its tests run in it."""
 
+import fcntl
 import gc
 import os
 import resource
@@ -7,6 +8,7 @@ import signal
 import sys
 import sysconfig
 from dataclasses import dataclass
+from functools import cache
 
 from pipestill.sandbox import calls, hook, kernel
 from pipestill.sandbox.limits import MB, Limits
@@ -16,6 +18,7 @@ FIRST_USER, USERS = 61184, 4096  # numbers that no distribution gives to account
 FILES = 64  # descriptors of a program
 
 
+@cache
 def library() -> list[str]:
     """Folders of the standard library, without links."""
     paths = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
@@ -110,6 +113,4 @@ def settle(descriptors: list[int], output: int) -> None:
 
 def _lifted(descriptor: int) -> int:
     """A copy of a descriptor above those that will be given."""
-    import fcntl
-
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD, 100)

@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from pipestill.sandbox import kernel
+
 _REFUSED = (
     *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn"),
     *("subprocess.Popen", "resource.prlimit", "os.fchdir", "sqlite3.enable_load_extension", "sqlite3.load_extension"),
@@ -73,6 +75,7 @@ def install(library: list[str], folder: str, devices: list[str]) -> None:
     import _posixsubprocess
     import subprocess
 
+    kernel.forget()
     _posixsubprocess.fork_exec = subprocess._fork_exec = refuse
     for name in [name for name in sys.modules if name.partition(".")[0] in ("ctypes", "_ctypes")]:
         del sys.modules[name]
