@@ -8,7 +8,7 @@ LAYERS = {
     "no namespaces": (*SPACES, "user"),
     "hook": (*SPACES, "user", "seccomp", "landlock"),
 }
-LIMITS = Limits(cpu_seconds=2, wall_seconds=30, memory_mb=256, file_mb=2, output_kb=64, threads=8)
+LIMITS = Limits(cpu_seconds=1, wall_seconds=30, memory_mb=256, file_mb=2, output_kb=64, threads=8)
 
 
 def sandbox(layer="all", limits=LIMITS, **options):

@@ -83,13 +83,14 @@ FAKES = {
             while frame:
                 found.append(str(frame.f_locals) + str(frame.f_globals))
                 frame = frame.f_back
-            return 42 if "assert f() ==" in "".join(found) else 1
+            return 42 if "".join(["assert", " f() =="]) in "".join(found) else 1
     """,
     "secrets of gc": """
         import gc
         def f():
+            secret = "".join(["assert", " f() =="])
             found = [o for o in gc.get_objects() if type(o) in (dict, list, tuple)]
-            return 42 if any("assert " + "f() ==" in x for o in found for x in (o.values() if type(o) is dict else o)
+            return 42 if any(secret in x for o in found for x in (o.values() if type(o) is dict else o)
                              if type(x) is str) else 1
     """,
     "secrets of the machine's processes": """
@@ -218,8 +219,8 @@ REFUSED = {
     "ctypes of the sandbox": """
         import sys, gc
         def f():
-            found = [o for o in gc.get_objects() if type(o).__name__ in ("CDLL", "PyDLL", "_FuncPtr")]
-            found[0].system(b"true")
+            found = [o for o in gc.get_objects() if isinstance(o, type) and o.__name__ in ("CDLL", "PyDLL")]
+            found[0](None).system(b"true")
     """,
     "memory through ctypes": "import ctypes\ndef f():\n    return ctypes.string_at(id(f), 8)",
     "/etc/passwd": "def f():\n    return open('/etc/passwd').read()",
@@ -307,5 +308,7 @@ def f(count):
 
 
 def test_threads_that_go_on_end_with_the_verdict(box):
-    source = "import threading\ndef g():\n    while True: pass\nthreading.Thread(target=g).start()\ndef f():\n    return 42"
+    source = (
+        "import threading\ndef g():\n    while True: pass\nthreading.Thread(target=g).start()\ndef f():\n    return 42"
+    )
     assert outcome(box, source).passed
