@@ -82,10 +82,11 @@ class Cell:
             resource.RLIMIT_CPU: limits.cpu_seconds,
             resource.RLIMIT_AS: limits.memory_mb * MB,
             resource.RLIMIT_FSIZE: limits.file_mb * MB,
-            resource.RLIMIT_NPROC: limits.threads + 1,  # the process of the tests
             resource.RLIMIT_NOFILE: FILES,
             resource.RLIMIT_CORE: 0,
         }
+        if "user" in self.measures:  # otherwise all processes of the machine's user would count
+            bounds[resource.RLIMIT_NPROC] = limits.threads + 1  # the tests' process
         for kind, bound in bounds.items():
             _, hard = resource.getrlimit(kind)
             bound = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
@@ -104,10 +105,9 @@ def settle(descriptors: list[int], output: int) -> None:
     os.closerange(len(high), os.sysconf("SC_OPEN_MAX"))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout, sys.stderr = (
-        open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1) for number in (1, 2)
-    )
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 (open to the end)
+    text = {"mode": "w", "encoding": "utf-8", "errors": "backslashreplace", "buffering": 1, "closefd": False}
+    sys.stdout, sys.stderr = open(1, **text), open(2, **text)  # noqa: SIM115
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     gc.enable()
 

@@ -148,9 +148,11 @@ class Sandbox:
         shutil.rmtree(self._base, ignore_errors=True)
 
     def __enter__(self) -> "Sandbox":
+        """The sandbox itself."""
         return self
 
     def __exit__(self, *_error: object) -> None:
+        """Close it."""
         self.close()
 
 

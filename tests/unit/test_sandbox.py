@@ -9,11 +9,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.sandboxes import LAYERS, LIMITS, outcome, sandbox
 
 from pipestill.errors import UserError
 from pipestill.sandbox import MEASURES, STATUSES, Asserts, Calls, Check, Limits, Program, Sandbox
+from pipestill.sandbox.permission import check_permission
 from pipestill.sandbox.wire import Codec, no_reference
+from support.sandboxes import LAYERS, LIMITS, outcome, sandbox
 
 
 @pytest.fixture(scope="module", params=LAYERS)
@@ -46,7 +47,7 @@ OUTCOMES = {
     "indentation": ("def f():\nreturn 42", "syntax", "IndentationError"),
     "a null byte": ("def f():\n    return 42\0", "syntax", "SyntaxError"),
     "deep nesting": ("f = " + "(" * 300 + ")" * 300, "syntax", "SyntaxError"),
-    "a surrogate": ("def f():\n    return '\ud800'", "syntax", "UnicodeEncodeError"),
+    "a surrogate": ("def f():\n    return '\ud800'", "syntax", "SyntaxError"),
     "input": ("def f():\n    return input()", "error", "EOFError"),
     "a main part": ("def f():\n    return 42\nif __name__ == '__main__':\n    raise ValueError", "passed", ""),
     "a syntax error at run time": ("def f():\n    exec('(')", "error", "SyntaxError"),
@@ -254,3 +255,11 @@ def test_a_killed_parent_leaves_no_process(layer, number):
     parent.stdout.close()
     _, alive = psutil.wait_procs(found, timeout=30)
     assert not alive
+
+
+def test_programs_of_models_from_elsewhere_need_permission():
+    key = "studies.codegen.answers.allow_code_execution"
+    check_permission(True, {"models.student": "org/coder"}, key)
+    check_permission(False, {}, key)
+    with pytest.raises(UserError, match=rf"^models.student: programs of the model org/coder, .* set {key}: true"):
+        check_permission(False, {"models.student": "org/coder"}, key)

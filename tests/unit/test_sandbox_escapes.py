@@ -6,9 +6,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from support.sandboxes import LAYERS, LIMITS, outcome, sandbox
 
 from pipestill.sandbox import Calls, Check, Program
+from support.sandboxes import LAYERS, LIMITS, outcome, sandbox
 
 
 @pytest.fixture(scope="module", params=LAYERS)
