@@ -3,6 +3,7 @@
 import errno
 import platform
 import struct
+from functools import cache
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _COLUMN = {"x86_64": 0, "aarch64": 1}
@@ -37,20 +38,17 @@ _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _REFUSE, _MISSING = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 
 
-def program(process: int) -> bytes:
-    """Instructions of the filter for the process of this number.
+def _packed(steps: list[tuple[int, int, int, int]]) -> bytes:
+    return b"".join(struct.pack("HBBI", *step) for step in steps)
 
-    New threads and signals to itself are allowed. ``clone3``, whose flags no filter can read, is reported as
-    missing, on which C libraries fall back to ``clone``.
 
-    Raises:
-        OSError: the processor's calls are not known here.
-    """
-    machine = platform.machine()
+@cache
+def _of_all(machine: str) -> bytes:
+    """Instructions that are the same for all processes."""
     if machine not in _ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no filter for {machine}")
-    column = _COLUMN[machine]
-    steps = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, _ARCHITECTURES[machine]), (_RETURN, 0, 0, _KILL)]
+    column, steps = _COLUMN[machine], []
+    steps += [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, _ARCHITECTURES[machine]), (_RETURN, 0, 0, _KILL)]
     steps += [(_LOAD, 0, 0, _NUMBER)]
     if machine == "x86_64":  # calls with 32-bit pointers have other numbers
         steps += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _KILL)]
@@ -61,9 +59,24 @@ def program(process: int) -> bytes:
     argument = (_LOAD, 0, 0, _FIRST_ARGUMENT)
     steps += [(_EQUAL, 0, 4, _CLONE[column]), argument, (_ANY_BIT, 1, 0, _CLONE_THREAD)]
     steps += [(_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]
+    return _packed(steps)
+
+
+def program(process: int) -> bytes:
+    """Instructions of the filter for the process of this number.
+
+    New threads and signals to itself are allowed. ``clone3``, whose flags no filter can read, is reported as
+    missing, on which C libraries fall back to ``clone``.
+
+    Raises:
+        OSError: the processor's calls are not known here.
+    """
+    machine, steps = platform.machine(), []
+    fixed = _of_all(machine)
+    argument = (_LOAD, 0, 0, _FIRST_ARGUMENT)
     for name, numbers in _OF_ITSELF.items():
         own = 0 if name == "prlimit64" else process
-        steps += [(_EQUAL, 0, 5, numbers[column]), argument, (_EQUAL, 2, 0, own), (_EQUAL, 1, 0, process)]
+        steps += [(_EQUAL, 0, 5, numbers[_COLUMN[machine]]), argument, (_EQUAL, 2, 0, own), (_EQUAL, 1, 0, process)]
         steps += [(_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]
     steps += [(_RETURN, 0, 0, _ALLOW)]
-    return b"".join(struct.pack("HBBI", *step) for step in steps)
+    return fixed + _packed(steps)

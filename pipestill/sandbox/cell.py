@@ -1,5 +1,6 @@
 """What a process gives up before a program or its tests run in it."""
 
+import fcntl
 import gc
 import os
 import resource
@@ -7,6 +8,7 @@ import signal
 import sys
 import sysconfig
 from dataclasses import dataclass
+from functools import cache
 
 from pipestill.sandbox import calls, hook, kernel
 from pipestill.sandbox.limits import MB, Limits
@@ -16,6 +18,7 @@ FIRST_USER, USERS = 61184, 4096  # numbers that no distribution gives to account
 FILES = 64  # descriptors of a program
 
 
+@cache
 def library() -> list[str]:
     """Folders of the standard library, without links."""
     paths = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
@@ -79,10 +82,11 @@ class Cell:
             resource.RLIMIT_CPU: limits.cpu_seconds,
             resource.RLIMIT_AS: limits.memory_mb * MB,
             resource.RLIMIT_FSIZE: limits.file_mb * MB,
-            resource.RLIMIT_NPROC: limits.threads + 1,  # the process of the tests
             resource.RLIMIT_NOFILE: FILES,
             resource.RLIMIT_CORE: 0,
         }
+        if "user" in self.measures:  # otherwise all processes of the machine's user would count
+            bounds[resource.RLIMIT_NPROC] = limits.threads + 1  # the tests' process
         for kind, bound in bounds.items():
             _, hard = resource.getrlimit(kind)
             bound = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
@@ -101,15 +105,13 @@ def settle(descriptors: list[int], output: int) -> None:
     os.closerange(len(high), os.sysconf("SC_OPEN_MAX"))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 (open to the end)
+    text = {"mode": "w", "encoding": "utf-8", "errors": "backslashreplace", "buffering": 1, "closefd": False}
+    sys.stdout, sys.stderr = open(1, **text), open(2, **text)  # noqa: SIM115
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     gc.enable()
 
 
 def _lifted(descriptor: int) -> int:
     """A copy of a descriptor above those that will be given."""
-    import fcntl
-
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD, 100)

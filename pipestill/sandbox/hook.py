@@ -8,8 +8,20 @@ import os
 import sys
 from collections.abc import Callable
 
+from pipestill.sandbox import kernel
+
 _REFUSED = (
-    *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn"),
+    *(
+        "os.exec",
+        "os.fork",
+        "os.forkpty",
+        "os.killpg",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.startfile",
+        "os.system",
+        "pty.spawn",
+    ),
     *("subprocess.Popen", "resource.prlimit", "os.fchdir", "sqlite3.enable_load_extension", "sqlite3.load_extension"),
 )
 _REFUSED_ROOMS = ("ctypes", "socket", "syslog")
@@ -27,11 +39,11 @@ def hook(library: list[str], folder: str, devices: list[str]) -> Callable[[str, 
     refused, rooms = frozenset(_REFUSED), frozenset(_REFUSED_ROOMS)
     reads, writes, modules = frozenset(_READS), frozenset(_WRITES), frozenset(_REFUSED_MODULES)
     writing, own, refusal = _WRITING, os.getpid(), PermissionError
-    resolve, decode, is_a, get = os.path.realpath, os.fsdecode, isinstance, frozenset
+    resolve, decode, is_a = os.path.realpath, os.fsdecode, isinstance
     whole, number, none = str, int, None
     readable, writable = (*library, folder), (folder,)
-    files = get(os.path.realpath(path) for path in devices)
-    two, three = ("os.link", "os.rename", "os.symlink"), slice(0, 2)
+    files = frozenset(os.path.realpath(path) for path in devices)
+    of_two = frozenset(("os.link", "os.rename", "os.symlink"))
 
     def check(path: object, trees: tuple[str, ...]) -> None:
         if path is none or is_a(path, number):
@@ -49,13 +61,11 @@ def hook(library: list[str], folder: str, devices: list[str]) -> Callable[[str, 
             check(arguments[0], writable if arguments[2] & writing else readable)
         elif event in writes:
             if event != "sqlite3.connect" or arguments[0] != ":memory:":
-                for path in arguments[three] if event in two else arguments[:1]:
+                for path in arguments[: 2 if event in of_two else 1]:
                     check(path, writable)
         elif event in reads:
             check(arguments[0], readable)
-        elif event in refused or event.partition(".")[0] in rooms:
-            raise refusal(1, "the sandbox refuses " + event)
-        elif (event == "os.kill" and arguments[0] != own) or event == "os.killpg":
+        elif event in refused or event.partition(".")[0] in rooms or (event == "os.kill" and arguments[0] != own):
             raise refusal(1, "the sandbox refuses " + event)
         elif event == "import" and arguments[0] in modules:
             raise refusal(1, "the sandbox refuses " + arguments[0])
@@ -73,6 +83,7 @@ def install(library: list[str], folder: str, devices: list[str]) -> None:
     import _posixsubprocess
     import subprocess
 
+    kernel.forget()
     _posixsubprocess.fork_exec = subprocess._fork_exec = refuse
     for name in [name for name in sys.modules if name.partition(".")[0] in ("ctypes", "_ctypes")]:
         del sys.modules[name]

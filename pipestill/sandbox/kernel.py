@@ -8,6 +8,7 @@ import errno
 import os
 import platform
 import struct
+from functools import cache
 
 NAMESPACES = {"mounts": 0x00020000, "pids": 0x20000000, "network": 0x40000000, "ipc": 0x08000000, "user": 0x10000000}
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
@@ -18,6 +19,18 @@ _CAPABILITIES_3 = 0x20080522
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 
+@cache
+def _library() -> object:
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def forget() -> None:
+    """Drop the functions of the C library, lest a program find them."""
+    _library.cache_clear()
+
+
 def _call(name: str, *arguments: object) -> int:
     """Call a function of the C library.
 
@@ -26,7 +39,7 @@ def _call(name: str, *arguments: object) -> int:
     """
     import ctypes
 
-    library = ctypes.CDLL(None, use_errno=True)
+    library = _library()
     if not hasattr(library, name):
         raise OSError(errno.ENOSYS, name)
     numbers = (ctypes.c_long(value) if isinstance(value, int) else value for value in arguments)

@@ -44,41 +44,53 @@ class Reference:
         vars(self)["_peer"], vars(self)["_number"] = peer, number
 
     def __call__(self, *arguments, **options):
+        """Call it."""
         return self._peer.call(self, arguments, options)
 
     def __getattr__(self, name):
+        """An attribute."""
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         return self._peer.ask("getattr", self, name)
 
     def __setattr__(self, name, value):
+        """Set an attribute."""
         self._peer.ask("setattr", self, name, value)
 
     def __getitem__(self, key):
+        """An item."""
         return self._peer.ask("getitem", self, key)
 
     def __setitem__(self, key, value):
+        """Set an item."""
         self._peer.ask("setitem", self, key, value)
 
     def __contains__(self, value):
+        """Whether it contains a value."""
         return bool(self._peer.ask("contains", self, value))
 
     def __iter__(self):
+        """Its iterator."""
         return self._peer.ask("iter", self)
 
     def __next__(self):
+        """The next item."""
         return self._peer.ask("next", self)
 
     def __len__(self):
+        """Its length."""
         return self._peer.ask("len", self)
 
     def __bool__(self):
+        """Its truth."""
         return bool(self._peer.ask("bool", self))
 
     def __str__(self):
+        """Its text."""
         return str(self._peer.ask("str", self))
 
     def __repr__(self):
+        """How it shows itself."""
         return str(self._peer.ask("repr", self))
 
 

@@ -62,7 +62,9 @@ class Sandbox:
         pairs = [socket.socketpair() for _ in range(workers or len(os.sched_getaffinity(0)))]
         self._controls = [ours for ours, _ in pairs]
         try:
-            self.measures = self._start([theirs for _, theirs in pairs], [name for name in MEASURES if name not in without])
+            self.measures = self._start(
+                [theirs for _, theirs in pairs], [name for name in MEASURES if name not in without]
+            )
             missing = [name for name in required if name not in self.measures]
             if missing:
                 raise UserError(
@@ -146,9 +148,11 @@ class Sandbox:
         shutil.rmtree(self._base, ignore_errors=True)
 
     def __enter__(self) -> "Sandbox":
+        """The sandbox itself."""
         return self
 
     def __exit__(self, *_error: object) -> None:
+        """Close it."""
         self.close()
 
 

@@ -14,11 +14,11 @@ from pipestill.sandbox.measures import MEASURES
 OUTSIDE = "/etc"  # a folder that every machine has and no program sees
 
 
-def refused(attempt: Callable[[], object], *kinds: type[BaseException]) -> bool:
+def refused(attempt: Callable[[], object], kind: type[BaseException] = OSError) -> bool:
     """Whether an attempt fails."""
     try:
         attempt()
-    except kinds or OSError:
+    except kind:
         return True
     return False
 

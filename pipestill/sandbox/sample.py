@@ -31,8 +31,11 @@ def main(source: str, longest: int) -> None:
     random.seed(0)
     try:
         code = compile(source, f"<{NAME}>", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, OverflowError) as error:
+    except SyntaxError as error:
         channel.send(["syntax", *described(error)])
+        return
+    except (ValueError, OverflowError) as error:  # null bytes, surrogates, numbers of too many digits
+        channel.send(["syntax", "SyntaxError", "SyntaxError", str(error)])
         return
     except (MemoryError, RecursionError) as error:
         channel.send(["raised", *described(error)])

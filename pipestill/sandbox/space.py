@@ -19,7 +19,11 @@ def leave(wanted: frozenset[str]) -> frozenset[str]:
     if user != 0:
         try:
             kernel.unshare(kernel.NAMESPACES["user"])
-            for name, line in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            for name, line in (
+                ("setgroups", "deny"),
+                ("uid_map", f"{user} {user} 1"),
+                ("gid_map", f"{group} {group} 1"),
+            ):
                 with open(f"/proc/self/{name}", "w") as file:
                     file.write(line)
         except OSError:

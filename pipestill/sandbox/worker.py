@@ -17,7 +17,6 @@ from shutil import rmtree
 from pipestill.sandbox import kernel, sample, tester
 from pipestill.sandbox.cell import Cell, settle
 from pipestill.sandbox.limits import MB
-from pipestill.sandbox.wire import read_exactly
 
 KB = 1024
 SHOWN = 2 * KB  # bytes of what a program printed that a report repeats

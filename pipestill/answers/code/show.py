@@ -82,12 +82,12 @@ def _metrics(study: Study) -> str:
 
 def _view(study: Study) -> Json:
     signature = study.first.signatures["sandbox"]
-    measures, *limits = (part.partition(":")[2] for part in signature.split("|"))
+    (_, measures), *limits = (part.split(":") for part in signature.split("|"))
     return {
         "outcomes": outcome_rows(study),
         "families": family_rows(study),
         "measures": measures.replace(",", ", "),
-        "limits": limits,
+        "limits": ", ".join(f"{name} {limit}" for name, limit in limits),
         "planned": [
             each.title
             for each in study.experiments
