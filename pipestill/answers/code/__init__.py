@@ -29,7 +29,7 @@ class ExecutionConfig(Section):
     reruns: ClassVar = {"*": "training_file evaluate"}
 
     cpu_seconds: Annotated[int, Field(ge=1, le=600)] = 2
-    """Seconds of processor time of a program, and of its tests; it may wait five times as long."""
+    """Seconds of processor time of a program, and of its tests; of wall time they may take ten times as many."""
     memory_mb: Annotated[int, Field(ge=128, le=65536)] = 256
     """Memory of a program, with that of the interpreter (about 60), in MiB."""
     required: Annotated[list[Literal[tuple(MEASURES)]], Field(max_length=len(MEASURES)), Distinct] = ["limits"]
