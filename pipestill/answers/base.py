@@ -147,6 +147,12 @@ class Answers(ABC):
         return ()
 
     @property
+    def selecting(self) -> str:
+        """The metric of :meth:`score_one`, by which weights are chosen: the first, unless it cannot be had while a model
+        is trained."""
+        return self.metrics[0]
+
+    @property
     def teaching(self) -> tuple[str, ...]:
         """Modules that :meth:`lessons` loads."""
         return ()
@@ -222,7 +228,7 @@ class Answers(ABC):
         raise UserError(f"answers of this kind have no wrong ones to reject ({type(self).__name__})")
 
     def score_one(self, said: Said, references: Sequence[str]) -> float:
-        """The first metric of generated answers to one prompt, their mean; more is better.
+        """The metric :attr:`selecting` of generated answers to one prompt, their mean; more is better.
 
         A kind without this method is refused with ``select: metric`` by the check of the configuration.
         """

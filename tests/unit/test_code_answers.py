@@ -8,6 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from pipestill.answers.base import Said
 from pipestill.answers.code import CodeOptions, ExecutionConfig, score
 from pipestill.answers.code.entry import CodeDetails
 from pipestill.answers.code.execution import Judge, outcome
@@ -149,6 +150,11 @@ def test_what_kd_learns():
     with TASK.answers.lessons(CodeOptions(teacher_code="passing")) as lessons:
         assert lessons.taught(record(), wrong) == ADD
         assert lessons.taught(record(), {"outputs": [f"{ADD}  # sum"]}) == f"{ADD}  # sum"
+
+
+def test_weights_are_chosen_without_running_anything():
+    said = Said("r", [f"```\n{ADD}\n```", "def add(a, b):\n    return b + a"])
+    assert TASK.answers.score_one(said, [ADD]) == 0.5 and TASK.answers.selecting == "exact_match"
 
 
 def test_nothing_is_started_where_nothing_runs(monkeypatch):

@@ -1,18 +1,20 @@
 """Answers that are code: generated, and judged by running unit tests in the sandbox."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from random import Random
+from statistics import fmean
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from pipestill.answers.base import Lessons
+from pipestill.answers.base import Lessons, Said
+from pipestill.answers.code.extraction import code_of
 from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
 from pipestill.io.records import Json, Record
 from pipestill.job.halves import half, half_name
-from pipestill.metrics.code import SIZES
+from pipestill.metrics.code import SIZES, same_code
 from pipestill.metrics.tables import MetricTable
 from pipestill.sandbox.measures import MEASURES
 from pipestill.settings.models import BaseModelConfig
@@ -98,6 +100,11 @@ class Code(GeneratedAnswers):
         return ("pipestill.metrics.code",)
 
     @property
+    def selecting(self) -> str:
+        """Exact match, as training jobs run no code."""
+        return "exact_match"
+
+    @property
     def teaching(self) -> tuple[str, ...]:
         """The module that runs solutions."""
         return (half_name(self, "lessons"),)
@@ -129,3 +136,7 @@ class Code(GeneratedAnswers):
         """A solution that fails its tests."""
         with self.lessons(self.options({})) as lessons:
             return lessons.rejected(record, said, rng)
+
+    def score_one(self, said: Said, references: Sequence[str]) -> float:
+        """The mean exact match of its outputs."""
+        return fmean(same_code(code_of(output), references) for output in said.outputs)
