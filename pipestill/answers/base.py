@@ -148,8 +148,7 @@ class Answers(ABC):
 
     @property
     def selecting(self) -> str:
-        """The metric of :meth:`score_one`, by which weights are chosen: the first, unless it cannot be had while a model
-        is trained."""
+        """The metric of :meth:`score_one`, by which weights are chosen: the first, if it can be had in training jobs."""
         return self.metrics[0]
 
     @property
