@@ -64,9 +64,16 @@ class Target:
         for name in given:
             if name not in known:
                 raise UserError(f"answers of task `{self.task.name}` have no `{name}`: leave it out")
+        try:
+            options = self.task.answers.options({**asking.answers, **given})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UserError(f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}") from None
+        self.task.answers.check_request(options, self.run)
         asking = asking.model_copy(update={"answers": {**asking.answers, **given}})
-        self.task.answers.check_request(self.task.answers.options(asking.answers), self.run)
-        return asking
+        if "max_new_tokens" not in given:
+            return asking
+        return asking.model_copy(update={"max_new_tokens": options.max_new_tokens + asking.rationale_tokens})
 
 
 def find_target(name: str, results: Path, task: str, seed: int | None = None, revision: str | None = None) -> Target:

@@ -14,6 +14,7 @@ from pipestill.plan.plain import plain
 from pipestill.plan.resolve import override_section
 from pipestill.plan.secrets import refuse_secrets
 from pipestill.settings.section import BESIDE, LONGEST_NAME, Section
+from pipestill.settings.tasks import OF_PREDICT
 from pipestill.tasks import TASKS
 
 LONGEST, LONGEST_PATH = 300, 120  # characters of a sentence, and of a path in it
@@ -67,6 +68,12 @@ def _check_declaration(name: str, task: TaskConfig) -> None:
             "the kinds of answers",
         )
         task.answers = _section(KINDS[kind].Definition, task.answers, f"{path}.answers")
+        taken = {*OF_PREDICT, *KINDS[kind].Options.model_fields}.intersection(task.declared.inputs)
+        if taken:
+            raise ValueError(
+                f"{path}.inputs: `{min(taken)}` is an option of `pipestill predict`; choose another name, and say in "
+                "`data.columns` how the column is called"
+            )
 
 
 def _section(section: type[S], given: Any, path: str = "") -> S:

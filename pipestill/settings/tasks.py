@@ -3,6 +3,8 @@
 from pipestill.io.records import Json
 from pipestill.settings.section import Section
 
+OF_PREDICT = ("help", "model", "file", "seed", "json", "task", "revision", "results", "threads")  # its own options
+
 
 class Declared(Section):
     """A task that the configuration declares."""

@@ -99,6 +99,7 @@ def test_text_has_the_metrics_that_it_names(config):
         ({}, "`tickets` is not defined in the tasks of this version, and `answers` does not declare it"),
         ({**TICKETS, "data": {"splits": {"test_rows": 3, "val_rows": 3}}}, "data.source: `tickets` has no generator"),
         ({**TICKETS, "inputs": ["no space"]}, '`tasks.tickets.inputs.0` is "no space"'),
+        ({**TICKETS, "inputs": ["seed"]}, "inputs: `seed` is an option of `pipestill predict`"),
         (
             {**TICKETS, "prompts": {"answer": {"text": "{letter}"}}},
             "`letter` is not defined in the inputs of `tickets`",
