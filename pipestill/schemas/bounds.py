@@ -32,6 +32,7 @@ class Bounds:
 
     def __init__(self, content: dict[str, Any]):
         self.content, self.definitions, self.maps = content, {}, False
+        self.names: dict[tuple[str, bool, int], str | None] = {}
         self.recursive = frozenset(_recursive(content))
 
     def bounded(self) -> dict[str, Any]:
@@ -52,6 +53,8 @@ class Bounds:
         alone = whole and (not combined or len(said) == 1 or (len(combined) == 1 == len(said.keys() - {"type"})))
         alone = alone and len(said.get("allOf", [0])) == 1
         inner = {key: self._part(key, value, alone, level) for key, value in said.items()}
+        if inner.get("$ref", "") is None:
+            return False
         if "format" in inner:
             inner = _with_pattern(inner)
         if not whole or (combined and alone and "type" not in said):
@@ -67,14 +70,18 @@ class Bounds:
             return [self._bound(each, alone, level) for each in value]
         return self._bound(value, alone, level) if key in ("items", "additionalProperties") else value
 
-    def _refer(self, reference: str, whole: bool, level: int) -> str:
+    def _refer(self, reference: str, whole: bool, level: int) -> str | None:
+        """The bounded schema that a reference means; none where nothing is valid by it."""
         level += reference in self.recursive
-        name = f"{reference}@{level}{'' if whole else '+'}".replace("/", ".").replace("#", "").replace("~", "-")
-        if name not in self.definitions:
-            self.definitions[name] = False
-            if level <= RECURSION:
-                self.definitions[name] = self._bound(find(self.content, reference), whole, level)
-        return f"#/$defs/{name}"
+        if level > RECURSION:
+            return None
+        key = (reference, whole, level)
+        if key not in self.names:
+            self.names[key] = None
+            if bounded := self._bound(find(self.content, reference), whole, level):
+                self.names[key] = f"part@{len(self.definitions)}"
+                self.definitions[self.names[key]] = bounded
+        return self.names[key] and f"#/$defs/{self.names[key]}"
 
     def _fragments(self, node: Node, seen: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
         """What is said of the same value, here and in combined schemas."""

@@ -24,7 +24,7 @@ SEPARATORS = (", ", ": ")  # of items and of keys, as `json.dumps` writes them
 ESCAPES = '"\\bfnrt'  # letters behind a backslash, as `json.dumps(ensure_ascii=False)` writes them
 BLAMED = (  # for what the engine refuses, the first that is there
     *("oneOf", "minProperties", "maxProperties", "pattern", "multipleOf", "minItems", "minLength", "minimum", "enum"),
-    *("const", "required", "allOf", "anyOf", "prefixItems"),
+    *("const", "required", "$ref", "allOf", "anyOf", "prefixItems"),
 )
 WRITING = {
     "whitespace_flexible": False,
