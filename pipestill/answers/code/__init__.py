@@ -21,8 +21,8 @@ from pipestill.settings.models import BaseModelConfig
 from pipestill.settings.section import Distinct, Section
 
 PLANNING = "{question}\nFirst write a plan of it, a numbered step a line."
-NOT_MEASURED = ("teacher_code", "allow_code_execution")  # options that decide what is learnt, or whether anything runs
 PLANNED = "{question}\nCarry out this plan:\n{plan}"
+NOT_MEASURED = ("teacher_code", "allow_code_execution")  # options that decide what is learnt, or whether anything runs
 
 
 class ExecutionConfig(Section):
