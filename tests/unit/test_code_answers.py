@@ -46,6 +46,8 @@ TWICE = {
         (f"```\npip install x\n```\nthen\n```py\nimport os\n{ADD}\n```", f"import os\n{ADD}"),
         (f"```python\n{ADD}", ADD),  # cut
         (f"@cache\n{ADD}", f"@cache\n{ADD}"),
+        (f"from a and b, the sum:\ndefined as\n{ADD}", ADD),
+        (f"from math import floor\n{ADD}", f"from math import floor\n{ADD}"),
         ("I define nothing.", "I define nothing."),
         ("", ""),
     ],

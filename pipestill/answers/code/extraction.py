@@ -3,7 +3,7 @@
 import re
 
 _FENCED = re.compile(r"^ *```[^\n]*\n(.*?)(?:^ *```|\Z)", re.S | re.M)
-_BEGINS = re.compile(r"^(?:def|async def|class|import|from|@\w)", re.M)
+_BEGINS = re.compile(r"^(?:(?:async )?def \w+\(|class \w+[(:]|import \w|from [\w.]+ import |@\w)", re.M)
 
 
 def code_of(answer: str) -> str:
