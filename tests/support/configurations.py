@@ -83,8 +83,10 @@ def of_files():
     studies["mnli-bert"] |= {"methods": ["base"], "teacher": None, "overrides": {}}
     drawn = {"decoding": "free", "sampling": True, "max_new_tokens": 12}
     studies["idp"] |= {"methods": ["sft"], "teacher": None, "answers": drawn, "variants": {}, "overrides": {}}
-    drawn = {"sampling": True, "max_new_tokens": 12}
-    studies["codegen"] |= {"methods": ["sft"], "teacher": None, "answers": drawn, "variants": {}, "overrides": {}}
+    drawn, variants = {"sampling": True, "max_new_tokens": 12}, {"plan": {"prompt": "instructed"}}
+    variants["free"] = {"answers": {"top_k": 6}}  # rules are read for these names
+    studies["codegen"] |= {"methods": ["sft"], "teacher": None, "answers": drawn, "overrides": {}}
+    studies["codegen"]["variants"] = variants
     studies["multiclinsum-t5"] |= {"methods": ["fkl"], "distributions": {"codec": "sample"}, "overrides": {}}
     config["training"]["select"] = "metric"
     return config
