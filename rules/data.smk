@@ -50,10 +50,11 @@ rule records:
         runtime="30m",
     params:
         script=script("records"),
+        declared=PLAN.declaration,
         data=PLAN.division,
         code=PLAN.task_code("records"),
     shell:
-        "python {params.script:q} --task {wildcards.task:q} --data {params.data:q} --raw {input:q} "
+        "python {params.script:q} --task {wildcards.task:q} {params.declared:q} --data {params.data:q} --raw {input:q} "
         "--records {output.records:q} --manifest {output.manifest:q} > {log:q} 2>&1"
 
 
@@ -77,14 +78,15 @@ rule prompts:
         runtime="30m",
     params:
         script=script("prompts"),
+        declared=PLAN.declaration,
         data=PLAN.cropping,
         tokenizer=file_of("tokenizer", "tokenizer.json"),
         splitter=PLAN.splitter,
         prompt=PLAN.task_prompt,
         code=PLAN.task_code("prompts"),
     shell:
-        "python {params.script:q} --task {wildcards.task:q} --data {params.data:q} {params.tokenizer:q} "
-        "--splitter {params.splitter:q} --prompt {params.prompt:q} --records {input.records:q} --output {output:q} "
+        "python {params.script:q} --task {wildcards.task:q} {params.declared:q} --data {params.data:q} "
+        "{params.tokenizer:q} --splitter {params.splitter:q} --prompt {params.prompt:q} --records {input.records:q} --output {output:q} "
         "> {log:q} 2>&1"
 
 

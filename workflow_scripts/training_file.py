@@ -8,7 +8,7 @@ from pipestill.methods import method_of
 from pipestill.objectives.long_answers import room_for
 from pipestill.objectives.training_file import write_training_file
 from pipestill.settings.jobs import TrainingFileSettings
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 from pipestill.text.crop import unit_ends
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--validation", type=writes, required=True, help="JSON Lines file to write")
     parser.add_argument("--long-answers", type=writes, help="JSON file to write: how many answers were too long")
     args = parser.parse_args()
-    settings, task = args.settings, TASKS[args.settings.task]
+    settings, task = args.settings, task_of(args.settings)
     options = task.layout.Options.model_validate(settings.data)
     how = Cropping(settings.prompt, unit_ends(args.tokenizer), settings.splitter)
     names = ("records", "outputs", "rationales", "train", "validation", "long_answers")

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Line, Record
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.models import ModelKind
-from pipestill.settings.section import Section, Tokens
+from pipestill.settings.section import Name, Section, Tokens
 
 
 class AnswerOptions(Section):
@@ -32,6 +32,17 @@ class AnswerOptions(Section):
     def used(self) -> Json:
         """The settings in effect."""
         return self.model_dump(mode="json")
+
+
+class Definition(Section):
+    """Answers of a task that the configuration declares; each kind adds its own keys."""
+
+    kind: Name
+    """Kind of the answers; the other keys depend on it."""
+
+    def told(self) -> Json:
+        """What jobs are told of them."""
+        return self.model_dump(mode="json", exclude={"kind"})
 
 
 @dataclass
@@ -69,6 +80,9 @@ class Answers(ABC):
         model_kinds: kinds of models that can give such answers.
         measuring_kinds: kinds of the further models that measuring needs.
         extractive: whether sentences of the input can be answers, so that methods without a model compete.
+        Definition: keys of a task that the configuration declares; none where it cannot.
+        column: name of the answer in the rows of such a task.
+        asked: inputs of such a task that says none.
     """
 
     Options: ClassVar[type[AnswerOptions]]
@@ -77,6 +91,28 @@ class Answers(ABC):
     metrics: tuple[str, ...]
     max_new_tokens: int
     extractive: bool = False
+    Definition: ClassVar[type[Definition] | None] = None
+    column: ClassVar[str] = "target"
+    asked: ClassVar[tuple[str, ...]] = ("text",)
+
+    @classmethod
+    def of(cls, facts: Json) -> Self:
+        """Answers of a task that the configuration declares.
+
+        Args:
+            facts: what its definition told.
+        """
+        return cls(**facts)
+
+    def read(self, value: object) -> str:
+        """The answer in a row of such a task.
+
+        Raises:
+            ValueError: it is none; says why.
+        """
+        if not isinstance(value, str):
+            raise ValueError(f"`{self.column}` is not text")
+        return value.strip()
 
     @property
     def tables(self) -> tuple[MetricTable, ...]:

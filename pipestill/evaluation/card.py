@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipestill.evaluation.evaluation import Evaluation
 from pipestill.evaluation.formats import bracket, number
 from pipestill.metrics.catalogue import entry_of, metric_title
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 
 SPREADS = {"sd": "sd over seeds", "training_sd": "sd of training", "sampling_sd": "sd of sampling"}
 
@@ -34,7 +34,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def metrics_table(evaluation: Evaluation, without: Collection[str] = ()) -> str:
     """Mean, interval and spread of every metric but those ``without``."""
-    languages = TASKS[evaluation.task].languages
+    languages = task_of(evaluation).languages
     summaries = {name: summary for name, summary in evaluation.metrics.items() if name not in without}
     spreads = {
         key: title

@@ -23,7 +23,7 @@ from pipestill.io.seals import made_again
 from pipestill.job.halves import half
 from pipestill.objectives.long_answers import LongAnswers
 from pipestill.settings.evaluation import Described, Experiment, StatisticsConfig
-from pipestill.tasks import TASKS, Task
+from pipestill.tasks import Task, task_of
 
 
 def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[int, Run]]:
@@ -35,7 +35,7 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
     Raises:
         UserError: a file is missing or broken, or files are not of the same runs.
     """
-    task = TASKS[experiment.task]
+    task = task_of(experiment)
     columns = {"bertscore": inputs.bertscore} if inputs.bertscore else {}
     with made_again(inputs.predictions):
         runs: dict[int, Run] = half(task.answers, "score").runs(task, experiment, inputs.predictions, columns)

@@ -4,13 +4,13 @@ from pipestill.evaluation.card import Card, table
 from pipestill.evaluation.evaluation import AnnotationCost, Closeness, Cost, Evaluation, Provenance, QueryCost
 from pipestill.evaluation.formats import MISSING, count, dollars, megabytes, milliseconds, number, plural, seconds, size
 from pipestill.job.halves import half
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 from pipestill.tasks.base import ANSWER
 
 
 def model_card(evaluation: Evaluation) -> str:
     """The card's Markdown."""
-    task = TASKS[evaluation.task]
+    task = task_of(evaluation)
     own: Card = half(task.answers, "card").card(evaluation)
     asked = " ".join(f'--{name} "..."' for name in task.prompts[ANSWER].missing({}))
     use = f"pipestill predict {evaluation.experiment} {asked} --seed {evaluation.seeds[0]}"

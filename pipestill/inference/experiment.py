@@ -17,7 +17,7 @@ from pipestill.job.halves import half
 from pipestill.job.row_log import state_of
 from pipestill.job.versions import versions
 from pipestill.settings.jobs import PredictionJob, PredictionSettings
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Runs:
 
     def describe(self, settings: PredictionSettings, output: Path) -> PredictionJob:
         """The content of ``job.json`` in the directory ``output``."""
-        options = TASKS[settings.asking.task].layout.Options.model_validate(settings.data)
+        options = task_of(settings.asking).layout.Options.model_validate(settings.data)
         tokenizer = options.tokenizer and self.base.parent / options.tokenizer / "tokenizer.json"
         return PredictionJob(
             settings=settings,
@@ -67,7 +67,7 @@ def predict_experiment(
         threads: torch threads.
         measure: maps a run's model to what becomes ``seed_<n>/agreement.json``, or to none.
     """
-    records, task = read_records(records_file), TASKS[settings.asking.task]
+    records, task = read_records(records_file), task_of(settings.asking)
     plan = prepare(settings, threads)
     pool = training_records(records, runs.demonstrations) if runs.demonstrations else []
     drawn_from = {"demonstrations": sha256(runs.demonstrations)} if runs.demonstrations else {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipestill.answers.text import Generated
+from pipestill.answers.generated import Generated
 from pipestill.errors import UserError
 from pipestill.io.files import fresh_directory, write_json
 from pipestill.io.records import Record, of_split, read_records, write_jsonl

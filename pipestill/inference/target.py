@@ -18,7 +18,7 @@ from pipestill.settings.jobs import Asking, PredictionJob, PredictionSettings, T
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.settings.section import Section
 from pipestill.settings.training import TrainingConfig
-from pipestill.tasks import TASKS, Task
+from pipestill.tasks import TASKS, Task, task_of
 from pipestill.tasks.base import ANSWER
 
 RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made
@@ -52,7 +52,7 @@ class Target:
     @property
     def task(self) -> Task:
         """The task that it is asked about."""
-        return TASKS[self.settings.asking.task]
+        return task_of(self.settings.asking)
 
     def asking(self, given: Mapping[str, object]) -> Asking:
         """How it is asked, where ``given`` replaces options of the task's answers.
@@ -64,9 +64,16 @@ class Target:
         for name in given:
             if name not in known:
                 raise UserError(f"answers of task `{self.task.name}` have no `{name}`: leave it out")
+        try:
+            options = self.task.answers.options({**asking.answers, **given})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UserError(f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}") from None
+        self.task.answers.check_request(options, self.run)
         asking = asking.model_copy(update={"answers": {**asking.answers, **given}})
-        self.task.answers.check_request(self.task.answers.options(asking.answers), self.run)
-        return asking
+        if "max_new_tokens" not in given:
+            return asking
+        return asking.model_copy(update={"max_new_tokens": options.max_new_tokens + asking.rationale_tokens})
 
 
 def find_target(name: str, results: Path, task: str, seed: int | None = None, revision: str | None = None) -> Target:

@@ -10,7 +10,7 @@ from pipestill.job.row_log import RowLog
 from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan
 from pipestill.settings.jobs import ScoringSettings
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def fingerprint(settings: ScoringSettings, plan: HardwarePlan, data: Path, model
 
     So is what is computed from scores and answers, or stands in their keys, and what concerns later inputs.
     """
-    unasked = TASKS[settings.asking.task].answers.Options.unasked
+    unasked = task_of(settings.asking).answers.Options.unasked
     return {
         "settings": settings.model_dump(exclude={"data": True, "splitter": True, "asking": {"answers": unasked}}),
         "hardware": [plan.device, plan.precision, plan.quantization],

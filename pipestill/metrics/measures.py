@@ -70,3 +70,4 @@ SUMMARIES = Measure(
         *("bleu_nltk", "bertscore_precision", "bertscore_recall", "perplexity", "token_accuracy"),
     ),
 )
+MEASURES = {"short_answers": SHORT_ANSWERS, "summaries": SUMMARIES}  # by the names that configurations have for them

@@ -5,14 +5,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from pipestill.answers.kinds import KINDS
 from pipestill.errors import UserError, quoted, shortened
 from pipestill.methods import METHODS, ROLES, TEACHER_NAME, check_objectives
 from pipestill.plan.checks import check_config, known
-from pipestill.plan.config import Config
+from pipestill.plan.config import Config, TaskConfig
 from pipestill.plan.plain import plain
 from pipestill.plan.resolve import override_section
 from pipestill.plan.secrets import refuse_secrets
 from pipestill.settings.section import BESIDE, LONGEST_NAME, Section
+from pipestill.settings.tasks import OF_PREDICT
 from pipestill.tasks import TASKS
 
 LONGEST, LONGEST_PATH = 300, 120  # characters of a sentence, and of a path in it
@@ -33,11 +35,11 @@ def check(config: dict[str, Any]) -> Config:
         refuse_secrets(data)
         checked = _section(Config, data)
         for name, task in checked.tasks.items():
-            known(name, TASKS, f"tasks.{name}", "the tasks of this version")
-            task.data = _section(TASKS[name].layout.Options, task.data, f"tasks.{name}.data")
+            _check_declaration(name, task)
+            task.data = _section(checked.task(name).layout.Options, task.data, f"tasks.{name}.data")
         for name, study in checked.studies.items():
             known(study.task, checked.tasks, f"studies.{name}.task", "tasks")
-            study.answers = _section(TASKS[study.task].answers.Options, study.answers, f"studies.{name}.answers")
+            study.answers = _section(checked.task(study.task).answers.Options, study.answers, f"studies.{name}.answers")
             for method, override in study.overrides.items():
                 path = f"studies.{name}.overrides"
                 known(method, [*METHODS, TEACHER_NAME], path, "the methods of this version")
@@ -46,6 +48,32 @@ def check(config: dict[str, Any]) -> Config:
     except ValueError as error:
         raise UserError(shortened(f"config: {error}", LONGEST)) from None
     return checked
+
+
+def _check_declaration(name: str, task: TaskConfig) -> None:
+    """Refuse a task that nobody defines, or that the project and the configuration both define."""
+    path = f"tasks.{name}"
+    if name in TASKS:
+        for key, given in (("answers", task.answers), ("inputs", task.inputs)):
+            if given is not None:
+                raise ValueError(f"{path}.{key}: `{name}` is a task of the project, which says this; remove the key")
+    elif task.answers is None:
+        known(name, TASKS, path, "the tasks of this version, and `answers` does not declare it")
+    else:
+        kind = task.answers.get("kind") if isinstance(task.answers, dict) else None
+        known(
+            str(kind),
+            [each for each in KINDS if KINDS[each].Definition],
+            f"{path}.answers.kind",
+            "the kinds of answers",
+        )
+        task.answers = _section(KINDS[kind].Definition, task.answers, f"{path}.answers")
+        taken = {*OF_PREDICT, *KINDS[kind].Options.model_fields}.intersection(task.declared.inputs)
+        if taken:
+            raise ValueError(
+                f"{path}.inputs: `{min(taken)}` is an option of `pipestill predict`; choose another name, and say in "
+                "`data.columns` how the column is called"
+            )
 
 
 def _section(section: type[S], given: Any, path: str = "") -> S:

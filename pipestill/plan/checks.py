@@ -2,17 +2,20 @@
 
 from collections.abc import Collection
 
+from pydantic import ValidationError
+
 from pipestill.errors import shortened
-from pipestill.methods import METHODS, ROLES, method_of
+from pipestill.methods import METHODS, ROLES, TEACHER_NAME, method_of
 from pipestill.plan.annotation_checks import check_annotation
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.context_checks import check_in_context
-from pipestill.plan.resolve import prompts_of, resolve_training
+from pipestill.plan.resolve import merged, prompts_of, resolve_training
 from pipestill.plan.training_checks import check_annotator, check_training
+from pipestill.plan.variants import variants_of
 from pipestill.settings.models import ModelKind
 from pipestill.settings.prompts import LABEL, Prompt
-from pipestill.tasks import TASKS, Task
-from pipestill.tasks.base import APART
+from pipestill.tasks import Task
+from pipestill.tasks.base import APART, no_generator
 
 LISTED = 160  # characters of a list of names
 
@@ -31,8 +34,9 @@ def check_config(config: Config) -> None:
         path = f"studies.{name}"
         _check_names(config, path, study)
         _check_answers(config, path, study)
+        _check_variants(config, path, study)
         _check_models(config, path, study)
-        check_in_context(path, study, askable(TASKS[study.task], config.tasks[study.task]))
+        check_in_context(path, study, askable(config.task(study.task), config.tasks[study.task]))
         check_training(config, path, study)
 
 
@@ -44,11 +48,13 @@ def known(name: str, names: Collection[str], path: str, where: str) -> None:
 
 
 def _check_task(config: Config, path: str, name: str, task: TaskConfig) -> None:
-    kind = TASKS[name]
+    kind = config.task(name)
     try:
         kind.layout.check(task.data)
     except ValueError as error:
         raise ValueError(f"{path}.data.{error}") from None
+    if task.data.source == "synthetic" and kind.synthetic is no_generator:
+        raise ValueError(f"{path}.data.source: `{name}` has no generator; say where its data are")
     for prompt, settings in task.prompts.items():
         _check_prompt(f"{path}.prompts.{prompt}", settings, kind)
     known(task.prompt, askable(kind, task), f"{path}.prompt", f"the prompts of `{name}`")
@@ -78,7 +84,7 @@ def _check_prompt(path: str, prompt: Prompt, kind: Task) -> None:
 
 def _check_names(config: Config, path: str, study: StudyConfig) -> None:
     if study.prompt is not None:
-        kind, task = TASKS[study.task], config.tasks[study.task]
+        kind, task = config.task(study.task), config.tasks[study.task]
         known(study.prompt, askable(kind, task), f"{path}.prompt", f"the prompts of `{study.task}`")
     known(study.student, config.models, f"{path}.student", "models")
     if study.teacher is not None:
@@ -102,7 +108,7 @@ def _check_names(config: Config, path: str, study: StudyConfig) -> None:
 
 def _check_answers(config: Config, path: str, study: StudyConfig) -> None:
     """Refuse methods and keys that the study's task has no use for."""
-    task = TASKS[study.task]
+    task = config.task(study.task)
     for key, model in task.answers.models(study.answers).items():
         known(model, config.models, f"{path}.answers.{key}", "models")
         _check_kind(f"{path}.answers.{key}", config.models[model].kind, task.answers.measuring_kinds, "measure answers")
@@ -119,13 +125,41 @@ def _check_answers(config: Config, path: str, study: StudyConfig) -> None:
             raise ValueError(f"{path}.methods: `{method}` needs {lacking}, and `{study.task}` has none; leave it out")
 
 
+def _check_variants(config: Config, path: str, study: StudyConfig) -> None:
+    """Refuse variants of what a study has not, or that are called as another row is."""
+    kind, task = config.task(study.task), config.tasks[study.task]
+    for row in variants_of(study):
+        if row in study.checkpoints:
+            raise ValueError(f"{path}.variants: a variant would be called `{row}`, as a checkpoint is; rename one")
+    for name, variant in study.variants.items():
+        where = f"{path}.variants.{name}"
+        for method in variant.methods or []:
+            known(method, [*study.methods, *study.checkpoints, TEACHER_NAME], f"{where}.methods", "the study's rows")
+            if not method_of(method).model:
+                raise ValueError(f"{where}.methods: `{method}` asks no model; leave it out")
+        if variant.prompt is not None:
+            known(variant.prompt, askable(kind, task), f"{where}.prompt", f"the prompts of `{study.task}`")
+        given = study.answers.model_dump()
+        for key in variant.answers:
+            known(key, given, f"{where}.answers", "the settings of such answers")
+            if key in study.answers.measuring:
+                raise ValueError(f"{where}.answers: `{key}` changes no answer; set it in `{path}.answers`")
+        if variant.prompt is None and all(given[key] == value for key, value in variant.answers.items()):
+            raise ValueError(f"{where}: it asks as its study does; give a `prompt` or `answers` that differ")
+        try:
+            study.answers.model_validate(merged(given, variant.answers))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{where}.answers.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
 def _check_models(config: Config, path: str, study: StudyConfig) -> None:
     """Refuse kinds of models that cannot do what the study asks of them."""
     kinds = {role: config.models[name].kind for role in ("student", "teacher") if (name := getattr(study, role))}
     named = {name: each.model or each.base for name, each in study.checkpoints.items()}
     others = {f"checkpoints.{name}": config.models[model].kind for name, model in named.items() if model}
     for role, kind in {**kinds, **others}.items():
-        _check_kind(f"{path}.{role}", kind, TASKS[study.task].answers.model_kinds, f"answer `{study.task}`")
+        _check_kind(f"{path}.{role}", kind, config.task(study.task).answers.model_kinds, f"answer `{study.task}`")
     for method in study.methods:
         objective = METHODS[method].objective
         if objective and kinds["student"] not in objective.model_kinds:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
 
+from pipestill.answers.kinds import KINDS
 from pipestill.io.records import Json
 from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
@@ -16,9 +17,12 @@ from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareO
 from pipestill.settings.places import LocalPath
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import LONGEST_NAME, Count, Distinct, Name, NonzeroShare, Section, Seed, Word, partial
+from pipestill.settings.tasks import Declared
 from pipestill.settings.training import TrainingConfig
+from pipestill.tasks import Task, find_task
 from pipestill.text.sentences import Splitter
 
+Gap = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), Distinct]
 
 
@@ -47,8 +51,18 @@ TrainingOverride = partial(Training)
 class TaskConfig(Section):
     """Data of a task, its prompt and its rationales."""
 
-    reruns: ClassVar = {"prompt": "prompts", "splitter": "prompts challenge"}
+    reruns: ClassVar = {
+        "prompt": "prompts",
+        "splitter": "prompts challenge",
+        "answers": "records prompts training_file teacher_outputs predict evaluate",
+        "inputs": "records prompts training_file teacher_outputs predict evaluate",
+    }
 
+    answers: Any = None
+    """Answers of a task that is declared here: keys depend on their `kind`; none for the project's own tasks."""
+    inputs: Annotated[list[Gap], Field(min_length=1, max_length=20), Distinct] | None = None
+    """Inputs of such a task, which are gaps of its prompts and columns of its rows; one that its kind of answers names
+    when absent."""
     data: Any = {}
     """Data of the task: keys depend on its layout."""
     prompt: Word = "answer"
@@ -59,6 +73,14 @@ class TaskConfig(Section):
     """Splitter of sentences: `sentencex`, or `punkt`, for which nltk's data `punkt_tab` must be on the machine."""
     annotation: AnnotationConfig | None = None
     """Source of rationales, for methods that learn from them."""
+
+    @property
+    def declared(self) -> Declared | None:
+        """What jobs are told of a task that is declared here; none of the project's own."""
+        if self.answers is None:
+            return None
+        inputs = self.inputs or list(KINDS[self.answers.kind].asked)
+        return Declared(kind=self.answers.kind, answers=self.answers.told(), inputs=inputs)
 
 
 class DistributionsConfig(Section):
@@ -109,6 +131,19 @@ class CheckpointConfig(Section):
         if self.model is not None and self.base is not None:
             raise ValueError("`base` is for an adapter at `path`; remove it")
         return self
+
+
+class VariantConfig(Section):
+    """Further rows of a study, `<method>-<variant>`: models that it has, asked in another way."""
+
+    reruns: ClassVar = {"*": "predict"}
+
+    methods: Annotated[list[Word], Field(min_length=1), Distinct] | None = None
+    """Methods, checkpoints or `teacher` whose models are asked; all that have one when absent."""
+    prompt: Word | None = None
+    """Prompt, where it differs from the study's."""
+    answers: dict[str, Any] = {}
+    """Overrides of the study's `answers`."""
 
 
 class SubmissionConfig(Section):
@@ -177,6 +212,8 @@ class StudyConfig(Section):
     """The cache of the teacher's distributions."""
     checkpoints: dict[Name, CheckpointConfig] = {}
     """Models on disk to evaluate as students, by the name that tables give them."""
+    variants: dict[Name, VariantConfig] = {}
+    """Further rows of its tables: the same models, asked in another way."""
     submission: SubmissionConfig = SubmissionConfig()
     """Submission to a challenge."""
     hardware: HardwareOverride = HardwareOverride()
@@ -219,3 +256,7 @@ class Config(Section):
     """Choice of device, precision and quantisation."""
     statistics: StatisticsConfig = StatisticsConfig()
     """Intervals and tests."""
+
+    def task(self, name: str) -> Task:
+        """A task, as it is declared here or as the project has it."""
+        return find_task(name, self.tasks[name].declared)

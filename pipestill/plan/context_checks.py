@@ -1,13 +1,11 @@
 """Checks of contexts: demonstrations, hints and instructions; every message names the key to change."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from pipestill.methods import METHODS
 from pipestill.objectives.base import CONTEXT_OUTPUTS, Objective
-from pipestill.plan.config import StudyConfig
-from pipestill.plan.resolve import Resolved
-from pipestill.settings.prompts import Prompt
-from pipestill.tasks import TASKS
+from pipestill.plan.config import Config, StudyConfig
+from pipestill.plan.resolve import Resolved, prompt_name, prompts_of
 
 
 def check_in_context(path: str, study: StudyConfig, askable: Collection[str]) -> None:
@@ -36,24 +34,17 @@ def check_in_context(path: str, study: StudyConfig, askable: Collection[str]) ->
 
 
 def check_teacher_context(
-    path: str,
-    study: StudyConfig,
-    method: str,
-    objective: Objective,
-    resolved: Resolved,
-    prompts: Mapping[str, Prompt],
-    asked: str,
+    config: Config, path: str, study: StudyConfig, method: str, objective: Objective, resolved: Resolved
 ) -> None:
     """Refuse a context that the teacher of a method cannot be given.
 
     Args:
+        config: of the study.
         path: of the study.
         study: whose method it is.
         method: that learns from a teacher with a context, or another one.
         objective: of the method.
         resolved: settings of its training.
-        prompts: of the task, by name.
-        asked: name of the student's prompt.
 
     Raises:
         ValueError: begins with the path of a wrong key.
@@ -61,12 +52,12 @@ def check_teacher_context(
     context = objective.context(resolved.options)
     if context is None:
         return
-    where = f"{path}: method `{method}`"
+    where, task = f"{path}: method `{method}`", config.task(study.task)
     if not context.shots and not context.instruction and not objective.hint(resolved.options):
         raise ValueError(f"{where} has `teacher_context: instruction` and none; give it its `instruction`")
     if context.shots and study.train_rows is not None and context.shots >= study.train_rows:
         raise ValueError(f"{where} shows {context.shots} of {study.train_rows} training rows to each; lower `shots`")
-    if CONTEXT_OUTPUTS in objective.sources(resolved.options) and TASKS[study.task].answers.classes:
+    if CONTEXT_OUTPUTS in objective.sources(resolved.options) and task.answers.classes:
         raise ValueError(
             f"{where} learns answers that its teacher generates, and those of `{study.task}` are labels; set "
             "`context.answers: gold`, which does not learn the labels as long as `kd_rate` is 1"
@@ -74,12 +65,13 @@ def check_teacher_context(
     hint = objective.hint(resolved.options)
     if hint is None:
         return
+    prompts, asked = prompts_of(task, config.tasks[study.task]), prompt_name(config, study)
     if hint not in prompts or not prompts[hint].privileged:
         raise ValueError(
             f"{where} shows the gold answer by the prompt `{hint}`, which `{study.task}` has not, or which is not "
             f"`privileged`; define it in `tasks.{study.task}.prompts`, or set `context.hint`"
         )
-    answers = TASKS[study.task].answers.classes or ("",)
+    answers = task.answers.classes or ("",)
     words = [[prompts[name].answer(answer) for answer in answers] for name in (hint, asked)]
     if words[0] != words[1] and not study.distributions.over_classes:
         raise ValueError(

@@ -1,7 +1,9 @@
 """Experiments and runs, and their dependencies."""
 
+from dataclasses import replace
 from functools import cached_property
 
+from pipestill.answers.base import AnswerOptions
 from pipestill.errors import UserError
 from pipestill.io.digests import json_digest
 from pipestill.io.records import Json
@@ -10,6 +12,7 @@ from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, RATIONALES, Object
 from pipestill.plan.config import Config, StudyConfig, TaskConfig, percent
 from pipestill.plan.resolve import (
     Resolved,
+    merged,
     prompt_name,
     prompts_of,
     rationale_tokens,
@@ -18,10 +21,11 @@ from pipestill.plan.resolve import (
     resolve_training,
 )
 from pipestill.plan.shares import at_share
+from pipestill.plan.variants import Row, rows_of, variants_of
 from pipestill.settings.evaluation import Annotator, Experiment
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.prompts import Prompt
-from pipestill.tasks import TASKS, Task
+from pipestill.tasks import Task
 
 RATIONALES_DEPEND_ON = {
     *("provider", "model", "steps", "splits", "temperature", "top_p", "seed", "extra_body", "routing"),
@@ -39,16 +43,8 @@ class Experiments:
 
     @cached_property
     def experiments(self) -> list[tuple[str, str]]:
-        """(study, method) of each row of the report: the methods, checkpoints, and the teacher where there is one."""
-        return [
-            (name, method)
-            for name in self.config.run
-            for method in [
-                *self.config.studies[name].methods,
-                *self.config.studies[name].checkpoints,
-                *([TEACHER_NAME] if self.config.studies[name].teacher else []),
-            ]
-        ]
+        """(study, method) of each row of the report: methods, checkpoints, the teacher, and their variants."""
+        return [(name, row) for name in self.config.run for row in rows_of(self.config.studies[name])]
 
     def study(self, name: str) -> StudyConfig:
         """A study.
@@ -66,22 +62,34 @@ class Experiments:
 
     def task(self, study: str) -> Task:
         """The task of a study."""
-        return TASKS[self.study(study).task]
+        return self.config.task(self.study(study).task)
 
     def prompts(self, task: str) -> dict[str, Prompt]:
         """Prompts of a task by name, those of the configuration included."""
-        return prompts_of(TASKS[task], self.config.tasks[task])
+        return prompts_of(self.config.task(task), self.config.tasks[task])
 
-    def prompt(self, study: str) -> Prompt:
-        """The prompt that the models of a study are asked with."""
+    def prompt(self, study: str, method: str | None = None) -> Prompt:
+        """The prompt that the models of a study learn to answer, or that those of one row are asked with."""
         settings = self.study(study)
-        return self.prompts(settings.task)[prompt_name(self.config, settings)]
+        variant = self.row(study, method).settings if method else None
+        name = (variant and variant.prompt) or prompt_name(self.config, settings)
+        return self.prompts(settings.task)[name]
+
+    def row(self, study: str, method: str) -> Row:
+        """The models behind a row of the tables of a study, and what is another in it."""
+        return variants_of(self.study(study)).get(method) or Row(method)
+
+    def answers(self, study: str, method: str) -> AnswerOptions:
+        """Options of the answers in one row of a study."""
+        options, variant = self.study(study).answers, self.row(study, method).settings
+        return options.model_validate(merged(options.model_dump(), variant.answers)) if variant else options
 
     def entry(self, study: str, method: str) -> Method:
-        """The method behind one row of a study's tables."""
-        if method == TEACHER_NAME and self.study(study).pretrained_teacher:
-            return PRETRAINED_TEACHER
-        return method_of(method)
+        """The method behind one row of a study's tables, by the title of the row."""
+        row = self.row(study, method)
+        pretrained = row.method == TEACHER_NAME and self.study(study).pretrained_teacher
+        entry = PRETRAINED_TEACHER if pretrained else method_of(row.method)
+        return replace(entry, title=f"{entry.title} ({row.name})") if row.name else entry
 
     def seeds(self, study: str, method: str) -> list[int]:
         """Seeds of an experiment's runs: its study's; the lowest for the teacher, ``BASE_SEED`` for the untrained, and
@@ -91,17 +99,18 @@ class Experiments:
         if not self.entry(study, method).trains:
             return [BASE_SEED]
         own = self.study(study).seeds or self.config.seeds
-        return [min(own)] if method == TEACHER_NAME else own
+        return [min(own)] if self.row(study, method).method == TEACHER_NAME else own
 
     def base_model(self, study: str, method: str) -> str:
         """Name of the base model that an experiment starts from."""
-        settings = self.study(study)
+        settings, method = self.study(study), self.row(study, method).method
         if method in settings.checkpoints:
             return settings.checkpoints[method].model or settings.checkpoints[method].base or settings.student
         return settings.teacher if method == TEACHER_NAME else settings.student
 
     def training(self, study: str, method: str) -> Resolved:
         """Training of a method in a study."""
+        method = self.row(study, method).method
         if (study, method) not in self._resolved:
             self._resolved[study, method] = resolve_training(self.config.training, self.study(study), method)
         return self._resolved[study, method]
@@ -112,7 +121,7 @@ class Experiments:
 
     def rationale_tokens(self, study: str, method: str) -> int:
         """Tokens for a rationale before each answer of a method; 0 where there is none."""
-        return rationale_tokens(self.task_config(study), self.training(study, method), method)
+        return rationale_tokens(self.task_config(study), self.training(study, method), self.row(study, method).method)
 
     def store_of(self, study: str, method: str) -> str | None:
         """Name of the stored distributions that a method reads, if it reads some."""
@@ -153,16 +162,17 @@ class Experiments:
         """True if anything that a method learns from comes from the study's teacher."""
         objective = self.entry(study, method).objective
         asks = objective is not None and objective.asks_teacher(self.training(study, method).options)
-        return asks and self.study(study).teacher is not None and method != TEACHER_NAME
+        taught = self.row(study, method).method != TEACHER_NAME
+        return asks and self.study(study).teacher is not None and taught
 
     def rows(self, study: str, method: str) -> int | None:
         """Rows of a method's training file at most."""
         settings = self.study(study)
-        return settings.teacher_rows if method == TEACHER_NAME else settings.train_rows
+        return settings.teacher_rows if self.row(study, method).method == TEACHER_NAME else settings.train_rows
 
     def share(self, study: str, method: str) -> float:
         """Share of a training file's rows that is taken, of those that :meth:`rows` lets in."""
-        return 1.0 if method == TEACHER_NAME else self.study(study).train_share
+        return 1.0 if self.row(study, method).method == TEACHER_NAME else self.study(study).train_share
 
     def learning_curve(self, study: str) -> list[tuple[str, str]]:
         """(study, method) of each point of a learning curve: the untrained student, and trained ones at every share.
@@ -193,7 +203,9 @@ class Experiments:
             experiment=f"{study}_{method}",
             study=study,
             task=settings.task,
+            declared=task.declared,
             method=method,
+            variant_of=self.row(study, method).method if self.row(study, method).name else None,
             method_title=entry.title,
             method_summary=entry.summary,
             student=settings.student if entry.model else None,
@@ -203,7 +215,7 @@ class Experiments:
             notes=self.notes(study, method),
             test_sets=self.task(study).layout.test_sets(task.data),
             splitter=task.splitter,
-            answers=settings.answers.used() if entry.model else {},
+            answers=self.answers(study, method).used() if entry.model else {},
             statistics=self.config.statistics,
             settings=depends,
             config_sha256=json_digest(depends),
@@ -218,7 +230,8 @@ class Experiments:
     def notes(self, study: str, method: str) -> list[str]:
         """Sentences that every table shows with an experiment."""
         entry, settings = self.entry(study, method), self.study(study)
-        if method == TEACHER_NAME and entry.trains and self.task_config(study).data.splits.teacher_share == 0:
+        taught = self.row(study, method).method == TEACHER_NAME and entry.trains
+        if taught and self.task_config(study).data.splits.teacher_share == 0:
             return ["The teacher was trained on the students' training rows."]
         found = []
         if entry.teacher == "optional" and settings.teacher is None:
@@ -237,7 +250,7 @@ class Experiments:
         depends: Json = {
             "task": {
                 "data": self.task(study).layout.used(task.data),
-                "prompt": self.prompt(study).model_dump(),
+                "prompt": self.prompt(study, method).model_dump(),
                 "splitter": task.splitter,
             },
             "statistics": self.config.statistics.model_dump(),
@@ -246,15 +259,15 @@ class Experiments:
             depends |= {
                 "base_model": self.config.models[self.base_model(study, method)].model_dump(),
                 "hardware": self.hardware(study).model_dump(),
-                "answers": settings.answers.used(),
+                "answers": self.answers(study, method).used(),
             }
         for key, model in self.task(study).answers.models(settings.answers).items():
             depends[key] = self.config.models[model].model_dump()
         if entry.in_context:
             depends["context"] = settings.icl.told().model_dump()
             depends["train_rows"] = self.rows(study, method)
-        if method in settings.checkpoints:
-            depends["checkpoint"] = settings.checkpoints[method].model_dump(exclude_none=True)
+        if (own := self.row(study, method).method) in settings.checkpoints:
+            depends["checkpoint"] = settings.checkpoints[own].model_dump(exclude_none=True)
         if entry.trains:
             depends |= self._training_depends(study, method, entry.objective)
         return depends

@@ -23,7 +23,7 @@ from pipestill.settings.jobs import (
     TrainingSettings,
 )
 from pipestill.settings.section import Section
-from pipestill.tasks import TASKS
+from pipestill.tasks import Task
 
 
 def told(section: Section, **replaced: object) -> str:
@@ -31,14 +31,9 @@ def told(section: Section, **replaced: object) -> str:
     return canonical_json(section.model_dump(mode="json") | replaced)
 
 
-def task_module(task: str) -> str:
-    """The module of a task."""
-    return f"pipestill.tasks.{task.replace('-', '_').replace('.', '_')}"
-
-
-def layout_module(task: str) -> str:
+def layout_module(task: Task) -> str:
     """The module of a task's layout."""
-    return type(TASKS[task].layout).__module__
+    return type(task.layout).__module__
 
 
 class Jobs(Experiments):
@@ -67,6 +62,7 @@ class Jobs(Experiments):
         explained = RATIONALES in self.sources(study, method)
         return TrainingFileSettings(
             task=settings.task,
+            declared=task.declared,
             method=method,
             rows=self.rows(study, method),
             share=self.share(study, method),
@@ -100,15 +96,16 @@ class Jobs(Experiments):
 
     def asking(self, study: str, method: str, answers: bool = True) -> Asking:
         """Questions to a model: with the study's settings or, without ``answers``, greedily and without calibration."""
-        settings, explained = self.study(study), self.rationale_tokens(study, method)
-        written = new_tokens(self.task(study), settings) + explained
+        explained, options = self.rationale_tokens(study, method), self.answers(study, method)
+        written = new_tokens(self.task(study), options) + explained
         return Asking(
-            task=settings.task,
-            prompt=self.prompt(study),
+            task=self.study(study).task,
+            declared=self.task_config(study).declared,
+            prompt=self.prompt(study, method),
             max_prompt_tokens=self.training(study, method).training.max_length - written,
             max_new_tokens=written,
             rationale_tokens=explained,
-            answers=self._asked(settings.answers) if answers else {},
+            answers=self._asked(options) if answers else {},
         )
 
     def _asked(self, answers: AnswerOptions) -> Json:
@@ -122,7 +119,7 @@ class Jobs(Experiments):
         modules = [half_name(objective, "train")]
         if by_metric:
             answers = self.task(study).answers
-            modules += [task_module(self.study(study).task), half_name(answers, "predict"), *answers.scorers]
+            modules += [self.task(study).module, half_name(answers, "predict"), *answers.scorers]
         section = TrainingSettings(
             method=method,
             objective=objective.identity,
@@ -196,8 +193,8 @@ class Jobs(Experiments):
         return told(self.experiment(study, method))
 
     def _asking_code(self, script: str, study: str) -> str:
-        task = self.study(study).task
-        return code_digest(script, task_module(task), half_name(TASKS[task].answers, "predict"))
+        task = self.task(study)
+        return code_digest(script, task.module, half_name(task.answers, "predict"))
 
     def capture_settings(self, study: str, store: str) -> str:
         """Settings of the jobs that capture a teacher's distributions, for all methods that read them."""

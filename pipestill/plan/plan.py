@@ -12,6 +12,7 @@ from pipestill.plan.shares import with_shares
 from pipestill.plan.stages.annotation import AnnotationStages
 from pipestill.plan.stages.data import DataStages
 from pipestill.plan.stages.evaluation import EvaluationStages
+from pipestill.plan.variants import variants_of
 
 
 class Plan(DataStages, AnnotationStages, EvaluationStages):
@@ -38,9 +39,15 @@ class Plan(DataStages, AnnotationStages, EvaluationStages):
         return sorted({name for study in self.config.studies.values() for name in study.checkpoints})
 
     @property
+    def variants(self) -> list[str]:
+        """Names of the rows of all variants."""
+        return sorted({name for study in self.config.studies.values() for name in variants_of(study)})
+
+    @property
     def with_model(self) -> list[str]:
-        """Methods, checkpoints and the teacher: rows of tables in which a model answers."""
-        return [*(name for name, method in METHODS.items() if method.model), *self.checkpoints, TEACHER_NAME]
+        """Methods, checkpoints, the teacher and variants: rows of tables in which a model answers."""
+        own = (name for name, method in METHODS.items() if method.model)
+        return [*own, *self.checkpoints, TEACHER_NAME, *self.variants]
 
     @property
     def stores(self) -> list[str]:

@@ -13,7 +13,6 @@ from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
 from pipestill.plan.resolve import most_rows
 from pipestill.settings.training import Adaptation
-from pipestill.tasks import TASKS
 from pipestill.text.sentences import split_sentences
 
 PATH = 200  # characters of a path that a sentence repeats
@@ -60,7 +59,8 @@ def _no_directory(key: str, path: str) -> list[str]:
 
 def _data_problems(plan: Plan, name: str) -> list[str]:
     """Local files that are missing, or folders where files are read, and models of sentences that are not there."""
-    task, layout, found = plan.config.tasks[name], TASKS[name].layout, []
+    task, kind, found = plan.config.tasks[name], plan.config.task(name), []
+    layout = kind.layout
     for key, path in layout.local_files(task.data).items():
         place = f"tasks.{name}.data.{key}: {shortened(path, PATH)}"
         if not path.exists():
@@ -69,7 +69,7 @@ def _data_problems(plan: Plan, name: str) -> list[str]:
             found.append(f"{place} is a directory; name a file")
     if find_spec("nltk") is not None:  # jobs may have environments
         try:
-            for language in layout.test_sets(task.data) if TASKS[name].languages and task.splitter == "punkt" else ():
+            for language in layout.test_sets(task.data) if kind.languages and task.splitter == "punkt" else ():
                 split_sentences("", language, task.splitter)
         except UserError as error:
             found.append(f"tasks.{name}.splitter: {error}")

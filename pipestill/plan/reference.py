@@ -10,10 +10,12 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import create_model
+from pydantic import ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
+from pipestill.answers.kinds import KINDS
 from pipestill.io.files import write_text
+from pipestill.layouts.rows import Rows
 from pipestill.methods import METHODS, TEACHER_NAME
 from pipestill.objectives.base import Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
@@ -68,13 +70,17 @@ def _whole() -> type[Section]:
         name: (_filled(TaskConfig, name, data=task.layout.Options), FieldInfo(default={}))
         for name, task in TASKS.items()
     }
-    options = tuple(dict.fromkeys(task.answers.Options for task in TASKS.values()))
+    options = tuple(kind.Options for kind in KINDS.values())
+    definitions = tuple(kind.Definition for kind in KINDS.values() if kind.Definition)
+    own = _filled(TaskConfig, "declared", data=Rows.Options, answers=Union[definitions])  # noqa: UP007 (a tuple of types)
+    further = {"__annotations__": {"__pydantic_extra__": dict[str, own]}, "model_config": ConfigDict(extra="allow")}
+    declared = type("Declared", (Section,), {**further, "__module__": __name__})
     names = [*METHODS, TEACHER_NAME]
     overrides = create_model(
         "Overrides", __base__=Section, **{n: (override_section(n), FieldInfo(default={})) for n in names}
     )
     study = _filled(StudyConfig, "Study", answers=Union[options], overrides=overrides)  # noqa: UP007 (a tuple of types)
-    return _filled(Config, "Config", tasks=create_model("Tasks", __base__=Section, **tasks), studies=dict[str, study])
+    return _filled(Config, "Config", tasks=create_model("Tasks", __base__=declared, **tasks), studies=dict[str, study])
 
 
 def _filled(section: type[Section], name: str, **fields: Any) -> type[Section]:
@@ -117,8 +123,9 @@ def _below(path: str, section: type[Section], name: str, field: FieldInfo) -> li
             kinds.setdefault(task.layout.Options, []).append(task.name)
         return [(path.replace("<name>", _braced(names)), options) for options, names in kinds.items()]
     if (section, name) == (StudyConfig, "answers"):
-        kinds = {type(task.answers): task.answers.Options for task in TASKS.values()}
-        return [(f"{path} ({kind.__name__.lower()})", options) for kind, options in kinds.items()]
+        return [(f"{path} ({name})", kind.Options) for name, kind in KINDS.items()]
+    if (section, name) == (TaskConfig, "answers"):
+        return [(f"{path} ({name})", kind.Definition) for name, kind in KINDS.items() if kind.Definition]
     if (section, name) == (StudyConfig, "overrides"):
         own = {method: _own(entry.objective) for method, entry in METHODS.items() if entry.objective}
         return [(f"{path}.{method}.{kind.__name__}", kind) for method, kind in own.items() if kind.model_fields]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic import create_model
 
+from pipestill.answers.base import AnswerOptions
 from pipestill.methods import ANNOTATOR_NAME, SFT, TEACHER_NAME, method_of
 from pipestill.objectives.base import NoOptions
 from pipestill.plan.config import OBJECTIVES, Config, StudyConfig, TaskConfig, Training
@@ -89,9 +90,9 @@ def rationale_tokens(task: TaskConfig, resolved: Resolved, method: str) -> int:
     return min(written, task.data.rationale_limit or written) + MARKER_TOKENS
 
 
-def new_tokens(task: Task, study: StudyConfig) -> int:
+def new_tokens(task: Task, options: AnswerOptions) -> int:
     """Tokens after which an answer is cut."""
-    return study.answers.max_new_tokens or task.answers.max_new_tokens
+    return options.max_new_tokens or task.answers.max_new_tokens
 
 
 def most_rows(config: Config, study: StudyConfig, limit: int | None, share: float = 1) -> float:

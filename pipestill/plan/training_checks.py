@@ -10,15 +10,12 @@ from pipestill.plan.resolve import (
     Resolved,
     most_rows,
     new_tokens,
-    prompt_name,
-    prompts_of,
     rationale_tokens,
     resolve_annotator,
     resolve_training,
 )
 from pipestill.settings.models import WRITERS
 from pipestill.settings.training import TrainingConfig
-from pipestill.tasks import TASKS
 from pipestill.tasks.base import RATIONALE
 
 
@@ -28,7 +25,8 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
     Raises:
         ValueError: begins with the path of a wrong key.
     """
-    _check_rows(path, study)
+    task = config.task(study.task)
+    _check_rows(path, study, len(task.answers.strata))
     readers: dict[str, dict[str, Resolved]] = {}  # by what they read
     for method in study.methods:
         objective, resolved = METHODS[method].objective, resolve_training(config.training, study, method)
@@ -36,21 +34,20 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             continue
         if resolved.training.init == "sft" and (method == SFT or SFT not in study.methods):
             raise ValueError(f"{path}: method `{method}` has `init: sft`; that needs another method `sft`")
-        if resolved.training.select == "metric" and not TASKS[study.task].answers.can("score_one"):
+        if resolved.training.select == "metric" and not task.answers.can("score_one"):
             raise ValueError(
                 f"{path}: method `{method}` has `select: metric`, which is for generated answers; use `loss`"
             )
         _check_options(path, study, method, objective, resolved)
         _check_rationales(config, path, study, method, objective, resolved)
-        prompts = prompts_of(TASKS[study.task], config.tasks[study.task])
-        check_teacher_context(path, study, method, objective, resolved, prompts, prompt_name(config, study))
+        check_teacher_context(config, path, study, method, objective, resolved)
         _check_warmup(path, method, resolved.training, most_rows(config, study, study.train_rows, study.train_share))
         if objective.cached(resolved.options):
             try:
                 objective.check_codec(study.distributions.codec)
             except ValueError as error:
                 raise ValueError(f"{path}.distributions.codec: {error}") from None
-            if study.distributions.over_classes and not TASKS[study.task].answers.classes:
+            if study.distributions.over_classes and not task.answers.classes:
                 raise ValueError(
                     f"{path}.distributions.codec: `labels` is for answers that are labels, and those of `{study.task}` "
                     "are not; use `topk`"
@@ -76,9 +73,8 @@ def check_annotator(config: Config, path: str, task: TaskConfig) -> None:
     _check_warmup(path, ANNOTATOR_NAME, resolve_annotator(config.training, task).training, None)
 
 
-def _check_rows(path: str, study: StudyConfig) -> None:
+def _check_rows(path: str, study: StudyConfig, classes: int) -> None:
     """Refuse rows that are fewer than the classes, of which each has as many."""
-    classes = len(TASKS[study.task].answers.strata)
     for key in ("train_rows", "teacher_rows"):
         rows = getattr(study, key)
         if rows is not None and rows < classes:
@@ -101,7 +97,7 @@ def _check_rationales(
     if RATIONALES not in objective.sources(resolved.options):
         return
     task = config.tasks[study.task]
-    if RATIONALE not in TASKS[study.task].prompts:
+    if RATIONALE not in config.task(study.task).prompts:
         raise ValueError(f"{path}.methods: `{method}` learns from rationales, and `{study.task}` has none")
     if task.annotation is None:
         raise ValueError(
@@ -122,7 +118,7 @@ def _check_room(config: Config, path: str, study: StudyConfig, method: str) -> N
     """Refuse answers that leave no room for a prompt."""
     task, resolved = config.tasks[study.task], resolve_training(config.training, study, method)
     explained, length = rationale_tokens(task, resolved, method), resolved.training.max_length
-    answered = new_tokens(TASKS[study.task], study)
+    answered = new_tokens(config.task(study.task), study.answers)
     if explained + answered < length:
         return
     if explained:

@@ -9,7 +9,7 @@ from pipestill.evaluation.runs import check_same_examples
 from pipestill.io.seals import made_again
 from pipestill.job.halves import half
 from pipestill.reporting.study import Experiment, Study, place
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 
 STALE = 1e-9  # how far a recomputed metric may lie from the one in eval.json
 
@@ -22,7 +22,7 @@ def load_experiment(path: Path) -> Experiment:
     """
     path = Path(path)
     evaluation = read_evaluation(path)
-    task = TASKS[evaluation.task]
+    task = task_of(evaluation)
     with made_again(path):
         runs = half(task.answers, "score").measured(task, list(evaluation.test_sets), path.parent)
         if list(runs) != evaluation.seeds:
@@ -47,7 +47,7 @@ def collect(paths: Sequence[Path]) -> list[Study]:
         by_study.setdefault(experiment.evaluation.study, []).append(experiment)
     studies = []
     for name, experiments in by_study.items():
-        experiments.sort(key=lambda experiment: place(experiment.method))
+        experiments.sort(key=lambda experiment: place(experiment.evaluation))
         check_same_examples(run for experiment in experiments for run in experiment.runs.values())
         studies.append(Study(name, experiments))
     return studies

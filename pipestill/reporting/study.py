@@ -14,12 +14,15 @@ from pipestill.methods import BASE, METHODS, SFT, TEACHER_NAME, method_of
 from pipestill.metrics.catalogue import entry_of, metric_title
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.evaluation import StatisticsConfig
-from pipestill.tasks import TASKS, Task
+from pipestill.tasks import Task, task_of
 
 
-def place(method: str) -> int:
-    """The place of a method among the experiments of a study: as in the registry, checkpoints, then the teacher."""
-    return [*METHODS].index(method) if method in METHODS else len(METHODS) + (method == TEACHER_NAME)
+def place(evaluation: Evaluation) -> tuple[int, bool]:
+    """The place of an experiment in its study: as in the registry, checkpoints, then the teacher, each before its
+    variants."""
+    method = evaluation.variant_of or evaluation.method
+    own = [*METHODS].index(method) if method in METHODS else len(METHODS) + (method == TEACHER_NAME)
+    return own, evaluation.variant_of is not None
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class Experiment:
         return self.evaluation.method
 
     @property
+    def models(self) -> str:
+        """Name of the method whose models answer, which a variant asks in another way."""
+        return self.evaluation.variant_of or self.method
+
+    @property
     def title(self) -> str:
         """Name of the method in tables."""
         return self.evaluation.method_title
@@ -48,12 +56,12 @@ class Experiment:
     @property
     def is_reference(self) -> bool:
         """True for what students are measured against: the untrained student, the teacher, or no model at all."""
-        return self.method in (BASE, TEACHER_NAME) or not method_of(self.method).model
+        return self.models in (BASE, TEACHER_NAME) or not method_of(self.models).model
 
     @property
     def learns_from_teacher(self) -> bool:
         """True for a student of the study's teacher."""
-        return method_of(self.method).teacher != "unused"
+        return method_of(self.models).teacher != "unused"
 
     @property
     def closeness(self) -> Closeness | None:
@@ -106,7 +114,7 @@ class Study:
     @property
     def task(self) -> Task:
         """Its task."""
-        return TASKS[self.first.task]
+        return task_of(self.first.evaluation)
 
     @property
     def show(self) -> ModuleType:
@@ -218,5 +226,5 @@ class Study:
     @cached_property
     def ranked(self) -> list[Experiment]:
         """The students, trained or not, best first on the primary metric."""
-        students = [experiment for experiment in self.experiments if experiment.method != TEACHER_NAME]
+        students = [experiment for experiment in self.experiments if experiment.models != TEACHER_NAME]
         return sorted(students, key=lambda experiment: experiment.mean(self.primary), reverse=not self.lower_is_better)

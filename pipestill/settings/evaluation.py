@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pipestill.io.records import Json
 from pipestill.settings.section import Section, Seed
+from pipestill.settings.tasks import OfTask
 from pipestill.text.sentences import Splitter
 
 
@@ -29,17 +30,17 @@ class Annotator(Section):
     """`annotation.model` of the configuration."""
 
 
-class Described(Section):
+class Described(OfTask):
     """Description of an experiment."""
 
     experiment: str
     """`<study>_<method>`."""
     study: str
     """Name of the study."""
-    task: str
-    """Name of the task."""
     method: str
-    """Name of the method, of a checkpoint, or `teacher`."""
+    """Name of the method, of a checkpoint, of a variant, or `teacher`."""
+    variant_of: str | None = None
+    """Name of the method, checkpoint or `teacher` whose models a variant asks."""
     method_title: str
     """Name of the method in tables."""
     method_summary: str

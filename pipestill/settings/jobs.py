@@ -9,17 +9,16 @@ from pipestill.settings.contexts import InContextSettings, TeacherContext
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
+from pipestill.settings.tasks import OfTask
 from pipestill.settings.training import Adaptation, TrainingConfig
 from pipestill.text.sentences import Splitter
 
 OnLongAnswer = Literal["stop", "drop", "crop"]
 
 
-class TrainingFileSettings(Section):
+class TrainingFileSettings(OfTask):
     """Settings of a job that writes a training file."""
 
-    task: str
-    """Name of the task."""
     method: str
     """Method whose objective makes the rows: a key of METHODS, or `teacher`."""
     rows: Count | None = None
@@ -46,11 +45,9 @@ class TrainingFileSettings(Section):
     """Context that the teacher reads before the question of each row, if it reads one."""
 
 
-class Asking(Section):
+class Asking(OfTask):
     """Settings of the questions to a model."""
 
-    task: str
-    """Name of the task."""
     prompt: Prompt
     """The prompt of each record."""
     max_prompt_tokens: Count

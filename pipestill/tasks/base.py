@@ -40,6 +40,7 @@ class Task:
             none of the task's.
         synthetic: ``(rows, seed)`` to raw rows and facts about them for the manifest, as the layout takes them.
         challenge: its documents are submitted to a challenge.
+        module: that defines it; of its name where none is given.
     """
 
     name: str
@@ -50,6 +51,13 @@ class Task:
     parse: Callable[[Mapping[str, Any]], Example]
     synthetic: Callable[[Any, int], tuple[Any, Json]] = no_generator
     challenge: bool = field(default=False, kw_only=True)
+    module: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        """The module has its name."""
+        if not self.module:
+            own = self.name.replace("-", "_").replace(".", "_")
+            object.__setattr__(self, "module", f"pipestill.tasks.{own}")
 
     @property
     def languages(self) -> bool:

@@ -11,7 +11,7 @@ from pipestill.job.halves import half
 from pipestill.methods import method_of
 from pipestill.objectives.training_file import training_rows
 from pipestill.settings.jobs import ContextOutputSettings
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 from pipestill.teacher.outputs import Places, write_said
 from pipestill.text.context import Context
 
@@ -24,7 +24,7 @@ def write_context_outputs(settings: ContextOutputSettings, places: Places, threa
         places: where; ``data`` are cropped records.
         threads: torch threads.
     """
-    task, context = TASKS[settings.asking.task], settings.rows.context
+    task, context = task_of(settings.asking), settings.rows.context
     objective = method_of(settings.rows.method).objective
     rows, _ = training_rows(task, objective, settings.rows, read_records(places.data), None, None)
     solved = {row["id"]: (row["question"], row["answer"]) for row in rows}

@@ -14,7 +14,7 @@ from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half
 from pipestill.job.row_log import state_of
 from pipestill.settings.jobs import ScoringSettings
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: in
         places: where.
         threads: torch threads.
     """
-    task = TASKS[settings.asking.task]
+    task = task_of(settings.asking)
     prompts = {row["id"]: row["input"] for row in read_jsonl(places.data)}
 
     def say(loaded: Loaded, work: Work) -> dict[str, Said]:

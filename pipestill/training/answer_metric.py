@@ -14,7 +14,7 @@ from pipestill.io.records import read_jsonl
 from pipestill.job.halves import half
 from pipestill.job.row_log import state_of
 from pipestill.settings.jobs import TrainingSettings
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 from pipestill.training.candidates import Candidates
 from pipestill.training.job import Job
 
@@ -26,7 +26,7 @@ def check_selection(settings: TrainingSettings) -> None:
         UserError: with the way out.
     """
     asking = settings.selection
-    if settings.training.select == "metric" and not (asking and TASKS[asking.task].answers.can("score_one")):
+    if settings.training.select == "metric" and not (asking and task_of(asking).answers.can("score_one")):
         raise UserError("`training.select: metric` is for tasks whose answers are generated: use `loss`")
 
 
@@ -65,19 +65,19 @@ class AnswerMetric:
     @property
     def name(self) -> str:
         """Of the metric."""
-        return TASKS[self.job.settings.selection.task].answers.metrics[0]
+        return task_of(self.job.settings.selection).answers.metrics[0]
 
     def __call__(self, step: int) -> float:
         """The metric's mean over all answers."""
         asking = self.job.settings.selection
-        answers = TASKS[asking.task].answers
+        answers = task_of(asking).answers
         state = self.job.state.directory / "answers" / f"{step:08}"
         state = state_of(state, sha256(self.candidates.path(step) / SHA256SUMS))
         loaded = Loaded(self.trainer.model.eval(), self.job.tokenizer, self.job.plan)
         prompts = {key: question.prompt for key, question in self.questions.items()}
         with self.trainer.accelerator.autocast():
             said = half(answers, "predict").say(
-                TASKS[asking.task], loaded, asking, prompts, Work(state, self.job.cost, f"candidate of step {step}")
+                task_of(asking), loaded, asking, prompts, Work(state, self.job.cost, f"candidate of step {step}")
             )
         return fmean(
             answers.score_one(replace(said[key], outputs=[output]), [question.reference])

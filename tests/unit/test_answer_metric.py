@@ -20,7 +20,7 @@ from support.asking import asking_about
 def test_the_metric_of_a_candidate_is_the_first_one_of_the_report(tmp_path, monkeypatch, name):
     answer, reference = "the patients were treating", "the patient was treated"  # equal stems, unequal words
     monkeypatch.setattr(
-        "pipestill.answers.text.predict.answer_prompts",
+        "pipestill.answers.generated.predict.answer_prompts",
         lambda loaded, asking, decoding, prompts, work: {key: {"text": answer} for key in prompts},
     )
     candidate = tmp_path / "candidates" / "3"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from pipestill.answers.generated.answered import read_answers
 from pipestill.answers.labels.predictions import read_predictions
-from pipestill.answers.text.answered import read_answers
 from pipestill.errors import UserError
 from pipestill.io.files import read_json, write_json
 from pipestill.io.parsing import BadJson, parse_json

@@ -61,7 +61,7 @@ QUESTIONS = Task(
     inputs=("question",),
     prompts={ANSWER: Prompt(text="{question}")},
     layout=Rows(),
-    answers=Text(SHORT_ANSWERS, max_new_tokens=5),
+    answers=Text(5, measure=SHORT_ANSWERS),
     parse=lambda row: Example({"question": row["q"]}, row["a"][0], tuple(row["a"])),
     synthetic=lambda rows, seed: (
         [{"q": f"What is {n} plus {seed}?", "a": [str(n + seed), "a number"]} for n in range(rows)],

@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
+from pipestill.answers.generated.answered import read_answers
 from pipestill.answers.labels import LabelOptions, Labels
-from pipestill.answers.text.answered import read_answers
 from pipestill.io.normal import clean, cleaned, normalise
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.metrics.exact_match import exact_match

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipestill.answers.generated import Generated
 from pipestill.answers.labels import Ranked
-from pipestill.answers.text import Generated
 from pipestill.errors import UserError
 from pipestill.io.records import Record, of_split, read_jsonl, read_records, write_jsonl
 

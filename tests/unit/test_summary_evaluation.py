@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import sacrebleu
 
+from pipestill.answers.generated.score import metrics_of
 from pipestill.answers.text.bertscore import bertscore_record
-from pipestill.answers.text.score import NOT_COMPUTED, metrics_of
+from pipestill.answers.text.score import NOT_COMPUTED
 from pipestill.errors import UserError
 from pipestill.evaluation.membership import Membership
 from pipestill.evaluation.statistics import replicates

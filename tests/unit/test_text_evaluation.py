@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from pipestill.answers.text import score
+from pipestill.answers.generated.score import metrics_of
 from pipestill.errors import UserError
 from pipestill.evaluation.closeness import read_closeness
 from pipestill.evaluation.evaluation import read_evaluation
@@ -73,7 +73,7 @@ def test_resamples_keep_the_size_of_each_test_set():
     rng = np.random.default_rng(0)
     sets = ["a"] * 40 + ["b"] * 2
     values = np.concatenate([rng.normal(50, 10, 40), [10.0, 20.0]])
-    metrics = score.metrics_of({"rouge_l": values}, Membership(sets))
+    metrics = metrics_of({"rouge_l": values}, Membership(sets))
     assert metrics["rouge_l"].estimate() == pytest.approx((values[:40].mean() + 15) / 2)
     samples = replicates([metrics], bootstrap(4000))
     np.testing.assert_allclose(samples["rouge_l"], (samples["rouge_l/a"] + samples["rouge_l/b"]) / 2)

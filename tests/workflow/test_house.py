@@ -15,7 +15,7 @@ from pipestill.tasks import TASKS
 ROOT = Path(__file__).parents[2]
 METHOD = "|".join([*METHODS, *ROLES])
 OBJECTIVE = "cross_entropy|preference|dpo|divergence|stepwise"
-KINDS = "Rows|TestSets|Documents|Labels|Text|Json|Code|CrossEntropy|Preference|Divergence|Stepwise|Classification"
+KINDS = "Rows|TestSets|Documents|Labels|Text|JsonObject|Code|CrossEntropy|Preference|Divergence|Stepwise|Classification"
 FIELD = "label|output|probabilities|raw_scores|sampling_seed|sentences|teacher_output|chosen|rationale_prompt"
 
 # What a stage asks where a fact is no object: a pattern, a line that it finds, and who may ask, as they own the fact.
@@ -29,7 +29,7 @@ QUESTIONS: list[tuple[str, str, tuple[str, ...]]] = [
     (r"\bgeneration is (not )?None\b", "if settings.generation is None:", ()),
     (r"""["']?kind["']?\]? [!=]= ["'](text|labels|json|code)\b""", 'if evaluation["kind"] == "text":', ()),
     (r"""metrics["']?\)? [!=]= ["']""", 'if task.metrics == "summaries":', ()),
-    (rf"isinstance\([^()]*, ({KINDS}|TextRun|LabelRun)\b", "of_text = isinstance(first, TextRun)", ()),
+    (rf"isinstance\([^()]*, ({KINDS}|GeneratedRun|LabelRun)\b", "of_text = isinstance(first, GeneratedRun)", ()),
     (rf"type\(.*\)(\.__name__)? (is|==|in) .*\b({KINDS})\b", "if type(task.answers) is Labels:", ()),
     (r"\bif (not )?(args|settings|job)\.(crop|labels)\b", "if args.crop:", ()),
     (r"""\bif \w+\[["'](labels|test_sets)["']\]""", 'if description["labels"]:', ()),

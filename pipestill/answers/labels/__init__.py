@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pipestill.answers.base import AnswerOptions, Answers
-from pipestill.errors import UserError
-from pipestill.io.normal import clean
+from pipestill.answers.base import AnswerOptions, Answers, Definition
+from pipestill.errors import UserError, shortened
+from pipestill.io.normal import clean, normalise
 from pipestill.io.records import Json, Prediction, Record
 from pipestill.settings.models import ModelKind
 from pipestill.settings.section import CleanText, Distinct
@@ -28,6 +28,15 @@ class LabelOptions(AnswerOptions):
     """Prior that is subtracted from label scores (contextual calibration); `auto`: the best on validation rows."""
     null_inputs: Annotated[list[CleanText], Field(min_length=1, max_length=1000), Distinct] | None = None
     """Content-free inputs for `multi_null` calibration; the task's own when absent."""
+
+
+class LabelDefinition(Definition):
+    """Labels of a task that the configuration declares."""
+
+    labels: Annotated[list[CleanText], Field(min_length=2, max_length=1000), Distinct]
+    """The labels; each answer is one of them."""
+    null_inputs: Annotated[list[CleanText], Field(min_length=1, max_length=1000), Distinct] = ["", "N/A"]
+    """Content-free inputs for `multi_null` calibration."""
 
 
 @dataclass
@@ -71,6 +80,7 @@ class Labels(Answers):
     )
 
     Options: ClassVar = LabelOptions
+    Definition: ClassVar = LabelDefinition
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "masked"})
 
     def __post_init__(self) -> None:
@@ -91,6 +101,14 @@ class Labels(Answers):
     def stratum(self, record: Record) -> str:
         """Its label."""
         return record.target
+
+    def read(self, value: object) -> str:
+        """One of the labels, whatever its case and spaces."""
+        known = {normalise(label): label for label in self.labels}
+        found = known.get(normalise(super().read(value)))
+        if found is None:
+            raise ValueError(f"the label {shortened(str(value))!r} is none of {shortened(', '.join(self.labels))}")
+        return found
 
     def check_words(self, verbalizers: Mapping[str, str]) -> None:
         """Labels must be known, and each must have a word of its own."""

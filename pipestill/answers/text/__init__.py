@@ -1,21 +1,19 @@
-"""Answers that are text: generated, once per sampling seed, and compared with references."""
+"""Answers that are text: generated, and compared with references."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipestill.answers.base import AnswerOptions, Answers, Said
-from pipestill.io.records import Json, Prediction
-from pipestill.metrics.measures import Measure
+from pipestill.answers.base import Definition, Said
+from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
+from pipestill.io.records import Json
+from pipestill.metrics.measures import MEASURES, Measure
 from pipestill.metrics.tables import MetricTable
-from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.models import ModelKind
 from pipestill.settings.places import Repository
-from pipestill.settings.section import Name, Section
+from pipestill.settings.section import Name, Section, Tokens
 
 
 class BertScoreConfig(Section):
@@ -38,7 +36,7 @@ class BertScoreConfig(Section):
         return self
 
 
-class TextOptions(GenerationConfig, AnswerOptions):
+class TextOptions(GeneratedOptions):
     """Settings of generated text and its metrics."""
 
     unasked: ClassVar = frozenset({"sampling_seeds", "bertscore"})
@@ -47,26 +45,22 @@ class TextOptions(GenerationConfig, AnswerOptions):
     """BERTScore of the answers."""
 
     def used(self) -> Json:
-        """Those of sampling, and of BERTScore, only if there is some."""
-        unused = set() if self.sampling else {"temperature", "top_p", "top_k", "sampling_seeds"}
-        return self.model_dump(mode="json", exclude=unused | (set() if self.bertscore.encoder else {"bertscore"}))
+        """Those of BERTScore only if there is some."""
+        used = super().used()
+        return used if self.bertscore.encoder else {name: used[name] for name in used if name != "bertscore"}
 
 
-@dataclass
-class Generated(Prediction):
-    """A generated answer.
+class TextDefinition(Definition):
+    """Text of a task that the configuration declares."""
 
-    Attributes:
-        sampling_seed: that it was drawn with; none of a greedy answer.
-        rationale: what was written before it and the marker, for methods that write one; none without a marker.
-    """
-
-    sampling_seed: int | None
-    rationale: str | None = None
+    max_new_tokens: Tokens = 64
+    """Tokens at which an answer without an end is cut."""
+    measure: Literal["short_answers", "summaries"] = "short_answers"
+    """Metrics of the answers."""
 
 
 @dataclass(frozen=True)
-class Text(Answers):
+class Text(GeneratedAnswers):
     """Text that is compared with references.
 
     Attributes:
@@ -74,12 +68,16 @@ class Text(Answers):
         extractive: whether sentences of the only input can be answers.
     """
 
-    measure: Measure
-    max_new_tokens: int
+    measure: Measure = field(kw_only=True)
     extractive: bool = False
 
     Options: ClassVar = TextOptions
-    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq"})
+    Definition: ClassVar = TextDefinition
+
+    @classmethod
+    def of(cls, facts: Json) -> Self:
+        """The measure is told by its name."""
+        return cls(**facts | {"measure": MEASURES[facts["measure"]]})
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -95,9 +93,6 @@ class Text(Answers):
     def tables(self) -> tuple[MetricTable, ...]:
         """Those of its measure."""
         return self.measure.tables
-
-    def check_request(self, options: TextOptions, run: Path | None) -> None:
-        """Any prompt can be answered."""
 
     def models(self, options: TextOptions) -> dict[str, str]:
         """The encoder of BERTScore."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipestill.answers.text.answered import read_answers
+from pipestill.answers.generated.answered import read_answers
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import Json

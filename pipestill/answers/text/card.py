@@ -7,7 +7,7 @@ from pipestill.evaluation.card import Card, metrics_table
 from pipestill.evaluation.evaluation import Evaluation
 from pipestill.evaluation.formats import listing, plural
 from pipestill.metrics.catalogue import entry_of, metric_title
-from pipestill.tasks import TASKS
+from pipestill.tasks import task_of
 
 WORDS_IN_COMMON = "words in common with a reference, not whether an answer is right"
 
@@ -50,7 +50,7 @@ def _measured(evaluation: Evaluation) -> str:
     counted = f"{plural(evaluation.n_test, 'test example')}, {plural(len(evaluation.seeds), 'seed')}."
     if not evaluation.test_sets:
         return f"{counted} Intervals cover the choice of test examples and the seeds."
-    shown = {name for table in TASKS[evaluation.task].answers.tables for name in table.names}
+    shown = {name for table in task_of(evaluation).answers.tables for name in table.names}
     together = [entry_of(name).title for name in evaluation.metrics if name in shown and entry_of(name).corpus]
     who = f"{listing(together)} are of all answers together, the other metrics" if together else "Metrics"
     return (

@@ -1,73 +1,21 @@
-"""Runs that generate text: each test example is answered once per sampling seed."""
+"""Runs that generate text, scored against references."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from pipestill.answers.text.answered import check_keys, read_answers
+from pipestill.answers.generated.score import GeneratedRun, measured, runs_of
 from pipestill.answers.text.bertscore import read_bertscores
 from pipestill.errors import UserError
-from pipestill.evaluation.membership import Membership
-from pipestill.evaluation.metric import Metric
-from pipestill.evaluation.runs import Run, check_same_examples
 from pipestill.io.records import Json, iterate_jsonl
-from pipestill.io.runs import find_runs
-from pipestill.metrics.catalogue import entry_of
 from pipestill.metrics.measures import Scored
 from pipestill.settings.evaluation import Experiment
 from pipestill.tasks.base import Task
 
-SCORE_KEYS = ("seed", "sampling_seed", "id", "test_set")  # of scores, beside the metrics
+__all__ = ["measured", "runs"]
 NOT_COMPUTED = "not computed: the study names no encoder (bertscore.encoder)"
 
-ByDraw = Mapping[int | None, Mapping[str, np.ndarray]]
 
-
-@dataclass(frozen=True)
-class TextRun(Run):
-    """A run that generates text.
-
-    Attributes:
-        by_draw: each answer's metrics by sampling seed; greedy answers have seed none. ``[examples]`` for means over
-            answers, ``[examples, k]`` for what answers contribute to a metric of all.
-        unmarked: answers that no marker told from their rationales, so that both are scored; none where answers come
-            alone.
-    """
-
-    by_draw: ByDraw
-    unmarked: int | None = None
-
-    @property
-    def sampled(self) -> bool:
-        """True if its answers were drawn."""
-        return None not in self.by_draw
-
-    def draws(self, name: str) -> list[float]:
-        """A metric under each sampling seed."""
-        return [metrics_of(scores, self.test_sets)[name].estimate() for scores in self.by_draw.values()]
-
-    def details(self) -> Json:
-        """Metrics of each sampling seed, and how many answers had no marker where they should have one."""
-        return {
-            "by_sampling_seed": {
-                str(seed): {name: metric.estimate() for name, metric in metrics_of(scores, self.test_sets).items()}
-                for seed, scores in self.by_draw.items()
-                if seed is not None
-            },
-            "unmarked": self.unmarked,
-        }
-
-    def scores(self) -> Iterator[Json]:
-        """Metrics of each answer, and what it contributes to those of all answers."""
-        for seed, scores in self.by_draw.items():
-            for index, (example, test_set) in enumerate(zip(self.ids, self.test_sets.of_examples, strict=True)):
-                values = {name: column[index].tolist() for name, column in scores.items()}
-                yield {"sampling_seed": seed, "id": example, "test_set": test_set, **values}
-
-
-def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping[str, Path]) -> dict[int, TextRun]:
+def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping[str, Path]) -> dict[int, GeneratedRun]:
     """The runs of an experiment by seed, from ``predictions/seed_<n>/``.
 
     Args:
@@ -79,76 +27,19 @@ def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping
     Raises:
         UserError: there is no run, a file is missing or broken, or the runs were tested on different examples.
     """
-    measure, found = task.answers.measure, {}
-    score = measure.functions.score
-    for seed, directory in find_runs(predictions).items():
-        path = directory / "predictions.jsonl"
-        rows = read_answers(path, experiment.test_sets)
-        answers, references, test_sets = (
-            [row[key] for row in rows] for key in ("prediction", "references", "test_set")
-        )
+    measure = task.answers.measure
+
+    def score(seed: int, directory: Path, rows: list[Json]) -> Scored:
+        answers, references, sets = ([row[key] for row in rows] for key in ("prediction", "references", "test_set"))
         absent = {"bertscore": NOT_COMPUTED} if "bertscore" in measure.metrics else {}
-        scored = Scored({}, absent).with_more(score(answers, references, test_sets, experiment.splitter))
+        scored = Scored({}, absent).with_more(measure.functions.score(answers, references, sets, experiment.splitter))
         if (likelihoods := directory / "likelihood.jsonl").is_file():
             scored = scored.with_more(Scored(_of_likelihoods(likelihoods, rows)))
         if "bertscore" in columns:
             scored = scored.with_more(read_bertscores(columns["bertscore"], rows, seed))
-        found[seed] = _run(path, rows, experiment.test_sets or [None], scored)
-    check_same_examples(found.values())
-    return found
+        return scored
 
-
-def measured(task: Task, test_sets: Sequence[str], directory: Path) -> dict[int, TextRun]:
-    """The runs of an evaluated experiment by seed, as the report needs them; no text is scored again.
-
-    Args:
-        task: of the experiment.
-        test_sets: that it was tested on, in order.
-        directory: of the experiment, with ``scores.jsonl``.
-
-    Raises:
-        UserError: the file is missing or broken.
-    """
-    path, by_seed = Path(directory) / "scores.jsonl", {}
-    keys: Sequence[str] = (*SCORE_KEYS, *task.answers.metrics[:1])
-    for number, row in enumerate(iterate_jsonl(path), 1):
-        check_keys(row, keys, f"{path}, line {number}", "evaluate")
-        keys = list(row)  # of all rows alike
-        by_seed.setdefault(row["seed"], []).append(row)
-    names = [key for key in keys if key not in SCORE_KEYS]
-    return {
-        seed: _run(path, rows, test_sets or [None], Scored({name: [row[name] for row in rows] for name in names}))
-        for seed, rows in by_seed.items()
-    }
-
-
-def metrics_of(scores: Mapping[str, np.ndarray], test_sets: Membership) -> dict[str, Metric]:
-    """Metrics of all test sets, and of single ones.
-
-    A metric that is a mean over answers is the unweighted mean over the test sets. Examples are resampled within their
-    test set, so every mean over one is a weighted mean over all. Other metrics are those of all answers together.
-
-    Args:
-        scores: ``[examples]`` or ``[examples, k]`` for each metric.
-        test_sets: of the examples.
-    """
-    metrics = {}
-    for name, values in scores.items():
-        metrics[name] = _metric(name, values, test_sets.weights, test_sets.strata)
-        for test_set in test_sets.sizes if entry_of(name).per_test_set else ():
-            members = test_sets.members(test_set)
-            metrics[f"{name}/{test_set}"] = _metric(name, values, members, test_sets.strata)
-    return metrics
-
-
-def _metric(name: str, values: np.ndarray, weights: np.ndarray, strata: np.ndarray | None) -> Metric:
-    """A metric over weighted examples: of what they contribute, ``[examples, k]``, or a mean of ``[examples]``."""
-    entry, n = entry_of(name), len(values)
-    if score := entry.corpus:
-        counted = (weights > 0).astype(float)
-        whole = Metric(values * counted[:, None], lambda means: score(means * n), entry.highest, strata=strata)
-        return replace(whole, weights=counted)
-    return Metric.mean_of(values, entry.highest, lowest=entry.lowest).over(weights, strata)
+    return runs_of(predictions, experiment.test_sets, score)
 
 
 def _of_likelihoods(path: Path, rows: Sequence[Json]) -> dict[str, list[tuple[float, int]]]:
@@ -165,30 +56,3 @@ def _of_likelihoods(path: Path, rows: Sequence[Json]) -> dict[str, list[tuple[fl
         "perplexity": [(row["nll"], row["tokens"]) for row in own],
         "token_accuracy": [(row["correct"], row["tokens"]) for row in own],
     }
-
-
-def _run(path: Path, rows: Sequence[Json], order: Sequence[str | None], scored: Scored) -> TextRun:
-    """A run from its rows and their scores; examples are sorted by test set, then id, so that runs line up."""
-    places: dict[int | None, dict[str, int]] = {}  # of an example's answer among the rows, by sampling seed
-    for index, row in enumerate(rows):
-        answers = places.setdefault(row["sampling_seed"], {})
-        if row["id"] in answers:
-            raise UserError(f"{path}: the id {row['id']!r} occurs twice with sampling seed {row['sampling_seed']}")
-        answers[row["id"]] = index
-    first = next(iter(places.values()))
-    of_example = {example: rows[index]["test_set"] for example, index in first.items()}
-    ids = sorted(first, key=lambda example: (order.index(of_example[example]), example))
-    for seed, answers in places.items():
-        if unshared := sorted(set(first) ^ set(answers)):
-            raise UserError(f"{path}: the id {unshared[0]!r} is not answered with every sampling seed, such as {seed}")
-    columns = {name: np.array(values, dtype=float) for name, values in scored.columns.items()}
-    by_draw = {
-        seed: {name: column[[answers[example] for example in ids]] for name, column in columns.items()}
-        for seed, answers in places.items()
-    }
-    means = {name: np.mean([scores[name] for scores in by_draw.values()], axis=0) for name in columns}
-    test_sets = Membership([of_example[example] for example in ids])
-    rationales = [row["rationale"] for row in rows if "rationale" in row]
-    unmarked = rationales.count(None) if rationales else None
-    metrics = metrics_of(means, test_sets)
-    return TextRun(path, ids, metrics, test_sets, by_draw, unmarked, signatures=scored.signatures)

@@ -7,9 +7,8 @@ from pipestill.io.digests import FETCHING, canonical_json, code_digest, json_dig
 from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.methods import method_of
 from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, RATIONALES
-from pipestill.plan.jobs import layout_module, task_module, told
+from pipestill.plan.jobs import layout_module, told
 from pipestill.plan.stages.places import Files, Places, Wildcards
-from pipestill.tasks import TASKS
 
 
 class DataStages(Places):
@@ -35,27 +34,27 @@ class DataStages(Places):
 
     def raw_data(self, w: Wildcards) -> str:
         """JSON of the options that decide a task's raw data."""
-        return canonical_json(TASKS[w.task].layout.raw_options(self.config.tasks[w.task].data))
+        return canonical_json(self.config.task(w.task).layout.raw_options(self.config.tasks[w.task].data))
 
     def raw_identity(self, w: Wildcards) -> str:
         """JSON of what these options name: digests of local files, so that an edited one is read again, and facts that
         the project has about published data."""
-        layout, options = TASKS[w.task].layout, self.config.tasks[w.task].data
+        layout, options = self.config.task(w.task).layout, self.config.tasks[w.task].data
         return canonical_json([local_digests(layout.local_files(options).values()), layout.published(options)])
 
     def raw_code(self, w: Wildcards) -> str:
         """Digest of the code of `download`; only synthetic data are made by a task's own code."""
-        synthetic = self.config.tasks[w.task].data.source == "synthetic"
-        return code_digest("download", layout_module(w.task), *FETCHING, *([task_module(w.task)] if synthetic else []))
+        synthetic, task = self.config.tasks[w.task].data.source == "synthetic", self.config.task(w.task)
+        return code_digest("download", layout_module(task), *FETCHING, *([task.module] if synthetic else []))
 
     def division(self, w: Wildcards) -> str:
         """JSON of the options that decide a task's records."""
-        return canonical_json(TASKS[w.task].layout.record_options(self.config.tasks[w.task].data))
+        return canonical_json(self.config.task(w.task).layout.record_options(self.config.tasks[w.task].data))
 
     def cropping(self, w: Wildcards) -> str:
         """JSON of the options that decide how inputs are cropped."""
         task = self.task_of(w)
-        return canonical_json(TASKS[task].layout.crop_options(self.config.tasks[task].data))
+        return canonical_json(self.config.task(task).layout.crop_options(self.config.tasks[task].data))
 
     def task_prompt(self, w: Wildcards) -> str:
         """JSON of the prompt of a task."""
@@ -64,7 +63,17 @@ class DataStages(Places):
 
     def task_code(self, script: str, *modules: str) -> Callable[[Wildcards], str]:
         """Function that gives the digest of the code of ``script``, which works on a task's data."""
-        return lambda w: code_digest(script, task_module(self.task_of(w)), layout_module(self.task_of(w)), *modules)
+
+        def code(w: Wildcards) -> str:
+            task = self.config.task(self.task_of(w))
+            return code_digest(script, task.module, layout_module(task), *modules)
+
+        return code
+
+    def declaration(self, w: Wildcards) -> list[str]:
+        """Option with the JSON of a task that the configuration declares; none for the project's own."""
+        declared = self.config.tasks[self.task_of(w)].declared
+        return ["--declared", told(declared)] if declared else []
 
     def file_outputs(self, w: Wildcards) -> Files:
         """The teacher's outputs, for the training files that are made of them."""
@@ -88,8 +97,8 @@ class DataStages(Places):
 
     def file_code(self, w: Wildcards) -> str:
         """Digest of the code of a job that writes a training file."""
-        objective, task = method_of(self.maker(w.study, w.file)).objective, self.task_of(w)
-        return code_digest("training_file", task_module(task), layout_module(task), type(objective).__module__)
+        objective, task = method_of(self.maker(w.study, w.file)).objective, self.task(w.study)
+        return code_digest("training_file", task.module, layout_module(task), type(objective).__module__)
 
 
 def local_digests(paths: Iterable[Path]) -> list[str]:

@@ -9,12 +9,10 @@ from pipestill.methods import METHODS
 from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, RATIONALES, SFT
 from pipestill.objectives.context import CONTEXT
 from pipestill.plan.curves import points
-from pipestill.plan.jobs import task_module
 from pipestill.plan.shares import origin
 from pipestill.plan.stages.data import local_digests
 from pipestill.plan.stages.places import Files, Wildcards
 from pipestill.plan.stages.training import TrainingStages
-from pipestill.tasks import TASKS
 
 
 class EvaluationStages(TrainingStages):
@@ -106,9 +104,9 @@ class EvaluationStages(TrainingStages):
 
     def evaluation_code(self, w: Wildcards) -> str:
         """Digest of the code of an evaluation."""
-        answers, halves = self.task(w.study).answers, ("score", "card")
-        modules = [*(half_name(answers, stage) for stage in halves), *answers.scorers]
-        return code_digest("evaluate", task_module(self.task_of(w)), *modules)
+        task, halves = self.task(w.study), ("score", "card")
+        modules = [*(half_name(task.answers, stage) for stage in halves), *task.answers.scorers]
+        return code_digest("evaluate", task.module, *modules)
 
     def resolved(self, w: Wildcards) -> str:
         """JSON of the checked configuration."""
@@ -149,9 +147,9 @@ class EvaluationStages(TrainingStages):
         """Function that gives the digest of the code of a job that reports on a study, or on all that are run."""
 
         def code(w: Wildcards) -> str:
-            tasks = {self.study(study).task for study in ([w.study] if hasattr(w, "study") else self.config.run)}
-            halves = {half_name(TASKS[task].answers, stage) for task in tasks for stage in ("score", "show")}
-            return code_digest(script, *sorted(halves), *sorted(map(task_module, tasks)))
+            tasks = [self.task(study) for study in ([w.study] if hasattr(w, "study") else self.config.run)]
+            halves = {half_name(task.answers, stage) for task in tasks for stage in ("score", "show")}
+            return code_digest(script, *sorted(halves), *sorted({task.module for task in tasks}))
 
         return code
 

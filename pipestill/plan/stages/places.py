@@ -50,14 +50,15 @@ class Places(Jobs):
 
     def run_models(self, w: Wildcards) -> list[str]:
         """Model directories of the runs of an experiment; none where one of `models` is taken as it is."""
-        if w.method == TEACHER_NAME:
+        method = self.row(w.study, w.method).method
+        if method == TEACHER_NAME:
             return self.teacher_model(w)
-        if w.method in self.study(w.study).checkpoints:
-            own = self.study(w.study).checkpoints[w.method].model is None
-            return [f"<results>/{w.study}_{w.method}/model"] if own else []
+        if method in self.study(w.study).checkpoints:
+            own = self.study(w.study).checkpoints[method].model is None
+            return [f"<results>/{w.study}_{method}/model"] if own else []
         if not self.entry(w.study, w.method).trains:
             return []
-        return [f"<results>/{w.study}_{w.method}/seed_{seed}/model" for seed in self.run_seeds(w)]
+        return [f"<results>/{w.study}_{method}/seed_{seed}/model" for seed in self.run_seeds(w)]
 
     def run_seeds(self, w: Wildcards) -> list[int]:
         """Seeds of the runs of an experiment."""

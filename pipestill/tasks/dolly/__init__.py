@@ -61,7 +61,7 @@ DOLLY = Task(
     inputs=("instruction", "input"),
     prompts={ANSWER: PLAIN, "alpaca": ALPACA},
     layout=TestSets(("dolly", "selfinst", "vicuna", "sinst", "uinst")),
-    answers=Text(SHORT_ANSWERS, max_new_tokens=64),
+    answers=Text(64, measure=SHORT_ANSWERS),
     parse=parse,
     synthetic=generate,
 )

@@ -76,7 +76,7 @@ MULTICLINSUM = Task(
         ASKS_RATIONALE: Prompt(text="Extract the key information from clinical text:\n{document}"),
     },
     layout=Documents(LANGUAGES, read=read_set, write=write_sets),
-    answers=Text(SUMMARIES, max_new_tokens=96, extractive=True),
+    answers=Text(96, measure=SUMMARIES, extractive=True),
     parse=parse,
     synthetic=generate,
     challenge=True,

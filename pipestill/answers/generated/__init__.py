@@ -1,0 +1,52 @@
+"""Answers that are generated, once per sampling seed: what all such kinds share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pipestill.answers.base import AnswerOptions, Answers
+from pipestill.io.records import Json, Prediction
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.models import ModelKind
+
+OF_SAMPLING = frozenset({"temperature", "top_p", "top_k", "sampling_seeds"})
+
+
+class GeneratedOptions(GenerationConfig, AnswerOptions):
+    """Settings of generated answers."""
+
+    unasked: ClassVar = frozenset({"sampling_seeds"})
+
+    def used(self) -> Json:
+        """Those of sampling only if there is some."""
+        return self.model_dump(mode="json", exclude=set() if self.sampling else set(OF_SAMPLING))
+
+
+@dataclass
+class Generated(Prediction):
+    """A generated answer.
+
+    Attributes:
+        sampling_seed: that it was drawn with; none of a greedy answer.
+        rationale: what was written before it and the marker, for methods that write one; none without a marker.
+    """
+
+    sampling_seed: int | None
+    rationale: str | None = None
+
+
+@dataclass(frozen=True)
+class GeneratedAnswers(Answers):
+    """Answers that a causal model or an encoder-decoder generates.
+
+    Attributes:
+        max_new_tokens: length limit.
+    """
+
+    max_new_tokens: int
+
+    Options: ClassVar[type[GeneratedOptions]] = GeneratedOptions
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq"})
+
+    def check_request(self, options: GeneratedOptions, run: Path | None) -> None:
+        """Any prompt can be answered."""

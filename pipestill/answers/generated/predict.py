@@ -1,0 +1,100 @@
+"""The frame in which generated answers are asked for, once per sampling seed, and written."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipestill.answers.base import Said
+from pipestill.answers.generated import Generated
+from pipestill.inference.answers import answer_prompts
+from pipestill.inference.generation import generate
+from pipestill.inference.loaded import Loaded
+from pipestill.inference.queries import queries
+from pipestill.inference.work import Work
+from pipestill.io.files import write_json
+from pipestill.io.records import Json, Record, write_jsonl
+from pipestill.settings.generation import GenerationConfig
+from pipestill.settings.jobs import Asking
+
+Asked = dict[tuple[str, int | None], Json]  # answers by the key of their prompt and the sampling seed
+
+
+def ask(
+    loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work, **how: Any
+) -> Asked:
+    """Answer ``prompts`` by key, once per sampling seed; answers to one prompt stand side by side, so that it is read
+    once.
+
+    Args:
+        loaded: a causal model or an encoder-decoder.
+        asking: how it is asked.
+        decoding: the options of the answers.
+        prompts: by key.
+        work: keeps the answers.
+        how: see :func:`~pipestill.inference.answers.answer_prompts`.
+    """
+    names = {(key, seed): _name(key, seed) for key in prompts for seed in decoding.seeds()}
+    said = answer_prompts(loaded, asking, decoding, {names[each]: prompts[each[0]] for each in names}, work, **how)
+    return {each: said[name] for each, name in names.items()}
+
+
+def ask_records(
+    loaded: Loaded, asking: Asking, decoding: GenerationConfig, records: Iterable[Record], work: Work, **how: Any
+) -> Asked:
+    """Answer the prompts of ``records``; see :func:`ask`."""
+    prompts = {record.id: asking.prompt.fill(record.inputs) for record in records}
+    return ask(loaded, asking, decoding, prompts, work, **how)
+
+
+def written(loaded: Loaded, asked: Asked, records: Sequence[Record], directory: Path) -> list[Json]:
+    """Write ``predictions.jsonl``, a row per record and sampling seed, and ``queries.json``; returns the rows."""
+    seeds = dict.fromkeys(seed for _, seed in asked)
+    answers = [(record, seed, asked[record.id, seed]) for seed in seeds for record in records]
+    rows = [_row(*answer) for answer in answers]
+    write_jsonl(directory / "predictions.jsonl", rows)
+    write_json(directory / "queries.json", queries(loaded.model, [said for _, _, said in answers]))
+    return rows
+
+
+def said_of(asked: Asked) -> dict[str, Said]:
+    """The outputs to each prompt by its key, one a sampling seed."""
+    found: dict[str, Said] = {}
+    for (key, _), answer in asked.items():
+        found.setdefault(key, Said(key, [])).outputs.append(answer["text"])
+    return found
+
+
+def reply_to(loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompt: str, **how: Any) -> Json:
+    """Answer ``prompt``, with the ``sampling_seed`` if it was drawn, and say whether the prompt was cut (``cropped``).
+
+    A model that writes a ``rationale`` before its answers adds it, none where no marker tells it from the answer.
+    """
+    encoder, seed = loaded.encoder(asking.prompt), decoding.seeds()[0]
+    [[(_, answer)]] = generate(
+        loaded.model,
+        loaded.tokenizer,
+        [encoder(prompt, asking.max_prompt_tokens)],
+        max_new_tokens=asking.max_new_tokens,
+        decoding=decoding,
+        keys=[f"{seed}/{prompt}"],
+        after_rationale=asking.rationale_tokens > 0,
+        **how,
+    )
+    rationale = {"rationale": answer.rationale} if asking.rationale_tokens else {}
+    return {
+        "prediction": asking.prompt.said(answer.text, bool(loaded.context.demonstrations)),
+        **rationale,
+        "sampling_seed": seed,
+        "cropped": encoder.cut > 0,
+    }
+
+
+def _row(record: Record, seed: int | None, said: Json) -> Json:
+    """A row of predictions; where answers come after rationales it has a ``rationale``, null without a marker."""
+    rationale = {"rationale": said["rationale"]} if "rationale" in said else {}
+    return Generated.to(record, said["text"], sampling_seed=seed).row() | rationale
+
+
+def _name(key: str, seed: int | None) -> str:
+    """Key of an answer, which says what is drawn for it."""
+    return key if seed is None else f"{seed}/{key}"

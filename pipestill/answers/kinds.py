@@ -1,0 +1,7 @@
+"""KINDS: the kinds of answers by name, as configurations declare them."""
+
+from pipestill.answers.base import Answers
+from pipestill.answers.labels import Labels
+from pipestill.answers.text import Text
+
+KINDS: dict[str, type[Answers]] = {"labels": Labels, "text": Text}
