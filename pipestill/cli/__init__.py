@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pipestill import __version__
-from pipestill.cli import predict
+from pipestill.cli import export, predict
 from pipestill.job.script import run
 
 
@@ -15,6 +15,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"pipestill {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     predict.add_command(commands)
+    export.add_command(commands)
 
     doctor = commands.add_parser(
         "doctor", help="look through a tree of results for damage, and remove what must be made again"

@@ -90,20 +90,35 @@ def find_target(name: str, results: Path, task: str, seed: int | None = None, re
         UserError: there is no such thing; the message lists what there is.
     """
     if (results / name / "predictions").is_dir():
-        return _experiment(name, results / name, seed)
+        return find_experiment(name, results, seed)
     run = RUN.fullmatch(Path(name).resolve().as_posix())
     if run and (Path(run["experiment"]) / "predictions" / f"seed_{run['seed']}").is_dir():
         return _experiment(name, Path(run["experiment"]), int(run["seed"]))
     if Path(name).is_dir():
         return _directory(name, Path(name), results, task)
-    known = ", ".join(sorted(path.parent.name for path in results.glob("*/predictions"))) or "none yet"
-    unknown = f"`{name}` is no experiment under {results} (there are: {known}) and no model directory"
+    unknown = f"{_unknown(name, results)} and no model directory"
     if not HUB_ID.fullmatch(name) or name.startswith(("results/", "resources/")):
         raise UserError(f"{unknown}, and cannot be a hub repository")
     try:
         return _directory(name, _from_hub(name, results, revision), results, task)
     except UserError as error:
         raise UserError(f"{unknown}; as a hub repository: {error}") from None
+
+
+def find_experiment(name: str, results: Path, seed: int | None = None) -> Target:
+    """A run of the experiment ``name``: with ``seed``, or else the first.
+
+    Raises:
+        UserError: there is no such run, or it has no model.
+    """
+    if not (results / name / "predictions").is_dir():
+        raise UserError(_unknown(name, results))
+    return _experiment(name, results / name, seed)
+
+
+def _unknown(name: str, results: Path) -> str:
+    known = ", ".join(sorted(path.parent.name for path in results.glob("*/predictions"))) or "none yet"
+    return f"`{name}` is no experiment under {results} (there are: {known})"
 
 
 def _read(section: type[S], path: Path, way_out: str) -> S:
