@@ -10,10 +10,12 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from pipestill.errors import UserError
+from pipestill.io.digests import listing_digest
 from pipestill.io.files import SHA256SUMS, read_json, sha256
 from pipestill.io.seals import verify
 from pipestill.methods import method_of
 from pipestill.models.lineage import LINEAGE, read_lineage
+from pipestill.plan.model_files import ModelFiles
 from pipestill.settings.jobs import Asking, PredictionJob, PredictionSettings, TrainingSettings
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.settings.section import Section
@@ -150,6 +152,8 @@ def _experiment(name: str, experiment: Path, seed: int | None) -> Target:
 def _directory(name: str, directory: Path, results: Path, task: str) -> Target:
     training, hardware, base, model, rationale_tokens = TrainingConfig(), HardwareConfig(), directory, None, 0
     prompt = TASKS[task].prompts[ANSWER]
+    if not any((directory / each).is_file() for each in (LINEAGE, SHA256SUMS)):
+        base = _taken(directory, results)
     if (directory / LINEAGE).is_file():
         if (directory / "training.json").is_file():  # a checkpoint from elsewhere has none
             settings = _read(TrainingSettings, directory / "training.json", "train again")
@@ -179,6 +183,17 @@ def _base_of(directory: Path, digest: str, results: Path) -> Path:
     raise UserError(
         f"the base model that {directory} was trained on is not in {' or '.join(map(str, roots))}; make it first"
     )
+
+
+def _taken(directory: Path, results: Path) -> Path:
+    """A base model that is made of a directory without a list of checksums, as a configuration that names it does."""
+    from pipestill.models.provide import provide_base_model
+
+    taken = results / "models" / f"{directory.resolve().name}-{listing_digest(directory)[:8]}"
+    if not taken.is_dir():
+        kind = ModelFiles(directory).kind or "causal"
+        provide_base_model(BaseModelConfig(source="path", path=str(directory), kind=kind), taken)
+    return taken
 
 
 def _from_hub(repo: str, results: Path, revision: str | None) -> Path:
