@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pipestill.cli.completion import experiments
+
 EXAMPLES = (
     "examples: pipestill export creditmix_sft --to my-model; "
     "pipestill export dolly_todi --seed 2 --merge --to my-model --push owner/name"
@@ -15,7 +17,7 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "export", help="write a trained model as a plain directory of transformers", epilog=EXAMPLES
     )
-    parser.add_argument("experiment", help="experiment, such as creditmix_sft")
+    parser.add_argument("experiment", help="such as creditmix_sft").completer = experiments
     parser.add_argument("--to", type=Path, required=True, help="directory to make; it may exist if it is empty")
     parser.add_argument("--seed", type=int, help="run of the experiment (default: the first)")
     parser.add_argument(

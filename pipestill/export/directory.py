@@ -21,10 +21,10 @@ from pipestill.io.files import (
     write_text,
 )
 from pipestill.models.checkpoint import ADAPTER_WEIGHTS
-from pipestill.models.hardware import HardwarePlan
-from pipestill.models.kinds import KINDS, body_kind, kind_of, read_config
-from pipestill.models.libraries import silence_libraries
 from pipestill.models.convert import INDEX
+from pipestill.models.hardware import HardwarePlan
+from pipestill.models.kinds import body_kind, kind_of, read_config
+from pipestill.models.libraries import silence_libraries
 from pipestill.models.lineage import ADAPTER, is_adapter, resolve
 from pipestill.models.loading import check_directory, load_tokenizer, load_trained_model, special_tokens
 from pipestill.models.prompts import PromptEncoder, encode_label

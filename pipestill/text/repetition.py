@@ -21,6 +21,6 @@ def repeats_to_the_end(text: str) -> bool:
         same[place] = known
         if place + known > right:
             left, right = place, place + known
-        if place + known >= max(TIMES * place, LEAST):
+        if place + known + 1 >= max(TIMES * place, LEAST):  # a space that parts it from the next one may be gone
             return True
     return False

@@ -66,7 +66,8 @@ def test_an_exported_model_answers_alike(run, tmp_path, monkeypatch, capsys, nam
     model = getattr(transformers, KINDS[kind].auto_class).from_pretrained(directory).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
     said = list(map(json.loads, (target.run / "predictions.jsonl").read_text().splitlines()))
-    records = {each.id: each for each in of_split(read_records(results / f"data/{target.task.name}/cropped.jsonl"), "test")}
+    asked_about = of_split(read_records(results / "data" / target.task.name / "cropped.jsonl"), "test")
+    records = {record.id: record for record in asked_about}
     for row in [row for row in said if row["id"] in records][:3]:
         prompt, tokens = asked(loaded, target.settings.asking, records[row["id"]].inputs)
         read = tokenizer.apply_chat_template(

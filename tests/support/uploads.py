@@ -56,11 +56,13 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/api/validate-yaml":
             return self.reply(200, {"warnings": [], "errors": []})
         if path.endswith("/preupload/main"):
-            modes = {True: "lfs", False: "regular"}
+            large = {each["path"]: each["path"].endswith(".safetensors") for each in asked["files"]}
             files = [
-                {"path": file["path"], "uploadMode": modes[file["path"].endswith(".safetensors")], "shouldIgnore": False}
-                for file in asked["files"]
+                {"path": path, "uploadMode": "lfs" if big else "regular", "shouldIgnore": False}
+                for path, big in large.items()
             ]
+            }
+            files = [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in modes.items()]
             return self.reply(200, {"files": files})
         if path.endswith(".git/info/lfs/objects/batch"):
             places = [
