@@ -61,8 +61,6 @@ class Handler(BaseHTTPRequestHandler):
                 {"path": path, "uploadMode": "lfs" if big else "regular", "shouldIgnore": False}
                 for path, big in large.items()
             ]
-            }
-            files = [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in modes.items()]
             return self.reply(200, {"files": files})
         if path.endswith(".git/info/lfs/objects/batch"):
             places = [
