@@ -30,7 +30,6 @@ def said(run, monkeypatch, capsys):
         ("creditmix_sft", "creditmix"),
         ("creditmix_vanilla", "creditmix"),
         ("mnli_icl", "mnli"),
-        ("dolly_sft", "dolly"),
         ("multiclinsum_sft", "multiclinsum"),
         ("multiclinsum-t5_kd", "multiclinsum"),
     ],
