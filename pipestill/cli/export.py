@@ -47,7 +47,7 @@ def command(args: argparse.Namespace) -> None:
     origin = Origin.of(find_experiment(args.experiment, args.results, args.seed))
     if args.push:
         check_push(args.push, origin, args.merge)
-    export_model(origin, args.to, merge=args.merge)
+    export_model(origin, args.to, args.push or args.to.resolve().name, merge=args.merge)
     print(f"{args.to}: {origin.target.name}, seed {origin.target.seed}; README.md says how to use it")
     if args.push:
         print(push(args.to, args.push, private=not args.public))

@@ -35,7 +35,7 @@ class Exported:
     """An exported model.
 
     Attributes:
-        name: of its directory.
+        name: that it is loaded by: of its directory, or its repository.
         base: name or repository of its base model.
         from_hub: whether the hub has that.
         kind: of the model.

@@ -101,7 +101,7 @@ class Origin:
         }
 
 
-def export_model(origin: Origin, directory: Path, *, merge: bool) -> None:
+def export_model(origin: Origin, directory: Path, name: str, *, merge: bool) -> None:
     """Write the model of a run to ``directory``, which appears when everything in it is complete.
 
     Transformers loads it by the class that :data:`~pipestill.models.kinds.KINDS` names, and its chat template renders
@@ -110,6 +110,7 @@ def export_model(origin: Origin, directory: Path, *, merge: bool) -> None:
     Args:
         origin: of the model.
         directory: does not exist, or is empty.
+        name: that its card loads it by.
         merge: add an adapter to those weights.
 
     Raises:
@@ -149,7 +150,7 @@ def export_model(origin: Origin, directory: Path, *, merge: bool) -> None:
                 place(path, temporary / path.name)
         write_json(temporary / "provenance.json", origin.facts() | {"merged": merge and origin.adapter})
         apart, from_hub = origin.adapter and not merge, origin.revision is not None
-        exported = Exported(directory.name, origin.base, from_hub, kind, asking, apart)
+        exported = Exported(name, origin.base, from_hub, kind, asking, apart)
         write_text(temporary / "README.md", export_card(origin.evaluation, exported, target.base))
         write_sha256sums(temporary)
 
