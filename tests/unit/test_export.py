@@ -15,6 +15,7 @@ from pipestill.models.rows import masked_row
 from pipestill.settings.prompts import Prompt
 from support.asking import asking_about
 from support.models import TEMPLATE, make_tokenizer
+from support.tokenizer_kinds import KINDS
 
 QUESTION = "Age: 23.0,\nso {{ what }} is <b>it</b>?"
 CHAT, RAW = Prompt(text="{features}"), Prompt(text="{features}", render="raw")
@@ -46,6 +47,27 @@ def test_a_template_renders_what_the_other_kinds_read():
     assert rendered(tokenizer, found) == masked_row(tokenizer, masked(QUESTION, 500), [5, 6])["input_ids"]
     found = chat_template(tokenizer, "classifier", masked, CHAT, 0)
     assert rendered(tokenizer, found) == encode_whole(masked, QUESTION, 500)
+
+
+def first_blank():
+    """Puts a blank before the first word of a text, and before none behind a control token."""
+    from tokenizers import normalizers, pre_tokenizers
+
+    tokenizer = KINDS["llama2"]()
+    tokenizer.backend_tokenizer.normalizer = normalizers.Sequence([])
+    blanks = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="first", split=False)
+    tokenizer.backend_tokenizer.pre_tokenizer = blanks
+    return tokenizer
+
+
+@pytest.mark.parametrize("prompt", [CHAT, RAW], ids=["chat", "raw"])
+@pytest.mark.parametrize("make", [*KINDS.values(), first_blank], ids=lambda make: make.__name__)
+def test_a_template_follows_every_kind_of_tokenizer(make, prompt):
+    tokenizer, kind = make(), {"t5": "seq2seq", "bert": "masked"}.get(make.__name__, "causal")
+    encoder = PromptEncoder(tokenizer, kind, prompt.form)
+    found = rendered(tokenizer, chat_template(tokenizer, kind, encoder, prompt, 1))
+    asked = encoder(QUESTION, 500)
+    assert found == (masked_row(tokenizer, asked, [5])["input_ids"] if kind == "masked" else asked)
 
 
 def test_a_tokenizer_that_no_template_can_follow_is_refused():
