@@ -82,7 +82,7 @@ def _use(exported: Exported) -> str:
     prompt = exported.asking.prompt
     question = prompt.fill({name: f"<{name}>" for name in prompt.template.gaps})
     message = json.dumps([{"role": "user", "content": question}], ensure_ascii=False)
-    auto, sentences = KINDS[exported.kind].auto_class, []
+    auto = KINDS[exported.kind].auto_class
     code = [
         f"from transformers import {auto}, AutoTokenizer",
         f'tokenizer, model = AutoTokenizer.from_pretrained("{exported.name}"), {auto}.from_pretrained('
@@ -91,10 +91,10 @@ def _use(exported: Exported) -> str:
         'add_generation_prompt=True, return_dict=True, return_tensors="pt")',
         ANSWERING[exported.kind],
     ]
-    sentences.append(
+    sentences = [
         "The chat template renders a question to the tokens that the model was trained and tested with. What stands in "
         f"angle brackets is yours; a prompt has at most {exported.asking.max_prompt_tokens} tokens."
-    )
+    ]
     if exported.asking.rationale_tokens:
         sentences.append(f"The model writes a rationale first; its answer stands behind `{MARKER}`.")
     if prompt.verbalizers:
@@ -129,7 +129,7 @@ def _header(card: Path) -> dict[str, Any]:
     if not text.startswith(f"{FENCE}\n"):
         return {}
     try:
-        found = yaml.safe_load(text.split(FENCE, 2)[1])
-    except (yaml.YAMLError, IndexError):
+        found = yaml.safe_load(text.removeprefix(FENCE).partition(f"\n{FENCE}")[0])
+    except yaml.YAMLError:
         return {}
     return found if isinstance(found, dict) else {}

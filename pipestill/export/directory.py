@@ -135,16 +135,9 @@ def export_model(origin: Origin, directory: Path, name: str, *, merge: bool) -> 
             own = {"base_model_name_or_path": origin.base, "revision": origin.revision}
             write_json(temporary / ADAPTER, read_json(temporary / ADAPTER) | own)
         if kind in WRITERS:
-            options = target.task.answers.options(asking.answers)
-            decoding = options if isinstance(options, GenerationConfig) else GenerationConfig()
-            write_json(
-                temporary / "generation_config.json",
-                {
-                    **_generation(decoding, asking.max_new_tokens),
-                    **special_tokens(tokenizer, _ends(model, target.base)),
-                    **({"decoder_start_token_id": config.decoder_start_token_id} if kind == "seq2seq" else {}),
-                },
-            )
+            start = {"decoder_start_token_id": config.decoder_start_token_id} if kind == "seq2seq" else {}
+            ends = special_tokens(tokenizer, _ends(model, target.base))
+            write_json(temporary / "generation_config.json", {**_generation(target), **ends, **start})
         for pattern in LEGAL:
             for path in sorted(target.base.glob(pattern)):
                 place(path, temporary / path.name)
@@ -182,13 +175,16 @@ def _write_weights(target: Target, temporary: Path, merge: bool) -> None:
             shutil.copyfile(target.model / name, temporary / name)
 
 
-def _generation(decoding: GenerationConfig, max_new_tokens: int) -> dict[str, Any]:
-    """The options of generation in the words of transformers."""
+def _generation(target: Target) -> dict[str, Any]:
+    """How a model is asked, in the words of transformers; greedily for answers that are not generated."""
+    asking = target.settings.asking
+    options = target.task.answers.options(asking.answers)
+    decoding = options if isinstance(options, GenerationConfig) else GenerationConfig()
     drawn = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": decoding.top_k}
     size = decoding.no_repeat_ngram_size
     return {
         "do_sample": decoding.sampling,
-        "max_new_tokens": max_new_tokens,
+        "max_new_tokens": asking.max_new_tokens,
         **(drawn if decoding.sampling else {}),
         **({"no_repeat_ngram_size": size} if size else {}),
     }

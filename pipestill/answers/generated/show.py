@@ -19,7 +19,7 @@ def warnings(study: Study) -> list[str]:
 def _repeating(experiment: Experiment) -> str | None:
     """How many of all answers of an experiment repeat themselves to their end."""
     runs = experiment.evaluation.runs
-    found = sum(run.details["repeating"] for run in runs)
+    found = sum(run.details["repeating"] or 0 for run in runs)
     if not found:
         return None
     asked = sum(run.n_test * max(1, len(run.details["by_sampling_seed"])) for run in runs)
