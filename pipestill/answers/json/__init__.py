@@ -9,7 +9,7 @@ from random import Random
 from statistics import fmean
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from pipestill.answers.base import Definition, Said
 from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
