@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from pipestill.inference.generation import Answer, generate, shared_length
+from pipestill.inference.generation import Answer, Constraint, generate, shared_length
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.queries import query, timed
 from pipestill.inference.work import Work
@@ -13,9 +12,6 @@ from pipestill.job.progress import Progress
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 
-if TYPE_CHECKING:
-    from pipestill.inference.constrained.constraint import Constraint
-
 
 def answer_prompts(
     loaded: Loaded,
@@ -23,7 +19,7 @@ def answer_prompts(
     decoding: GenerationConfig,
     prompts: Mapping[str, str],
     work: Work,
-    constraint: "Constraint | None" = None,
+    constraint: Constraint | None = None,
 ) -> dict[str, Json]:
     """Generate an answer to each prompt; those that the log ``answers`` of the work holds are not asked again.
 

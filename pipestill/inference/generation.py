@@ -3,12 +3,11 @@
 import random
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from pipestill.errors import UserError
-from pipestill.inference.constrained.batch import write_batch
 from pipestill.inference.decoding import Choose, chooser
 from pipestill.inference.prefix import MIN_PREFIX, common_prefix_length, read_prefix
 from pipestill.inference.rows import ends_of, read_prompts
@@ -18,7 +17,6 @@ from pipestill.text.marker import split
 
 if TYPE_CHECKING:
     from pipestill.inference.cache import SharedPrefix
-    from pipestill.inference.constrained.constraint import Constraint
 
 BATCH_TOKENS = 16384  # prompts, padding and room for answers
 GREEDY = GenerationConfig()
@@ -37,6 +35,24 @@ class Answer:
     text: str
     tokens: int
     rationale: str | None = None
+
+
+class Constraint(Protocol):
+    """What answers follow; :class:`pipestill.inference.constrained.constraint.Constraint` is one."""
+
+    def answer_batch(
+        self,
+        model,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        choose: Choose,
+        draws: Sequence[random.Random],
+        prefix: "SharedPrefix | None" = None,
+    ) -> list[list[int]]:
+        """Tokens of the answers to one batch; see :func:`answer_batch`."""
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of an answer."""
 
 
 def length_sorted_batches(lengths: Sequence[int], new_tokens: int, token_budget: int) -> list[list[int]]:
@@ -64,7 +80,7 @@ def generate(
     done: Container[int] = (),
     after_rationale: bool = False,
     shared: int = 0,
-    constraint: "Constraint | None" = None,
+    constraint: Constraint | None = None,
 ) -> Iterator[list[tuple[int, Answer]]]:
     """Answer ``prompts``, batch by batch, longest prompts first.
 
@@ -136,7 +152,7 @@ def _generate(
     token_budget: int,
     done: Container[int],
     prefix: "SharedPrefix | None",
-    constraint: "Constraint | None",
+    constraint: Constraint | None,
 ) -> Iterator[list[tuple[int, Answer]]]:
     choose, lengths = chooser(decoding), [len(prompt) for prompt in prompts]
     waiting = length_sorted_batches(lengths, max_new_tokens, token_budget)
@@ -147,10 +163,8 @@ def _generate(
             draws = [random.Random(keys[index]) for index in batch] if decoding.sampling else []
             try:
                 asked = [prompts[index] for index in batch]
-                if constraint:
-                    answers = write_batch(model, asked, max_new_tokens, choose, draws, constraint, prefix)
-                else:
-                    answers = answer_batch(model, asked, max_new_tokens, choose, draws, prefix)
+                answer = constraint.answer_batch if constraint else answer_batch
+                answers = answer(model, asked, max_new_tokens, choose, draws, prefix)
             except torch.OutOfMemoryError:
                 answers = None  # try again outside of this block, where the failed pass no longer holds its tensors
             if answers is None:

@@ -1,4 +1,4 @@
-"""Answers to one batch of prompts by a constraint."""
+"""Answers to one batch of prompts by a schema."""
 
 import random
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipestill.inference.constrained.constraint import Constraint
+from pipestill.inference.constrained.engine import Engine
 from pipestill.inference.constrained.writing import Writing
 from pipestill.inference.decoding import Choose
 from pipestill.inference.rows import read_prompts
@@ -22,7 +22,7 @@ def write_batch(
     max_new_tokens: int,
     choose: Choose,
     draws: Sequence[random.Random],
-    constraint: Constraint,
+    engine: Engine,
     prefix: "SharedPrefix | None" = None,
     jump: bool = True,
 ) -> list[list[int]]:
@@ -32,23 +32,37 @@ def write_batch(
         jump: read the tokens that are forced together with the one before them, not one by one; nothing else changes.
     """
     rows, logits = read_prompts(model, prompts, max_new_tokens, prefix)
-    writings = [Writing(constraint, max_new_tokens) for _ in prompts]
+    writings = [Writing(engine, max_new_tokens) for _ in prompts]
     waiting = [writing.begin() for writing in writings]  # tokens that each row has not read yet
     going = list(range(len(prompts)))
+
+    def choices(tokens: torch.Tensor, logits: torch.Tensor, indices: Sequence[int]) -> dict[int, int | None]:
+        """A token for each row; none where none may come."""
+        allowed = engine.mask([writings[index].matcher for index in indices], logits)
+        found: dict[int, int | None] = dict.fromkeys(indices)
+        left = allowed.any(dim=-1).nonzero()[:, 0].tolist()
+        while left:
+            drawing = [draws[indices[row]] for row in left] if draws else []
+            chosen = choose(tokens[left], logits[left], drawing, allowed[left]).tolist()
+            again = []
+            for row, token in zip(left, chosen, strict=True):
+                if writings[indices[row]].repeats(token):
+                    allowed[row, token] = False
+                    again.append(row)
+                else:
+                    found[indices[row]] = token
+            left = [row for row in again if allowed[row].any()]
+        return found
+
     while True:
         asked = [place for place, index in enumerate(going) if not (waiting[index] or writings[index].done)]
         if asked:
-            matchers = [writings[going[place]].matcher for place in asked]
-            allowed = constraint.mask(matchers, logits)
-            able = allowed.any(dim=-1).tolist()
-            drawing = [draws[going[place]] for place in asked] if draws else []
-            chosen = choose(rows.history()[asked], logits[asked], drawing, allowed).tolist()
-            for place, token, can in zip(asked, chosen, able, strict=True):
-                index = going[place]
-                if can:
-                    waiting[index] = writings[index].add([token])
-                else:
+            chosen = choices(rows.history()[asked], logits[asked], [going[place] for place in asked])
+            for index, token in chosen.items():
+                if token is None:
                     writings[index].give_up()
+                else:
+                    waiting[index] = writings[index].add([token])
         places = [place for place, index in enumerate(going) if not writings[index].done]
         if not places:
             return [writing.tokens for writing in writings]

@@ -1,9 +1,10 @@
-"""One answer that is being written by a constraint."""
+"""One answer that is being written by a schema."""
 
 from collections.abc import Sequence
 
 from pipestill.inference.constrained.closing import closed, is_whole
-from pipestill.inference.constrained.constraint import Constraint
+from pipestill.inference.constrained.engine import Engine
+from pipestill.inference.constrained.keys import repeats_key
 
 
 class Writing:
@@ -18,9 +19,9 @@ class Writing:
         done: nothing is added any more.
     """
 
-    def __init__(self, constraint: Constraint, limit: int):
-        self.constraint, self.limit = constraint, limit
-        self.matcher, self.tokens, self.done = constraint.matcher(), [], False
+    def __init__(self, engine: Engine, limit: int):
+        self.engine, self.limit = engine, limit
+        self.matcher, self.tokens, self.done = engine.matcher(), [], False
 
     def add(self, tokens: Sequence[int]) -> list[int]:
         """Add tokens and those that they force; returns all that were added, at most up to the limit of tokens."""
@@ -28,17 +29,24 @@ class Writing:
         while queue and not self.done:
             for token in queue[: self.limit - len(self.tokens)]:
                 self.tokens.append(token)
-                if token in self.constraint.ends or not self.matcher.consume_token(token):
+                if token in self.engine.ends or not self.matcher.consume_token(token):
                     self._finish()
                     break
             if len(self.tokens) == self.limit or self.matcher.is_stopped():
                 self._finish()
-            queue = [] if self.done else self.matcher.compute_ff_tokens()
+            queue = [] if self.done else self.engine.forced(self.matcher)
         return self.tokens[before:]
 
     def begin(self) -> list[int]:
         """Add what every answer begins with."""
-        return self.add(self.matcher.compute_ff_tokens())
+        return self.add(self.engine.forced(self.matcher))
+
+    def repeats(self, token: int) -> bool:
+        """Whether a key would come twice with ``token``; only keys that the schema does not name can."""
+        engine = self.engine
+        if not engine.schema.grammar.maps or b'"' not in engine.wrapped.decode_bytes([token]):
+            return False
+        return repeats_key(engine.text([*self.tokens, token]))
 
     def give_up(self) -> None:
         """End where no token may come next."""
@@ -49,11 +57,11 @@ class Writing:
         if self.done:
             return
         self.done = True
-        constraint = self.constraint
-        if constraint.ends and self.tokens and self.tokens[-1] in constraint.ends:
+        engine = self.engine
+        if engine.ends and self.tokens and self.tokens[-1] in engine.ends:
             self.tokens.pop()
-        if not (self.matcher.is_accepting() and is_whole(constraint, self.tokens)):
-            self.tokens = closed(constraint, self.tokens, self.limit)
-        if constraint.ends and len(self.tokens) < self.limit:
-            self.tokens.append(constraint.ends[0])
-        constraint.free(self.matcher)
+        if not (self.matcher.is_accepting() and is_whole(engine, self.tokens)):
+            self.tokens = closed(engine, self.tokens, self.limit)
+        if engine.ends and len(self.tokens) < self.limit:
+            self.tokens.append(engine.ends[0])
+        engine.free(self.matcher)
