@@ -21,7 +21,7 @@ class PreferenceOptions(Section):
     beta: Annotated[float, Field(ge=1e-4, le=100)] = 0.1
     """Strength of the pull towards the reference model."""
     rejected: Literal["random", "confusable"] = "random"
-    """The rejected label: any wrong one, or the wrong one that the teacher finds most likely."""
+    """The rejected answer: a random wrong one, or the wrong one that the teacher finds most likely."""
 
 
 def preference_row(record: Record, sources: Sources) -> Json:
