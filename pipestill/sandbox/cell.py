@@ -105,11 +105,15 @@ def settle(descriptors: list[int], output: int) -> None:
     os.closerange(len(high), os.sysconf("SC_OPEN_MAX"))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
+    gc.enable()
+
+
+def open_texts() -> None:
+    """Open the standard streams on the descriptors that this process was left."""
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 (open to the end)
     text = {"mode": "w", "encoding": "utf-8", "errors": "backslashreplace", "buffering": 1, "closefd": False}
     sys.stdout, sys.stderr = open(1, **text), open(2, **text)  # noqa: SIM115
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
-    gc.enable()
 
 
 def _lifted(descriptor: int) -> int:

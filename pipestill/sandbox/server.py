@@ -12,6 +12,7 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from shutil import rmtree
 
 from pipestill.sandbox import calls, kernel, probe, space, tester
 from pipestill.sandbox.cell import FIRST_USER, USERS, Cell, library
@@ -111,7 +112,7 @@ def work(cell: Cell, control: int, order: Order, home: int | None) -> None:
 
 
 def main() -> None:
-    """Warm up, leave the namespaces, and stay until the first process there has ended."""
+    """Warm up, leave the namespaces, stay until the first process there has ended, and tidy up."""
     order = Order(**json.loads(sys.argv[1]))
     os.environ.clear()
     os.umask(0o022)
@@ -125,3 +126,4 @@ def main() -> None:
         os.close(control)
     os.close(order.hello)
     os.waitpid(process, 0)
+    rmtree(order.base, ignore_errors=True)  # the job may have been killed

@@ -13,7 +13,7 @@ OTHERS = ("site-packages", "dist-packages")  # folders of third-party modules in
 def leave(wanted: frozenset[str]) -> frozenset[str]:
     """Leave the machine's namespaces, as far as the kernel lets us; those that we left.
 
-    The process namespace is that of processes forked from now on.
+    The process namespace is that of processes forked from now on. ``furnish`` leaves that of mounts.
     """
     user, group = os.geteuid(), os.getegid()
     if user != 0:
@@ -28,8 +28,8 @@ def leave(wanted: frozenset[str]) -> frozenset[str]:
                     file.write(line)
         except OSError:
             return frozenset()
-    left = set()
-    for name in ("mounts", "pids", "network", "ipc"):
+    left = {"mounts"} & wanted
+    for name in ("pids", "network", "ipc"):
         try:
             if name in wanted:
                 kernel.unshare(kernel.NAMESPACES[name])
@@ -59,11 +59,12 @@ def show(path: str, root: str) -> None:
 
 
 def furnish(root: str) -> None:
-    """Make an empty folder this mount namespace's root: the standard library, devices and a scratch folder.
+    """Leave the mounts, and make an empty folder the root: the standard library, devices and a scratch folder.
 
     Raises:
         OSError: the kernel refuses.
     """
+    kernel.unshare(kernel.NAMESPACES["mounts"])
     kernel.mount("none", "/", flags=MS_REC | MS_PRIVATE)
     kernel.mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m")
     os.mkdir(f"{root}/tmp", 0o755)

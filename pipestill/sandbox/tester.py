@@ -25,7 +25,7 @@ def line(text: object) -> str:
 
 def verdict(status: str, error_class: str = "", detail: object = "") -> dict:
     """What the tests' process reports."""
-    return {"status": status, "error_class": error_class, "detail": line(detail)}
+    return {"status": status, "error_class": error_class[:LONGEST], "detail": line(detail)}
 
 
 def raised(error_class: str, detail: object) -> dict:
@@ -33,6 +33,11 @@ def raised(error_class: str, detail: object) -> dict:
     if error_class == "SystemExit":
         return verdict("exited", detail="sys.exit")
     return verdict("memory" if error_class == "MemoryError" else "error", error_class, detail)
+
+
+def plain(name: str) -> bool:
+    """Whether a program may give the tests a name: not those of the interpreter, as ``__builtins__``."""
+    return name.isidentifier() and not name.startswith("__")
 
 
 def called(code: str) -> set[str]:
@@ -107,8 +112,8 @@ def run_calls(tests: dict, found: dict[str, object]) -> None:
     name = tests["function"]
     if not isinstance(found.get(name), Reference):
         raise NameError(f"name {name!r} is not defined")
-    plain = Codec(no_reference, no_reference)
-    for arguments, expected in plain.decode(tests["cases"]):
+    codec = Codec(no_reference, no_reference)
+    for arguments, expected in codec.decode(tests["cases"]):
         text = f"{name}({', '.join(map(repr, arguments))})"
         value = found[name](*arguments)
         if not value == expected:
@@ -125,8 +130,8 @@ def judged(tests: dict, channel: Channel) -> dict:
         kind, *content = channel.receive()
         if kind == "names":
             values, modules = content
-            found = {str(name): peer.codec.decode(value) for name, value in values}
-            found |= imported(modules, json.dumps(tests))
+            found = {name: peer.codec.decode(value) for name, value in values if plain(name)}
+            found |= imported([pair for pair in modules if plain(pair[0])], json.dumps(tests))
         elif kind in ("syntax", "raised"):
             error_class, base, message = map(str, content)
         else:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from shutil import rmtree
 
 from pipestill.sandbox import kernel, sample, tester
-from pipestill.sandbox.cell import Cell, settle
+from pipestill.sandbox.cell import Cell, open_texts, settle
 from pipestill.sandbox.limits import MB
 
 KB = 1024
@@ -32,9 +32,9 @@ class Left(Exception):
 
 def whole(descriptor: int) -> str:
     """The text of an open file, which is closed."""
-    with open(descriptor, encoding="utf-8", errors="surrogatepass") as file:
-        file.seek(0)
-        return file.read()
+    content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    os.close(descriptor)
+    return content.decode("utf-8", "surrogatepass")
 
 
 def child(body: Callable[[], None]) -> int:
@@ -149,6 +149,7 @@ class Worker:
 
         def act() -> None:
             settle([theirs.fileno(), source, verdict_end], output_end)
+            open_texts()
             text = whole(sample.SOURCE)
             self.confine(folder)
             os.close(tester.VERDICT)

@@ -17,7 +17,7 @@ from pipestill.answers.json.writing import Said as SaidBySchema
 from pipestill.answers.json.writing import written
 from pipestill.errors import UserError
 from pipestill.io.records import Record, write_jsonl
-from pipestill.metrics.json_fields import equal
+from pipestill.metrics.json_values import equal
 from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
 from pipestill.schemas.schema import Schema

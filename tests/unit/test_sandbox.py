@@ -244,7 +244,8 @@ def test_a_killed_parent_leaves_no_process(layer, number):
     root = Path(__file__).parents[2]
     path = os.pathsep.join((str(root), str(root / "tests"), *sys.path))
     parent = subprocess.Popen([sys.executable, "-c", PARENT, layer], stdout=subprocess.PIPE, env={"PYTHONPATH": path})
-    parent.stdout.readline()
+    base = Path(parent.stdout.readline().decode().strip())
+    assert base.is_dir()
     deadline = time.monotonic() + 60
     own = psutil.Process(parent.pid)
     while len(found := own.children(recursive=True)) < 8 and time.monotonic() < deadline:  # server, first, 2 of 3 each
@@ -255,6 +256,7 @@ def test_a_killed_parent_leaves_no_process(layer, number):
     parent.stdout.close()
     _, alive = psutil.wait_procs(found, timeout=30)
     assert not alive
+    assert not base.exists()
 
 
 def test_programs_of_models_from_elsewhere_need_permission():

@@ -132,6 +132,23 @@ def test_tests_keep_their_own_built_ins(box):
         assert outcome(box, source, statement).status == "failed"
 
 
+def test_a_program_cannot_send_the_tests_other_built_ins(box):
+    source = """
+import json, os, struct, sys
+def f():
+    return 3.0
+frame = sys._getframe()
+while "peer" not in frame.f_locals:
+    frame = frame.f_back
+peer = frame.f_locals["peer"]
+names = [["f", peer.codec.encode(f)], ["__builtins__", ["dict", [["abs", peer.codec.encode(lambda x: 0)]]]]]
+peer.channel.send(["names", names, []])
+peer.serve()
+"""
+    assert outcome(box, source, "assert abs(f() - 42) < 1e-6").status == "failed"
+    assert outcome(box, source, "assert abs(f() - 3) < 1e-6").passed
+
+
 def test_modules_of_the_tests_are_their_own(box):
     source = "import math\nmath.isclose = lambda *_, **__: True\ndef f():\n    return 3.0"
     assert outcome(box, source, "assert math.isclose(f(), 42)").status == "failed"

@@ -63,8 +63,7 @@ READ = (  # of training rows and of the test set `known`
             ("No. | {number}", "Number | {number}"),
             ("Day | {date}", "Date | {date}"),
             ("Client | {buyer}", "Buyer | {buyer}"),
-            ("Item | Qty | Price | Sum",),
-            ("{items}",),
+            ("Item | Qty | Price | Sum\n{items}",),
             ("Total | {total}",),
         ),
         item="{product} | {quantity} | {price} | {amount}",
@@ -196,7 +195,7 @@ def written(rng: Random, paper: Paper, facts: Facts, hand: Hand) -> list[str]:
         "vendor": facts.vendor,
         "buyer": facts.buyer,
         "total": hand.sum(facts.total),
-        "items": items,
+        "items": items or None,
     }
     lines, said = [], set()
     for wordings in paper.lines:
