@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipestill.errors import shortened
 
@@ -32,7 +33,7 @@ class Example:
         group: what no two splits may share, such as the case of a report.
         rationale: the gold one.
         rejected: a worse output than the target.
-        meta: further facts about where it comes from.
+        meta: further facts, such as where it comes from.
     """
 
     inputs: Mapping[str, str]
@@ -43,4 +44,4 @@ class Example:
     group: str | None = None
     rationale: str | None = None
     rejected: str | None = None
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)

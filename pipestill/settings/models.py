@@ -12,6 +12,7 @@ from pipestill.settings.section import Section, partial
 ModelKind = Literal["causal", "seq2seq", "masked"]
 WRITERS: tuple[ModelKind, ...] = ("causal", "seq2seq")  # kinds of models that generate text
 MASKED = ("ForMaskedLM", "ForPreTraining")  # how the names of masked architectures end
+SHIPPED = Path(__file__).parents[2] / "resources" / "models"  # base models that this project made
 TODAY = "2024-07-26"  # for chat templates that read the clock; Llama's own choice where there is none
 
 
@@ -37,9 +38,9 @@ class BaseModelConfig(Section):
     kind: ModelKind = "causal"
     """Architecture family: `causal` (decoder only), `seq2seq` (encoder and decoder: T5, Marian) or `masked` (BERT)."""
     source: Literal["path", "hub"]
-    """`path`: a local directory with a `SHA256SUMS`; `hub`: downloaded at `revision`."""
+    """`path`: a local directory; `hub`: downloaded at `revision`."""
     path: LocalPath | None = None
-    """Directory of the model, for `source: path`."""
+    """Directory of the model, for `source: path`; checked against its `SHA256SUMS` if it has one."""
     repo: Repository | None = None
     """Repository, for `source: hub`, such as `Qwen/Qwen2.5-3B-Instruct`."""
     revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
@@ -58,6 +59,12 @@ class BaseModelConfig(Section):
         if self.source == "hub" and not (self.repo and self.revision):
             raise ValueError("`source: hub` needs `repo` and `revision`")
         return self
+
+    @property
+    def is_shipped(self) -> bool:
+        """True for a model that this project made."""
+        place = self.locate(SHIPPED.parents[1])
+        return place is not None and place.resolve().is_relative_to(SHIPPED.resolve())
 
     def locate(self, root: Path) -> Path | None:
         """The local directory, seen from the working directory or else from the project's ``root``, if it exists."""

@@ -13,9 +13,10 @@ from pipestill.evaluation.metric import Metric
 from pipestill.evaluation.runs import Run, check_same_examples
 from pipestill.io.records import Json, iterate_jsonl
 from pipestill.io.runs import find_runs
-from pipestill.metrics.catalogue import entry_of
+from pipestill.metrics.catalogue import CATALOGUE, entry_of
 from pipestill.metrics.measures import Scored
 from pipestill.tasks.base import Task
+from pipestill.text.repetition import repeats_to_the_end
 
 SCORE_KEYS = ("seed", "sampling_seed", "id", "test_set")  # of scores, beside the metrics
 
@@ -31,10 +32,13 @@ class GeneratedRun(Run):
             answers, ``[examples, k]`` for what answers contribute to a metric of all.
         unmarked: answers that no marker told from their rationales, so that both are scored; none where answers come
             alone.
+        repeating: answers that repeat themselves to their end, and whose references do not; none where texts are not
+            read.
     """
 
     by_draw: ByDraw
     unmarked: int | None = None
+    repeating: int | None = None
 
     @property
     def sampled(self) -> bool:
@@ -42,18 +46,26 @@ class GeneratedRun(Run):
         return None not in self.by_draw
 
     def draws(self, name: str) -> list[float]:
-        """A metric under each sampling seed."""
+        """A metric under each sampling seed; empty for one of several draws together."""
+        if entry_of(name).of_draws:
+            return []
         return [metrics_of(scores, self.test_sets)[name].estimate() for scores in self.by_draw.values()]
 
     def details(self) -> Json:
-        """Metrics of each sampling seed, and how many answers had no marker where they should have one."""
+        """Metrics of each sampling seed, and how many answers had no marker where they should have one, or repeat
+        themselves."""
         return {
             "by_sampling_seed": {
-                str(seed): {name: metric.estimate() for name, metric in metrics_of(scores, self.test_sets).items()}
+                str(seed): {
+                    name: metric.estimate()
+                    for name, metric in metrics_of(scores, self.test_sets).items()
+                    if not entry_of(name).of_draws
+                }
                 for seed, scores in self.by_draw.items()
                 if seed is not None
             },
             "unmarked": self.unmarked,
+            "repeating": self.repeating,
         }
 
     def scores(self) -> Iterator[Json]:
@@ -81,7 +93,8 @@ def runs_of(
     for seed, directory in find_runs(predictions).items():
         path = directory / "predictions.jsonl"
         rows = read_answers(path, test_sets)
-        found[seed] = _run(path, rows, test_sets or [None], score(seed, directory, rows))
+        run = _run(path, rows, test_sets or [None], score(seed, directory, rows))
+        found[seed] = replace(run, repeating=sum(map(_repeats, rows)))
     check_same_examples(found.values())
     return found
 
@@ -103,7 +116,7 @@ def measured(task: Task, test_sets: Sequence[str], directory: Path) -> dict[int,
         check_keys(row, keys, f"{path}, line {number}", "evaluate")
         keys = list(row)  # of all rows alike
         by_seed.setdefault(row["seed"], []).append(row)
-    names = [key for key in keys if key not in SCORE_KEYS]
+    names = [key for key in keys if key in CATALOGUE]
     return {
         seed: _run(path, rows, test_sets or [None], Scored({name: [row[name] for row in rows] for name in names}))
         for seed, rows in by_seed.items()
@@ -139,6 +152,11 @@ def _metric(name: str, values: np.ndarray, weights: np.ndarray, strata: np.ndarr
     return Metric.mean_of(values, entry.highest, lowest=entry.lowest).over(weights, strata)
 
 
+def _repeats(row: Json) -> bool:
+    """True if an answer repeats itself to its end, as none of its references does."""
+    return repeats_to_the_end(row["prediction"]) and not any(map(repeats_to_the_end, row["references"]))
+
+
 def _run(path: Path, rows: Sequence[Json], order: Sequence[str | None], scored: Scored) -> GeneratedRun:
     """A run from its rows and their scores; examples are sorted by test set, then id, so that runs line up."""
     places: dict[int | None, dict[str, int]] = {}  # of an example's answer among the rows, by sampling seed
@@ -158,9 +176,15 @@ def _run(path: Path, rows: Sequence[Json], order: Sequence[str | None], scored: 
         seed: {name: column[[answers[example] for example in ids]] for name, column in columns.items()}
         for seed, answers in places.items()
     }
-    means = {name: np.mean([scores[name] for scores in by_draw.values()], axis=0) for name in columns}
+    means = {name: _of_draws(name, [scores[name] for scores in by_draw.values()]) for name in columns}
     test_sets = Membership([of_example[example] for example in ids])
     rationales = [row["rationale"] for row in rows if "rationale" in row]
     unmarked = rationales.count(None) if rationales else None
     metrics = metrics_of(means, test_sets)
     return GeneratedRun(path, ids, metrics, test_sets, by_draw, unmarked, signatures=scored.signatures)
+
+
+def _of_draws(name: str, draws: Sequence[np.ndarray]) -> np.ndarray:
+    """What each example contributes to a metric, from what its answers do under each sampling seed."""
+    together = entry_of(name).of_draws
+    return together(np.stack(draws)) if together else np.mean(draws, axis=0)
