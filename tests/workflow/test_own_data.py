@@ -54,7 +54,8 @@ def test_each_configuration_is_planned_as_it_is_printed(place, text):
     found = examine_data(checked)
     assert (study in found) == (checked.tasks[checked.studies[study].task].declared is not None)
     planned = jobs(plan(place, "all", extra=[place / "my.yaml"]))
-    assert planned["train"] == len(checked.seeds) * (len(checked.studies[study].methods) - 1)
+    seeds, methods = checked.studies[study].seeds or checked.seeds, checked.studies[study].methods
+    assert planned["train"] == len(seeds) * (len(methods) - 1)
 
 
 def test_each_command_runs_as_it_is_printed(place, monkeypatch, capsys):
