@@ -20,10 +20,22 @@ RATIONALES = "results/data/creditmix/rationales.jsonl"
 SUBMISSIONS = [f"results/multiclinsum_{method}/submission" for method in ("sft", "lead")]
 
 
+DECLARED = {  # tasks that the configuration declares
+    "tickets": {"kind": "labels", "labels": ["billing", "bug", "praise"]},
+    "titles": {"kind": "text", "measure": "summaries"},
+    "forms": {"kind": "json", "schema": {"type": "object", "required": ["name"]}, "max_new_tokens": 32},
+}
+
+
 def smoke():
-    """The smoke preset over the default."""
+    """The smoke preset over the default, with tasks that are declared, and studies of them."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     update_config(config, yaml.safe_load((ROOT / "resources" / "presets" / "smoke.yaml").read_text()))
+    data = {"source": "url", "url": "https://example.org/a.csv", "splits": SHARES}
+    for name, answers in DECLARED.items():
+        config["tasks"][name] = {"answers": dict(answers), "inputs": ["subject", "body"], "data": data}
+        models = {"student": "demo-student", "teacher": "demo-teacher"}
+        config["studies"][name] = {"task": name, **models, "methods": ["base", "sft", "kd"]}
     return config
 
 
@@ -32,6 +44,7 @@ def generated():
     config = smoke()
     studies = config["studies"]
     config["seeds"] = [1]
+    config["run"] += DECLARED
     studies["creditmix"]["methods"] = ["base", "sft", "kd", "dpo"]
     studies["mnli"]["methods"] = ["base", "icl", "cd", "sft"]
     plain = {"text": "{features}:", "render": "raw", "verbalizers": {"Good": "good"}}
@@ -89,6 +102,8 @@ def of_files():
     studies["codegen"]["variants"] = variants
     studies["multiclinsum-t5"] |= {"methods": ["fkl"], "distributions": {"codec": "sample"}, "overrides": {}}
     config["training"]["select"] = "metric"
+    for name in DECLARED:
+        studies[name]["methods"] = ["base"]
     return config
 
 

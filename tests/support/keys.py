@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipestill.answers.base import Definition
 from pipestill.errors import UserError
 from pipestill.plan.check import check
-from pipestill.plan.config import OBJECTIVES, Config, StudyConfig
+from pipestill.plan.config import OBJECTIVES, Config, StudyConfig, TaskConfig
 from pipestill.settings.reruns import TOP, Above
 from pipestill.settings.section import Section, holds_sections
 
@@ -71,11 +72,20 @@ def keys(section: Section, path=(), above=TOP) -> Iterator[Key]:
             yield from _overrides(section, (*path, name), above.below(kind, name))
             continue
         value, inner, place = getattr(section, name), above.below(kind, name), (*path, name)
+        if _decides_sections(section, name, value):
+            continue
         below = list(_sections(value, place, field.annotation))
         for where, each in below:
             yield from keys(each, where, inner)
         if not below and not holds_sections(field.annotation):
             yield Key(place, kind, Above(None, above.rules).of(kind, name), above.of(kind, name), value)
+
+
+def _decides_sections(section, name, value):
+    """True for what says which keys there are, or that there are none: another value is another configuration."""
+    if isinstance(section, Definition):
+        return name == "kind"
+    return isinstance(section, TaskConfig) and name == "answers" and value is None
 
 
 def _sections(value, place, annotation):
