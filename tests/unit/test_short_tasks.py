@@ -3,10 +3,13 @@
 from copy import deepcopy
 from pathlib import Path
 
+import pyarrow
 import pytest
 import yaml
+from pyarrow import parquet
 
 from pipestill.errors import UserError
+from pipestill.io.files import sha256
 from pipestill.io.records import write_jsonl
 from pipestill.plan.check import check
 from pipestill.plan.data_checks import examine_data, report_data
@@ -84,6 +87,19 @@ def test_data_at_an_address_need_their_labels(tmp_path):
     checked = check(configuration(tmp_path, task))
     assert checked.tasks["tickets"].data.source == "url"
     assert "tickets" not in examine_data(checked)
+
+
+def test_parquet_at_an_address_is_checked_by_its_digest(tmp_path):
+    found = [{"text": row["body"], "target": row["team"]} for row in rows()]
+    parquet.write_table(pyarrow.Table.from_pylist(found), tmp_path / "x.parquet")
+    url, digest = (tmp_path / "x.parquet").as_uri(), sha256(tmp_path / "x.parquet")
+    answers = {"kind": "labels", "labels": TEAMS}
+    checked = check(configuration(tmp_path, {"answers": answers, "path": None, "url": url, "sha256": digest}))
+    options = checked.tasks["tickets"].data.model_dump(mode="json")
+    records, manifest = prepare(checked.task("tickets"), tmp_path, **options)
+    assert (len(records), manifest["raw"]["origin"]) == (60, url)
+    with pytest.raises(UserError, match="sha256"):
+        prepare(checked.task("tickets"), tmp_path, **options | {"sha256": "1" * 64})
 
 
 def test_worse_answers_of_a_file_are_what_dpo_rejects(tmp_path):
