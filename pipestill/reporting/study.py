@@ -114,7 +114,7 @@ class Study:
     @property
     def task(self) -> Task:
         """Its task."""
-        return task_of(self.first.evaluation)
+        return task_of(self.first)
 
     @property
     def show(self) -> ModuleType:
