@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 # Most modules are never used: to compile all would take a minute. The others are compiled by their first import.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help setup demo test lint docs clean
+.PHONY: help setup demo all test lint docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -20,9 +20,11 @@ $(INSTALLED): requirements.txt pyproject.toml
 	$(PIP) --no-deps -e .
 	@touch $@
 
-demo: setup ## run every study on the embedded default: no hub, no key, no GPU
-	$(BIN)/snakemake --cores $(CORES) all
-	@echo "The report is results/report/index.html"
+demo: setup ## a first look: every system, one seed, the telling methods; no hub, no key, no GPU
+	$(BIN)/pipestill make all --cores $(CORES) --configfile config.yaml resources/presets/demo.yaml
+
+all: setup ## run every study, method and seed of config.yaml
+	$(BIN)/pipestill make all --cores $(CORES)
 
 test: setup ## run all tests; no network
 	$(BIN)/python -m pytest -q -n $(CORES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder tests/workflow tests/unit

@@ -1,11 +1,11 @@
-"""The command line: `pipestill predict ...`, `pipestill doctor`, `pipestill check`."""
+"""The command line: `pipestill make`, `pipestill predict`, `pipestill doctor`, `pipestill check`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from pipestill import __version__
-from pipestill.cli import predict
+from pipestill.cli import make, predict
 from pipestill.job.script import run
 
 
@@ -14,6 +14,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="pipestill", description="Check configurations, and use what was made of them.")
     top.add_argument("--version", action="version", version=f"pipestill {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    make.add_command(commands)
     predict.add_command(commands)
 
     doctor = commands.add_parser(
@@ -54,7 +55,7 @@ def main() -> None:
     """Run a command."""
     top = parser()
     args, others = top.parse_known_args()
-    if others and args.command is not predict.command:
+    if others and args.command not in (make.command, predict.command):
         top.error(f"unrecognized arguments: {' '.join(others)}")
     args.others = others
-    run(lambda: args.command(args), heavy=True)
+    run(lambda: args.command(args), heavy=args.command is predict.command)

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "pipestill"
 LAYERS = (
     *("errors", "io", "job", "text", "settings", "losses", "metrics", "answers", "layouts", "tasks", "objectives"),
     *("methods", "plan", "models", "inference", "annotation", "teacher", "training", "evaluation", "reporting"),
-    *("pretraining", "doctor", "cli"),
+    *("pretraining", "doctor", "terminal", "cli"),
 )
 HALVES = {  # modules of a kind of answers or an objective that belong to a stage, by the layer that runs it
     **{"predict": "inference", "train": "training", "teachers": "training", "make_teacher": "training"},
