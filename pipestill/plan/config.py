@@ -16,7 +16,18 @@ from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
 from pipestill.settings.places import LocalPath
 from pipestill.settings.prompts import Prompt
-from pipestill.settings.section import LONGEST_NAME, Count, Distinct, Name, NonzeroShare, Section, Seed, Title, Word, partial
+from pipestill.settings.section import (
+    LONGEST_NAME,
+    Count,
+    Distinct,
+    Name,
+    NonzeroShare,
+    Section,
+    Seed,
+    Title,
+    Word,
+    partial,
+)
 from pipestill.settings.tasks import Declared
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import Task, find_task

@@ -1,8 +1,8 @@
 """Blocks that single answers are shown by: JSON that the script of the page draws, whatever the kind of answers.
 
-``["text", runs]`` and ``["code", runs]`` hold runs of text ``[text, mark]``: 0 as in the reference, 1 not in it, -1 only
-in the reference. ``["bars", rows]`` holds rows ``[name, share, whether it is the gold one]``, ``["note", text, tone]`` a
-sentence whose tone is ``good``, ``bad`` or empty.
+``["text", runs]`` and ``["code", runs]`` hold runs of text ``[text, mark]``: 0 as in the reference, 1 not in it, -1
+only in the reference. ``["bars", rows]`` holds rows ``[name, share, whether it is the gold one]``, ``["note", text,
+tone]`` a sentence whose tone is ``good``, ``bad`` or empty.
 """
 
 import re

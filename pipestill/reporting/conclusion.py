@@ -12,6 +12,8 @@ from pipestill.reporting.comparisons import Comparison, find
 from pipestill.reporting.gap import GapClosed, gap_closed
 from pipestill.reporting.study import Experiment, Study
 
+LEVEL = 1.1  # prices of which one is no more than this times the other are the same, as clocks measure them
+
 
 @dataclass(frozen=True)
 class Conclusion:
@@ -84,6 +86,10 @@ class Price:
         known = (inf if each is None else each for each in (self.dollars, self.seconds))
         return (*known, self.query_ms or 0.0)
 
+    def is_level(self, cheaper: "Price") -> bool:
+        """True if this price differs from a lower one by no more than measuring does."""
+        return all(own <= LEVEL * other for own, other in zip(self.order, cheaper.order, strict=True))
+
     @property
     def short(self) -> str:
         """``22 s + 1 min 28 s for teacher, 3.7 ms a query``."""
@@ -104,14 +110,14 @@ class Price:
         elif self.seconds:
             more = f" + {seconds(self.taught)} for what it learns from" if self.taught else ""
             trained = f"{seconds(self.own)} of {kind} to train{more}"
-        paid = "a price that is not known" if self.dollars is None else f"{dollars(self.dollars)}" if self.dollars else ""
+        paid = "a price that is not known" if self.dollars is None else dollars(self.dollars) if self.dollars else ""
         asked = "" if self.query_ms is None else f"{milliseconds(self.query_ms)} a query"
         return ", ".join(filter(None, [paid, trained, asked]))
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The cheapest method that is not significantly worse than the best.
+    """The cheapest method that is not significantly worse than the best; of those of one price, the best.
 
     Attributes:
         experiment: the method.
@@ -138,8 +144,8 @@ class Recommendation:
         amount = f"{number(abs(self.lead.difference), places)} {bracket(ci95, places)}"
         doubt = "; no trained method is shown to be better" if self.experiment.is_reference else ""
         return (
-            f"{self.experiment.title}: the cheapest that is not significantly worse than the best ({mean}; {best.title} "
-            f"is {amount} ahead{doubt}); {self.price}."
+            f"{self.experiment.title}: the cheapest that is not significantly worse than the best ({mean}; "
+            f"{best.title} is {amount} ahead{doubt}); {self.price}."
         )
 
 
@@ -163,13 +169,17 @@ def _clock(study: Study) -> Literal["cpu_s", "wall_s"]:
     return "cpu_s" if all(train.cpu_s is not None for train in trained) else "wall_s"
 
 
-def _recommend(study: Study, best: Experiment, tied: Sequence[Experiment], pairs: Sequence[Comparison]):
-    """Choose; the best itself where prices are the same."""
+def _recommend(
+    study: Study, best: Experiment, tied: Sequence[Experiment], pairs: Sequence[Comparison]
+) -> Recommendation | None:
+    """Choose; where prices are level, the better one."""
     if not study.testable or len(study.ranked) == 1:
         return None
-    cheapest = min([best, *tied], key=lambda each: price(study, each).order)
-    lead = None if cheapest is best else find(pairs, best, cheapest)
-    return Recommendation(cheapest, price(study, cheapest), len(tied) - (lead is not None), lead)
+    prices = {each.method: price(study, each) for each in (best, *tied)}
+    least = min(prices.values(), key=lambda each: each.order)
+    chosen = next(each for each in (best, *tied) if prices[each.method].is_level(least))
+    lead = None if chosen is best else find(pairs, best, chosen)
+    return Recommendation(chosen, prices[chosen.method], len(tied) - (lead is not None), lead)
 
 
 def conclude(study: Study, comparisons: Sequence[Comparison]) -> Conclusion:

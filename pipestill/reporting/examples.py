@@ -15,7 +15,7 @@ from pipestill.io.files import read_json
 from pipestill.io.records import Json, iterate_jsonl
 from pipestill.io.runs import find_runs
 from pipestill.metrics.catalogue import entry_of
-from pipestill.reporting.blocks import Block, Shown, cut, shortened
+from pipestill.reporting.blocks import Shown, cut, shortened
 from pipestill.reporting.study import Experiment, Study
 from pipestill.settings.prompts import Prompt
 

@@ -78,6 +78,7 @@ def write_report(sources: Sources, directory: Path) -> list[Path]:
     table = overview(found)
     figure = quality_and_cost(found, table.methods)
     write_text(directory / "figures/overview.svg", figure)
-    write_page(directory / "index.html", Page(found, table, figure, examples_of(studies, sources.records)), sources.config)
+    page = Page(found, table, figure, examples_of(studies, sources.records))
+    write_page(directory / "index.html", page, sources.config)
     files = ("index.html", "summary.csv", "summary.md", "summary.tex", "comparisons.csv", "figures/overview.svg")
     return [directory / name for name in (*files, *(f"figures/{each.study.name}" for each in found))]

@@ -24,7 +24,7 @@ def anchor(text: str) -> str:
 
 
 def inline_svg(svg: str, prefix: str) -> str:
-    """``svg`` as it stands in a page: no XML head, ids of its own where it needs them, the size left to the style sheet."""
+    """``svg`` as it stands in a page: no XML head, ids of its own, the size left to the style sheet."""
     svg = svg[svg.index("<svg") :]
     referred = {*re.findall(r'href="#([^"]+)"', svg), *re.findall(r"url\(#([^)]+)\)", svg)}
     svg = re.sub(r' id="([^"]+)"', lambda own: f' id="{prefix}-{own[1]}"' if own[1] in referred else "", svg)
@@ -82,7 +82,8 @@ def study_view(findings: Findings, examples: Examples) -> Json:
         "fidelity": findings.fidelity,
         "panels": [
             {"place": panel.place, "template": panel.template, "title": panel.title, "own": own}
-            for panel, own in panels if own is not None
+            for panel, own in panels
+            if own is not None
         ],
         "figures": {
             name: {"svg": inline_svg(svg, f"{anchor(study.name)}-{name}"), "caption": figures[name].caption}
