@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from pipestill.inference.generation import Answer, generate, shared_length
+from pipestill.inference.generation import Answer, Constraint, generate, shared_length
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.queries import query, timed
 from pipestill.inference.work import Work
@@ -14,7 +14,12 @@ from pipestill.settings.jobs import Asking
 
 
 def answer_prompts(
-    loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+    loaded: Loaded,
+    asking: Asking,
+    decoding: GenerationConfig,
+    prompts: Mapping[str, str],
+    work: Work,
+    constraint: Constraint | None = None,
 ) -> dict[str, Json]:
     """Generate an answer to each prompt; those that the log ``answers`` of the work holds are not asked again.
 
@@ -26,6 +31,7 @@ def answer_prompts(
         prompts: by key; what is drawn for an answer depends on its key. Equal prompts side by side are read once; so is
             a context, with which all begin.
         work: keeps the answers.
+        constraint: what answers follow.
 
     Returns:
         ``{"text", "query"}`` by key, see :func:`~pipestill.inference.queries.query`; after a rationale the
@@ -57,6 +63,7 @@ def answer_prompts(
         done=done,
         after_rationale=explained,
         shared=shared,
+        constraint=constraint,
     )
     for batch, ms in timed(batches):
         log.append((keys[index], row(index, answer, ms / len(batch))) for index, answer in batch)

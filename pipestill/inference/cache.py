@@ -71,6 +71,14 @@ class RoomyLayer(DynamicLayer):
         self.room = [room.index_select(0, indices) for room in self.room]
         self._show(end)
 
+    def pack(self, columns: torch.Tensor) -> None:
+        """Keep the tokens ``columns`` ``[rows, kept]`` of each row, in this order."""
+        rows, heads, _, width = self.room[0].shape
+        index = columns[:, None, :, None]
+        for room in self.room:
+            room[:, :, : columns.shape[1]] = room.gather(2, index.expand(rows, heads, -1, width))
+        self._show(columns.shape[1])
+
     def _show(self, end: int) -> None:
         self.keys, self.values = (room[:, :, :end] for room in self.room)
 
@@ -85,6 +93,12 @@ def roomy_cache(config: PreTrainedConfig, capacity: int) -> DynamicCache:
 def has_room(cache: DynamicCache) -> bool:
     """Whether rows that were read apart can be :func:`put` into ``cache``."""
     return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+
+
+def pack(cache: DynamicCache, columns: torch.Tensor) -> None:
+    """Keep the tokens ``columns`` ``[rows, kept]`` of each row of a cache that :func:`has_room`, in this order."""
+    for layer in cache.layers:
+        layer.pack(columns)
 
 
 def put(read: DynamicCache, cache: DynamicCache, rows: slice, count: int, end: int) -> None:

@@ -1,19 +1,32 @@
 """The next token of each row: the likeliest one, or one that is drawn."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 
 from pipestill.settings.generation import GenerationConfig
 
-Choose = Callable[[torch.Tensor, torch.Tensor, Sequence[random.Random]], torch.Tensor]
+
+class Choose(Protocol):
+    """Chooses a next token for each row."""
+
+    def __call__(
+        self,
+        tokens: torch.Tensor,
+        logits: torch.Tensor,
+        draws: Sequence[random.Random],
+        allowed: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The tokens ``[rows]``; see :func:`chooser`."""
 
 
 def chooser(decoding: GenerationConfig) -> Choose:
     """How a next token is chosen: ``(tokens so far [rows, length], logits [rows, vocab], random streams) -> [rows]``.
 
-    Tokens are -1 where a row is padded. Samples are limited by transformers' own warpers, in its order.
+    Tokens are -1 where a row is padded. Samples are limited by transformers' own warpers, in its order. Where only some
+    tokens are ``allowed`` ``[rows, vocab]``, one of them is taken, even if each would repeat something.
     """
     from transformers.generation.logits_process import (
         LogitsProcessorList,
@@ -30,13 +43,31 @@ def chooser(decoding: GenerationConfig) -> Choose:
     if decoding.top_p < 1:
         warpers.append(TopPLogitsWarper(decoding.top_p))
 
-    def choose(tokens: torch.Tensor, logits: torch.Tensor, draws: Sequence[random.Random]) -> torch.Tensor:
+    def choose(
+        tokens: torch.Tensor,
+        logits: torch.Tensor,
+        draws: Sequence[random.Random],
+        allowed: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         scores = forbid_repeats(tokens, logits, size) if size else logits
+        if allowed is not None:
+            scores = limit(scores, logits, allowed)
         if not decoding.sampling:
             return scores.argmax(dim=-1)
         return sample(warpers(tokens, scores), [draw.random() for draw in draws])
 
     return choose
+
+
+def limit(scores: torch.Tensor, logits: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    """``scores``, -inf where a token is not ``allowed``; ``logits`` instead, in rows in which nothing else is left.
+
+    All are ``[rows, vocab]``.
+    """
+    limited = scores.masked_fill(~allowed, -torch.inf)
+    hopeless = limited.amax(dim=-1, keepdim=True) == -torch.inf
+    lowest = torch.finfo(logits.dtype).min
+    return torch.where(hopeless, logits.clamp(min=lowest).masked_fill(~allowed, -torch.inf), limited)
 
 
 def forbid_repeats(tokens: torch.Tensor, scores: torch.Tensor, size: int) -> torch.Tensor:

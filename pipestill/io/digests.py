@@ -64,14 +64,16 @@ def _module_file(module: str) -> Path | None:
 
 class _Code(NamedTuple):
     imports: tuple[str, ...]  # names of the project's own modules, and of what is taken from them
-    syntax: str  # without comments, formatting and docstrings; of a package, with its templates
+    syntax: str  # without comments, formatting and docstrings; with resources, and of a package with its templates
+    resources: tuple[str, ...] = ()  # files below `resources/` that the code names
 
 
 @cache
 def _read(path: Path) -> _Code:
     code = _parsed(path.read_text(encoding="utf-8"))
     templates = sorted((path.parent / "templates").glob("*")) if path.name == "__init__.py" else []
-    return code._replace(syntax="\0".join([code.syntax, *(each.read_text(encoding="utf-8") for each in templates)]))
+    read = [*templates, *(ROOT / name for name in code.resources if (ROOT / name).is_file())]
+    return code._replace(syntax="\0".join([code.syntax, *(each.read_text(encoding="utf-8") for each in read)]))
 
 
 @cache
@@ -90,4 +92,6 @@ def _parsed(text: str) -> _Code:
                 for statement in body
                 if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
             ]
-    return _Code(tuple(name for name in imports if name.split(".")[0] == "pipestill"), ast.dump(tree))
+    own = tuple(name for name in imports if name.split(".")[0] == "pipestill")
+    named = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return _Code(own, ast.dump(tree), tuple(text for text in named if text.startswith("resources/")))

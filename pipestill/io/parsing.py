@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 DIGITS = 300  # of a number: one with more is no float, one with thousands cannot be written
@@ -25,25 +26,25 @@ class BadJson(ValueError):
         self.position, self.line = position, line
 
 
-def parse_json(text: str) -> Any:
-    """The value that ``text`` is.
+def parse_json(text: str, exact: bool = False) -> Any:
+    """The value that ``text`` is; numbers with a point or an exponent as floats, or ``exact``, as Decimal.
 
     Raises:
         BadJson: it is not JSON, or holds half a character (a lone surrogate), a number that is none (NaN, Infinity,
             1e999), one of more than ``DIGITS`` digits, a key twice in one object, or more than ``DEPTH`` brackets in
             each other.
     """
-    value, end = parse_at(text, len(text) - len(text.lstrip(" \t\n\r")))
+    value, end = parse_at(text, len(text) - len(text.lstrip(" \t\n\r")), exact)
     if rest := text[end:].strip(" \t\n\r"):
         position = text.index(rest, end)
         raise BadJson("Extra data", position, text.count("\n", 0, position) + 1)
     return value
 
 
-def parse_at(text: str, start: int) -> tuple[Any, int]:
+def parse_at(text: str, start: int, exact: bool = False) -> tuple[Any, int]:
     """The value that begins at ``start``, and where it ends; raises like :func:`parse_json`."""
     try:
-        value, end = _DECODER.raw_decode(text, start)
+        value, end = (_EXACT if exact else _DECODER).raw_decode(text, start)
     except json.JSONDecodeError as error:
         raise BadJson(error.msg, error.pos, error.lineno) from None
     except RecursionError:
@@ -93,6 +94,11 @@ def _real(digits: str) -> float:
     return value
 
 
+def _exactly(digits: str) -> Decimal:
+    _real(digits)
+    return Decimal(digits)
+
+
 def _constant(name: str) -> Any:
     raise BadJson(f"{name} in place of a number")
 
@@ -106,4 +112,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_real, parse_constant=_constant, object_pairs_hook=_object)
+_DECODER, _EXACT = (
+    json.JSONDecoder(parse_int=_whole, parse_float=real, parse_constant=_constant, object_pairs_hook=_object)
+    for real in (_real, _exactly)
+)

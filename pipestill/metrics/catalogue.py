@@ -7,6 +7,7 @@ from math import inf
 import numpy as np
 
 from pipestill.metrics.corpus import bleu, chrf
+from pipestill.metrics.field_sums import field_f1, share
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,10 @@ _ENTRIES = (
     Entry("chrf", "chrF", 100.0, corpus=chrf),
     *_with_parts("bertscore", "BERTScore", lowest=-inf),  # rescaled, it is negative for worse than unrelated texts
     Entry("exact_match", "exact match", per_test_set=False),
+    Entry("field_f1", "field F1", corpus=field_f1),  # of right, found and expected fields
+    Entry("field_precision", "field precision", corpus=share, per_test_set=False),
+    Entry("field_recall", "field recall", corpus=share, per_test_set=False),
+    Entry("schema_valid", "valid by the schema", per_test_set=False),
     Entry("perplexity", "perplexity", highest=inf, lower_is_better=True, corpus=_perplexity),  # of nats and tokens
     Entry("token_accuracy", "token accuracy", corpus=_ratio),  # of right tokens and tokens
 )

@@ -8,11 +8,12 @@ from pipestill.tasks import declared as declared_tasks
 from pipestill.tasks.base import Task
 from pipestill.tasks.creditmix import CREDITMIX
 from pipestill.tasks.dolly import DOLLY
+from pipestill.tasks.idp import IDP
 from pipestill.tasks.mnli import MNLI
 from pipestill.tasks.mnli_merged import MNLI_MERGED
 from pipestill.tasks.multiclinsum import MULTICLINSUM
 
-TASKS: dict[str, Task] = {task.name: task for task in (CREDITMIX, DOLLY, MULTICLINSUM, MNLI, MNLI_MERGED)}
+TASKS: dict[str, Task] = {task.name: task for task in (CREDITMIX, DOLLY, MULTICLINSUM, MNLI, MNLI_MERGED, IDP)}
 
 __all__ = ["TASKS", "Task", "find_task", "task_of"]
 

@@ -6,9 +6,10 @@ import torch
 import transformers
 
 from pipestill.errors import UserError
-from pipestill.inference import generation
+from pipestill.inference import generation, rows
 from pipestill.inference.decoding import chooser, sample
-from pipestill.inference.generation import generate, length_sorted_batches, prompt_groups, shared_length
+from pipestill.inference.generation import generate, length_sorted_batches, shared_length
+from pipestill.inference.rows import prompt_groups
 from pipestill.settings.generation import GenerationConfig
 from support.models import make_tokenizer
 
@@ -85,7 +86,7 @@ def test_groups_of_prompts_are_neighbours_within_the_budget():
 @pytest.mark.parametrize("ngram", [0, 1])
 @pytest.mark.parametrize("architecture", CONFIGS)
 def test_greedy_equals_transformers_one_by_one(architecture, ngram, read_at_a_time, monkeypatch):
-    monkeypatch.setattr(generation, "CPU_PROMPT_TOKENS", read_at_a_time)
+    monkeypatch.setattr(rows, "CPU_PROMPT_TOKENS", read_at_a_time)
     model = make_model(architecture)
     expected = []
     for prompt in PROMPTS:
@@ -119,7 +120,7 @@ def test_equal_prompts_are_read_once_and_finished_rows_leave():
 
 
 def test_prompts_are_read_a_few_at_a_time_without_padding_of_longer_ones(monkeypatch):
-    monkeypatch.setattr(generation, "CPU_PROMPT_TOKENS", 24)
+    monkeypatch.setattr(rows, "CPU_PROMPT_TOKENS", 24)
     model, shapes = make_model(), []
     model.model.embed_tokens.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape[:2])))
     ours(model)
@@ -259,7 +260,7 @@ BEHIND = [PREFIX + prompt for prompt in PROMPTS]
 def test_answers_behind_a_prefix_that_is_read_once_are_those_to_whole_prompts(monkeypatch, name, decoding, group):
     model = make_model(name)
     whole = ours(model, BEHIND, decoding=decoding, keys=KEYS)
-    monkeypatch.setattr(generation, "CPU_PROMPT_TOKENS", group)  # several groups of prompts in a batch, or one
+    monkeypatch.setattr(rows, "CPU_PROMPT_TOKENS", group)  # several groups of prompts in a batch, or one
     for budget in (None, 120):
         options = {"decoding": decoding, "keys": KEYS, "token_budget": budget}
         assert ours(model, BEHIND, shared=shared_length(model, BEHIND), **options) == whole

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from pipestill.errors import UserError
-from pipestill.inference import generation
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.generation import generate
 from pipestill.inference.loaded import load
@@ -96,7 +95,7 @@ def test_logits_of_labels_are_those_of_the_whole_model(name, rows):
 @pytest.mark.parametrize("name", ["t5", "marian"])
 @pytest.mark.parametrize(("size", "read_at_a_time"), [(0, 2048), (2, 2048), (0, 24)])
 def test_greedy_answers_are_those_of_transformers(name, size, read_at_a_time, monkeypatch):
-    monkeypatch.setattr(generation, "CPU_PROMPT_TOKENS", read_at_a_time)
+    monkeypatch.setattr("pipestill.inference.rows.CPU_PROMPT_TOKENS", read_at_a_time)
     model = MAKERS[name](VOCABULARY).double().eval()
     with torch.no_grad():
         for key, tensor in model.named_parameters():

@@ -8,7 +8,20 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipestill"
 LAYERS = (
-    *("errors", "io", "job", "text", "settings", "losses", "metrics", "answers", "layouts", "tasks", "objectives"),
+    *(
+        "errors",
+        "io",
+        "job",
+        "text",
+        "settings",
+        "schemas",
+        "losses",
+        "metrics",
+        "answers",
+        "layouts",
+        "tasks",
+        "objectives",
+    ),
     *("methods", "plan", "models", "inference", "annotation", "teacher", "training", "evaluation", "reporting"),
     *("pretraining", "doctor", "terminal", "cli"),
 )

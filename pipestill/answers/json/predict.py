@@ -1,0 +1,56 @@
+"""JSON: generated as the schema allows, or freely."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipestill.answers.base import Said
+from pipestill.answers.generated.predict import ask, ask_records, reply_to, said_of, written
+from pipestill.answers.json import JsonOptions
+from pipestill.inference.constrained.constraint import Constraint
+from pipestill.inference.loaded import Loaded
+from pipestill.inference.work import Work
+from pipestill.io.records import Json, Record, of_split
+from pipestill.schemas.schema import NotJson
+from pipestill.schemas.schema import parse as parse_answer
+from pipestill.settings.jobs import Asking
+from pipestill.tasks import Task
+
+
+def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
+    """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``."""
+    tested, options = of_split(records, "test"), task.answers.options(asking.answers)
+    asked = ask_records(loaded, asking, options, tested, work, **_held(task, loaded, options))
+    written(loaded, asked, tested, directory)
+
+
+def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
+    """Answer ``prompts`` by key: an output per sampling seed, or the greedy one."""
+    options = task.answers.options(asking.answers)
+    return said_of(ask(loaded, asking, options, prompts, work, **_held(task, loaded, options)))
+
+
+def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
+    """Answer ``prompt``; see :func:`~pipestill.answers.generated.predict.reply_to`.
+
+    ``faults`` say what is not valid by the schema.
+    """
+    options = task.answers.options(asking.answers)
+    replied = reply_to(loaded, asking, options, prompt, **_held(task, loaded, options))
+    try:
+        value = parse_answer(replied["prediction"])
+    except NotJson as error:
+        return {**replied, "faults": [f"this is not JSON: {error}"]}
+    return {**replied, "faults": task.answers.schema_of(options).validate(value)}
+
+
+def lines(reply: Json) -> list[str]:
+    """A reply for people: the answer, and what is not valid."""
+    return [reply["prediction"], *reply["faults"]]
+
+
+def _held(task: Task, loaded: Loaded, options: JsonOptions) -> dict[str, Any]:
+    """The constraint that generation is held to, if it is."""
+    if options.decoding == "free":
+        return {}
+    return {"constraint": Constraint.of(task.answers.schema_of(options), loaded.tokenizer, loaded.model)}

@@ -1,0 +1,115 @@
+"""Report on studies whose answers are JSON: fields, parts of the test sets, and answers that are not valid."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipestill.answers.json import JsonOptions
+from pipestill.answers.json.entry import Counts, Part, details_of, f1, joined, precision, recall
+from pipestill.io.records import Json
+from pipestill.reporting.figures.metrics import dots
+from pipestill.reporting.panels import Figure, Panel
+from pipestill.reporting.study import Experiment, Study
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Fields of one path in the answers of one method, all runs together; none where there are none."""
+
+    f1: float | None
+    precision: float | None
+    recall: float | None
+
+    @classmethod
+    def of(cls, counts: Counts) -> "Measured":
+        """What counts say; the precision of no found fields and the recall of no expected ones are none."""
+        _, found, expected = counts
+        return cls(
+            f1(counts) if found or expected else None,
+            precision(counts) if found else None,
+            recall(counts) if expected else None,
+        )
+
+
+@dataclass(frozen=True)
+class FieldTable:
+    """A table of fields by method.
+
+    Attributes:
+        title: name of the test set; none for all test examples.
+        rows: path, number of gold fields in a run's examples, and what each method reaches.
+    """
+
+    title: str | None
+    rows: Sequence[tuple[str, int, Sequence[Measured]]]
+
+
+def field_tables(study: Study) -> list[FieldTable]:
+    """Fields in the order of the gold objects; those that only answers have come last. A table for each test set."""
+    by_method = [_by_test_set(each) for each in study.experiments]
+    return [_field_table(name, [parts[name] for parts in by_method], study) for name in by_method[0]]
+
+
+def part_rows(study: Study) -> list[tuple[Part, list[Part]]]:
+    """Parts of the test sets, such as layouts, and the same part of each method; none where there are no parts."""
+    by_method = [{(part.test_set, part.subset): part for part in _parts(each)} for each in study.experiments]
+    return [
+        (part, [parts[key] for parts in by_method]) for key, part in by_method[0].items() if part.subset is not None
+    ]
+
+
+def warnings(study: Study) -> list[str]:
+    """Answers that are not valid though they were held to the schema: they were cut."""
+    found = []
+    for each in study.experiments:
+        options = JsonOptions.model_validate(each.evaluation.answers)
+        not_valid = sum(part.not_valid for part in _parts(each))
+        if options.decoding == "constrained" and not_valid:
+            found.append(
+                f"{each.title}: {not_valid} answers are not valid by the schema, as they were cut before their end; "
+                "raise `answers.max_new_tokens`."
+            )
+    return found
+
+
+def _parts(experiment: Experiment) -> list[Part]:
+    """Parts of the test sets, all runs together."""
+    parts = [part for run in experiment.evaluation.runs for part in details_of(run).parts]
+    return joined(parts, lambda part: (part.test_set, part.subset))
+
+
+def _by_test_set(experiment: Experiment) -> Mapping[str | None, Part]:
+    together = joined(_parts(experiment), lambda part: (part.test_set, None))
+    return {part.test_set: part for part in together}
+
+
+def _field_table(name: str | None, parts: Sequence[Part], study: Study) -> FieldTable:
+    paths = dict.fromkeys(path for part in parts for path in part.fields)
+    runs = len(study.experiments[0].evaluation.runs)
+    rows = []
+    for path in sorted(paths, key=lambda path: not parts[0].fields.get(path, (0, 0, 0))[2]):  # stable: gold ones first
+        counts = [part.fields.get(path, (0, 0, 0)) for part in parts]
+        rows.append((path, counts[0][2] // runs, [*map(Measured.of, counts)]))
+    return FieldTable(name, rows)
+
+
+def _metrics(study: Study) -> str:
+    return dots(study, study.experiments, [study.primary, *study.test_set_metrics, "exact_match"])
+
+
+def _view(study: Study) -> Json:
+    wholes = [joined(_parts(each), lambda part: (None, None))[0] for each in study.experiments]
+    return {
+        "tables": field_tables(study),
+        "parts": part_rows(study),
+        "wholes": list(zip(study.experiments, wholes, strict=True)),
+    }
+
+
+PANELS = (Panel("results", "json.html.j2", _view),)
+FIGURES = {
+    "metrics": Figure(
+        _metrics, "Test metrics: mean over the seeds with its 95 % interval; small dots are single runs."
+    ),
+}
+MEASURED = "json_measured.html.j2"
+OVERALL = "all answers"  # what a metric of several test sets is of

@@ -1,0 +1,28 @@
+"""What answers follow, as generation knows it."""
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipestill.inference.constrained.batch import write_batch
+from pipestill.inference.constrained.engine import Engine
+from pipestill.inference.decoding import Choose
+
+if TYPE_CHECKING:
+    from pipestill.inference.cache import SharedPrefix
+
+
+class Constraint(Engine):
+    """Answers that follow a schema; made by :meth:`of`."""
+
+    def answer_batch(
+        self,
+        model,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        choose: Choose,
+        draws: Sequence[random.Random],
+        prefix: "SharedPrefix | None" = None,
+    ) -> list[list[int]]:
+        """Tokens of the answers to one batch; as :func:`~pipestill.inference.generation.answer_batch`."""
+        return write_batch(model, prompts, max_new_tokens, choose, draws, self, prefix)
