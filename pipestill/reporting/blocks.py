@@ -37,9 +37,9 @@ def text(content: str, mark: int = 0) -> Block:
     return ["text", [[content, mark]]]
 
 
-def code(runs: Iterable[tuple[str, int]]) -> Block:
-    """Lines of fixed width, with their marks."""
-    return ["code", _joined(runs)]
+def code(content: str) -> Block:
+    """A text of fixed width."""
+    return ["code", [[content, 0]]]
 
 
 def bars(shares: Mapping[str, float], gold: str) -> Block:
@@ -69,6 +69,19 @@ def differences(answer: str, references: Sequence[str]) -> Block:
     return ["text", _joined(runs)]
 
 
+def line_differences(answer: str, reference: str) -> Block:
+    """A text of fixed width with its differences to the reference, line by line; a comma at the end of a line is
+    none."""
+    own, known = (each[:LONGEST].splitlines(keepends=True) for each in (answer, reference))
+    bare = [[line.rstrip().removesuffix(",") for line in lines] for lines in (known, own)]
+    runs = []
+    for kind, i, j, a, b in SequenceMatcher(None, *bare, autojunk=False).get_opcodes():
+        if kind != "equal":
+            runs += [(_ended(line), -1) for line in known[i:j]]
+        runs += [(_ended(line), 0 if kind == "equal" else 1) for line in own[a:b]]
+    return ["code", _joined(runs)]
+
+
 def shortened(blocks: Sequence[Block], limit: int) -> list[Block]:
     """Blocks whose texts are cut after ``limit`` characters."""
     return [_shortened(block, limit) for block in blocks]
@@ -77,6 +90,10 @@ def shortened(blocks: Sequence[Block], limit: int) -> list[Block]:
 def cut(content: str, limit: int) -> str:
     """A text that is cut after ``limit`` characters."""
     return content if len(content) <= limit else content[:limit] + CUT
+
+
+def _ended(line: str) -> str:
+    return line if line.endswith("\n") else f"{line}\n"
 
 
 def _stripped(tokens: Sequence[str]) -> list[str]:

@@ -175,13 +175,16 @@ def _chosen(study: Study, scores: Sequence[Mapping[str, float]]) -> dict[str, bo
     return {**dict.fromkeys(apart, False), **dict.fromkeys(drawn, True)}
 
 
+def _scores(experiment: Experiment) -> Iterator[Json]:
+    return iterate_jsonl(experiment.path.parent / "scores.jsonl")
+
+
 def _mean_scores(experiment: Experiment, name: str) -> dict[str, float]:
     """The score of each example, mean over all answers to it."""
     found: dict[str, list[float]] = {}
-    for run in experiment.runs.values():
-        for row in run.scores():
-            value = _value(name, row[name])
-            found.setdefault(row["id"], []).append(0.0 if value is None else value)
+    for row in _scores(experiment):
+        value = _value(name, row[name])
+        found.setdefault(row["id"], []).append(0.0 if value is None else value)
     return {example: fmean(values) for example, values in found.items()}
 
 
@@ -203,10 +206,10 @@ def _answers(
 ) -> dict[str, Answer]:
     """The answers of the first run of an experiment, the first of those that were sampled."""
     predictions = experiment.path.parent / "predictions"
-    seed, run = next(iter(experiment.runs.items()))
-    scores: dict[str, Json] = {}
-    for row in run.scores():
-        scores.setdefault(row["id"], row)
+    seed, scores = next(iter(experiment.runs)), {}
+    for row in _scores(experiment):
+        if row["seed"] == seed and row["id"] in wanted:
+            scores.setdefault(row["id"], row)
     prompt = _prompt(predictions / "job.json")
     found: dict[str, Answer] = {}
     for row in _tested(find_runs(predictions)[seed] / "predictions.jsonl"):
@@ -214,7 +217,7 @@ def _answers(
             continue
         record = records.get(row["id"], {})
         found[row["id"]] = Answer(
-            shown=study.show.example(row),
+            shown=study.show.example(row, scores[row["id"]]),
             score=_value(name, scores[row["id"]][name]),
             other=row["prediction"].split() not in [each.split() for each in row["references"]],
             prompt=prompt.fill(record["inputs"]) if prompt and "inputs" in record else record.get("prompt"),

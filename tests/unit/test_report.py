@@ -231,7 +231,8 @@ def noted(tree, tmp_path):
         target = tmp_path / f"creditmix_{method}"
         evaluation = read_json(tree / f"creditmix_{method}/eval.json")
         write_json(target / "eval.json", {**evaluation, "notes": sentences, "source": "file"})
-        (target / "predictions").symlink_to(tree / f"creditmix_{method}/predictions")
+        for name in ("predictions", "scores.jsonl"):
+            (target / name).symlink_to(tree / f"creditmix_{method}/{name}")
     paths = [str(tmp_path / f"creditmix_{method}/eval.json") for method in notes]
     script("report", ["--evals", *paths, "--config", str(tree / "config.yaml"), "--output-dir", str(tmp_path / "r")])
     return tmp_path / "r"
@@ -289,7 +290,8 @@ def test_names_are_escaped(tree, tmp_path):
     evaluation = read_json(tree / "creditmix_base/eval.json")
     target = tmp_path / "creditmix_base"
     write_json(target / "eval.json", {**evaluation, "student": "<b>&", "notes": ["<script>alert(1)</script>"]})
-    (target / "predictions").symlink_to(tree / "creditmix_base/predictions")
+    for name in ("predictions", "scores.jsonl"):
+        (target / name).symlink_to(tree / "creditmix_base" / name)
     script("report", ["--evals", str(target / "eval.json"), *arguments])
     text = (tmp_path / "index.html").read_text()
     assert "<script>alert" not in text and "&lt;script&gt;alert" in text and "&lt;b&gt;&amp;" in text

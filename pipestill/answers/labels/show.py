@@ -109,7 +109,7 @@ def warnings(study: Study) -> list[str]:
     return [*found, *_rare(study)]
 
 
-def example(row: Json) -> Shown:
+def example(row: Json, scores: Json) -> Shown:
     """The label that ranks first, and how likely each is."""
     gold, predicted = row["references"][0], row["prediction"]
     right = predicted == gold

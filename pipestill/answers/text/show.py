@@ -80,7 +80,7 @@ def warnings(study: Study) -> list[str]:
     return [*unmarked, *differ]
 
 
-def example(row: Json) -> Shown:
+def example(row: Json, scores: Json) -> Shown:
     """The text with its differences to the closest reference, and the rationale that was written before it."""
     rationale = [note(f"Rationale: {row['rationale']}")] if row.get("rationale") else []
     reference, *others = row["references"]
