@@ -82,18 +82,16 @@ class Overview:
     """All studies and methods.
 
     Attributes:
-        methods: names of the columns, the teacher before the others, which are in the order of the studies' tables.
-        columns: their titles.
+        columns: titles of methods by name: the teacher, then the others in the order of the studies' tables.
         rows: the studies.
     """
 
-    methods: list[str]
-    columns: list[str]
+    columns: dict[str, str]
     rows: list[Row]
 
     def markdown(self) -> str:
         """The table, and below it what is recommended."""
-        head = ["study", "metric", *self.columns]
+        head = ["study", "metric", *self.columns.values()]
         lines = [head, ["---", "---", *["---:"] * len(self.columns)]]
         for row in self.rows:
             lines.append([row.findings.study.heading, row.metric, *map(_written, row.cells)])
@@ -110,7 +108,7 @@ def overview(findings: Sequence[Findings]) -> Overview:
     ordered = sorted(own, key=lambda each: (each.models != TEACHER_NAME, place(each.evaluation)))
     columns = {each.models: each.title for each in ordered}
     rows = [Row(found, [_cells(found, method) for method in columns], recommendation(found)) for found in findings]
-    return Overview([*columns], [*columns.values()], rows)
+    return Overview(columns, rows)
 
 
 def recommendation(findings: Findings) -> str:

@@ -76,7 +76,7 @@ def write_report(sources: Sources, directory: Path) -> list[Path]:
         for name, svg in each.figures.items():
             write_text(figures / f"{name}.svg", svg)
     table = overview(found)
-    figure = quality_and_cost(found, table.methods)
+    figure = quality_and_cost(found, table.columns)
     write_text(directory / "figures/overview.svg", figure)
     page = Page(found, table, figure, examples_of(studies, sources.records))
     write_page(directory / "index.html", page, sources.config)

@@ -102,7 +102,7 @@ def test_too_few_examples_and_single_methods():
 def test_marks_are_those_of_the_tests_against_sft():
     study = found({"base": 20, "sft": 40, "kd": 40.1, "todi": 44, "teacher": 60}, train={"sft": 30})
     table = overview([study])
-    assert table.columns == ["Teacher", "Base", "SFT", "KD", "ToDi"]
+    assert [*table.columns.values()] == ["Teacher", "Base", "SFT", "KD", "ToDi"]
     cells = {cell.experiment.method: cell for cells in table.rows[0].cells for cell in cells}
     assert {name: cell.verdict for name, cell in cells.items()} == {
         "base": "worse", "sft": None, "kd": "open", "todi": "better", "teacher": "better",
@@ -119,7 +119,7 @@ def test_studies_without_a_method_have_no_cell_and_variants_stand_with_theirs():
     variant = varied.study.get("kd").evaluation
     variant.method, variant.variant_of, variant.method_title = "sft-free", "sft", "SFT (free)"
     table = overview([one, other, varied])
-    assert table.columns == ["Base", "Lead", "SFT", "KD"]
+    assert [*table.columns.values()] == ["Base", "Lead", "SFT", "KD"]
     assert [len(cells) for cells in table.rows[1].cells] == [0, 1, 0, 1]
     assert [cell.variant for cell in table.rows[2].cells[2]] == ["", "free"]
     line = table.markdown().splitlines()[4]

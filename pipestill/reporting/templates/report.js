@@ -115,11 +115,13 @@ class Browser {
     const chosen = this.part("method").value;
     const facts = [example.set, example.drawn ? "drawn" : "methods differ", example.id];
     const head = make("div", "question");
-    head.append(prose("p", "note", facts.filter(Boolean).join(" · ")));
+    const asked = make("div");
     for (const [index, prompt] of example.prompts.entries()) {
-      head.append(make("h4", "", index ? `Prompt ${index + 1}` : "Prompt"), prose("pre", "words", prompt));
+      asked.append(make("h4", "", index ? `Prompt ${index + 1}` : "Prompt"), prose("pre", "words", prompt));
     }
-    head.append(make("h4", "", "Reference"), ...drawn(example.reference));
+    const gold = make("div");
+    gold.append(make("h4", "", "Reference"), ...drawn(example.reference));
+    head.append(prose("p", "note", facts.filter(Boolean).join(" · ")), ...(example.prompts.length ? [asked] : []), gold);
     const answers = make("div", "answers");
     for (const [index, answer] of example.answers.entries()) {
       if (chosen !== "" && Number(chosen) !== index) continue;
