@@ -1,11 +1,12 @@
-"""The command line: `pipestill make`, `pipestill predict`, `pipestill doctor`, `pipestill check`."""
+"""The command line: `pipestill make`, `predict`, `export`, `list`, `show`, `doctor` and `check`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from pipestill import __version__
-from pipestill.cli import make, predict
+from pipestill.cli import export, make, overview, predict
 from pipestill.job.script import run
 
 
@@ -16,6 +17,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     make.add_command(commands)
     predict.add_command(commands)
+    export.add_command(commands)
+    overview.add_commands(commands)
 
     doctor = commands.add_parser(
         "doctor", help="look through a tree of results for damage, and remove what must be made again"
@@ -52,10 +55,14 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Run a command."""
+    """Run a command, or tell a shell how its line could go on."""
     top = parser()
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(top)  # ends here
     args, others = top.parse_known_args()
     if others and args.command not in (make.command, predict.command):
         top.error(f"unrecognized arguments: {' '.join(others)}")
     args.others = others
-    run(lambda: args.command(args), heavy=args.command is predict.command)
+    run(lambda: args.command(args), heavy=args.command in (predict.command, export.command))

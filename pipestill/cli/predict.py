@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipestill.cli.completion import experiments
 from pipestill.cli.options import add_options, options_of
 from pipestill.errors import UserError
 from pipestill.io.files import read_text
@@ -21,7 +22,8 @@ STANDARD_INPUT = Path("-")
 EXAMPLES = (
     'examples: pipestill predict creditmix_sft --features "Age: 23.0, Occupation: Scientist, ..."; '
     'pipestill predict dolly_todi --instruction "Name the animals." --input "The dog saw a cat."; '
-    'pipestill predict mnli_cd --premise "The man sleeps." --file hypothesis.txt'
+    'pipestill predict mnli_cd --premise "The man sleeps." --file hypothesis.txt; '
+    "pipestill predict dolly_todi --example 3"
 )
 
 
@@ -37,12 +39,20 @@ def add_command(commands: Any) -> None:
     parser.add_argument("-h", "--help", action="store_true", help="show what a model takes: predict MODEL --help")
     parser.add_argument(
         "model", nargs="?", help="experiment (creditmix_sft), model directory, or hub repository (owner/name)"
-    )
+    ).completer = experiments
     parser.add_argument(
         "--file",
         type=Path,
         help="file with the text of the first input that is not given, - for standard input; or .jsonl, with an object "
         "of inputs in each line",
+    )
+    parser.add_argument(
+        "--example",
+        type=int,
+        nargs="?",
+        const=1,
+        metavar="N",
+        help="answer the N-th test example of the experiment (default: the first), and show its reference",
     )
     parser.add_argument("--seed", type=int, help="run of the experiment (default: the first)")
     parser.add_argument("--json", action="store_true", help="print JSON for machines, with all scores")
@@ -62,6 +72,7 @@ def command(args: argparse.Namespace) -> None:
         UserError: there is no such model, or its task takes no such options.
     """
     from pipestill.inference.by_hand import Predictor
+    from pipestill.inference.examples import find_example
     from pipestill.inference.target import find_target
 
     if args.model is None:
@@ -83,6 +94,17 @@ def command(args: argparse.Namespace) -> None:
     inputs, fields = (
         {name: text for name in names if (text := getattr(given, name)) is not None} for names in _names(task)
     )
+    if args.example is not None:
+        if inputs or fields or args.file:
+            raise UserError("an example has its own inputs: leave other inputs and `--file` out")
+        example = find_example(target, args.example)
+        reply = predictor.reply(example.record.inputs, task.layout.fields_of(example.record))
+        if args.json:
+            _show(task, {"example": example.row(), **reply}, True)
+            return
+        print("\n".join(example.lines()))
+        _show(task, reply, False, "answer: ")
+        return
     for row in _rows(args.file, task, inputs):
         asked = {name: text for name, text in row.items() if name not in task.layout.fields}
         reply = predictor.reply(asked, {**fields, **{name: row[name] for name in row if name not in asked}})
@@ -145,10 +167,12 @@ def _rows(file: Path | None, task: Task, inputs: Mapping[str, str]) -> Iterator[
         yield {**inputs, missing[0]: sys.stdin.read() if file == STANDARD_INPUT else read_text(file)}
 
 
-def _show(task: Task, reply: Json, as_json: bool) -> None:
+def _show(task: Task, reply: Json, as_json: bool, before: str = "") -> None:
     if as_json:
         print(json.dumps(reply, ensure_ascii=False), flush=True)
         return
-    print("\n".join(half(task.answers, "predict").lines(reply)))
+    print(before + "\n".join(half(task.answers, "predict").lines(reply)), flush=True)
     if reply["cropped"]:
         print("note: the input was too long, and its end was not read", file=sys.stderr)
+    if reply.get("repeats"):  # no label does
+        print("note: the answer repeats itself and was cut", file=sys.stderr)

@@ -8,18 +8,24 @@ from pipestill.tasks import task_of
 from pipestill.tasks.base import ANSWER
 
 
-def model_card(evaluation: Evaluation) -> str:
-    """The card's Markdown."""
+def model_card(evaluation: Evaluation, use: str | None = None) -> str:
+    """The card's Markdown.
+
+    Args:
+        evaluation: of the experiment.
+        use: how its model is used, in Markdown; by `pipestill predict` where it is none.
+    """
     task = task_of(evaluation)
     own: Card = half(task.answers, "card").card(evaluation)
-    asked = " ".join(f'--{name} "..."' for name in task.prompts[ANSWER].missing({}))
-    use = f"pipestill predict {evaluation.experiment} {asked} --seed {evaluation.seeds[0]}"
+    if use is None:
+        asked = " ".join(f'--{name} "..."' for name in task.prompts[ANSWER].missing({}))
+        use = f"```\npipestill predict {evaluation.experiment} {asked} --seed {evaluation.seeds[0]}\n```"
     closeness = evaluation.agreement
     parts = [
         f"# {evaluation.experiment}",
         f"{evaluation.method_title}: {evaluation.method_summary} Task `{evaluation.task}`, study `{evaluation.study}`.",
         table(["", "value"], [*_facts(evaluation), *own.facts]),
-        *([] if evaluation.sentences else ["## Use", f"```\n{use}\n```"]),
+        *([] if evaluation.sentences else ["## Use", use]),
         "## Test results",
         *own.results,
         *(["## Closeness to the teacher", _closeness(closeness)] if closeness else []),

@@ -10,10 +10,12 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from pipestill.errors import UserError
+from pipestill.io.digests import listing_digest
 from pipestill.io.files import SHA256SUMS, read_json, sha256
 from pipestill.io.seals import verify
 from pipestill.methods import method_of
 from pipestill.models.lineage import LINEAGE, read_lineage
+from pipestill.plan.model_files import ModelFiles
 from pipestill.settings.jobs import Asking, PredictionJob, PredictionSettings, TrainingSettings
 from pipestill.settings.models import BaseModelConfig, HardwareConfig
 from pipestill.settings.section import Section
@@ -90,20 +92,35 @@ def find_target(name: str, results: Path, task: str, seed: int | None = None, re
         UserError: there is no such thing; the message lists what there is.
     """
     if (results / name / "predictions").is_dir():
-        return _experiment(name, results / name, seed)
+        return find_experiment(name, results, seed)
     run = RUN.fullmatch(Path(name).resolve().as_posix())
     if run and (Path(run["experiment"]) / "predictions" / f"seed_{run['seed']}").is_dir():
         return _experiment(name, Path(run["experiment"]), int(run["seed"]))
     if Path(name).is_dir():
         return _directory(name, Path(name), results, task)
-    known = ", ".join(sorted(path.parent.name for path in results.glob("*/predictions"))) or "none yet"
-    unknown = f"`{name}` is no experiment under {results} (there are: {known}) and no model directory"
+    unknown = f"{_unknown(name, results)} and no model directory"
     if not HUB_ID.fullmatch(name) or name.startswith(("results/", "resources/")):
         raise UserError(f"{unknown}, and cannot be a hub repository")
     try:
         return _directory(name, _from_hub(name, results, revision), results, task)
     except UserError as error:
         raise UserError(f"{unknown}; as a hub repository: {error}") from None
+
+
+def find_experiment(name: str, results: Path, seed: int | None = None) -> Target:
+    """A run of the experiment ``name``: with ``seed``, or else the first.
+
+    Raises:
+        UserError: there is no such run, or it has no model.
+    """
+    if not (results / name / "predictions").is_dir():
+        raise UserError(_unknown(name, results))
+    return _experiment(name, results / name, seed)
+
+
+def _unknown(name: str, results: Path) -> str:
+    known = ", ".join(sorted(path.parent.name for path in results.glob("*/predictions"))) or "none yet"
+    return f"`{name}` is no experiment under {results} (there are: {known})"
 
 
 def _read(section: type[S], path: Path, way_out: str) -> S:
@@ -135,6 +152,8 @@ def _experiment(name: str, experiment: Path, seed: int | None) -> Target:
 def _directory(name: str, directory: Path, results: Path, task: str) -> Target:
     training, hardware, base, model, rationale_tokens = TrainingConfig(), HardwareConfig(), directory, None, 0
     prompt = TASKS[task].prompts[ANSWER]
+    if not any((directory / each).is_file() for each in (LINEAGE, SHA256SUMS)):
+        base = _taken(directory, results)
     if (directory / LINEAGE).is_file():
         if (directory / "training.json").is_file():  # a checkpoint from elsewhere has none
             settings = _read(TrainingSettings, directory / "training.json", "train again")
@@ -164,6 +183,17 @@ def _base_of(directory: Path, digest: str, results: Path) -> Path:
     raise UserError(
         f"the base model that {directory} was trained on is not in {' or '.join(map(str, roots))}; make it first"
     )
+
+
+def _taken(directory: Path, results: Path) -> Path:
+    """A base model that is made of a directory without a list of checksums, as a configuration that names it does."""
+    from pipestill.models.provide import provide_base_model
+
+    taken = results / "models" / f"{directory.resolve().name}-{listing_digest(directory)[:8]}"
+    if not taken.is_dir():
+        kind = ModelFiles(directory).kind or "causal"
+        provide_base_model(BaseModelConfig(source="path", path=str(directory), kind=kind), taken)
+    return taken
 
 
 def _from_hub(repo: str, results: Path, revision: str | None) -> Path:

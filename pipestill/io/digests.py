@@ -25,6 +25,13 @@ def json_digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode(errors="surrogatepass")).hexdigest()
 
 
+def listing_digest(directory: Path) -> str:
+    """Digest of names, sizes and times of the files below a directory, wherever it lies."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    facts = ((path.relative_to(directory).as_posix(), path.stat()) for path in files)
+    return json_digest([(name, found.st_size, found.st_mtime_ns) for name, found in facts])
+
+
 @cache
 def code_digest(script: str, *modules: str) -> str:
     """Digest of ``workflow_scripts/<script>.py`` and every module of the project that it imports, at any depth.

@@ -162,6 +162,10 @@ class Layout(ABC):
         """
         return Record("by hand", "test", dict(inputs), "", [])
 
+    def fields_of(self, record: Record) -> dict[str, str]:
+        """What a request by hand says beside the inputs of ``record``, to ask what it asks."""
+        return {}
+
     def provide(self, task: Content, options: DataOptions, directory: Path) -> None:
         """Write raw data and ``manifest.json`` to ``directory``.
 

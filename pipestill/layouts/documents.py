@@ -270,6 +270,10 @@ class Documents(Layout):
             raise UserError(f"there is no language `{language}`; there are {', '.join(self.languages)}")
         return Record("by hand", "test", dict(inputs), "", [], test_set=language)
 
+    def fields_of(self, record: Record) -> dict[str, str]:
+        """Its language."""
+        return {LANGUAGE: record.test_set}
+
     def _read(
         self, task: Content, path: Path, limit: int | None, columns: Mapping[str, str]
     ) -> tuple[Reading, list[str]]:

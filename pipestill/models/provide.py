@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.errors import UserError
-from pipestill.io.files import SHA256SUMS, fresh_directory, read_json, verify_sha256sums, write_json, write_sha256sums
+from pipestill.io.files import (
+    SHA256SUMS,
+    fresh_directory,
+    read_json,
+    sha256,
+    verify_sha256sums,
+    write_json,
+    write_sha256sums,
+)
 from pipestill.io.lock import exclusive
 from pipestill.models.align import Prompting, align_special_tokens, align_tokenizer
 from pipestill.models.convert import INDEX, PICKLE_INDEX, convert_pickles
@@ -35,6 +43,7 @@ WRITTEN = {"profile.json", "provenance.json"}  # by this module
 def provide_base_model(config: BaseModelConfig, directory: Path) -> None:
     """Make ``directory`` a base model: weights in safetensors, a tokenizer that agrees with them, and checksums.
 
+    A local directory is checked against its ``SHA256SUMS``; of one without it the digests of the files are recorded.
     ``provenance.json`` says where it came from and what was converted; ``profile.json`` how large it is. A call that is
     still at work on ``directory`` is waited for.
 
@@ -88,12 +97,17 @@ def wanted(names: Iterable[str]) -> list[str]:
 def _local(source: Path) -> tuple[Path, dict[str, Any]]:
     if not source.is_dir():
         raise UserError(f"base model directory {source} does not exist: correct `path` under `models:`")
-    if not (source / SHA256SUMS).is_file():
+    facts = {"source": "path", "name": source.name}
+    if (source / SHA256SUMS).is_file():
+        return source, {**facts, "sha256sums": verify_sha256sums(source)}
+    names = wanted(path.name for path in source.iterdir() if path.is_file())
+    if pickle := next((name for name in names if PICKLES.fullmatch(name)), None):
         raise UserError(
-            f"base model directory {source} has no {SHA256SUMS}, so nothing says that it is complete; make the list "
-            f"where the model is known to be good: {SEAL.format(directory=shlex.quote(str(source)))}"
+            f"base model directory {source} holds weights as a pickle ({pickle}), which could run code, and no "
+            f"{SHA256SUMS}: save the model again as safetensors, or make the list where it is known to be good: "
+            f"{SEAL.format(directory=shlex.quote(str(source)))}"
         )
-    return source, {"source": "path", "name": source.name, "sha256sums": verify_sha256sums(source)}
+    return source, {**facts, "files": {name: sha256(source / name) for name in names}}
 
 
 def _download(repo: str, revision: str) -> tuple[Path, dict[str, Any]]:

@@ -37,9 +37,9 @@ class BaseModelConfig(Section):
     kind: ModelKind = "causal"
     """Architecture family: `causal` (decoder only), `seq2seq` (encoder and decoder: T5, Marian) or `masked` (BERT)."""
     source: Literal["path", "hub"]
-    """`path`: a local directory with a `SHA256SUMS`; `hub`: downloaded at `revision`."""
+    """`path`: a local directory; `hub`: downloaded at `revision`."""
     path: LocalPath | None = None
-    """Directory of the model, for `source: path`."""
+    """Directory of the model, for `source: path`; checked against its `SHA256SUMS` if it has one."""
     repo: Repository | None = None
     """Repository, for `source: hub`, such as `Qwen/Qwen2.5-3B-Instruct`."""
     revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")

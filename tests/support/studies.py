@@ -26,6 +26,7 @@ def study_of(primary="rouge_l", resamples=1000, **scores) -> Study:
             )
             for seed, row in enumerate(values)
         }
+        details = {"unmarked": None, "repeating": 0}
         nothing = JobCost(wall_s=None, cpu_s=None, peak_memory_mb=None, gpu_memory_mb=None, tokens=None)
         bootstrap = StatisticsConfig(resamples=resamples)
         evaluation = Evaluation.model_construct(
@@ -43,8 +44,7 @@ def study_of(primary="rouge_l", resamples=1000, **scores) -> Study:
             bootstrap=bootstrap,
             metrics=summarise(list(runs.values()), bootstrap),
             runs=[
-                RunEntry(seed=seed, n_test=values.shape[1], metrics={}, details={"unmarked": None}, history=[])
-                for seed in runs
+                RunEntry(seed=seed, n_test=values.shape[1], metrics={}, details=details, history=[]) for seed in runs
             ],
         )
         experiments.append(Experiment(Path(method), evaluation, runs))

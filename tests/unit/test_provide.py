@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pipestill.errors import UserError
-from pipestill.io.files import SHA256SUMS, verify_sha256sums, write_sha256sums
+from pipestill.io.files import SHA256SUMS, sha256, verify_sha256sums, write_sha256sums
 from pipestill.io.lock import exclusive
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.provide import provide_base_model, wanted
@@ -169,21 +169,34 @@ def test_bad_paths(tmp_path, base):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_path_without_checksums_is_refused_with_the_command_that_makes_them(tmp_path, base):
+def test_the_files_of_a_path_without_checksums_are_digested(tmp_path, base):
+    copy = tmp_path / "my model"
+    shutil.copytree(base, copy, ignore=shutil.ignore_patterns(SHA256SUMS))
+    (copy / "training_args.bin").write_bytes(b"not needed")
+    provide_base_model(path_config(copy), tmp_path / "out")
+    assert_same_weights(tmp_path / "out", base)
+    provenance = read(tmp_path / "out" / "provenance.json")
+    assert "sha256sums" not in provenance and not (copy / SHA256SUMS).exists()
+    assert provenance["files"] == {name: sha256(copy / name) for name in wanted(path.name for path in base.iterdir())}
+
+
+def test_a_pickle_without_checksums_is_refused_with_the_command_that_makes_them(tmp_path, base):
     copy = tmp_path / "my model's copy"
     shutil.copytree(base, copy)
     (copy / SHA256SUMS).unlink()
+    pickle_weights(copy)
     (copy / "more notes").mkdir()
     (copy / "more notes" / "a file.txt").write_text("notes")
     (copy / ".hidden").write_text("not listed")
     (copy / "linked.txt").symlink_to(base / "config.json")  # as in the hub's cache
-    with pytest.raises(UserError, match=rf"has no {SHA256SUMS}.*: cd ") as refusal:
+    with pytest.raises(UserError, match=rf"\(pytorch_model.bin\), which could .* no {SHA256SUMS}.*: cd ") as refusal:
         provide_base_model(path_config(copy), tmp_path / "out")
     command = str(refusal.value)[str(refusal.value).index("cd ") :]
     subprocess.run(command, shell=True, check=True)
     by_hand = verify_sha256sums(copy)
     listed = {line.partition("  ")[2] for line in (copy / SHA256SUMS).read_text().splitlines()}
-    assert listed == {path.name for path in base.iterdir()} - {SHA256SUMS} | {"more notes/a file.txt", "linked.txt"}
+    kept = {path.name for path in base.iterdir()} - {SHA256SUMS, "model.safetensors"}
+    assert listed == kept | {"pytorch_model.bin", "more notes/a file.txt", "linked.txt"}
     provide_base_model(path_config(copy), tmp_path / "out")
     assert read(tmp_path / "out" / "provenance.json")["sha256sums"] == by_hand
 

@@ -1,8 +1,9 @@
-"""A trained model's directory, wherever it lies, tells how the model is asked."""
+"""Model directories by hand: a trained one tells how the model is asked, any other one is taken as it is."""
 
 import shutil
 
 from pipestill.inference.target import find_target
+from pipestill.io.files import SHA256SUMS, read_json, sha256, verify_sha256sums
 from pipestill.io.records import write_jsonl
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.prompts import Prompt
@@ -23,3 +24,17 @@ def test_a_copied_model_is_asked_with_the_prompt_that_it_was_trained_on(tmp_path
     copied = tmp_path / "elsewhere"
     shutil.copytree(outputs.model, copied)
     assert find_target(str(copied), tmp_path / "results", "creditmix").settings.asking.prompt == prompt
+
+
+def test_a_directory_without_checksums_is_taken_into_the_results(tmp_path):
+    own, results = make_directory(tmp_path / "my-model", seal=False), tmp_path / "results"
+    target = find_target(str(own), results, "creditmix")
+    assert target.base.parent == results / "models" and target.model is None and not (own / SHA256SUMS).exists()
+    assert verify_sha256sums(target.base)
+    digests = read_json(target.base / "provenance.json")["files"]
+    assert digests["model.safetensors"] == sha256(own / "model.safetensors")
+    assert find_target(str(own), results, "creditmix").base == target.base
+    shutil.copy(make_directory(tmp_path / "other", seed=1) / "model.safetensors", own)
+    changed = find_target(str(own), results, "creditmix").base
+    assert changed != target.base
+    assert read_json(changed / "provenance.json")["files"]["model.safetensors"] == sha256(own / "model.safetensors")

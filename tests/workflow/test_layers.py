@@ -8,22 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipestill"
 LAYERS = (
-    *(
-        "errors",
-        "io",
-        "job",
-        "text",
-        "settings",
-        "schemas",
-        "losses",
-        "metrics",
-        "answers",
-        "layouts",
-        "tasks",
-        "objectives",
-    ),
-    *("methods", "plan", "models", "inference", "annotation", "teacher", "training", "evaluation", "reporting"),
-    *("pretraining", "doctor", "terminal", "cli"),
+    *("errors", "sandbox", "io", "job", "text", "settings", "schemas", "losses", "metrics", "answers", "layouts"),
+    *("tasks", "objectives", "methods", "plan", "models", "inference", "annotation", "teacher", "training"),
+    *("evaluation", "reporting", "export", "pretraining", "doctor", "terminal", "cli"),
 )
 HALVES = {  # modules of a kind of answers or an objective that belong to a stage, by the layer that runs it
     **{"predict": "inference", "train": "training", "teachers": "training", "make_teacher": "training"},

@@ -3,9 +3,11 @@
 import inspect
 import string
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pipestill.io.files import SHA256SUMS, write_text
 from pipestill.layouts import documents
 from pipestill.methods import METHODS
 from pipestill.plan import paths
@@ -85,6 +87,19 @@ def test_where_the_working_directory_lies_is_recorded_nowhere(rules, tmp_path):
     with read_rules(deeper, smoke()) as read:
         assert read.jobs(config, ["all"]) == here
         assert Path(paths.script("train")(None, None)).is_file()
+
+
+def test_a_changed_directory_of_a_model_is_noticed(tmp_path):
+    config, own = smoke(), tmp_path / "my-model"
+    config["models"]["demo-student"]["path"] = str(own)
+    plan, asked = Plan(check(config), ROOT), SimpleNamespace(model="demo-student")
+    found = [plan.model_identity(asked)]
+    for name, text in (("model.safetensors", "a"), ("config.json", "{}"), ("config.json", "{ }"), (SHA256SUMS, "")):
+        write_text(own / name, text)
+        found.append(plan.model_identity(asked))
+        assert plan.model_identity(asked) == found[-1]
+    write_text(own / "config.json", "[]")  # the list, which is checked, did not change
+    assert found[0] is None and len(set(found)) == 5 and plan.model_identity(asked) == found[-1]
 
 
 def test_who_is_student_and_who_is_teacher_is_recorded(tmp_path):

@@ -15,6 +15,7 @@ from pipestill.io.files import write_json
 from pipestill.io.records import Json, Record, write_jsonl
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
+from pipestill.text.repetition import repeats_to_the_end
 
 Asked = dict[tuple[str, int | None], Json]  # answers by the key of their prompt and the sampling seed
 
@@ -65,7 +66,8 @@ def said_of(asked: Asked) -> dict[str, Said]:
 
 
 def reply_to(loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompt: str, **how: Any) -> Json:
-    """Answer ``prompt``, with the ``sampling_seed`` if it was drawn, and say whether the prompt was cut (``cropped``).
+    """Answer ``prompt``, with the ``sampling_seed`` if it was drawn, and say whether the prompt was cut (``cropped``),
+    and whether the answer repeats itself up to the limit of its length (``repeats``).
 
     A model that writes a ``rationale`` before its answers adds it, none where no marker tells it from the answer.
     """
@@ -86,6 +88,7 @@ def reply_to(loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompt:
         **rationale,
         "sampling_seed": seed,
         "cropped": encoder.cut > 0,
+        "repeats": answer.tokens >= asking.max_new_tokens and repeats_to_the_end(answer.text),
     }
 
 

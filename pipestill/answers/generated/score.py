@@ -16,6 +16,7 @@ from pipestill.io.runs import find_runs
 from pipestill.metrics.catalogue import entry_of
 from pipestill.metrics.measures import Scored
 from pipestill.tasks.base import Task
+from pipestill.text.repetition import repeats_to_the_end
 
 SCORE_KEYS = ("seed", "sampling_seed", "id", "test_set")  # of scores, beside the metrics
 
@@ -31,10 +32,13 @@ class GeneratedRun(Run):
             answers, ``[examples, k]`` for what answers contribute to a metric of all.
         unmarked: answers that no marker told from their rationales, so that both are scored; none where answers come
             alone.
+        repeating: answers that repeat themselves to their end, and whose references do not; none where texts are not
+            read.
     """
 
     by_draw: ByDraw
     unmarked: int | None = None
+    repeating: int | None = None
 
     @property
     def sampled(self) -> bool:
@@ -46,7 +50,8 @@ class GeneratedRun(Run):
         return [metrics_of(scores, self.test_sets)[name].estimate() for scores in self.by_draw.values()]
 
     def details(self) -> Json:
-        """Metrics of each sampling seed, and how many answers had no marker where they should have one."""
+        """Metrics of each sampling seed, and how many answers had no marker where they should have one, or repeat
+        themselves."""
         return {
             "by_sampling_seed": {
                 str(seed): {name: metric.estimate() for name, metric in metrics_of(scores, self.test_sets).items()}
@@ -54,6 +59,7 @@ class GeneratedRun(Run):
                 if seed is not None
             },
             "unmarked": self.unmarked,
+            "repeating": self.repeating,
         }
 
     def scores(self) -> Iterator[Json]:
@@ -81,7 +87,8 @@ def runs_of(
     for seed, directory in find_runs(predictions).items():
         path = directory / "predictions.jsonl"
         rows = read_answers(path, test_sets)
-        found[seed] = _run(path, rows, test_sets or [None], score(seed, directory, rows))
+        run = _run(path, rows, test_sets or [None], score(seed, directory, rows))
+        found[seed] = replace(run, repeating=sum(map(_repeats, rows)))
     check_same_examples(found.values())
     return found
 
@@ -137,6 +144,11 @@ def _metric(name: str, values: np.ndarray, weights: np.ndarray, strata: np.ndarr
         whole = Metric(values * counted[:, None], lambda means: score(means * n), entry.highest, strata=strata)
         return replace(whole, weights=counted)
     return Metric.mean_of(values, entry.highest, lowest=entry.lowest).over(weights, strata)
+
+
+def _repeats(row: Json) -> bool:
+    """True if an answer repeats itself to its end, as none of its references does."""
+    return repeats_to_the_end(row["prediction"]) and not any(map(repeats_to_the_end, row["references"]))
 
 
 def _run(path: Path, rows: Sequence[Json], order: Sequence[str | None], scored: Scored) -> GeneratedRun:

@@ -67,6 +67,8 @@ class JsonDetails(Section):
     """Metrics under each sampling seed."""
     unmarked: int | None
     """Answers that no marker tells from their rationales."""
+    repeating: int | None = None
+    """Answers that repeat themselves to their end."""
     parts: list[Part]
     """Parts of the test sets."""
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipestill.answers.generated import show as generated
 from pipestill.answers.json import JsonOptions
 from pipestill.answers.json.entry import Counts, Part, details_of, f1, joined, precision, recall
 from pipestill.io.parsing import BadJson, parse_json
@@ -95,8 +96,9 @@ def _pretty(value: Any) -> str:
 
 
 def warnings(study: Study) -> list[str]:
-    """Answers that are not valid though they were held to the schema: they were cut."""
-    found = []
+    """Those of all generated answers, and answers that are not valid though they were held to the schema: they were
+    cut."""
+    found = generated.warnings(study)
     for each in study.experiments:
         options = JsonOptions.model_validate(each.evaluation.answers)
         not_valid = sum(part.not_valid for part in _parts(each))

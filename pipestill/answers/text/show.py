@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
+from pipestill.answers.generated import show as generated
 from pipestill.answers.text import TextOptions
 from pipestill.io.records import Json
 from pipestill.methods import BASE
@@ -64,20 +65,13 @@ def cut_texts(study: Study) -> list[tuple[Experiment, Mapping[str, Any]]]:
 
 
 def warnings(study: Study) -> list[str]:
-    """Answers without a marker, and metrics that were not computed in one way for all experiments."""
-    unmarked = [
-        f"{each.title}, seed {run.seed}: {n} answers have no marker that tells them from their rationales, and are "
-        "scored whole."
-        for each in study.experiments
-        for run in each.evaluation.runs
-        if (n := run.details["unmarked"])
-    ]
+    """Those of all generated answers, and metrics that were not computed in one way for all experiments."""
     differ = [
         f"{title} was not computed in the same way for all methods ({' and '.join(texts)}): evaluate them again."
         for title, texts in signatures(study).items()
         if len(texts) > 1
     ]
-    return [*unmarked, *differ]
+    return [*generated.warnings(study), *differ]
 
 
 def example(row: Json, scores: Json) -> Shown:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from pipestill.io.digests import FETCHING, canonical_json, code_digest, json_digest
+from pipestill.io.digests import FETCHING, canonical_json, code_digest, listing_digest
 from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.methods import method_of
 from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, RATIONALES
@@ -19,10 +19,13 @@ class DataStages(Places):
         return canonical_json(self.config.models[w.model].model_dump(mode="json"))
 
     def model_identity(self, w: Wildcards) -> str | None:
-        """Digest of a local base model's list of checksums, so that a changed model is taken again."""
+        """Digest of a local base model's list of checksums, or else of names, sizes and times of its files, so that a
+        changed model is taken again."""
         directory = self.config.models[w.model].locate(self.root)
-        listing = directory / SHA256SUMS if directory else None
-        return sha256(listing) if listing and listing.is_file() else None
+        if directory is None:
+            return None
+        listing = directory / SHA256SUMS
+        return sha256(listing) if listing.is_file() else listing_digest(directory)
 
     def checkpoint_path(self, w: Wildcards) -> str:
         """Directory of a checkpoint on disk."""
@@ -104,10 +107,3 @@ class DataStages(Places):
 def local_digests(paths: Iterable[Path]) -> list[str]:
     """sha256 of each file that is there; of a folder, a digest of what can be told without reading it."""
     return [listing_digest(path) if path.is_dir() else sha256(path) for path in paths if path.exists()]
-
-
-def listing_digest(directory: Path) -> str:
-    """Digest of names, sizes and times of the files below a directory, wherever it lies."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    facts = ((path.relative_to(directory).as_posix(), path.stat()) for path in files)
-    return json_digest([(name, found.st_size, found.st_mtime_ns) for name, found in facts])

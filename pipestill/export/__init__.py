@@ -1,0 +1,1 @@
+"""Trained models as plain directories of transformers, for use without this project."""
