@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from pipestill.evaluation import formats
 from pipestill.io.files import sha256, write_text
@@ -72,7 +71,7 @@ def render(page: Page, config: Path) -> str:
         views=[study_view(each, page.examples[each.study.name]) for each in page.findings],
         overview=page.overview,
         overview_figure={"overview": {"svg": inline_svg(page.figure, "overview"), "caption": QUALITY_AND_COST}},
-        script=Markup(script),
+        script=script,
         script_digest=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         synthetic=[study.name for study in studies if study.synthetic],
         measured=list(dict.fromkeys(study.show.MEASURED for study in studies)),

@@ -1,7 +1,9 @@
 """Headless Chromium, driven by playwright; tests that need it are skipped where either is missing."""
 
 import shutil
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +46,9 @@ def opened(browser, path, **how):
     yield page
     context.close()
     assert not wrong
+
+
+if __name__ == "__main__":  # python tests/support/browser.py PAGE PICTURE: the first screen of a report as PNG
+    report, picture = map(Path, sys.argv[1:])
+    with chromium() as own, opened(own, report.resolve(), viewport={"width": 1280, "height": 800}) as shown:
+        shown.screenshot(path=picture)
