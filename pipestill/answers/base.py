@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -10,7 +11,7 @@ from typing import ClassVar, Self
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Line, Record
 from pipestill.metrics.tables import MetricTable
-from pipestill.settings.models import ModelKind
+from pipestill.settings.models import BaseModelConfig, ModelKind
 from pipestill.settings.section import Name, Section, Tokens
 
 
@@ -20,12 +21,14 @@ class AnswerOptions(Section):
     Attributes:
         unasked: names of options that predictions by hand do not take.
         measuring: names of options that change metrics and no answer.
+        learnt: names of options that change training rows.
     """
 
     reruns: ClassVar = {"max_new_tokens": "teacher_outputs train predict"}
 
     unasked: ClassVar[frozenset[str]] = frozenset()
     measuring: ClassVar[frozenset[str]] = frozenset()
+    learnt: ClassVar[frozenset[str]] = frozenset()
     max_new_tokens: Tokens | None = None
     """Tokens at which an answer without an end is cut; the task's own limit when absent."""
 
@@ -58,6 +61,25 @@ class Said(Line):
     id: str
     outputs: list[str]
     label_scores: dict[str, float] | None = None
+
+
+class Lessons:
+    """What training rows hold of a kind's answers, as long as rows are made.
+
+    Args:
+        answers: the kind.
+    """
+
+    def __init__(self, answers: "Answers"):
+        self.answers = answers
+
+    def taught(self, record: Record, said: Json) -> str:
+        """What is learnt of a teacher's outputs (:class:`Said` as JSON): the first."""
+        return said["outputs"][0]
+
+    def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
+        """See :meth:`Answers.rejected`."""
+        return self.answers.rejected(record, said, rng)
 
 
 class Answers(ABC):
@@ -127,6 +149,16 @@ class Answers(ABC):
         return ()
 
     @property
+    def selecting(self) -> str:
+        """The metric of :meth:`score_one`, by which weights are chosen: the first, if it can be had in training jobs."""
+        return self.metrics[0]
+
+    @property
+    def teaching(self) -> tuple[str, ...]:
+        """Modules that :meth:`lessons` loads."""
+        return ()
+
+    @property
     def strata(self) -> tuple[str | None, ...]:
         """Groups that rows are divided and balanced over; one that is ``None`` where there are no groups."""
         return (None,)
@@ -165,6 +197,25 @@ class Answers(ABC):
         """Further models that measuring needs, by the key that names them."""
         return {}
 
+    def check_models(self, options: AnswerOptions, models: Mapping[str, BaseModelConfig | None]) -> None:  # noqa: B027
+        """Refuse models whose answers must not be measured as the options say.
+
+        Args:
+            options: of this kind.
+            models: those that answer, by the key of the study that names them; none for a directory that it takes.
+
+        Raises:
+            ValueError: begins with the key of the options.
+        """
+
+    def lessons(self, options: AnswerOptions) -> AbstractContextManager[Lessons]:
+        """What training rows are made by, open as long as they are made.
+
+        Args:
+            options: of this kind; those that are ``learnt`` count.
+        """
+        return nullcontext(Lessons(self))
+
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """An answer that is worse than the record's target, for preference pairs.
 
@@ -178,7 +229,7 @@ class Answers(ABC):
         raise UserError(f"answers of this kind have no wrong ones to reject ({type(self).__name__})")
 
     def score_one(self, said: Said, references: Sequence[str]) -> float:
-        """The first metric of generated answers to one prompt, their mean; more is better.
+        """The metric :attr:`selecting` of generated answers to one prompt, their mean; more is better.
 
         A kind without this method is refused with ``select: metric`` by the check of the configuration.
         """

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipestill.errors import shortened
 
@@ -31,7 +32,7 @@ class Example:
         subset: the part of its test set that it belongs to.
         group: what no two splits may share, such as the case of a report.
         rationale: the gold one.
-        meta: further facts about where it comes from.
+        meta: further facts, such as where it comes from.
     """
 
     inputs: Mapping[str, str]
@@ -41,4 +42,4 @@ class Example:
     subset: str | None = None
     group: str | None = None
     rationale: str | None = None
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 import numpy as np
 
+from pipestill.metrics.code import SIZES, pass_at
 from pipestill.metrics.corpus import bleu, chrf
 from pipestill.metrics.field_sums import field_f1, share
 
@@ -22,6 +24,8 @@ class Entry:
         lower_is_better: whether a low value is a good one.
         corpus: sums of what answers contribute ``[..., k]`` to the metric ``[...]``; none for a mean over examples, or
             a metric that its owner computes.
+        of_draws: what answers to the same examples that were drawn contribute, ``[draws, examples]``, to the value of
+            each example ``[examples]``; none for their mean. A single draw has no value of its own.
         per_test_set: whether it is given for each test set too.
         merit: whether one value is better than another.
     """
@@ -32,6 +36,7 @@ class Entry:
     lowest: float = 0.0
     lower_is_better: bool = False
     corpus: Callable[[np.ndarray], np.ndarray] | None = None
+    of_draws: Callable[[np.ndarray], np.ndarray] | None = None
     per_test_set: bool = True
     merit: bool = True
 
@@ -80,6 +85,9 @@ _ENTRIES = (
     Entry("chrf", "chrF", 100.0, corpus=chrf),
     *_with_parts("bertscore", "BERTScore", lowest=-inf),  # rescaled, it is negative for worse than unrelated texts
     Entry("exact_match", "exact match", per_test_set=False),
+    Entry("pass_at_1", "pass@1"),
+    *(Entry(f"pass_at_{k}", f"pass@{k}", of_draws=partial(pass_at, k), per_test_set=False) for k in SIZES[1:]),
+    Entry("compile_rate", "compile rate", per_test_set=False),
     Entry("field_f1", "field F1", corpus=field_f1),  # of right, found and expected fields
     Entry("field_precision", "field precision", corpus=share, per_test_set=False),
     Entry("field_recall", "field recall", corpus=share, per_test_set=False),

@@ -2,22 +2,20 @@
 
 A field is a value that is neither null, nor a list, nor an object, with the path that leads to it: ``vendor``,
 ``items[].price``. A null says nothing, as a key that is not there. A field is right if its gold one has the same path,
-type and value (:func:`same`). Items of a list are paired one to one with those of the gold list, in the way that makes
-the most fields right, whatever their order; so what is there twice counts once.
+type and value (:func:`~pipestill.metrics.json_values.same`). Items of a list are paired one to one with those of the
+gold list, in the way that makes the most fields right, whatever their order; so what is there twice counts once.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from pipestill.io.normal import clean
 from pipestill.io.parsing import BadJson, parse_json
 from pipestill.job.startup import need
+from pipestill.metrics.json_values import equal, same
 
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?")
 _TIES = 1e-6  # for each place that a pair of equal worth is out of order
 
 
@@ -44,6 +42,10 @@ class Fields:
         """Numbers of right, found and expected fields."""
         return self.right.total(), self.found.total(), self.expected.total()
 
+    def counts(self, path: str) -> tuple[int, int, int]:
+        """The same of one path."""
+        return self.right[path], self.found[path], self.expected[path]
+
     @property
     def f1(self) -> float:
         """F1 of this answer alone; 1 where nothing is to be found and nothing was."""
@@ -66,46 +68,6 @@ def compare(answer: str, references: Sequence[str]) -> Fields:
     found = Counter(_paths(value))
     compared = [Fields(_right(value, each), found, Counter(_paths(each)), exact=equal(value, each)) for each in gold]
     return max(compared, key=lambda fields: (fields.exact, fields.f1))
-
-
-def equal(one: Any, other: Any) -> bool:
-    """True for equal values: the same keys, the same items in one order, the same leaves (:func:`same`)."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(equal(value, other[key]) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return same(one, other)
-
-
-def same(one: Any, other: Any) -> bool:
-    """True for equal leaves.
-
-    They are of one type of JSON: ``1`` and ``1.0`` are the same number, ``"1"`` and ``true`` are others. Texts are
-    equal in normal form but for runs of spaces; moments (ISO dates with times) are equal if they are one instant.
-    """
-    kind = _kind(one)
-    if kind is None or kind is not _kind(other):
-        return one is None is other
-    return _text(one) == _text(other) if kind is str else one == other
-
-
-def _kind(value: Any) -> type | None:
-    """The type of a leaf; none for null and for what is no leaf."""
-    if isinstance(value, bool):
-        return bool
-    if isinstance(value, int | float):
-        return float
-    return str if isinstance(value, str) else None
-
-
-def _text(text: str) -> str | datetime:
-    text = " ".join(clean(text).split())
-    if _MOMENT.fullmatch(text):
-        try:
-            return datetime.fromisoformat(text.upper())
-        except ValueError:
-            return text
-    return text
 
 
 def _paths(value: Any, path: str = "") -> Iterator[str]:

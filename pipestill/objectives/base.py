@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeVar
 
-from pipestill.answers.base import Answers
+from pipestill.answers.base import Answers, Lessons
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, Split
 from pipestill.settings.contexts import ContextSettings, TeacherContext
@@ -32,6 +32,7 @@ class Sources:
     Attributes:
         task: of the records.
         prompt: that the student is asked with.
+        lessons: what rows hold of answers.
         outputs: what the teacher says to their prompts, by id; none without it, and for validation rows.
         rationales: of the annotation, by id.
         seed: of what is drawn.
@@ -41,6 +42,7 @@ class Sources:
 
     task: Task
     prompt: Prompt
+    lessons: Lessons
     outputs: Mapping[str, Json] | None = None
     rationales: Mapping[str, str] | None = None
     seed: int = 0
@@ -84,12 +86,14 @@ class TrainingFile:
         row: a record and the sources to a row.
         split: whose records it is made of.
         answer: key of the answer in a row.
+        judged: whether rows hold other answers than gold ones, as :class:`~pipestill.answers.base.Lessons` give them.
     """
 
     name: str
     row: Callable[[Record, Sources], Json]
     split: Split = "train"
     answer: str = "output"
+    judged: bool = False
 
 
 def gold_row(record: Record, sources: Sources) -> Json:

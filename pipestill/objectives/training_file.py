@@ -103,11 +103,12 @@ def training_rows(
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
     held_out = room.records(of_split(records, "validation"))
     row = objective.file.row
-    taught = Sources(task, settings.prompt, outputs, rationales, settings.seed, chosen, settings.context)
-    gold = replace(taught, outputs=None)
     learnt = partial(objective.learnt, explained=settings.explained)
-    train = room.rows([row(each, taught) for each in chosen], learnt)
-    validation = room.rows([row(each, gold) for each in held_out], learnt)
+    with task.answers.lessons(task.answers.options(settings.answers)) as lessons:
+        taught = Sources(task, settings.prompt, lessons, outputs, rationales, settings.seed, chosen, settings.context)
+        gold = replace(taught, outputs=None)
+        train = room.rows([row(each, taught) for each in chosen], learnt)
+        validation = room.rows([row(each, gold) for each in held_out], learnt)
     room.check()
     return train, validation
 

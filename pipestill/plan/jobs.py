@@ -59,7 +59,7 @@ class Jobs(Experiments):
 
     def _training_file(self, study: str, file: str) -> TrainingFileSettings:
         method, settings, task = self.maker(study, file), self.study(study), self.task_config(study)
-        explained = RATIONALES in self.sources(study, method)
+        explained, judged = RATIONALES in self.sources(study, method), method_of(method).objective.file.judged
         return TrainingFileSettings(
             task=settings.task,
             declared=task.declared,
@@ -72,6 +72,7 @@ class Jobs(Experiments):
             explained=self.rationale_tokens(study, method) > 0,
             on_long_answer=settings.on_long_answer,
             context=self.teacher_context(study, method),
+            answers=settings.answers.model_dump(mode="json", include=settings.answers.learnt) if judged else {},
             **(self._rationales(study) if explained else {}),
         )
 

@@ -12,6 +12,7 @@ from pipestill.settings.section import Section, partial
 ModelKind = Literal["causal", "seq2seq", "masked"]
 WRITERS: tuple[ModelKind, ...] = ("causal", "seq2seq")  # kinds of models that generate text
 MASKED = ("ForMaskedLM", "ForPreTraining")  # how the names of masked architectures end
+SHIPPED = Path(__file__).parents[2] / "resources" / "models"  # base models that this project made
 TODAY = "2024-07-26"  # for chat templates that read the clock; Llama's own choice where there is none
 
 
@@ -58,6 +59,12 @@ class BaseModelConfig(Section):
         if self.source == "hub" and not (self.repo and self.revision):
             raise ValueError("`source: hub` needs `repo` and `revision`")
         return self
+
+    @property
+    def is_shipped(self) -> bool:
+        """True for a model that this project made."""
+        place = self.locate(SHIPPED.parents[1])
+        return place is not None and place.resolve().is_relative_to(SHIPPED.resolve())
 
     def locate(self, root: Path) -> Path | None:
         """The local directory, seen from the working directory or else from the project's ``root``, if it exists."""

@@ -6,6 +6,7 @@ from pipestill.errors import UserError
 from pipestill.settings.tasks import Declared, OfTask
 from pipestill.tasks import declared as declared_tasks
 from pipestill.tasks.base import Task
+from pipestill.tasks.codegen import CODEGEN
 from pipestill.tasks.creditmix import CREDITMIX
 from pipestill.tasks.dolly import DOLLY
 from pipestill.tasks.idp import IDP
@@ -13,7 +14,7 @@ from pipestill.tasks.mnli import MNLI
 from pipestill.tasks.mnli_merged import MNLI_MERGED
 from pipestill.tasks.multiclinsum import MULTICLINSUM
 
-TASKS: dict[str, Task] = {task.name: task for task in (CREDITMIX, DOLLY, MULTICLINSUM, MNLI, MNLI_MERGED, IDP)}
+TASKS: dict[str, Task] = {task.name: task for task in (CREDITMIX, DOLLY, MULTICLINSUM, MNLI, MNLI_MERGED, IDP, CODEGEN)}
 
 __all__ = ["TASKS", "Task", "find_task", "task_of"]
 

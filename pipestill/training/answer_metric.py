@@ -65,7 +65,7 @@ class AnswerMetric:
     @property
     def name(self) -> str:
         """Of the metric."""
-        return task_of(self.job.settings.selection).answers.metrics[0]
+        return task_of(self.job.settings.selection).answers.selecting
 
     def __call__(self, step: int) -> float:
         """The metric's mean over all answers."""

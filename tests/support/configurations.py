@@ -81,6 +81,12 @@ def of_files():
     studies["multiclinsum"] |= submission
     studies["mnli"] |= {"methods": ["base", "icl"], "overrides": {}}
     studies["mnli-bert"] |= {"methods": ["base"], "teacher": None, "overrides": {}}
+    drawn = {"decoding": "free", "sampling": True, "max_new_tokens": 12}
+    studies["idp"] |= {"methods": ["sft"], "teacher": None, "answers": drawn, "variants": {}, "overrides": {}}
+    drawn, variants = {"sampling": True, "max_new_tokens": 12}, {"plan": {"prompt": "instructed"}}
+    variants["free"] = {"answers": {"top_k": 6}}  # rules are read for these names
+    studies["codegen"] |= {"methods": ["sft"], "teacher": None, "answers": drawn, "overrides": {}}
+    studies["codegen"]["variants"] = variants
     studies["multiclinsum-t5"] |= {"methods": ["fkl"], "distributions": {"codec": "sample"}, "overrides": {}}
     config["training"]["select"] = "metric"
     return config
@@ -95,8 +101,8 @@ def of_addresses():
     config["tasks"]["creditmix"] |= {"data": data, "annotation": ENDPOINT}
     config["tasks"]["multiclinsum"]["data"] |= {"source": "published", "datasets": ["multiclinsum-gs-en"]}
     studies = config["studies"]
-    for name in ("mnli", "multiclinsum-t5"):
-        studies[name] |= {"methods": ["base"], "overrides": {}}
+    for name in ("mnli", "idp", "codegen", "multiclinsum-t5"):
+        studies[name] |= {"methods": ["base"], "overrides": {}, "variants": {}}
     studies["creditmix"] |= {"methods": ["base", "sft", "dpo"], "seeds": [1], "teacher": None, "overrides": {}}
     studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl", "cd"], "pretrained_teacher": True}
     told = {"context": {"teacher_context": "instruction", "instruction": "Be brief."}}

@@ -12,6 +12,7 @@ from pipestill.pretraining.corpus.document import END_OF_TEXT, QUESTION
 from pipestill.pretraining.corpus.mixture import FAMILIES, family_documents
 from pipestill.tasks import TASKS, lexicon
 from pipestill.tasks.creditmix.synthetic import LABELS, generate
+from pipestill.tasks.idp.papers import READ, UNREAD
 
 NAMES = [family.name for family in FAMILIES]
 
@@ -88,6 +89,17 @@ def test_no_study_text_in_the_corpus(sample):
     for seed in (0, 1, 2, 3, 42):
         rows, _ = generate(n=6000, seed=seed)
         assert not corpus & {row["question"] for row in rows}
+
+
+def test_no_wording_of_business_papers_in_the_corpus():
+    said = [turns(document) or [(document.text, "")] for document in family_documents("invoices", "test", 1500)]
+    lines = {line for [(text, _), *_] in said for line in re.split(r"\n|\. | \| ", text)}
+    wordings = [wording for paper in (*READ, *UNREAD) for line in paper.lines for wording in line]
+    openings = {text for wording in wordings if len(text := wording.partition("{")[0]) > 4}
+    assert len(openings) > 30
+    assert not [(text, line) for text in openings for line in lines if line.startswith(text)]
+    keys = set(TASKS["idp"].answers.schema.content["properties"])
+    assert not any(json.loads(answer).keys() >= keys for _, answer in all_turns("json"))
 
 
 def test_no_label_for_a_full_credit_record(sample):

@@ -73,22 +73,26 @@ def test_an_edited_layout_re_runs_the_data_stages_alone(project):
         ("answers/labels/show.py", {"report"}),
         ("objectives/preference/train.py", {"train preference"}),
         ("metrics/exact_match.py", {"evaluate text"}),
+        ("metrics/json_fields.py", {"evaluate json"}),
+        ("answers/json/show.py", {"report"}),
         ("layouts/fetch.py", {"download"}),
     ],
 )
 def test_edited_code_re_runs_the_stages_that_it_concerns(project, edited, changed):
     def digests_now():
-        labels, text = "pipestill.answers.labels", "pipestill.answers.text"
+        labels, text, json = (f"pipestill.answers.{kind}" for kind in ("labels", "text", "json"))
         halves = {
             "predict labels": ("predict", f"{labels}.predict"),
             "predict text": ("predict", f"{text}.predict"),
             "evaluate labels": ("evaluate", CREDITMIX[0], f"{labels}.score", f"{labels}.card"),
             "evaluate text": ("evaluate", DOLLY[0], f"{text}.score", f"{text}.card", *TASKS["dolly"].answers.scorers),
+            "predict json": ("predict", "pipestill.tasks.idp", f"{json}.predict"),
+            "evaluate json": ("evaluate", "pipestill.tasks.idp", f"{json}.score", f"{json}.card"),
             "download": ("download", DOLLY[1], *digests.FETCHING),
             "records": ("records", *DOLLY),
             "training_file": ("training_file", *DOLLY, "pipestill.objectives.cross_entropy"),
             "outputs": ("teacher_outputs", DOLLY[0], f"{text}.predict"),
-            "report": ("report", f"{labels}.show", f"{text}.show"),
+            "report": ("report", f"{labels}.show", f"{text}.show", f"{json}.show"),
             "train preference": ("train", "pipestill.objectives.preference.train"),
             "train stepwise": ("train", "pipestill.objectives.stepwise.train"),
         }
@@ -99,6 +103,17 @@ def test_edited_code_re_runs_the_stages_that_it_concerns(project, edited, change
     path.write_text(f"{path.read_text()}\nNEW = 1\n")
     after = digests_now()
     assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_an_edited_resource_that_code_names_re_runs_it(project):
+    schema = project / "resources/schemas/idp_schema.json"
+    schema.parent.mkdir(parents=True)
+    schema.write_text("{}")
+    modules = {"idp": "pipestill.tasks.idp", "dolly": DOLLY[0]}
+    before = {task: digest("predict", module) for task, module in modules.items()}
+    schema.write_text('{"type": "object"}')
+    after = {task: digest("predict", module) for task, module in modules.items()}
+    assert {task for task in modules if before[task] != after[task]} == {"idp"}
 
 
 @pytest.mark.parametrize("task", TASKS)

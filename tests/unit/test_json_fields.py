@@ -8,7 +8,8 @@ import pytest
 
 from pipestill.metrics.catalogue import CATALOGUE
 from pipestill.metrics.field_sums import field_f1, share
-from pipestill.metrics.json_fields import compare, equal, same
+from pipestill.metrics.json_fields import compare
+from pipestill.metrics.json_values import equal, same
 
 GOLD = {
     "kind": "order",

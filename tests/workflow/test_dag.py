@@ -44,6 +44,11 @@ def learns_generated_answers(study):
     return study.get("overrides", {}).get("cd", {}).get("context", {}).get("answers") == "teacher"
 
 
+def variant_rows(study):
+    """Rows in which models of the study are asked in another way, where the methods are listed."""
+    return sum(len(variant["methods"]) for variant in study.get("variants", {}).values())
+
+
 @pytest.mark.parametrize("overlays", [(), *((path,) for path in PRESETS)], ids=["default", *(p.stem for p in PRESETS)])
 def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_path, overlays, monkeypatch):
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
@@ -53,7 +58,7 @@ def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_p
     stored = [study for study in studies if stores_distributions(config, study)]
     told = [study for study in studies if "cd" in study["methods"]]
     generating = sum(learns_generated_answers(study) for study in told)
-    points = sum(points_apart(config, study) for study in studies)
+    points = sum(points_apart(config, study) + variant_rows(study) for study in studies)
     methods = [(study, METHODS[name]) for study in studies for name in study["methods"]]
     experiments = len(methods) + sum(len(study.get("checkpoints", {})) for study in studies) + len(taught)
     expected = {

@@ -13,7 +13,7 @@ from pipestill.evaluation.metric import Metric
 from pipestill.evaluation.runs import Run, check_same_examples
 from pipestill.io.records import Json, iterate_jsonl
 from pipestill.io.runs import find_runs
-from pipestill.metrics.catalogue import entry_of
+from pipestill.metrics.catalogue import CATALOGUE, entry_of
 from pipestill.metrics.measures import Scored
 from pipestill.tasks.base import Task
 from pipestill.text.repetition import repeats_to_the_end
@@ -46,7 +46,9 @@ class GeneratedRun(Run):
         return None not in self.by_draw
 
     def draws(self, name: str) -> list[float]:
-        """A metric under each sampling seed."""
+        """A metric under each sampling seed; empty for one of several draws together."""
+        if entry_of(name).of_draws:
+            return []
         return [metrics_of(scores, self.test_sets)[name].estimate() for scores in self.by_draw.values()]
 
     def details(self) -> Json:
@@ -54,7 +56,11 @@ class GeneratedRun(Run):
         themselves."""
         return {
             "by_sampling_seed": {
-                str(seed): {name: metric.estimate() for name, metric in metrics_of(scores, self.test_sets).items()}
+                str(seed): {
+                    name: metric.estimate()
+                    for name, metric in metrics_of(scores, self.test_sets).items()
+                    if not entry_of(name).of_draws
+                }
                 for seed, scores in self.by_draw.items()
                 if seed is not None
             },
@@ -110,7 +116,7 @@ def measured(task: Task, test_sets: Sequence[str], directory: Path) -> dict[int,
         check_keys(row, keys, f"{path}, line {number}", "evaluate")
         keys = list(row)  # of all rows alike
         by_seed.setdefault(row["seed"], []).append(row)
-    names = [key for key in keys if key not in SCORE_KEYS]
+    names = [key for key in keys if key in CATALOGUE]
     return {
         seed: _run(path, rows, test_sets or [None], Scored({name: [row[name] for row in rows] for name in names}))
         for seed, rows in by_seed.items()
@@ -170,9 +176,15 @@ def _run(path: Path, rows: Sequence[Json], order: Sequence[str | None], scored: 
         seed: {name: column[[answers[example] for example in ids]] for name, column in columns.items()}
         for seed, answers in places.items()
     }
-    means = {name: np.mean([scores[name] for scores in by_draw.values()], axis=0) for name in columns}
+    means = {name: _of_draws(name, [scores[name] for scores in by_draw.values()]) for name in columns}
     test_sets = Membership([of_example[example] for example in ids])
     rationales = [row["rationale"] for row in rows if "rationale" in row]
     unmarked = rationales.count(None) if rationales else None
     metrics = metrics_of(means, test_sets)
     return GeneratedRun(path, ids, metrics, test_sets, by_draw, unmarked, signatures=scored.signatures)
+
+
+def _of_draws(name: str, draws: Sequence[np.ndarray]) -> np.ndarray:
+    """What each example contributes to a metric, from what its answers do under each sampling seed."""
+    together = entry_of(name).of_draws
+    return together(np.stack(draws)) if together else np.mean(draws, axis=0)

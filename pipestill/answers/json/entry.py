@@ -1,17 +1,14 @@
 """Details in ``eval.json`` of a run whose answers are JSON: counts of fields in each part of the test sets."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Self
 
 import numpy as np
 
 from pipestill.evaluation.evaluation import RunEntry
 from pipestill.metrics.field_sums import field_f1, share
-from pipestill.metrics.json_fields import Fields
 from pipestill.settings.section import Section
 
-KINDS = ("right", "found", "expected")  # of counted fields
-Counts = tuple[int, int, int]  # of each
+Counts = tuple[int, int, int]  # right, found and expected fields
 
 
 class Part(Section):
@@ -31,23 +28,6 @@ class Part(Section):
     """Those that equal the gold object."""
     fields: dict[str, Counts]
     """Right, found and expected fields by path."""
-
-    @classmethod
-    def of(cls, test_set: str | None, subset: str | None, found: Sequence[tuple[Fields, bool]]) -> Self:
-        """The part that answers lie in, each with whether it is valid."""
-        compared = [fields for fields, _ in found]
-        paths = dict.fromkeys(path for fields in compared for path in (*fields.expected, *fields.found))
-        return cls(
-            test_set=test_set,
-            subset=subset,
-            answers=len(found),
-            not_json=sum(not fields.parsed for fields in compared),
-            not_valid=sum(not valid for _, valid in found),
-            exact=sum(fields.exact for fields in compared),
-            fields={
-                path: tuple(sum(getattr(fields, kind)[path] for fields in compared) for kind in KINDS) for path in paths
-            },
-        )
 
     @property
     def together(self) -> Counts:

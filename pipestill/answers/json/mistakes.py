@@ -8,7 +8,7 @@ from typing import Any
 
 from pipestill.answers.json.writing import Said
 from pipestill.errors import UserError
-from pipestill.metrics.json_fields import equal
+from pipestill.metrics.json_values import equal
 
 Path = tuple[str | int, ...]  # steps from the whole value to a part
 Mistake = Callable[[Said, Any, Random], Any]

@@ -77,4 +77,21 @@ def _parts(rows: Sequence[Json], compared: Sequence[Fields], valid: Sequence[boo
     groups: dict[tuple[str | None, str | None], list[tuple[Fields, bool]]] = {}
     for row, *found in zip(rows, compared, valid, strict=True):
         groups.setdefault((row["test_set"], row.get("subset")), []).append(tuple(found))
-    return [Part.of(*key, group) for key, group in groups.items()]
+    return [_part(*key, group) for key, group in groups.items()]
+
+
+def _part(test_set: str | None, subset: str | None, found: Sequence[tuple[Fields, bool]]) -> Part:
+    """The part that answers lie in, each with whether it is valid."""
+    compared = [fields for fields, _ in found]
+    paths = dict.fromkeys(path for fields in compared for path in (*fields.expected, *fields.found))
+    return Part(
+        test_set=test_set,
+        subset=subset,
+        answers=len(found),
+        not_json=sum(not fields.parsed for fields in compared),
+        not_valid=sum(not valid for _, valid in found),
+        exact=sum(fields.exact for fields in compared),
+        fields={
+            path: tuple(map(sum, zip(*(fields.counts(path) for fields in compared), strict=True))) for path in paths
+        },
+    )

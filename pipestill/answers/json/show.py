@@ -8,6 +8,7 @@ from typing import Any
 from pipestill.answers.generated import show as generated
 from pipestill.answers.json import JsonOptions
 from pipestill.answers.json.entry import Counts, Part, details_of, f1, joined, precision, recall
+from pipestill.answers.json.writing import Said
 from pipestill.io.parsing import BadJson, parse_json
 from pipestill.io.records import Json
 from pipestill.metrics.json_fields import same
@@ -50,7 +51,7 @@ class FieldTable:
 
 
 def field_tables(study: Study) -> list[FieldTable]:
-    """Fields in the order of the gold objects; those that only answers have come last. A table for each test set."""
+    """Fields in the order of the schema; those that only answers have come last. A table for each test set."""
     by_method = [_by_test_set(each) for each in study.experiments]
     return [_field_table(name, [parts[name] for parts in by_method], study) for name in by_method[0]]
 
@@ -122,13 +123,20 @@ def _by_test_set(experiment: Experiment) -> Mapping[str | None, Part]:
 
 
 def _field_table(name: str | None, parts: Sequence[Part], study: Study) -> FieldTable:
-    paths = dict.fromkeys(path for part in parts for path in part.fields)
-    runs = len(study.experiments[0].evaluation.runs)
-    rows = []
-    for path in sorted(paths, key=lambda path: not parts[0].fields.get(path, (0, 0, 0))[2]):  # stable: gold ones first
-        counts = [part.fields.get(path, (0, 0, 0)) for part in parts]
-        rows.append((path, counts[0][2] // runs, [*map(Measured.of, counts)]))
-    return FieldTable(name, rows)
+    schema, runs = study.task.answers.schema.content, len(study.experiments[0].evaluation.runs)
+    found = {path: [part.fields.get(path, (0, 0, 0)) for part in parts] for part in parts for path in part.fields}
+    order = sorted(found, key=lambda path: (not found[path][0][2], _place(schema, path), path))
+    return FieldTable(name, [(path, found[path][0][2] // runs, [*map(Measured.of, found[path])]) for path in order])
+
+
+def _place(schema: Json, path: str) -> list[int]:
+    """Where the schema names a path: the place of each of its keys among the properties there."""
+    said, places = Said.by(schema), []
+    for step in path.replace("[]", ".[]").split("."):
+        names = said.names
+        places.append(names.index(step) if step in names else len(names))
+        said = said.of(0 if step == "[]" else step)
+    return places
 
 
 def _metrics(study: Study) -> str:

@@ -100,12 +100,12 @@ def context_row(record: Record, sources: Sources) -> Json:
     """``{"id", "input", "output", "question", "answer", "demonstrations"}``: the gold output or the teacher's, and what
     the teacher reads (:meth:`RowContexts.row`)."""
     said = sources.said(record)
-    target = record.target if said is None else said["outputs"][0]
+    target = record.target if said is None else sources.lessons.taught(record, said)
     learnt = {**gold_row(record, sources), "output": sources.answer(target)}
     return learnt | sources.made(RowContexts, sources.context).row(record, target)
 
 
-CD = TrainingFile("cd", context_row)
+CD = TrainingFile("cd", context_row, judged=True)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pipestill.settings.section import Section
 def teacher_row(record: Record, sources: Sources) -> Json:
     """``{"id", "input", "teacher_output"}``: what the teacher says, or the gold output without a teacher."""
     said = sources.said(record)
-    output = record.target if said is None else said["outputs"][0]
+    output = record.target if said is None else sources.lessons.taught(record, said)
     return {"id": record.id, "input": sources.asked(record), "teacher_output": sources.answer(output)}
 
 
-KD = TrainingFile("kd", teacher_row, answer="teacher_output")
+KD = TrainingFile("kd", teacher_row, answer="teacher_output", judged=True)
 
 
 @dataclass(frozen=True)

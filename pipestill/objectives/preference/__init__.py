@@ -21,18 +21,19 @@ class PreferenceOptions(Section):
     beta: Annotated[float, Field(ge=1e-4, le=100)] = 0.1
     """Strength of the pull towards the reference model."""
     rejected: Literal["random", "confusable"] = "random"
-    """The rejected label: any wrong one, or the wrong one that the teacher finds most likely."""
+    """The rejected answer. `random`: any wrong one, such as another label or a changed gold output. `confusable`: the
+    teacher's mistake: the wrong label that it finds most likely, or what it writes, if that is wrong."""
 
 
 def preference_row(record: Record, sources: Sources) -> Json:
     """``{"id", "prompt", "chosen", "rejected"}``: the gold output against a worse one."""
     rng = Random(f"rejected {sources.seed} {record.id}")
-    rejected = sources.task.answers.rejected(record, sources.said(record), rng)
+    rejected = sources.lessons.rejected(record, sources.said(record), rng)
     chosen, rejected = map(sources.answer, (record.target, rejected))
     return {"id": record.id, "prompt": sources.asked(record), "chosen": chosen, "rejected": rejected}
 
 
-DPO = TrainingFile("dpo", preference_row)
+DPO = TrainingFile("dpo", preference_row, judged=True)
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ class DataStages(Places):
     def file_code(self, w: Wildcards) -> str:
         """Digest of the code of a job that writes a training file."""
         objective, task = method_of(self.maker(w.study, w.file)).objective, self.task(w.study)
-        return code_digest("training_file", task.module, layout_module(task), type(objective).__module__)
+        modules = task.module, layout_module(task), type(objective).__module__, *task.answers.teaching
+        return code_digest("training_file", *modules)
 
 
 def local_digests(paths: Iterable[Path]) -> list[str]:

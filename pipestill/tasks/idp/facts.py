@@ -11,7 +11,7 @@ from pipestill.tasks import lexicon
 KINDS = ("invoice", "receipt", "order")
 CURRENCIES = {"USD": 5, "EUR": 5, "GBP": 3, "CHF": 2, "JPY": 2}  # and how often each is drawn
 WITHOUT = {"number": 0.1, "date": 0.08, "buyer": 0.3}  # shares of papers that do not say it
-ITEMS = {1: 3, 2: 2}  # numbers of items, and how often each is drawn
+ITEMS = {0: 1, 1: 5, 2: 4}  # numbers of items, and how often each is drawn
 CENT = Decimal("0.01")
 
 
@@ -31,7 +31,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Facts:
-    """What one paper says; none for what it does not."""
+    """What one paper says; none for what it does not.
+
+    Attributes:
+        lump: sum of a paper without items.
+    """
 
     kind: str
     number: str | None
@@ -40,11 +44,12 @@ class Facts:
     buyer: str | None
     currency: str
     items: tuple[Item, ...]
+    lump: Decimal
 
     @property
     def total(self) -> Decimal:
-        """Sum of the items."""
-        return sum((item.amount for item in self.items), Decimal(0))
+        """Sum of the items, where there are some."""
+        return sum((item.amount for item in self.items), Decimal(0)) if self.items else self.lump
 
     def gold(self) -> dict[str, Any]:
         """The object that is right, by ``resources/schemas/idp_schema.json``."""
@@ -82,6 +87,7 @@ def draw(rng: Random) -> Facts:
         buyer=buyer if says["buyer"] else None,
         currency=currency,
         items=tuple(Item(product, rng.randint(1, 30), _price(rng, currency)) for product in products),
+        lump=_price(rng, currency),
     )
 
 

@@ -8,7 +8,15 @@ from pipestill.tasks.idp.facts import Facts
 from pipestill.tasks.idp.writing import Hand
 
 TITLES = {"invoice": ("Invoice", "Bill"), "receipt": ("Receipt",), "order": ("Order", "Purchase order")}
-EXTRAS = ("Thank you.", "Net 30 days.", "VAT included.", "Page 1 of 1", "Paid by card.", "Tel. 555 0132", "Copy")
+EXTRAS = (
+    "Many thanks!",
+    "Payable in 30 days.",
+    "Taxes included.",
+    "Page 1 of 1",
+    "Paid by card.",
+    "Tel. 555 0132",
+    "Copy",
+)
 
 
 @dataclass(frozen=True)
@@ -37,13 +45,13 @@ READ = (  # of training rows and of the test set `known`
     Paper(
         name="letterhead",
         lines=(
-            ("{title} {number}", "{title} no. {number}"),
+            ("{title} {number}", "{title} nr. {number}"),
             ("{title}",),
-            ("Date: {date}", "Dated {date}"),
-            ("From: {vendor}", "Seller: {vendor}"),
-            ("To: {buyer}", "Customer: {buyer}"),
+            ("Day of issue: {date}", "Issued: {date}"),
+            ("Issuer: {vendor}", "Sender: {vendor}"),
+            ("For: {buyer}", "Recipient: {buyer}"),
             ("{items}",),
-            ("Total: {total}", "Amount due: {total}"),
+            ("To be paid: {total}", "Sum total: {total}"),
         ),
         item="{quantity} x {product} @ {price}",
     ),
@@ -55,8 +63,7 @@ READ = (  # of training rows and of the test set `known`
             ("No. | {number}", "Number | {number}"),
             ("Day | {date}", "Date | {date}"),
             ("Client | {buyer}", "Buyer | {buyer}"),
-            ("Item | Qty | Price | Sum",),
-            ("{items}",),
+            ("Item | Qty | Price | Sum\n{items}",),
             ("Total | {total}",),
         ),
         item="{product} | {quantity} | {price} | {amount}",
@@ -113,7 +120,7 @@ READ = (  # of training rows and of the test set `known`
             ("your {title}",),
             ("written on {date}", "sent on {date}"),
             ("{items}",),
-            ("Please pay {total}", "It comes to {total}"),
+            ("Kindly pay {total}", "It comes to {total}"),
             ("Regards, {vendor}", "Yours, {vendor}"),
         ),
         item="- {product}: {quantity} pieces, {price} each",
@@ -139,7 +146,7 @@ UNREAD = (  # of the test set `unseen` alone
         lines=(
             ("Total due | {total}", "To pay | {total}"),
             ("{items}",),
-            ("Date: {date}", "Issue date: {date}"),
+            ("Day: {date}", "Issue date: {date}"),
             ("{title} number: {number}",),
             ("Type: {title}",),
             ("Account of: {buyer}", "Bought by: {buyer}"),
@@ -155,7 +162,7 @@ UNREAD = (  # of the test set `unseen` alone
             ("on {date}",),
             ("to {buyer}", "to the client {buyer}"),
             ("for {items}:",),
-            ("please pay {total}.", "{total} in all."),
+            ("kindly pay {total}.", "{total} in all."),
         ),
         item="{quantity} pieces of {product} at {price} each",
         between=" and ",
@@ -188,7 +195,7 @@ def written(rng: Random, paper: Paper, facts: Facts, hand: Hand) -> list[str]:
         "vendor": facts.vendor,
         "buyer": facts.buyer,
         "total": hand.sum(facts.total),
-        "items": items,
+        "items": items or None,
     }
     lines, said = [], set()
     for wordings in paper.lines:

@@ -1,0 +1,72 @@
+"""Code: generated right away, or behind a plan that the model writes first."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipestill.answers.base import Said
+from pipestill.answers.code import CodeOptions
+from pipestill.answers.code.extraction import code_of
+from pipestill.answers.code.problem import Problem
+from pipestill.answers.generated.predict import Asked, ask, reply_to, said_of, written
+from pipestill.inference.generation import GREEDY
+from pipestill.inference.loaded import Loaded
+from pipestill.inference.work import Work
+from pipestill.io.records import Json, Record, of_split, write_jsonl
+from pipestill.settings.jobs import Asking
+from pipestill.tasks import Task
+
+
+def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
+    """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``, and ``tests.jsonl``: the tests of
+    each problem, once for all its answers.
+
+    A plan stands in the ``rationale`` of its answers.
+    """
+    tested = of_split(records, "test")
+    prompts = {record.id: asking.prompt.fill(record.inputs) for record in tested}
+    written(loaded, _answer(task, loaded, asking, prompts, work), tested, directory)
+    write_jsonl(directory / "tests.jsonl", map(Problem.of_record, tested))
+
+
+def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
+    """Answer ``prompts`` by key: an output per sampling seed, or the greedy one."""
+    return said_of(_answer(task, loaded, asking, prompts, work))
+
+
+def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
+    """Answer ``prompt`` with code, and the ``rationale`` that is its plan if one is asked for; nothing is run."""
+    options = task.answers.options(asking.answers)
+    if not options.plan_then_code:
+        return _with_code(reply_to(loaded, asking, options, prompt))
+    plan = reply_to(loaded, asking, GREEDY, task.answers.planning(prompt))
+    found = _with_code(reply_to(loaded, asking, options, task.answers.planned(prompt, plan["prediction"])))
+    return found | {"rationale": plan["prediction"], "cropped": plan["cropped"] or found["cropped"]}
+
+
+def lines(reply: Json) -> list[str]:
+    """A reply for people."""
+    return [reply["prediction"]]
+
+
+def _answer(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> Asked:
+    """Answers to ``prompts``; with plans, one for all answers to a prompt, the likeliest, is written first."""
+    options: CodeOptions = task.answers.options(asking.answers)
+    if not options.plan_then_code:
+        return ask(loaded, asking, options, prompts, work)
+    keys = {key: f"plan {key}" for key in prompts}
+    asked = {keys[key]: task.answers.planning(prompt) for key, prompt in prompts.items()}
+    plans = ask(loaded, asking, GREEDY, asked, work)
+    shown = {key: task.answers.planned(prompt, plans[keys[key], None]["text"]) for key, prompt in prompts.items()}
+    answers = ask(loaded, asking, options, shown, work)
+    share = 1 / len(options.seeds())
+    return {key: _behind(plans[keys[key[0]], None], answer, share) for key, answer in answers.items()}
+
+
+def _behind(plan: Json, answer: Json, share: float) -> Json:
+    """An answer with its plan, and what it took with its ``share`` of the plan; its own prompt shows the plan."""
+    query = {name: answer["query"][name] + share * plan["query"][name] for name in ("read", "written", "ms")}
+    return answer | {"rationale": plan["text"], "query": answer["query"] | query}
+
+
+def _with_code(reply: Json) -> Json:
+    return reply | {"prediction": code_of(reply["prediction"])}
