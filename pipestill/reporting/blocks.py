@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Any
 
 Block = list[Any]
@@ -63,9 +64,12 @@ def differences(answer: str, references: Sequence[str]) -> Block:
         return text(answer[:LONGEST], 1)
     runs = []
     for kind, i, j, a, b in closest.get_opcodes():
-        if kind != "equal":
-            runs.append(("".join(reference[i:j]), -1))
-        runs.append(("".join(words[a:b]), 0 if kind == "equal" else 1))
+        if kind == "equal":
+            runs.append(("".join(words[a:b]), 0))
+        else:
+            changed = "".join(words[a:b])
+            bare = changed.rstrip()
+            runs += [("".join(reference[i:j]).rstrip(), -1), (bare, 1), (changed[len(bare) :], 0)]
     return ["text", _joined(runs)]
 
 
@@ -74,11 +78,15 @@ def line_differences(answer: str, reference: str) -> Block:
     none."""
     own, known = (each[:LONGEST].splitlines(keepends=True) for each in (answer, reference))
     bare = [[line.rstrip().removesuffix(",") for line in lines] for lines in (known, own)]
-    runs = []
-    for kind, i, j, a, b in SequenceMatcher(None, *bare, autojunk=False).get_opcodes():
-        if kind != "equal":
-            runs += [(_ended(line), -1) for line in known[i:j]]
-        runs += [(_ended(line), 0 if kind == "equal" else 1) for line in own[a:b]]
+    matcher, runs = SequenceMatcher(None, *bare, autojunk=False), []
+    if not matcher.ratio():
+        return ["code", [[answer[:LONGEST], 1]]]
+    for kind, i, j, a, b in matcher.get_opcodes():
+        if kind == "equal":
+            runs.append(("".join(own[a:b]), 0))
+        else:
+            for before, after in zip_longest(known[i:j], own[a:b], fillvalue=""):
+                runs += [*_line(before, -1), *_line(after, 1)]
     return ["code", _joined(runs)]
 
 
@@ -92,8 +100,10 @@ def cut(content: str, limit: int) -> str:
     return content if len(content) <= limit else content[:limit] + CUT
 
 
-def _ended(line: str) -> str:
-    return line if line.endswith("\n") else f"{line}\n"
+def _line(line: str, mark: int) -> list[tuple[str, int]]:
+    """A line with a mark on what is neither its indentation nor its end."""
+    content = line.strip()
+    return [(line[: len(line) - len(line.lstrip())], 0), (content, mark), ("\n", 0)] if content else [(line, 0)]
 
 
 def _stripped(tokens: Sequence[str]) -> list[str]:

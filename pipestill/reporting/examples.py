@@ -21,7 +21,7 @@ from pipestill.settings.prompts import Prompt
 
 DRAWN, DIFFERING = 24, 16  # examples: a draw of all, and those on which methods differ most
 LIMITS = (2000, 1000, 500, 250, 120, 60)  # characters of a text, the first that keeps the page small
-BYTES = 1_200_000  # of the examples of all studies together
+BYTES = 900_000  # of the examples of all studies together
 TINY = 1e-9  # scores that differ by less are equal
 
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from pipestill.answers.code import show as show_code
+from pipestill.answers.json import show as show_json
 from pipestill.io.records import read_jsonl, write_jsonl
-from pipestill.reporting.blocks import differences, shortened, text
+from pipestill.reporting.blocks import differences, line_differences, shortened, text
 from pipestill.reporting.collect import collect
 from pipestill.reporting.examples import DIFFERING, DRAWN, examples_of
 from support.reports import write_study
@@ -98,12 +100,46 @@ def marks(answer, *references):
 
 def test_differences_are_marked_word_by_word():
     assert marks("the cat sat", "the cat sat") == [["the cat sat", 0]]
-    assert marks("the dog sat", "the cat sat") == [["the ", 0], ["cat ", -1], ["dog ", 1], ["sat", 0]]
+    assert marks("the dog sat", "the cat sat") == [["the ", 0], ["cat", -1], ["dog", 1], [" sat", 0]]
     assert marks("the cat", "the cat sat") == [["the cat", 0], ["sat", -1]]
     assert marks("the  cat", "the cat") == [["the  cat", 0]]  # spaces are no difference
     assert marks("a b c", "x y z") == [["a b c", 1]]  # nothing in common
-    assert marks("to Paris by train", "no", "to Rome by train")[1:3] == [["Rome ", -1], ["Paris ", 1]]
+    assert marks("to Paris by train", "no", "to Rome by train")[1:3] == [["Rome", -1], ["Paris", 1]]
     assert marks("", "") == [] and marks("", "a") == [["", 1]]
+
+
+def test_differences_of_lines_leave_indentation_and_commas_alone():
+    gold, answer = '{\n  "a": 1,\n  "b": 2\n}', '{\n  "a": 1,\n  "b": 3,\n  "c": 4\n}'
+    assert line_differences(answer, gold) == [
+        "code",
+        [['{\n  "a": 1,\n  ', 0], ['"b": 2', -1], ["\n  ", 0], ['"b": 3,', 1], ["\n  ", 0], ['"c": 4', 1], ["\n}", 0]],
+    ]
+    assert line_differences("x\n", "y\n") == ["code", [["x\n", 1]]]
+    assert line_differences(gold, gold + "\n") == ["code", [[gold, 0]]]
+
+
+def test_json_is_marked_where_fields_differ_and_not_where_it_is_written_otherwise():
+    gold = {"name": "A B", "total": 6.0, "none": None, "items": [{"n": 1}, {"n": 2}]}
+    written = {"items": [{"n": 1}, {"n": 3}], "more": True, "total": 6, "name": "A  B"}
+    own, known = show_json.aligned(written, gold)
+    assert own == {"name": "A B", "total": 6.0, "items": [{"n": 1}, {"n": 3}], "more": True}
+    assert list(own) == ["name", "total", "items", "more"] and "none" not in known
+    assert show_json.aligned([1], {"a": 1}) == ([1], {"a": 1})
+    row = {"prediction": json.dumps(written), "references": [json.dumps(gold)]}
+    shown = show_json.example(row, {"schema_valid": 0.0})
+    assert shown.answer[0] == ["note", "not valid by the schema", "bad"]
+    marked = [part for part, mark in shown.answer[1][1] if mark]
+    assert marked == ['"n": 2', '"n": 3', '"more": true']
+    broken = show_json.example({**row, "prediction": "{no"}, {"schema_valid": 0.0})
+    assert broken.answer == [["note", "no JSON", "bad"], ["text", [["{no", 1]]]]
+
+
+def test_code_has_what_became_of_its_tests():
+    row = {"prediction": "Sure:\ndef f(x):\n    return x\n", "references": ["def f(x):\n    return -x\n"]}
+    shown = show_code.example(row, {"outcome": "failed"})
+    assert shown.answer[0] == ["note", "tests: failed", "bad"]
+    assert shown.answer[1][1][0] == ["def f(x):\n    ", 0] and ["return x", 1] in shown.answer[1][1]
+    assert show_code.example(row, {"outcome": "passed"}).answer[0] == ["note", "tests passed", "good"]
 
 
 def test_long_texts_are_cut_across_runs():
