@@ -173,7 +173,7 @@ class StudyConfig(Section):
 
     reruns: ClassVar = {
         "task": "training_file predict",
-        "title": "report",
+        "title": "",
         "prompt": "training_file predict",
         "student": "training_file predict checkpoint evaluate",
         "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
