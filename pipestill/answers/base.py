@@ -150,7 +150,7 @@ class Answers(ABC):
 
     @property
     def selecting(self) -> str:
-        """The metric of :meth:`score_one`, by which weights are chosen: the first, if it can be had in training jobs."""
+        """The metric of :meth:`score_one`, by which weights are chosen: the first, if training jobs can have it."""
         return self.metrics[0]
 
     @property
