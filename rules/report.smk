@@ -1,7 +1,9 @@
 """The report.
 
-Comes in: eval.json, scores and predictions of every experiment; fidelity.json of studies with a cache of distributions.
-Goes out: results/report/: index.html, summary.{csv,md,tex}, comparisons.csv, figures/<study>/*.svg; results/config.yaml.
+Comes in: eval.json, scores and predictions of every experiment, and the records that they answer; fidelity.json of
+studies with a cache of distributions.
+Goes out: results/report/: index.html, summary.{csv,md,tex}, comparisons.csv, figures/overview.svg,
+figures/<study>/*.svg; results/config.yaml.
 Not a part of `all`: learning_curve, which trains every method of a study on shares of its rows as well.
 """
 
@@ -34,6 +36,7 @@ rule report:
         evaluations=PLAN.of_experiments("eval.json"),
         scores=PLAN.of_experiments("scores.jsonl"),
         predictions=PLAN.of_experiments("predictions"),
+        records=PLAN.asked_records,
         curves=PLAN.of_curves("eval.json"),
         curve_predictions=PLAN.of_curves("predictions"),
         fidelity=PLAN.fidelity_files,
@@ -56,6 +59,12 @@ rule report:
             category="Tables",
             labels={"content": "paired comparisons"},
             caption="../resources/captions/comparisons.rst",
+        ),
+        overview=report(
+            "<results>/report/figures/overview.svg",
+            category="Figures",
+            labels={"study": "all", "figure": "overview"},
+            caption="../resources/captions/figures.rst",
         ),
         figures=[
             report(
@@ -81,13 +90,14 @@ rule report:
         script=script("report"),
         directory=folder("page"),
         methods=PLAN.method_entries,
+        titles=PLAN.titles,
         curves=PLAN.curve_points,
         code=PLAN.report_code("report"),
     shell:
         "python {params.script:q} --evals {input.evaluations:q} --scores {input.scores:q} "
-        "--predictions {input.predictions:q} --curves {params.curves:q} --curve-evals {input.curves:q} "
-        "--curve-predictions {input.curve_predictions:q} --fidelity {input.fidelity:q} --config {input.config:q} "
-        "--output-dir {params.directory:q} > {log:q} 2>&1"
+        "--predictions {input.predictions:q} --records {input.records:q} --titles {params.titles:q} "
+        "--curves {params.curves:q} --curve-evals {input.curves:q} --curve-predictions {input.curve_predictions:q} "
+        "--fidelity {input.fidelity:q} --config {input.config:q} --output-dir {params.directory:q} > {log:q} 2>&1"
 
 
 rule learning_curve:

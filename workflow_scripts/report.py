@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from pipestill.job.script import reads, run, writes
-from pipestill.reporting.report import Curves, write_report
+from pipestill.reporting.report import Curves, Sources, write_report
 
 
 def main() -> None:
@@ -14,6 +14,8 @@ def main() -> None:
     parser.add_argument("--evals", type=reads, nargs="+", required=True, help="eval.json of every experiment")
     parser.add_argument("--scores", type=reads, nargs="*", default=[], help="scores.jsonl, beside each of them")
     parser.add_argument("--predictions", type=reads, nargs="*", default=[], help="predictions, beside each of them")
+    parser.add_argument("--records", type=reads, nargs="*", default=[], help="cropped records of every task")
+    parser.add_argument("--titles", type=json.loads, default={}, help="JSON object: titles of studies that have one")
     parser.add_argument(
         "--fidelity", type=reads, nargs="*", default=[], help="fidelity.json of the studies that have a cache"
     )
@@ -23,8 +25,15 @@ def main() -> None:
     parser.add_argument("--config", type=reads, required=True, help="the run's configuration")
     parser.add_argument("--output-dir", type=Path, required=True)
     args = parser.parse_args()
-    curves = Curves(args.curves, args.curve_evals)
-    for path in write_report(args.evals, args.fidelity, args.config, args.output_dir, curves):
+    sources = Sources(
+        evaluations=args.evals,
+        config=args.config,
+        records=args.records,
+        fidelity=args.fidelity,
+        titles=args.titles,
+        curves=Curves(args.curves, args.curve_evals),
+    )
+    for path in write_report(sources, args.output_dir):
         writes(path)
 
 

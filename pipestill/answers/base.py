@@ -116,8 +116,10 @@ class Answers(ABC):
     ``score``: ``runs(task, experiment, predictions, columns)`` gives the runs of an experiment by seed, and
     ``measured(task, test_sets, directory)`` those of one that was evaluated;
     ``card``: ``card(evaluation)`` gives its parts of the model card (:class:`pipestill.evaluation.card.Card`);
-    ``show``: ``PANELS``, ``FIGURES`` and ``MEASURED`` of the report (:mod:`pipestill.reporting.panels`), and
-    ``warnings(study)``.
+    ``show``: ``PANELS``, ``FIGURES`` and ``MEASURED`` of the report (:mod:`pipestill.reporting.panels`),
+    ``warnings(study)``, ``SCORE``, the metric of single answers (none: the first of ``metrics``), and
+    ``example(row, scores)``, which gives an answer as the page shows it (:class:`pipestill.reporting.blocks.Shown`)
+    from its rows of predictions and scores.
 
     Attributes:
         metrics: keys of the metric catalogue that are measured; the first one decides.

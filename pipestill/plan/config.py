@@ -16,7 +16,18 @@ from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
 from pipestill.settings.places import LocalPath
 from pipestill.settings.prompts import Prompt
-from pipestill.settings.section import LONGEST_NAME, Count, Distinct, Name, NonzeroShare, Section, Seed, Word, partial
+from pipestill.settings.section import (
+    LONGEST_NAME,
+    Count,
+    Distinct,
+    Name,
+    NonzeroShare,
+    Section,
+    Seed,
+    Title,
+    Word,
+    partial,
+)
 from pipestill.settings.tasks import Declared
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import Task, find_task
@@ -164,6 +175,7 @@ class StudyConfig(Section):
 
     reruns: ClassVar = {
         "task": "training_file predict",
+        "title": "",
         "prompt": "training_file predict",
         "student": "training_file predict checkpoint evaluate",
         "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
@@ -182,6 +194,8 @@ class StudyConfig(Section):
 
     task: Name
     """A key of `tasks`."""
+    title: Title | None = None
+    """Name for people, as the report shows it before the key of the study."""
     student: Name
     """A key of `models`."""
     prompt: Word | None = None

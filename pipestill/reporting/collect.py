@@ -1,6 +1,6 @@
 """Material of the report: the experiments of each study, with their runs on the test examples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipestill.errors import UserError
@@ -35,8 +35,12 @@ def load_experiment(path: Path) -> Experiment:
     return Experiment(path, evaluation, runs)
 
 
-def collect(paths: Sequence[Path]) -> list[Study]:
+def collect(paths: Sequence[Path], titles: Mapping[str, str] | None = None) -> list[Study]:
     """All studies of the evaluations at ``paths``, in the order given; methods in the order of the registry.
+
+    Args:
+        paths: ``eval.json`` of every experiment.
+        titles: of the studies that have one.
 
     Raises:
         UserError: as :func:`load_experiment`; or the experiments of a study were not tested on the same examples.
@@ -49,5 +53,5 @@ def collect(paths: Sequence[Path]) -> list[Study]:
     for name, experiments in by_study.items():
         experiments.sort(key=lambda experiment: place(experiment.evaluation))
         check_same_examples(run for experiment in experiments for run in experiment.runs.values())
-        studies.append(Study(name, experiments))
+        studies.append(Study(name, experiments, title=(titles or {}).get(name)))
     return studies

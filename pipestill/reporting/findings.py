@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipestill.reporting.comparisons import Comparison, against_sft, compare
+from pipestill.reporting.comparisons import Comparison, against_sft, compare, find
 from pipestill.reporting.conclusion import Conclusion, conclude
 from pipestill.reporting.fidelity import Fidelity
 from pipestill.reporting.figures import draw
-from pipestill.reporting.study import Study
+from pipestill.reporting.study import Experiment, Study
 from pipestill.reporting.warnings import Warnings, warnings
 
 
@@ -31,6 +31,14 @@ class Findings:
     def conclusion(self) -> Conclusion:
         """The best method, and its costs."""
         return conclude(self.study, self.pairs)
+
+    def beside_sft(self, experiment: Experiment) -> Comparison | None:
+        """A method against SFT: the planned comparison, or else that among all pairs; none of SFT itself."""
+        sft = self.study.sft
+        if sft is None or experiment is sft:
+            return None
+        planned = (each for each in self.over_sft if each.a is experiment)
+        return next(planned, None) or find(self.pairs, experiment, sft)
 
     @cached_property
     def warnings(self) -> Warnings:

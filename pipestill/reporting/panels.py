@@ -29,8 +29,10 @@ class Panel:
         place: below the tables of results, or after the costs.
         template: name of its template, which is given the view as ``own``.
         view: a study to what the template says of it; none where there is nothing to say.
+        title: of one after the costs, which is folded.
     """
 
     place: Literal["results", "end"]
     template: str
     view: Callable[[Study], Json | None]
+    title: str = "Details"

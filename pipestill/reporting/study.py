@@ -100,11 +100,18 @@ class Study:
         name: of the study.
         experiments: rows of its tables.
         curve: of in-context learning, by prompt, in the order of demonstrations; empty where there is none.
+        title: its name for people, where it has one.
     """
 
     name: str
     experiments: list[Experiment]
     curve: Mapping[str, Sequence[CurvePoint]] = field(default_factory=dict)
+    title: str | None = None
+
+    @property
+    def heading(self) -> str:
+        """Its title, with the name that files have: ``Credit risk (creditmix)``."""
+        return f"{self.title} ({self.name})" if self.title else self.name
 
     @property
     def first(self) -> Evaluation:

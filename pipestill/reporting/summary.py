@@ -1,4 +1,4 @@
-"""The summary table as CSV (every number), Markdown and LaTeX (mean and interval)."""
+"""The summary tables as CSV (every number), Markdown and LaTeX (mean and interval), with what is recommended."""
 
 import csv
 import re
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.evaluation.evaluation import AnnotationCost, Summary
-from pipestill.evaluation.formats import bracket, count, megabytes, number, seconds
+from pipestill.evaluation.formats import TOO_FEW, bracket, count, megabytes, number, seconds
 from pipestill.io.files import atomic_path, write_text
 from pipestill.metrics.catalogue import entry_of
+from pipestill.reporting.findings import Findings
+from pipestill.reporting.overview import overview, recommendation
 from pipestill.reporting.study import Experiment, Study
 
 COSTS = {"wall_s": 1, "cpu_s": 1, "peak_memory_mb": 0, "gpu_memory_mb": 0, "tokens": 0}  # decimals of each
@@ -62,14 +64,25 @@ def summary_row(experiment: Experiment, names: Sequence[str]) -> dict[str, Any]:
         row[f"query_{key}"] = f"{getattr(cost.query, key):.{places}f}" if cost.query else ""
     row |= _annotation_cells(cost.annotation)
     row |= {key: getattr(cost, key) for key in ("trainable_parameters", "total_parameters", "money_usd")}
-    row["notes"] = " ".join(experiment.notes)
-    return row
+    return row | {"notes": " ".join(experiment.notes)}
 
 
-def write_csv(path: Path, studies: Sequence[Study]) -> None:
+def _recommended(findings: Findings, experiment: Experiment) -> str:
+    """``yes`` or ``no``; why nothing is recommended where examples are too few."""
+    found = findings.conclusion.recommended
+    if found is None:
+        return "" if findings.study.testable else TOO_FEW
+    return "yes" if found.experiment is experiment else "no"
+
+
+def write_csv(path: Path, findings: Sequence[Findings]) -> None:
     """One row an experiment; money, annotation, and what spread comes from, have columns where there is any."""
-    names = metric_names(studies)
-    rows = [summary_row(experiment, names) for study in studies for experiment in study.experiments]
+    names = metric_names([each.study for each in findings])
+    rows = [
+        summary_row(experiment, names) | {"recommended": _recommended(found, experiment)}
+        for found in findings
+        for experiment in found.study.experiments
+    ]
     columns = [name for name in rows[0] if not name.endswith(OPTIONAL) or any(row[name] for row in rows)]
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
@@ -109,22 +122,24 @@ def caption(study: Study) -> str:
     """The caption, which explains the table's numbers."""
     data = "synthetic data" if study.synthetic else f"data: {study.first.source}"
     return (
-        f"{study.name} ({data}), {study.first.n_test} test examples: mean over the seeds "
+        f"{study.heading}, {data}, {study.first.n_test} test examples: mean over the seeds "
         "[95 % interval over seeds and examples]. Bold: the best student."
     )
 
 
-def markdown(studies: Sequence[Study]) -> str:
-    """One table a study, its notes below it."""
-    parts = []
-    for study in studies:
+def markdown(findings: Sequence[Findings]) -> str:
+    """The table of all studies, then one table a study, its notes below it."""
+    parts = ["\n".join(["## All studies", "", overview(findings).markdown()])]
+    for found in findings:
+        study = found.study
         rows = [_head(study), ["---"] + ["---:"] * (len(study.columns) + 4)]
         rows += [
             _cells(study, each, lambda cell: cell.replace("|", "\\|"), "**{}**".format) for each in study.experiments
         ]
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         notes = [line for note in study.notes for line in ("", note)]
-        parts.append("\n".join([f"## {study.name}", "", caption(study), "", *lines, *notes]))
+        said = ["", f"Recommended: {recommendation(found)}", ""]
+        parts.append("\n".join([f"## {study.heading}", "", caption(study), *said, *lines, *notes]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -133,13 +148,14 @@ def latex_escape(text: str) -> str:
     return re.sub("|".join(map(re.escape, LATEX_ESCAPES)), lambda match: LATEX_ESCAPES[match[0]], text)
 
 
-def latex(studies: Sequence[Study]) -> str:
+def latex(findings: Sequence[Findings]) -> str:
     r"""One ``booktabs`` table a study, to be ``\input`` in a document.
 
-    Rules set base and teacher apart; notes stand below.
+    Rules set base and teacher apart; what is recommended, and notes, stand below.
     """
     parts = ["% Needs \\usepackage{booktabs} and \\usepackage{graphicx}."]
-    for study in studies:
+    for found in findings:
+        study, below = found.study, [f"Recommended: {recommendation(found)}", *found.study.notes]
         columns = "ll" + "c" * len(study.columns) + "rrr"
         lines = [
             r"\begin{table}", r"\centering", rf"\caption{{{latex_escape(caption(study))}}}",
@@ -154,15 +170,15 @@ def latex(studies: Sequence[Study]) -> str:
             lines.append(" & ".join(_cells(study, experiment, latex_escape, r"\textbf{{{}}}".format)) + r" \\")
             before = experiment
         lines += [r"\bottomrule", r"\end{tabular}}"]
-        lines += [rf"\par\smallskip{{\footnotesize {latex_escape(note)}\par}}" for note in study.notes]
+        lines += [rf"\par\smallskip{{\footnotesize {latex_escape(note)}\par}}" for note in below]
         lines.append(r"\end{table}")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
-def write_summary(directory: Path, studies: Sequence[Study]) -> None:
+def write_summary(directory: Path, findings: Sequence[Findings]) -> None:
     """Write ``summary.csv``, ``summary.md`` and ``summary.tex``."""
     directory = Path(directory)
-    write_csv(directory / "summary.csv", studies)
-    write_text(directory / "summary.md", markdown(studies))
-    write_text(directory / "summary.tex", latex(studies))
+    write_csv(directory / "summary.csv", findings)
+    write_text(directory / "summary.md", markdown(findings))
+    write_text(directory / "summary.tex", latex(findings))

@@ -7,9 +7,11 @@ from pipestill.io.records import Json
 from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.closeness import closeness_rows, measured_on
 from pipestill.reporting.comparisons import Comparison, find
+from pipestill.reporting.examples import Examples
 from pipestill.reporting.figures import figures_of
 from pipestill.reporting.findings import Findings
 from pipestill.reporting.over_sft import over_sft_rows
+from pipestill.reporting.overview import recommendation
 from pipestill.reporting.rationales import rationales
 from pipestill.reporting.study import Study
 
@@ -24,7 +26,8 @@ def anchor(text: str) -> str:
 def inline_svg(svg: str, prefix: str) -> str:
     """``svg`` as it stands in a page: no XML head, ids of its own, the size left to the style sheet."""
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
+    referred = {*re.findall(r'href="#([^"]+)"', svg), *re.findall(r"url\(#([^)]+)\)", svg)}
+    svg = re.sub(r' id="([^"]+)"', lambda own: f' id="{prefix}-{own[1]}"' if own[1] in referred else "", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -52,8 +55,8 @@ def difference_matrix(study: Study, comparisons: Sequence[Comparison]) -> list[l
     return matrix
 
 
-def study_view(findings: Findings) -> Json:
-    """Everything that the templates say about one study."""
+def study_view(findings: Findings, examples: Examples) -> Json:
+    """Everything that the templates say about one study, and the examples that its browser shows."""
     study, figures = findings.study, figures_of(findings.study)
     shown = [name for table in study.tables for name in table.names]
     panels = ((panel, panel.view(study)) for panel in study.show.PANELS)
@@ -63,6 +66,8 @@ def study_view(findings: Findings) -> Json:
         "student_model": next((e.evaluation.student for e in study.experiments if e.evaluation.student), None),
         "teacher_model": next((e.evaluation.teacher for e in study.experiments if e.evaluation.teacher), None),
         "conclusion": findings.conclusion,
+        "recommendation": recommendation(findings),
+        "examples": examples,
         "warnings": findings.warnings,
         "higher_is_better": all(entry_of(name).merit and not entry_of(name).lower_is_better for name in shown),
         "rationales": rationales(study),
@@ -76,7 +81,9 @@ def study_view(findings: Findings) -> Json:
         "measured_on": measured_on(study),
         "fidelity": findings.fidelity,
         "panels": [
-            {"place": panel.place, "template": panel.template, "own": own} for panel, own in panels if own is not None
+            {"place": panel.place, "template": panel.template, "title": panel.title, "own": own}
+            for panel, own in panels
+            if own is not None
         ],
         "figures": {
             name: {"svg": inline_svg(svg, f"{anchor(study.name)}-{name}"), "caption": figures[name].caption}

@@ -53,6 +53,7 @@ def _distinct(values: Sequence[T]) -> Sequence[T]:
 Distinct = AfterValidator(_distinct)
 Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME), AfterValidator(_lies_alone)]
 Word = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_on_one_line)]
+Title = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_on_one_line)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(gt=0, lt=1)]
 NonzeroShare = Annotated[float, Field(ge=1e-6, le=1)]

@@ -73,7 +73,7 @@ def test_an_edited_layout_re_runs_the_data_stages_alone(project):
         ("answers/labels/show.py", {"report"}),
         ("objectives/preference/train.py", {"train preference"}),
         ("metrics/exact_match.py", {"evaluate text"}),
-        ("metrics/json_fields.py", {"evaluate json"}),
+        ("metrics/json_fields.py", {"evaluate json", "report"}),
         ("answers/json/show.py", {"report"}),
         ("layouts/fetch.py", {"download"}),
     ],

@@ -15,6 +15,7 @@ from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import against_sft, compare, find, seed_pairs
 from pipestill.reporting.figures import draw
 from pipestill.reporting.figures.canvas import INK
+from pipestill.reporting.findings import findings
 from pipestill.reporting.summary import latex_escape, write_csv
 from pipestill.reporting.views import difference_matrix
 from support.asked import write_asked
@@ -57,7 +58,7 @@ def test_all_files_are_there(tree):
     assert {path.name for path in report.iterdir()} == {
         "index.html", "summary.csv", "summary.md", "summary.tex", "comparisons.csv", "figures",
     }  # fmt: skip
-    assert {path.name for path in (report / "figures").iterdir()} == {"creditmix", "single"}
+    assert {path.name for path in (report / "figures").iterdir()} == {"creditmix", "single", "overview.svg"}
     for study in ("creditmix", "single"):
         assert {path.stem for path in (report / "figures" / study).iterdir()} == set(FIGURES)
 
@@ -66,7 +67,8 @@ def test_page_is_whole_and_needs_nothing_else(tree, page):
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
     for tag, name, value in page.attributes:
-        assert tag not in ("script", "iframe", "object") and not name.startswith("on")
+        assert tag not in ("iframe", "object") and not name.startswith("on")
+        assert tag != "script" or (name, value) in (("type", "application/json"), ("class", "data"))
         if name in ("src", "href", "xlink:href"):
             assert value == "data:," or value.removeprefix("#") in page.ids, (tag, name, value)
     text = (tree / "report/index.html").read_text()
@@ -119,7 +121,7 @@ def test_summary_holds_the_numbers_of_the_evaluations(tree):
     assert not {"money_usd", "macro_f1_training_sd"} & set(rows[0])  # nothing was paid for, no answers were sampled
     lines = (tree / "report/summary.md").read_text().splitlines()
     tables = [line.count("|") for line in lines if line.startswith("|")]
-    assert len(tables) == 2 * 7 and len(set(tables)) == 1
+    assert len(tables) == 4 + 2 * 7 and len(set(tables[:4])) == len(set(tables[4:])) == 1
     assert any(re.match(r"\| SFT \| 3 \| (\*\*)?0\.", line) for line in lines)
 
 
@@ -137,7 +139,7 @@ def test_best_student_is_bold_in_every_table(tree, study):
 def test_money_has_a_column_where_it_was_paid(tree, tmp_path):
     study = collect(evaluations(tree, "single"))[0]
     study.get("kd").evaluation.cost.money_usd = 1.25
-    write_csv(tmp_path / "summary.csv", [study])
+    write_csv(tmp_path / "summary.csv", [findings(study)])
     paid = {row["method"]: row["money_usd"] for row in csv.DictReader((tmp_path / "summary.csv").open())}
     assert paid["kd"] == "1.25" and float(paid["sft"]) == 0
 
@@ -229,7 +231,8 @@ def noted(tree, tmp_path):
         target = tmp_path / f"creditmix_{method}"
         evaluation = read_json(tree / f"creditmix_{method}/eval.json")
         write_json(target / "eval.json", {**evaluation, "notes": sentences, "source": "file"})
-        (target / "predictions").symlink_to(tree / f"creditmix_{method}/predictions")
+        for name in ("predictions", "scores.jsonl"):
+            (target / name).symlink_to(tree / f"creditmix_{method}/{name}")
     paths = [str(tmp_path / f"creditmix_{method}/eval.json") for method in notes]
     script("report", ["--evals", *paths, "--config", str(tree / "config.yaml"), "--output-dir", str(tmp_path / "r")])
     return tmp_path / "r"
@@ -287,10 +290,11 @@ def test_names_are_escaped(tree, tmp_path):
     evaluation = read_json(tree / "creditmix_base/eval.json")
     target = tmp_path / "creditmix_base"
     write_json(target / "eval.json", {**evaluation, "student": "<b>&", "notes": ["<script>alert(1)</script>"]})
-    (target / "predictions").symlink_to(tree / "creditmix_base/predictions")
+    for name in ("predictions", "scores.jsonl"):
+        (target / name).symlink_to(tree / "creditmix_base" / name)
     script("report", ["--evals", str(target / "eval.json"), *arguments])
     text = (tmp_path / "index.html").read_text()
-    assert "<script>" not in text and "&lt;script&gt;" in text and "&lt;b&gt;&amp;" in text
+    assert "<script>alert" not in text and "&lt;script&gt;alert" in text and "&lt;b&gt;&amp;" in text
 
 
 @pytest.fixture
@@ -364,7 +368,7 @@ def test_labels_of_several_test_sets_have_a_column_each(tmp_path):
     parsed.feed((tmp_path / "report/index.html").read_text())
     text = re.sub(r"\s+", " ", " ".join(parsed.text))
     assert "all examples matched 40 examples hans 20 examples" in text
-    head = (tmp_path / "report/summary.md").read_text().splitlines()[4]
+    head = next(line for line in (tmp_path / "report/summary.md").read_text().splitlines() if "| seeds |" in line)
     assert "macro F1 | macro F1 on matched | macro F1 on hans | accuracy |" in head
     row = next(csv.DictReader((tmp_path / "report/summary.csv").open()))
     assert float(row["accuracy"]) == pytest.approx(

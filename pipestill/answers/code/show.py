@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from pipestill.answers.code import CodeOptions
 from pipestill.answers.code.entry import CodeDetails, details_of
+from pipestill.answers.code.extraction import code_of
 from pipestill.io.records import Json
+from pipestill.reporting.blocks import Shown, code, line_differences, note
 from pipestill.reporting.figures.metrics import dots
 from pipestill.reporting.panels import Figure, Panel
 from pipestill.reporting.study import Experiment, Study
@@ -48,6 +50,14 @@ def family_rows(study: Study) -> list[FamilyRow]:
         shares = [passed / answers for _, answers, passed in (found[place] for found in by_method)]
         rows.append(FamilyRow(", ".join(filter(None, place)), problems, shares))
     return rows if any(subset for _, subset in by_method[0]) else []
+
+
+def example(row: Json, scores: Json) -> Shown:
+    """The code with its differences to the reference, and what became of it in the tests of its problem."""
+    passed = scores["outcome"] == "passed"
+    said = note("tests passed" if passed else f"tests: {scores['outcome']}", "good" if passed else "bad")
+    reference = row["references"][0]
+    return Shown([said, line_differences(code_of(row["prediction"]), reference)], [code(reference)])
 
 
 def warnings(study: Study) -> list[str]:
@@ -103,4 +113,5 @@ FIGURES = {
     ),
 }
 MEASURED = "code_measured.html.j2"
+SCORE = None  # what single answers are scored by: the metric that decides
 OVERALL = "mean of the sets"  # what a metric of several test sets is of

@@ -1,13 +1,18 @@
 """Report on studies whose answers are JSON: fields, parts of the test sets, and answers that are not valid."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipestill.answers.generated import show as generated
 from pipestill.answers.json import JsonOptions
 from pipestill.answers.json.entry import Counts, Part, details_of, f1, joined, precision, recall
 from pipestill.answers.json.writing import Said
+from pipestill.io.parsing import BadJson, parse_json
 from pipestill.io.records import Json
+from pipestill.metrics.json_fields import same
+from pipestill.reporting.blocks import Shown, code, line_differences, note, text
 from pipestill.reporting.figures.metrics import dots
 from pipestill.reporting.panels import Figure, Panel
 from pipestill.reporting.study import Experiment, Study
@@ -57,6 +62,38 @@ def part_rows(study: Study) -> list[tuple[Part, list[Part]]]:
     return [
         (part, [parts[key] for parts in by_method]) for key, part in by_method[0].items() if part.subset is not None
     ]
+
+
+def example(row: Json, scores: Json) -> Shown:
+    """The object with its differences to the gold one, and whether it is valid by the schema."""
+    gold = parse_json(row["references"][0])
+    reference = [code(_pretty(gold))]
+    try:
+        value = parse_json(row["prediction"])
+    except BadJson:
+        return Shown([note("no JSON", "bad"), text(row["prediction"], 1)], reference)
+    faults = [] if scores["schema_valid"] else [note("not valid by the schema", "bad")]
+    return Shown([*faults, line_differences(*map(_pretty, aligned(value, gold)))], reference)
+
+
+def aligned(value: Any, gold: Any) -> tuple[Any, Any]:
+    """Both, so that lines of them differ only in fields that do: keys in the order of the gold object, equal leaves in
+    its way of writing, and no null that the answer leaves out."""
+    if isinstance(value, dict) and isinstance(gold, dict):
+        both = {key: aligned(value[key], each) for key, each in gold.items() if key in value}
+        missing = {key: each for key, each in gold.items() if key not in value and each is not None}
+        more = {key: each for key, each in value.items() if key not in gold}
+        own = {key: each for key, (each, _) in both.items()} | more
+        return own, {key: both[key][1] if key in both else missing[key] for key in gold if key in {**both, **missing}}
+    if isinstance(value, list) and isinstance(gold, list):
+        both = [aligned(*pair) for pair in zip(value, gold, strict=False)]
+        shared = len(both)
+        return [own for own, _ in both] + value[shared:], [each for _, each in both] + gold[shared:]
+    return (gold if same(value, gold) else value), gold
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def warnings(study: Study) -> list[str]:
@@ -122,4 +159,5 @@ FIGURES = {
     ),
 }
 MEASURED = "json_measured.html.j2"
+SCORE = None  # what single answers are scored by: the metric that decides
 OVERALL = "all answers"  # what a metric of several test sets is of

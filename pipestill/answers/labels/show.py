@@ -16,6 +16,7 @@ from pipestill.answers.labels.figures import FEW, confusion, reliability_diagram
 from pipestill.evaluation.formats import listing
 from pipestill.io.records import Json
 from pipestill.methods import BASE
+from pipestill.reporting.blocks import Shown, bars, note, text
 from pipestill.reporting.figures.metrics import dots
 from pipestill.reporting.panels import Figure, Panel
 from pipestill.reporting.study import Experiment, Study
@@ -108,6 +109,14 @@ def warnings(study: Study) -> list[str]:
     return [*found, *_rare(study)]
 
 
+def example(row: Json, scores: Json) -> Shown:
+    """The label that ranks first, and how likely each is."""
+    gold, predicted = row["references"][0], row["prediction"]
+    right = predicted == gold
+    said = note("right" if right else "wrong", "good" if right else "bad")
+    return Shown([text(predicted, 0 if right else 1), said, bars(row["probabilities"], gold)], [text(gold)])
+
+
 def _rare(study: Study) -> list[str]:
     """Labels with too few test examples for metrics of their own."""
     supports = {label: own.support for label, own in _details(study.experiments[0])[0].per_class.items()}
@@ -149,7 +158,7 @@ def _details(experiment: Experiment) -> list[LabelDetails]:
 PANELS = (
     Panel("results", "labels_metrics.html.j2", lambda study: {}),
     Panel("results", "labels_subsets.html.j2", _subsets),
-    Panel("end", "labels.html.j2", _view),
+    Panel("end", "labels.html.j2", _view, "Labels and calibration"),
 )
 FIGURES = {
     "metrics": Figure(
@@ -165,4 +174,5 @@ FIGURES = {
     ),
 }
 MEASURED = "labels_measured.html.j2"
+SCORE = "accuracy"  # what single answers are scored by
 OVERALL = "all examples"  # what a metric of several test sets is of

@@ -10,6 +10,7 @@ from pipestill.answers.text import TextOptions
 from pipestill.io.records import Json
 from pipestill.methods import BASE
 from pipestill.metrics.catalogue import CATALOGUE
+from pipestill.reporting.blocks import Shown, differences, note, text
 from pipestill.reporting.figures.metrics import dots
 from pipestill.reporting.panels import Figure, Panel
 from pipestill.reporting.study import Experiment, Study
@@ -73,6 +74,14 @@ def warnings(study: Study) -> list[str]:
     return [*generated.warnings(study), *differ]
 
 
+def example(row: Json, scores: Json) -> Shown:
+    """The text with its differences to the closest reference, and the rationale that was written before it."""
+    rationale = [note(f"Rationale: {row['rationale']}")] if row.get("rationale") else []
+    reference, *others = row["references"]
+    more = [note(f"or: {each}") for each in others]
+    return Shown([*rationale, differences(row["prediction"], row["references"])], [text(reference), *more])
+
+
 def _test_sets(study: Study) -> str | None:
     """The primary metric and what it is on each test set; SFT is drawn through.
 
@@ -116,4 +125,5 @@ FIGURES = {
     ),
 }
 MEASURED = "text_measured.html.j2"
+SCORE = None  # what single answers are scored by: the metric that decides
 OVERALL = "mean of the sets"  # what a metric of several test sets is of

@@ -126,6 +126,16 @@ class EvaluationStages(TrainingStages):
 
         return files
 
+    def titles(self, w: Wildcards) -> str:
+        """JSON of the titles of the studies that have one."""
+        named = {study: self.study(study).title for study in self.config.run}
+        return canonical_json({study: title for study, title in named.items() if title})
+
+    def asked_records(self, w: Wildcards) -> list[str]:
+        """Cropped records of the tasks of all studies."""
+        tasks = dict.fromkeys(self.study(study).task for study in self.config.run)
+        return [f"<results>/data/{task}/cropped.jsonl" for task in tasks]
+
     def curve_points(self, w: Wildcards) -> str:
         """JSON of the points of each study's curve of in-context learning."""
         return canonical_json({study: points(self.given, study) for study in self.config.run})

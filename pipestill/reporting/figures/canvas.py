@@ -22,10 +22,13 @@ DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))  # a second and a third round of th
 WIDTH = 7.4  # inches
 POINTS = 72  # an inch
 LINE = 11  # height of a name, in points
+_PLACES = re.compile(r'\b(?:d|x|y|points|transform)="[^"]*"')  # attributes that are places
+_LONG = re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "pipestill",
     "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
@@ -71,6 +74,7 @@ def svg(figure: Any) -> str:
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=metadata, bbox_inches="tight", pad_inches=0.05)
     text = buffer.getvalue().replace(INK, "currentColor")
+    text = _PLACES.sub(lambda places: _LONG.sub(r"\1", places[0]), text)
     return re.sub(r"[ \t]+\n", "\n", text)
 
 

@@ -1,0 +1,54 @@
+"""Headless Chromium, driven by playwright; tests that need it are skipped where either is missing."""
+
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("chromium", "chromium-browser", "google-chrome")
+ALONE = [  # no call to anything outside of the machine
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def chromium():
+    """A browser."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    command = next(filter(None, map(shutil.which, COMMANDS)), None)
+    if command is None:
+        pytest.skip(f"no browser: none of {', '.join(COMMANDS)} is installed")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=command, args=ALONE)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser, path, **how):
+    """A file in a page of the browser; fails on what its scripts complain about, and on calls to anything else."""
+    context = browser.new_context(**how)
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("dialog", lambda dialog: wrong.append(dialog.message))
+    page.on("request", lambda request: wrong.append(request.url) if request.url != f"file://{path}" else None)
+    page.goto(f"file://{path}")
+    yield page
+    context.close()
+    assert not wrong
+
+
+if __name__ == "__main__":  # python tests/support/browser.py PAGE PICTURE: the first screen of a report as PNG
+    report, picture = map(Path, sys.argv[1:])
+    with chromium() as own, opened(own, report.resolve(), viewport={"width": 1280, "height": 800}) as shown:
+        shown.screenshot(path=picture)
