@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipestill.cli import make, parser, predict
+from pipestill.cli.options import asked
 from pipestill.methods import METHODS
+from pipestill.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -69,3 +73,22 @@ def test_every_method_study_and_preset_is_named():
         assert f"| `{study}` |" in README
     for preset in (ROOT / "resources" / "presets").glob("*.yaml"):
         assert f"| `{preset.stem}` |" in README
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
+def test_every_command_of_the_project_is_one_that_it_has(page):
+    lines = (ROOT / page).read_text().replace("\\\n", " ").splitlines()
+    commands = [line.strip() for line in lines if line.startswith(("    pipestill ", "    $ pipestill "))]
+    for command in commands:
+        words = shlex.split(command.removeprefix("$ "), comments=True)[1:]
+        args, others = parser().parse_known_args(words)
+        assert not others or args.command in (make.command, predict.command), command
+
+
+def test_the_commands_of_the_readme_name_inputs_of_their_tasks():
+    for command in re.findall(r"^ {4}pipestill predict (.*)$", README, re.M):
+        experiment, *others = shlex.split(command, comments=True)
+        task = TASKS[yaml.safe_load((ROOT / "config.yaml").read_text())["studies"][experiment.split("_")[0]]["task"]]
+        known = {*task.inputs, *task.layout.fields, "example", *asked(task.answers.Options)}
+        given = {word.removeprefix("--").replace("-", "_") for word in others if word.startswith("--")}
+        assert given and given <= known, command
