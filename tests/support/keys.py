@@ -24,11 +24,14 @@ POOL += (
     {"type": "object"},
     ["multiclinsum-gs-fr"],
     ["gpt-3"],
+    ["sft", "teacher"],
+    {"max_new_tokens": 9},
     {"Good": "fine"},
     {"entailment": "so"},
     "told",
     "raw",
     "spare",
+    "instructed",
 )
 
 TOGETHER = {  # with a key, others of its section
@@ -58,7 +61,8 @@ class Key:
     @property
     def place(self):
         """Its path without the names of tasks, studies and the like, and its section where such a name decides it."""
-        named = ("models", "tasks", "prompts", "studies", "overrides", "files", "documents", "checkpoints", "steps")
+        named = ("models", "tasks", "prompts", "studies", "variants", "overrides", "checkpoints", "steps")
+        named += ("files", "documents")
         parts = ["*" if above in named else part for above, part in zip(("", *self.path), self.path, strict=False)]
         common = self.path[-3:-2] == ("overrides",)  # to all methods
         return ".".join(map(str, parts)), "" if common else self.section.__name__
