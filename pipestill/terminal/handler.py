@@ -38,7 +38,6 @@ class LogHandler(LogHandlerBase):
         self.pace = Pace({})
         self.names: dict[int, str] = {}  # of the jobs that run
         self.outputs: dict[int, list[str]] = {}
-        self.evaluated: list[Path] = []
         self.report: Path | None = None
         self.shown = 0.0
         self.ended = threading.Event()
@@ -78,7 +77,6 @@ class LogHandler(LogHandlerBase):
         self.names.pop(job)
         for output in map(Path, self.outputs.pop(job)):
             if output.name == EVALUATION:
-                self.evaluated.append(output)
                 self._say(line(read_evaluation(output)))
             elif output.name == "index.html":
                 self.report = output
@@ -117,7 +115,7 @@ class LogHandler(LogHandlerBase):
             self._say(f"{self.pace.total} jobs took {format_duration(self.pace.elapsed)}.")
         if self.report is not None:
             try:
-                lines = table(sorted(self.report.parents[1].glob(f"*/{EVALUATION}")))
+                lines = table(self.report.with_name("summary.csv"))
             except UserError as error:
                 lines = [str(error)]
             self._say("\n".join(["", *lines, "", f"The report: {self.report}"]))

@@ -1,6 +1,8 @@
 """Results in a line each, and in a table."""
 
-from collections.abc import Iterable, Mapping
+import csv
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from pipestill.evaluation.evaluation import Evaluation, read_evaluation
@@ -27,17 +29,23 @@ def scored(evaluation: Evaluation) -> str:
     return f"{number(metric.mean, places)} [{number(metric.ci95[0], places)}, {number(metric.ci95[1], places)}]"
 
 
-def table(evaluations: Iterable[Path]) -> list[str]:
-    """Lines of a table: each study, with its methods from the best one down; the teacher last."""
-    by_study: Mapping[str, list[Evaluation]] = {}
-    for path in evaluations:
-        evaluation = read_evaluation(path)
-        by_study.setdefault(evaluation.study, []).append(evaluation)
+def table(summary: Path) -> list[str]:
+    """Lines of a table: each study of a report's ``summary.csv``, with its methods from the best one down, and what is
+    recommended.
+
+    Raises:
+        UserError: an evaluation is missing or broken.
+    """
+    with open(summary, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     lines = []
-    for study, found in by_study.items():
-        name = found[0].primary_metric
-        entry = entry_of(name)
-        found.sort(key=lambda each: each.metrics[name].mean * (1 if entry.lower_is_better else -1))
+    for study, members in groupby(rows, key=itemgetter("study")):
+        found = [(read_evaluation(summary.parents[1] / row["experiment"] / "eval.json"), row) for row in members]
+        name = found[0][0].primary_metric
+        sign = 1 if entry_of(name).lower_is_better else -1
+        found.sort(key=lambda each: sign * each[0].metrics[name].mean)
         lines.append(f"{study} ({metric_title(name)})")
-        lines += [f"  {each.method_title:<{WIDTHS[1]}}{scored(each)}" for each in found]
+        for evaluation, row in found:
+            note = "  recommended" if row["recommended"] == "yes" else ""
+            lines.append(f"  {evaluation.method_title:<{WIDTHS[1]}}{scored(evaluation)}{note}")
     return lines
