@@ -1,12 +1,19 @@
 """A test example by hand is answered as the pipeline answered it, and stands beside its reference."""
 
 import json
+import re
+import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipestill.cli import main
 from pipestill.io.records import of_split, read_records
+from pipestill.schemas.schema import Schema, parse
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 
 
 @pytest.fixture
@@ -59,3 +66,12 @@ def test_an_example_has_the_answer_of_the_pipeline(run, said, name, task):
 def test_what_is_no_example_is_one_sentence(said, arguments, message):
     error = said(*arguments).err
     assert message in error and error.count("\n") == 1
+
+
+def test_the_example_of_the_readme_prints_an_object_like_the_one_that_it_shows(run, said):
+    """Of a model of a few steps, what fields hold differs; that it is the object of the schema does not."""
+    command, shown = re.search(r"^ {4}\$ pipestill predict (.*)\n {4}(\{.*\})$", README.read_text(), re.M).groups()
+    printed = said(*shlex.split(command)).out.strip()
+    schema = Schema.read(ROOT / "resources" / "schemas" / "idp_schema.json")
+    assert schema.validate(parse(printed)) == [] == schema.validate(parse(shown))
+    assert list(json.loads(printed)) == list(json.loads(shown))
