@@ -160,7 +160,6 @@ def _check_models(config: Config, path: str, study: StudyConfig) -> None:
     others = {f"checkpoints.{name}": config.models[model].kind for name, model in named.items() if model}
     for role, kind in {**kinds, **others}.items():
         _check_kind(f"{path}.{role}", kind, config.task(study.task).answers.model_kinds, f"answer `{study.task}`")
-    _check_own_models(config, path, study)
     for method in study.methods:
         objective = METHODS[method].objective
         if objective and kinds["student"] not in objective.model_kinds:
@@ -173,18 +172,6 @@ def _check_models(config: Config, path: str, study: StudyConfig) -> None:
                 f"{path}.methods: `{method}` compares a {kinds['student']} student with a {kinds['teacher']} teacher "
                 "token by token, which needs models of one kind; leave it out, or change one of them"
             )
-
-
-def _check_own_models(config: Config, path: str, study: StudyConfig) -> None:
-    """Refuse models whose answers must not be measured in the study's way."""
-    named = {"student": study.student, "teacher": study.teacher} if study.teacher else {"student": study.student}
-    models = {key: config.models[name] for key, name in named.items()}
-    for name, checkpoint in study.checkpoints.items():
-        models[f"checkpoints.{name}"] = config.models[checkpoint.model] if checkpoint.model else None
-    try:
-        config.task(study.task).answers.check_models(study.answers, models)
-    except ValueError as error:
-        raise ValueError(f"{path}.answers.{error}") from None
 
 
 def _needs_one_kind(config: Config, study: StudyConfig, method: str) -> bool:

@@ -65,8 +65,8 @@ class TaskConfig(Section):
     reruns: ClassVar = {
         "prompt": "prompts",
         "splitter": "prompts challenge",
-        "answers": "records prompts training_file teacher_outputs predict evaluate",
-        "inputs": "records prompts training_file teacher_outputs predict evaluate",
+        "answers": "records",
+        "inputs": "records",
     }
 
     answers: Any = None

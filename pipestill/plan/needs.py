@@ -14,6 +14,7 @@ class Needs:
         trainings: (study, method) of each training job; models of the hub have unknown sizes and are not counted.
         predictions: (study, method) of each prediction job.
         checkpoints: (study, name) of each model on disk.
+        judged: studies whose answers are judged, to be measured or learnt from.
         bertscores: studies whose answers are scored by BERTScore.
         challenges: studies for which documents of a challenge are taken.
         annotations: tasks whose rationales are asked for.
@@ -25,6 +26,7 @@ class Needs:
     trainings: Sequence[tuple[str, str]] = ()
     predictions: Sequence[tuple[str, str]] = ()
     checkpoints: Sequence[tuple[str, str]] = ()
+    judged: Sequence[str] = ()
     bertscores: Sequence[str] = ()
     challenges: Sequence[str] = ()
     annotations: Sequence[str] = ()

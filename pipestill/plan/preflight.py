@@ -12,6 +12,7 @@ from pipestill.plan.model_problems import ModelProblems
 from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
 from pipestill.plan.resolve import most_rows
+from pipestill.plan.shares import origin
 from pipestill.settings.training import Adaptation
 from pipestill.text.sentences import split_sentences
 
@@ -34,6 +35,8 @@ def problems(plan: Plan, needs: Needs) -> list[str]:
         path = config.studies[study].checkpoints[name].path
         found += _no_directory(f"studies.{study}.checkpoints.{name}.path", path)
     found += ModelProblems(plan)(needs)
+    for study in needs.judged:
+        found += _judging_problems(plan, study)
     for study in needs.bertscores:
         found += _baseline_problems(plan, study)
     for study in needs.challenges:
@@ -48,6 +51,19 @@ def problems(plan: Plan, needs: Needs) -> list[str]:
     for study in needs.curves:
         found += _curve_problems(plan, study)
     return found + _disk_problems(plan, needs)
+
+
+def _judging_problems(plan: Plan, name: str) -> list[str]:
+    """Models whose answers must not be measured in the way of their study."""
+    study, models = plan.study(name), plan.config.models
+    named = {role: models[model] for role in ("student", "teacher") if (model := getattr(study, role))}
+    for key, checkpoint in study.checkpoints.items():
+        named[f"checkpoints.{key}"] = models[checkpoint.model] if checkpoint.model else None
+    try:
+        plan.task(name).answers.check_models(study.answers, named)
+    except ValueError as error:
+        return [f"studies.{origin(name)}.answers.{error}"]
+    return []
 
 
 def _no_directory(key: str, path: str) -> list[str]:

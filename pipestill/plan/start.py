@@ -40,6 +40,7 @@ def start_run(workflow: Any, plan: Plan) -> list[str]:
         trainings=trainings,
         predictions=of("predict", "study", "method"),
         checkpoints=of("checkpoint", "study", "checkpoint"),
+        judged=sorted({*of("evaluate", "study"), *of("training_file", "study")}),
         bertscores=sorted(set(of("bertscore", "study"))),
         challenges=of("challenge", "study"),
         annotations=of("annotate", "task"),

@@ -19,7 +19,9 @@ from pipestill.errors import UserError
 from pipestill.evaluation.evaluate import score_rows, summarise
 from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.plan.check import check
+from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
+from pipestill.plan.preflight import problems
 from pipestill.settings.evaluation import Experiment, StatisticsConfig
 from pipestill.settings.models import BaseModelConfig
 from pipestill.tasks import TASKS
@@ -282,16 +284,20 @@ def test_answers_without_tests_are_refused(tmp_path):
         ({"checkpoints": {"mine": {"path": "some/model"}}}, "checkpoints.mine"),
     ],
 )
-def test_the_check_of_the_configuration_asks_for_leave(changes, place):
+def test_a_run_asks_for_leave_before_its_first_job(changes, place):
     config = smoke()
     config["models"]["other"] = {"kind": "causal", "source": "hub", "repo": "some/model", "revision": "0" * 40}
     config["studies"]["codegen"] |= changes
-    with pytest.raises(
-        UserError, match=rf"studies.codegen.answers.allow_code_execution: the code that `{place}` writes"
-    ):
-        check(config)
+    [problem] = judging_problems(config)
+    assert problem.startswith(f"studies.codegen.answers.allow_code_execution: the code that `{place}` writes")
     config["studies"]["codegen"]["answers"]["allow_code_execution"] = True
-    check(config)
+    assert judging_problems(config) == []
+
+
+def judging_problems(config):
+    """What a run that judges the code of the study would be stopped for."""
+    found = problems(Plan(check(config), ROOT), Needs(judged=["codegen"]))
+    return [each for each in found if "allow_code_execution" in each]
 
 
 def test_rows_of_gold_answers_do_not_depend_on_the_sandbox():

@@ -72,7 +72,7 @@ def start(jobs, config):
 
 def test_all_that_a_run_means_to_make_counts_as_incomplete_from_its_start(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    jobs = [planned("records"), planned("evaluate")]
+    jobs = [planned("records"), planned("report")]
     missing, marked = start(jobs, config)
     HELD.pop().close()
     assert missing == [] and marked == jobs

@@ -160,6 +160,7 @@ def test_by_hand_answers_are_those_of_the_pipeline(tmp_path, base, records):
             "prediction": rows[record["id"]]["prediction"],
             "sampling_seed": None,
             "cropped": False,
+            "repeats": False,
         }
     assert by_hand(tmp_path, instruction="long " * 99)["cropped"]
     assert by_hand(tmp_path, name=str(base), instruction="Name it.")["seed"] is None

@@ -83,4 +83,4 @@ def test_a_study_of_a_file_runs_to_its_report(place):
     process = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=place)
     assert process.returncode == 0, process.stdout + process.stderr
     assert "Write the title." in read_jsonl(place / "results" / "data" / "titles" / "sft.jsonl")[0]["input"]
-    assert "titles (data: file), 6 test examples" in (place / "results" / "report" / "summary.md").read_text()
+    assert "titles, data: file, 6 test examples" in (place / "results" / "report" / "summary.md").read_text()

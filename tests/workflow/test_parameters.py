@@ -92,7 +92,6 @@ def test_where_the_working_directory_lies_is_recorded_nowhere(rules, tmp_path):
 def test_a_changed_directory_of_a_model_is_noticed(tmp_path):
     config, own = smoke(), tmp_path / "my-model"
     config["models"]["demo-student"]["path"] = str(own)
-    config["studies"]["codegen"].setdefault("answers", {})["allow_code_execution"] = True
     plan, asked = Plan(check(config), ROOT), SimpleNamespace(model="demo-student")
     found = [plan.model_identity(asked)]
     for name, text in (("model.safetensors", "a"), ("config.json", "{}"), ("config.json", "{ }"), (SHA256SUMS, "")):
