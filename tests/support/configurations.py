@@ -59,6 +59,7 @@ def generated():
     studies["dolly"]["methods"] = ["base", "sft", "fkl", "todi"]
     studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]
     studies["multiclinsum-t5"]["methods"] = ["base", "stepwise"]
+    studies["codegen"]["variants"]["plan"]["prompt"] = "instructed"  # so that its study may ask for plans too
     return config
 
 
