@@ -43,7 +43,7 @@ class CodeOptions(GeneratedOptions):
     """Settings of generated code and of running it."""
 
     reruns: ClassVar = {
-        "plan_then_code": "train predict",
+        "plan_then_code": "train predict evaluate",
         "pass_at": "evaluate",
         "teacher_code": "training_file",
         "allow_code_execution": "",
