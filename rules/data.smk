@@ -86,8 +86,8 @@ rule prompts:
         code=PLAN.task_code("prompts"),
     shell:
         "python {params.script:q} --task {wildcards.task:q} {params.declared:q} --data {params.data:q} "
-        "{params.tokenizer:q} --splitter {params.splitter:q} --prompt {params.prompt:q} --records {input.records:q} --output {output:q} "
-        "> {log:q} 2>&1"
+        "{params.tokenizer:q} --splitter {params.splitter:q} --prompt {params.prompt:q} --records {input.records:q} "
+        "--output {output:q} > {log:q} 2>&1"
 
 
 rule training_file:

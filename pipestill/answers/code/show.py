@@ -9,7 +9,7 @@ from pipestill.answers.code.entry import CodeDetails, details_of
 from pipestill.answers.code.extraction import code_of
 from pipestill.io.records import Json
 from pipestill.reporting.blocks import Shown, code, line_differences, note
-from pipestill.reporting.figures.metrics import dots
+from pipestill.reporting.figures.metrics import TEST_METRICS, dots
 from pipestill.reporting.panels import Figure, Panel
 from pipestill.reporting.study import Experiment, Study
 
@@ -108,9 +108,7 @@ def _view(study: Study) -> Json:
 
 PANELS = (Panel("results", "code.html.j2", _view),)
 FIGURES = {
-    "metrics": Figure(
-        _metrics, "Test metrics: mean over the seeds with its 95 % interval; small dots are single runs."
-    ),
+    "metrics": Figure(_metrics, TEST_METRICS),
 }
 MEASURED = "code_measured.html.j2"
 SCORE = None  # what single answers are scored by: the metric that decides

@@ -13,7 +13,7 @@ from pipestill.io.parsing import BadJson, parse_json
 from pipestill.io.records import Json
 from pipestill.metrics.json_fields import same
 from pipestill.reporting.blocks import Shown, code, line_differences, note, text
-from pipestill.reporting.figures.metrics import dots
+from pipestill.reporting.figures.metrics import TEST_METRICS, dots
 from pipestill.reporting.panels import Figure, Panel
 from pipestill.reporting.study import Experiment, Study
 
@@ -154,9 +154,7 @@ def _view(study: Study) -> Json:
 
 PANELS = (Panel("results", "json.html.j2", _view),)
 FIGURES = {
-    "metrics": Figure(
-        _metrics, "Test metrics: mean over the seeds with its 95 % interval; small dots are single runs."
-    ),
+    "metrics": Figure(_metrics, TEST_METRICS),
 }
 MEASURED = "json_measured.html.j2"
 SCORE = None  # what single answers are scored by: the metric that decides

@@ -17,7 +17,7 @@ from pipestill.evaluation.formats import listing
 from pipestill.io.records import Json
 from pipestill.methods import BASE
 from pipestill.reporting.blocks import Shown, bars, note, text
-from pipestill.reporting.figures.metrics import dots
+from pipestill.reporting.figures.metrics import TEST_METRICS, dots
 from pipestill.reporting.panels import Figure, Panel
 from pipestill.reporting.study import Experiment, Study
 
@@ -161,9 +161,7 @@ PANELS = (
     Panel("end", "labels.html.j2", _view, "Labels and calibration"),
 )
 FIGURES = {
-    "metrics": Figure(
-        _metrics, "Test metrics: mean over the seeds with its 95 % interval; small dots are single runs."
-    ),
+    "metrics": Figure(_metrics, TEST_METRICS),
     "confusion": Figure(
         confusion, "Confusion matrices: share of each gold label (row) by predicted label, runs pooled."
     ),

@@ -18,6 +18,8 @@ from pipestill.reporting.study import Experiment, Study
 
 FEW = 6  # experiments, which lie far enough apart to be drawn on one scale with the untrained student
 
+TEST_METRICS = "Test metrics: mean over the seeds with its 95 % interval; small dots are single runs."  # caption
+
 
 def dots(study: Study, experiments: Sequence[Experiment], names: Sequence[str], line: Experiment | None = None) -> str:
     """One panel a metric, one row an experiment: mean with its interval, and the single runs.
