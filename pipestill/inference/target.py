@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from pipestill.settings.section import Section
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS, Task, task_of
 from pipestill.tasks.base import ANSWER
+from pipestill.text.crop import Ends, unit_ends
 
 RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -55,6 +57,11 @@ class Target:
     def task(self) -> Task:
         """The task that it is asked about."""
         return task_of(self.settings.asking)
+
+    @cached_property
+    def units(self) -> Ends:
+        """The units that cropping counts."""
+        return unit_ends(self.crop_tokenizer)
 
     def asking(self, given: Mapping[str, object]) -> Asking:
         """How it is asked, where ``given`` replaces options of the task's answers.
