@@ -140,20 +140,37 @@ def _read(section: type[S], path: Path, way_out: str) -> S:
 
 
 def _experiment(name: str, experiment: Path, seed: int | None) -> Target:
+    verify(experiment / "predictions")
+    runs = runs_of(name, experiment)
+    seed = min(runs) if seed is None else seed
+    if seed not in runs:
+        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, runs))}")
+    return runs[seed]
+
+
+def runs_of(name: str, experiment: Path) -> dict[int, Target]:
+    """Runs of an experiment by seed, the first one first; its seal is not looked at.
+
+    Args:
+        name: what the user called it.
+        experiment: its directory.
+
+    Raises:
+        UserError: it has no model, or was predicted by another version.
+    """
     if not method_of(experiment.name.rpartition("_")[2]).model:
         raise UserError(f"`{name}` has no model, its answers are sentences of the documents: name another experiment")
     predictions = experiment / "predictions"
-    verify(predictions)
     job = _read(PredictionJob, predictions / "job.json", "predict again")
-    seed = min(job.runs) if seed is None else seed
-    if seed not in job.runs:
-        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, sorted(job.runs)))}")
 
     def place(path: str | None) -> Path | None:
         return path and Path(os.path.normpath(predictions / path))
 
-    run = predictions / f"seed_{seed}"
-    return Target(name, job.settings, place(job.base), place(job.runs[seed]), seed, run, place(job.crop_tokenizer))
+    base, tokenizer = place(job.base), place(job.crop_tokenizer)
+    return {
+        seed: Target(name, job.settings, base, place(job.runs[seed]), seed, predictions / f"seed_{seed}", tokenizer)
+        for seed in sorted(job.runs)
+    }
 
 
 def _directory(name: str, directory: Path, results: Path, task: str) -> Target:
