@@ -14,6 +14,7 @@ from pipestill.errors import UserError
 from pipestill.io.digests import listing_digest
 from pipestill.io.files import SHA256SUMS, read_json, sha256
 from pipestill.io.seals import verify
+from pipestill.layouts.base import DataOptions
 from pipestill.methods import method_of
 from pipestill.models.lineage import LINEAGE, read_lineage
 from pipestill.plan.model_files import ModelFiles
@@ -62,6 +63,11 @@ class Target:
     def units(self) -> Ends:
         """The units that cropping counts."""
         return unit_ends(self.crop_tokenizer)
+
+    @cached_property
+    def data(self) -> DataOptions:
+        """Options of the task's layout."""
+        return self.task.layout.Options.model_validate(self.settings.data)
 
     def asking(self, given: Mapping[str, object]) -> Asking:
         """How it is asked, where ``given`` replaces options of the task's answers.

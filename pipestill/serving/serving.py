@@ -145,7 +145,7 @@ class Serving:
 
     def ask(
         self,
-        name: str,
+        exhibit: Exhibit,
         seed: int | None,
         inputs: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
@@ -155,7 +155,7 @@ class Serving:
         """A request that is checked, before it waits for anything.
 
         Args:
-            name: of an experiment, or a method of the server's study.
+            exhibit: of the shelf.
             seed: of a run; none: the first.
             inputs: of the task.
             fields: what else its layout asks for.
@@ -163,10 +163,9 @@ class Serving:
             sampling_seed: of a sampled answer; none: the first of the options.
 
         Raises:
-            Problem: there is no such experiment or run.
+            Problem: there is no such run.
             UserError: it cannot be asked so.
         """
-        exhibit = self.shelf.find(name)
         target = exhibit.run(seed)
         key = json.dumps(options, sort_keys=True) if options else ""
         asking = self._asking(exhibit, target, key, options or {})
