@@ -44,6 +44,7 @@ class Target:
         seed: seed of the run, where it is one of an experiment.
         run: directory of the run's predictions, where it is one of an experiment.
         crop_tokenizer: the ``tokenizer.json`` whose tokens cropping counts; none: it counts characters.
+        weights: digest of the list of files of the model that predicted in a run; none where it is not known.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Target:
     seed: int | None = None
     run: Path | None = None
     crop_tokenizer: Path | None = None
+    weights: str | None = None
 
     @property
     def task(self) -> Task:
@@ -172,9 +174,17 @@ def runs_of(name: str, experiment: Path) -> dict[int, Target]:
     def place(path: str | None) -> Path | None:
         return path and Path(os.path.normpath(predictions / path))
 
-    base, tokenizer = place(job.base), place(job.crop_tokenizer)
+    common = {"base": place(job.base), "crop_tokenizer": place(job.crop_tokenizer)}
     return {
-        seed: Target(name, job.settings, base, place(job.runs[seed]), seed, predictions / f"seed_{seed}", tokenizer)
+        seed: Target(
+            name,
+            job.settings,
+            model=place(job.runs[seed]),
+            seed=seed,
+            run=predictions / f"seed_{seed}",
+            weights=job.weights.get(seed),
+            **common,
+        )
         for seed in sorted(job.runs)
     }
 

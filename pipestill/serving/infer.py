@@ -1,13 +1,12 @@
 """`POST /infer/{experiment}`: one question, one answer."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipestill.answers.base import AnswerOptions
@@ -15,7 +14,7 @@ from pipestill.errors import UserError, shortened
 from pipestill.io.records import Json
 from pipestill.serving.body import read_object
 from pipestill.serving.problems import Problem
-from pipestill.serving.serving import Answered, Asked, Serving
+from pipestill.serving.serving import SHORT, Answered, Asked, Serving
 from pipestill.tasks import Task
 
 INFER = "/infer/{experiment}"
@@ -91,11 +90,10 @@ def seed_of(request: Request) -> int | None:
     return int(text)
 
 
-def shown(answered: Answered) -> bytes:
-    """The body of an answer: the fields of its kind."""
+def shown(answered: Answered) -> Json:
+    """The fields of an answer that its kind declares."""
     names = answered.asked.exhibit.task.answers.Reply.model_fields
-    found = {name: answered.reply[name] for name in names if name in answered.reply}
-    return json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    return {name: answered.reply[name] for name in names if name in answered.reply}
 
 
 def route(serving: Serving) -> Route:
@@ -103,9 +101,14 @@ def route(serving: Serving) -> Route:
 
     async def infer(request: Request) -> Response:
         seed, body = seed_of(request), await read_object(request)
-        asked = asked_of(serving, request.path_params["experiment"], seed, body)
-        request.scope["experiment"] = asked.exhibit.name
-        answered = await serving.until(request, serving.answer(asked))
-        return Response(shown(answered), headers=answered.headers, media_type="application/json")
+        name, size = request.path_params["experiment"], int(request.headers.get("content-length", SHORT))
+
+        async def answer() -> Answered:
+            asked = await serving.prepared(size, lambda: asked_of(serving, name, seed, body))
+            request.scope["experiment"] = asked.exhibit.name
+            return await serving.answer(asked)
+
+        answered = await serving.until(request, answer())
+        return JSONResponse(shown(answered), headers=answered.headers)
 
     return Route(INFER, infer, methods=["POST"])
