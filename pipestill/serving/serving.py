@@ -183,9 +183,7 @@ class Serving:
             known = target, target.asking(options)
             most = target.settings.asking.max_new_tokens
             if known[1].max_new_tokens > most:
-                raise UserError(
-                    f"`max_new_tokens` is above what `{exhibit.name}` writes: ask for fewer than {most + 1}"
-                )
+                raise UserError(f"`max_new_tokens` is above the {most} that `{exhibit.name}` writes: ask for fewer")
         self._askings[place] = known
         if len(self._askings) > KEPT:
             del self._askings[next(iter(self._askings))]
