@@ -169,7 +169,7 @@ def chat_of(serving: Serving, body: ChatBody, seed: int | None) -> Chat:
     start = secrets.randbelow(2**32) if body.seed is None else body.seed
     try:
         asked = [
-            serving.ask(exhibit.name, seed, found.inputs, found.fields, found.options, start + number)
+            serving.ask(exhibit, seed, found.inputs, found.fields, found.options, start + number)
             for number in range(body.n)
         ]
     except UserError as error:
