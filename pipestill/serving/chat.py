@@ -80,7 +80,7 @@ def model_row(serving: Serving, exhibit: Exhibit) -> Json:
     return {
         "id": exhibit.name,
         "object": "model",
-        "created": int((exhibit.directory / "predictions/job.json").stat().st_mtime),
+        "created": exhibit.predicted,
         "owned_by": "pipestill",
         "title": exhibit.title,
         "study": exhibit.study,
