@@ -9,6 +9,7 @@ from typing import Any
 from pipestill.errors import UserError
 from pipestill.serving.settings import STUDY, TOKEN, ServeSettings
 
+MOST = 10**6
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -27,6 +28,19 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--port", type=int, default=default.port, help=f"port; 0: any (default: {default.port})")
     parser.add_argument("--max-memory", default=None, help="weights in memory at a time, such as 500M or 8G")
     parser.add_argument("--threads", type=int, default=default.threads, help="torch threads (default: 1)")
+    parser.add_argument(
+        "--queue", type=int, default=default.queue, help=f"requests that wait at most (default: {default.queue})"
+    )
+    parser.add_argument(
+        "--batch-tokens", type=int, default=default.batch_tokens, help=f"of a batch (default: {default.batch_tokens})"
+    )
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        default=default.request_seconds,
+        metavar="SECONDS",
+        help=f"for an answer (default: {default.request_seconds:g})",
+    )
     parser.add_argument("--allow-host", nargs="+", default=(), metavar="NAME", help="further names of this server")
     parser.add_argument(
         "--allow-origin", nargs="+", default=(), metavar="ORIGIN", help="whose pages may read answers (CORS)"
@@ -42,6 +56,9 @@ def command(args: argparse.Namespace) -> None:
     Raises:
         UserError: there is nothing to serve, or no place to listen at.
     """
+    for name in ("threads", "queue", "batch_tokens", "deadline"):
+        if not 0 < getattr(args, name) <= MOST:
+            raise UserError(f"--{name.replace('_', '-')} is a number from 1 to {MOST}: correct it")
     from pipestill.serving.run import serve
 
     serve(
@@ -53,6 +70,9 @@ def command(args: argparse.Namespace) -> None:
             port=args.port,
             max_memory=None if args.max_memory is None else bytes_of(args.max_memory),
             threads=args.threads,
+            queue=args.queue,
+            batch_tokens=args.batch_tokens,
+            request_seconds=args.deadline,
             allow_hosts=tuple(args.allow_host),
             allow_origins=tuple(args.allow_origin),
             allow_schemas=args.allow_schemas,

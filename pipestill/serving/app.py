@@ -44,7 +44,6 @@ def create_app(settings: ServeSettings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         middleware=middleware,
-        max_body_size=settings.max_body,
         redirect_slashes=False,
     )
     app.state.serving = serving

@@ -167,12 +167,14 @@ class Batcher:
             return batch[place].hear(piece)
 
         questions = [ticket.question for ticket in batch]
-        for place, reply in replies_of(first.model.target, first.model.loaded, first.asking, questions, listen):
-            made.append((batch[place], reply))
-            if time.perf_counter() - handed > FLUSH_SECONDS:
-                self._hand_out(made)
-                made, handed = [], time.perf_counter()
-        self._hand_out(made)
+        try:
+            for place, reply in replies_of(first.model.target, first.model.loaded, first.asking, questions, listen):
+                made.append((batch[place], reply))
+                if time.perf_counter() - handed > FLUSH_SECONDS:
+                    self._hand_out(made)
+                    made, handed = [], time.perf_counter()
+        finally:
+            self._hand_out(made)
 
     def _hand_out(self, made: "Sequence[tuple[Ticket, Json | Problem]]") -> None:
         ended = time.perf_counter()

@@ -37,6 +37,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started, status, sent, length = time.perf_counter(), 0, 0, 0
+        limit = self.serving.settings.max_body
 
         async def counted(message: Message) -> None:
             nonlocal status, sent
@@ -50,6 +51,8 @@ class Guard:
             nonlocal length
             message = await receive()
             length += len(message.get("body", b""))
+            if length > limit:
+                raise too_long(limit)
             return message
 
         try:
@@ -57,9 +60,8 @@ class Guard:
             await self.app(scope, measured, counted)
         except Exception as error:
             problem = error if isinstance(error, Problem) else unexpected(error)
-            if status:  # an answer that is being sent cannot become another one
-                raise ConnectionAbortedError from None
-            await problem.response(scope["path"])(scope, measured, counted)
+            if not status:  # one that is being sent cannot become another one: uvicorn cuts it off
+                await problem.response(scope["path"])(scope, measured, counted)
         took = 1000 * (time.perf_counter() - started)
         path = path_of(scope)
         self.serving.measures.requests.labels(path, str(status)).inc()
@@ -70,12 +72,15 @@ class Guard:
         )
 
     def check(self, scope: Scope) -> None:
-        """Refuse a request with a foreign Host or without the token.
+        """Refuse a request that is too long, or comes with a foreign Host or without the token.
 
         Raises:
             Problem: says which.
         """
         headers = dict(reversed(scope["headers"]))
+        declared, limit = headers.get(b"content-length", b"0"), self.serving.settings.max_body
+        if int(declared) > limit:  # h11 has seen to it that these are digits, and not many
+            raise too_long(limit)
         host = headers.get(b"host", b"").decode("latin-1")
         if not host:
             raise Problem(400, "the request has no Host header: send one")
@@ -101,6 +106,11 @@ class Guard:
 
 
 METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})
+
+
+def too_long(limit: int) -> Problem:
+    """A request has more than ``limit`` bytes."""
+    return Problem(413, f"the request is longer than the {limit} bytes that this server reads: shorten its texts")
 
 
 def method_of(scope: Scope) -> str:

@@ -50,6 +50,9 @@ def given(task: Task, body: Json, allow_schemas: bool) -> Given:
                     422, f"`{name}` comes from clients only where the server was started with --allow-schemas"
                 )
             raise Problem(422, f"`{shortened(name)}` is unknown here: send {', '.join(known)}")
+    for name in options.trusted & body.keys():  # a text could be the name of a file
+        if not isinstance(body[name], dict):
+            raise Problem(422, f"`{name}` is no JSON object: send the schema itself")
     texts: dict[str, str] = {}
     for name in (*task.inputs, *task.layout.fields):
         if name not in body:

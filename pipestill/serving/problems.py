@@ -95,7 +95,6 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
 SAID = {
     404: "there is nothing at this path: /docs lists what there is",
     405: "this path takes other methods: /docs lists them",
-    413: "the request is longer than this server reads: shorten its texts",
 }
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from pipestill.errors import UserError
 from pipestill.inference.by_hand import question_of
 from pipestill.inference.question import Question
 from pipestill.inference.target import Target
@@ -180,6 +181,11 @@ class Serving:
         known = self._askings.pop(place, None)
         if known is None or known[0] is not target:
             known = target, target.asking(options)
+            most = target.settings.asking.max_new_tokens
+            if known[1].max_new_tokens > most:
+                raise UserError(
+                    f"`max_new_tokens` is above what `{exhibit.name}` writes: ask for fewer than {most + 1}"
+                )
         self._askings[place] = known
         if len(self._askings) > KEPT:
             del self._askings[next(iter(self._askings))]
