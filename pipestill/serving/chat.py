@@ -28,6 +28,7 @@ from pipestill.tasks import Task
 T = TypeVar("T")
 SAID = frozenset({"model_name", "prediction", "rationale"})  # of a reply, elsewhere in an answer
 GOING: Json = {"finish_reason": None, "logprobs": None}
+Happened = tuple[int, Answered | Problem | None]  # to which choice, and what: none is more text
 EVENTS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # a stream is not to be held back on its way
 
 
@@ -79,7 +80,7 @@ def model_row(serving: Serving, exhibit: Exhibit) -> Json:
     return {
         "id": exhibit.name,
         "object": "model",
-        "created": int((exhibit.directory / "predictions/job.json").stat().st_mtime),
+        "created": exhibit.predicted,
         "owned_by": "pipestill",
         "title": exhibit.title,
         "study": exhibit.study,
@@ -248,15 +249,17 @@ class Stream:
     def __init__(self, serving: Serving, chat: Chat):
         self.serving, self.chat = serving, chat
         self.deadline = time.monotonic() + serving.settings.request_seconds
-        self.happened: asyncio.Queue[tuple[int, str | Answered | Problem]] = asyncio.Queue()
+        self.happened: asyncio.Queue[Happened] = asyncio.Queue()
         self.answers: dict[int, Answered] = {}
-        loop = asyncio.get_running_loop()
-
-        def publish(index: int, piece: str) -> None:
-            loop.call_soon_threadsafe(self.happened.put_nowait, (index, piece))
-
-        self.choices = [Choice(chat.body.stop, partial(publish, index)) for index in range(len(chat.asked))]
+        self.untold = [""] * len(chat.asked)  # text by choice; what comes while a client is slow is one event
+        self.tell = partial(asyncio.get_running_loop().call_soon_threadsafe, self._hear)
+        self.choices = [Choice(chat.body.stop, partial(self.tell, index)) for index in range(len(chat.asked))]
         self.tasks = [asyncio.ensure_future(self._answer(index)) for index in range(len(chat.asked))]
+
+    def _hear(self, index: int, piece: str) -> None:
+        if not self.untold[index]:
+            self.happened.put_nowait((index, None))
+        self.untold[index] += piece
 
     async def _answer(self, index: int) -> None:
         choice = self.choices[index]
@@ -271,7 +274,7 @@ class Stream:
             await asyncio.sleep(0)  # pieces that the other thread has told come first
             self.happened.put_nowait((index, answered))
 
-    async def next(self) -> "tuple[int, str | Answered | Problem]":
+    async def next(self) -> Happened:
         """What happens next."""
         return await self.happened.get()
 
@@ -280,7 +283,7 @@ class Stream:
         for task in self.tasks:
             task.cancel()
 
-    async def events(self, first: "tuple[int, str | Answered | Problem]") -> AsyncIterator[str]:
+    async def events(self, first: Happened) -> AsyncIterator[str]:
         """Server-sent events, of which ``first`` has happened."""
         try:
             for index in range(len(self.choices)):
@@ -290,8 +293,9 @@ class Stream:
                 if isinstance(what, Problem):
                     yield _data(what.error)
                     return
-                if isinstance(what, str):
-                    yield self._event(index, {"content": what})
+                if what is None:
+                    text, self.untold[index] = self.untold[index], ""
+                    yield self._event(index, {"content": text})
                 else:
                     self.answers[index] = what
                     yield self._event(index, reasoning_of(what), end_of(self.choices[index], what))
@@ -305,7 +309,7 @@ class Stream:
         finally:
             self.close()
 
-    async def _in_time(self) -> "tuple[int, str | Answered | Problem]":
+    async def _in_time(self) -> Happened:
         try:
             return await asyncio.wait_for(self.next(), self.deadline - time.monotonic())
         except TimeoutError:

@@ -4,9 +4,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
 
 from pipestill.errors import UserError
 from pipestill.io.records import Json
+from pipestill.serving.chat_body import ChatBody
 from pipestill.serving.problems import MEDIA_TYPE, Problem
 from pipestill.serving.serving import Serving
 from pipestill.serving.shelf import Exhibit
@@ -49,9 +51,24 @@ def describe(app: FastAPI, serving: Serving) -> None:
         schemas["Problem"] = PROBLEM
         for exhibit in serving.shelf.all():
             made["paths"][f"/infer/{exhibit.name}"] = {"post": operation(serving, exhibit, schemas)}
+        describe_chats(made["paths"]["/v1/chat/completions"]["post"], serving, schemas)
         return made
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def describe_chats(operation: Json, serving: Serving, schemas: Json) -> None:
+    """Add the body of a request to the operation that asks in a chat, and its parts to ``schemas``."""
+    _, found = models_json_schema([(ChatBody, "validation")], ref_template="#/components/schemas/{model}")
+    schemas |= found["$defs"]
+    example: Json = {"messages": [{"role": "user", "content": "..."}], "stream": False}
+    for exhibit in serving.shelf.all():
+        if exhibit.task.answers.written:
+            text = request_of(serving, exhibit).get("example", {}).get(exhibit.task.inputs[0], "...")
+            example |= {"model": exhibit.name, "messages": [{"role": "user", "content": text}]}
+            break
+    content = {"schema": {"$ref": "#/components/schemas/ChatBody"}, "example": example}
+    operation["requestBody"] = {"required": True, "content": {"application/json": content}}
 
 
 def operation(serving: Serving, exhibit: Exhibit, schemas: Json) -> Json:

@@ -28,11 +28,11 @@ def page_of(api: Json, base: str) -> str:
     parts = [HEAD.format(title=f"{escape(api['info']['title'])} API", style=STYLE)]
     for path, operations in api["paths"].items():
         for method, operation in operations.items():
-            parts.append(_operation(method.upper(), path, operation, base))
+            parts.append(_operation(method.upper(), path, operation, base, api["components"]["schemas"]))
     return "".join(parts) + "</main></html>"
 
 
-def _operation(method: str, path: str, operation: Json, base: str) -> str:
+def _operation(method: str, path: str, operation: Json, base: str, schemas: Json) -> str:
     said = escape(operation.get("description") or operation.get("summary", ""))
     parts = [f"<details><summary><code>{method} {escape(path)}</code> {said}</summary>"]
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
@@ -41,7 +41,8 @@ def _operation(method: str, path: str, operation: Json, base: str) -> str:
         call = f"curl -s -X POST {base}{path} -H 'Content-Type: application/json' -d '{body}'"
         parts.append(f"<pre>{escape(call)}</pre>")
     if "schema" in content:
-        parts.append(_shown("Request", content["schema"]))
+        name = content["schema"].get("$ref", "").rpartition("/")[2]
+        parts.append(_shown("Request", schemas.get(name, content["schema"])))
     answer = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
     if "example" in answer:
         parts.append(_shown("Answer", answer["example"]))

@@ -93,6 +93,12 @@ class Exhibit:
         paths = [experiment / JOB, experiment / EVALUATION, self.first.base / SHA256SUMS, *models]
         return list(map(str, paths))
 
+    @property
+    def predicted(self) -> int:
+        """When its predictions were made, in seconds since 1970."""
+        job = self.stamp[0]
+        return job[1] // 10**9 if job else 0
+
     @cached_property
     def measured(self) -> Json | None:
         """The primary metric on test data, where it was evaluated."""

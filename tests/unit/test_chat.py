@@ -1,9 +1,11 @@
 """Chats, asked by OpenAI's own client: answers at once and as streams, refusals, and clients that go."""
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import openai
 import pytest
 import torch
@@ -317,3 +319,14 @@ def test_a_choice_holds_back_what_may_become_a_stop():
         goes_on = choice.heard(lambda piece=piece: piece)
     assert told == ["one", "##two", "\nx"] and not goes_on and choice.stopped
     assert choice.text == "one##two\nx" and not choice.heard(lambda: "more")
+
+
+def test_the_description_of_the_api_has_chats(server):
+    api = httpx2.get(f"{server[0]}/openapi.json").json()
+    content = api["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]
+    assert content["example"]["model"] == "codegen_sft" and content["example"]["messages"][0]["content"]
+    schemas = api["components"]["schemas"]
+    assert set(schemas[content["schema"]["$ref"].rpartition("/")[2]]["properties"]) >= {"messages", "stop", "seed"}
+    refs = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(api))
+    assert set(refs) <= set(schemas) and "Message" in refs
+    assert "max_completion_tokens" in httpx2.get(f"{server[0]}/docs").text
