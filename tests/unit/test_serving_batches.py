@@ -9,10 +9,13 @@ from pipestill.serving.batcher import Batcher, Ticket
 from pipestill.serving.problems import Problem
 
 
+TOO_LONG = UserError("too long")
+
+
 class Work:
     """A stand-in for the model: it answers when it is let, and remembers its batches."""
 
-    def __init__(self, monkeypatch, bad=(), error=UserError("too long")):
+    def __init__(self, monkeypatch, bad=(), error=TOO_LONG):
         self.begun, self.let, self.batches = threading.Semaphore(0), threading.Semaphore(0), []
         self.bad, self.error, self.heard = bad, error, {}
         monkeypatch.setattr(batcher, "replies_of", self.replies)
