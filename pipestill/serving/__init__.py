@@ -1,0 +1,1 @@
+"""The server: every experiment of a results tree over HTTP."""
