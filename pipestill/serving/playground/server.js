@@ -6,9 +6,9 @@ const SILENT = "The server sent no answer that can be read.";
 
 /* What is wrong, as one sentence; `status` is that of HTTP, and 0 where nothing came back. */
 export class Problem extends Error {
-  constructor(status, sentence, about = {}) {
+  constructor(status, sentence) {
     super(sentence);
-    Object.assign(this, { status, about });
+    this.status = status;
   }
 }
 
@@ -48,8 +48,8 @@ async function send(path, body, token, signal) {
 
 async function problem(response) {
   const about = await response.json().catch(() => ({}));
-  const sentence = about?.detail || about?.title || `The server answered with ${response.status}.`;
-  return new Problem(response.status, String(sentence), about ?? {});
+  const sentence = String(about?.detail || `the server answered with ${response.status}`);
+  return new Problem(response.status, sentence.replace(/^[a-z]/, (first) => first.toUpperCase()).replace(/([^.?!])$/, "$1."));
 }
 
 let asking = null; // one dialog for all calls that wait for it
