@@ -1,17 +1,12 @@
 """A server with canned answers of every kind, which the playground is tested against without a model."""
 
-import json
-import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-
-sys.path[:0] = [str(Path(__file__).parents[2])]  # run by hand, too
 
 from pipestill.serving.playground import router
 
@@ -39,7 +34,10 @@ METRIC = {"name": "macro_f1", "title": "Macro F1", "mean": 0.7123, "ci95": [0.68
 def study(name, title, kind, inputs, methods, **more):
     """What a server says of a study."""
     experiments = [
-        {"experiment": f"{name}_{method}", "method": method, "title": said, "seeds": seeds, "metric": METRIC}
+        {
+            **{"experiment": f"{name}_{method}", "method": method, "title": said, "seeds": seeds, "metric": METRIC},
+            "loaded": [1] if method == "teacher" else [],
+        }
         for method, said, seeds in methods
     ]
     plain = {"task": name, "fields": {}, "options": {"properties": {}}, "examples": 6}
@@ -185,11 +183,7 @@ def served(app):
     thread.start()
     assert ready.wait(30)
     try:
-        yield "http://127.0.0.1:{}".format(server.servers[0].sockets[0].getsockname()[1])
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()
-
-
-if __name__ == "__main__":  # python tests/support/stand_in.py: to look at the page
-    uvicorn.run(StandIn().app(), port=int(json.loads(sys.argv[1])))

@@ -28,11 +28,13 @@ export function reference(kind, references, shown) {
 }
 
 export class Card {
-  constructor(experiment) {
+  /* `seed` is the run that is asked; none: the first. */
+  constructor(experiment, seed) {
     this.experiment = experiment;
+    this.seed = seed ?? Math.min(...experiment.seeds);
     this.element = make("article", "answer");
     this.title = make("h3", "", experiment.title);
-    this.title.append(make("span", "score", experiment.experiment));
+    this.title.append(make("span", "score", `${experiment.experiment}, seed ${this.seed}`));
     this.content = make("div");
     this.element.append(this.title, this.content);
   }
@@ -44,14 +46,13 @@ export class Card {
 
   /* Wait in words, and say what for. */
   wait() {
-    this.say(this.experiment.loaded === false ? "The model is loading …" : "The model is working …");
+    const loaded = this.experiment.loaded.includes(this.seed);
+    this.say(loaded ? "The model is working …" : "The model is loading, and answers then …");
     this.content.firstChild.classList.add("waiting");
   }
 
   /* Draw a reply; `references` are those of an example, to which `judge` compares it (none for labels). */
   async draw(kind, { body, headers, ms }, references, judge) {
-    const seed = headers.get("X-Pipestill-Seed");
-    if (seed) this.title.lastChild.textContent = `${this.experiment.experiment}, seed ${seed}`;
     const main = make("div");
     main.append(...drawn(told(kind, body, references)));
     const facts = prose("p", "said facts", cost(headers, ms));

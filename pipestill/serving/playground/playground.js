@@ -202,10 +202,11 @@ class Playground {
     this.write(true);
     const { study, example } = this;
     const results = part("results");
-    const cards = this.chosen.map((experiment) => new Card(experiment));
+    const cards = this.chosen.map((experiment) => {
+      return new Card(experiment, experiment.seeds.find((seed) => String(seed) === part("seed").value));
+    });
     const gold = example?.references?.length ? [reference(study.kind, example.references)] : [];
     this.say("");
-    this.mark(null);
     results.classList.remove("old");
     results.replaceChildren(...gold, ...cards.map(({ element }) => element));
     results.setAttribute("aria-busy", "true");
@@ -221,13 +222,12 @@ class Playground {
 
   /* The answer of one model in its card; gives back what went wrong, if something did. */
   async answer(card, study, example, gold, signal) {
-    const { experiment } = card;
-    const seed = experiment.seeds.map(String).includes(part("seed").value) ? `?seed=${part("seed").value}` : "";
+    const { experiment, loaded } = card.experiment;
     card.wait();
     const start = performance.now();
     try {
-      const reply = await call(`infer/${encodeURIComponent(experiment.experiment)}${seed}`, { body: this.body(), signal });
-      experiment.loaded = true;
+      const reply = await call(`infer/${encodeURIComponent(experiment)}?seed=${card.seed}`, { body: this.body(), signal });
+      loaded.push(card.seed);
       const references = example?.references?.length ? example.references : null;
       const judged = references && judge(study.study, example.number, signal);
       const shown = await card.draw(study.kind, { ...reply, ms: performance.now() - start }, references, judged);
@@ -252,17 +252,6 @@ class Playground {
     if (sentences.size !== 1 || faults.length < cards.length) return;
     part("results").replaceChildren();
     this.say(faults[0].message, true);
-    this.mark(faults[0].about.field);
-  }
-
-  /* Mark a field as wrong, and no other. */
-  mark(name) {
-    for (const control of part("ask").querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
-    const control = name && part("field " + name);
-    if (!control) return;
-    control.setAttribute("aria-invalid", "true");
-    control.closest("details")?.setAttribute("open", "");
-    control.focus();
   }
 
   async copy() {
