@@ -1,1 +1,1 @@
-"""The server: every experiment of a results tree over HTTP."""
+"""A server of the experiments of a results tree."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pipestill.answers.base import AnswerOptions, Answers
+from pipestill.answers.base import AnswerOptions, Answers, Reply
 from pipestill.io.records import Json, Prediction
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import ModelKind
@@ -20,6 +20,17 @@ class GeneratedOptions(GenerationConfig, AnswerOptions):
     def used(self) -> Json:
         """Those of sampling only if there is some."""
         return self.model_dump(mode="json", exclude=set() if self.sampling else set(OF_SAMPLING))
+
+
+class GeneratedReply(Reply):
+    """An answer that was generated."""
+
+    rationale: str | None = None
+    """What was written before it, by models that write such, or its plan."""
+    sampling_seed: int | None = None
+    """That it was drawn with; none of a greedy answer."""
+    repeats: bool = False
+    """Whether it repeats itself up to the limit of its length."""
 
 
 @dataclass
@@ -46,6 +57,7 @@ class GeneratedAnswers(Answers):
     max_new_tokens: int
 
     Options: ClassVar[type[GeneratedOptions]] = GeneratedOptions
+    Reply: ClassVar[type[GeneratedReply]] = GeneratedReply
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq"})
 
     def check_request(self, options: GeneratedOptions, run: Path | None) -> None:

@@ -1,0 +1,241 @@
+"""A server's parts together: what a request goes through from its inputs to its answer."""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from pipestill.inference.by_hand import Predictor
+from pipestill.inference.target import Target
+from pipestill.io.records import Json
+from pipestill.serving.batcher import Batcher, Heard, Ticket
+from pipestill.serving.examples import Examples
+from pipestill.serving.measures import Measures
+from pipestill.serving.pool import Pool
+from pipestill.serving.problems import GONE, Problem, busy
+from pipestill.serving.settings import ServeSettings
+from pipestill.serving.shelf import Exhibit, Shelf
+
+T = TypeVar("T")
+KEPT = 32  # ways to ask a run that are kept, beside its own
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request that can be asked.
+
+    Attributes:
+        exhibit: the experiment.
+        target: its run.
+        predictor: how it is asked.
+        key: of the options.
+        prompt: that the model reads.
+        cropped: an input lost its end.
+    """
+
+    exhibit: Exhibit
+    target: Target
+    predictor: Predictor
+    key: str
+    prompt: str
+    cropped: bool
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the prompt and its answer at most."""
+        asking = self.predictor.asking
+        return min(asking.max_prompt_tokens, len(self.prompt.encode())) + asking.max_new_tokens
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer.
+
+    Attributes:
+        question: what was asked.
+        reply: what the model answers, see :meth:`~pipestill.inference.by_hand.Predictor.replies`.
+        queue_ms: milliseconds in the queue.
+        model_ms: milliseconds of the model, for the whole batch.
+        batch: requests of the batch.
+    """
+
+    question: Question
+    reply: Json
+    queue_ms: float
+    model_ms: float
+    batch: int
+
+    @property
+    def cropped(self) -> bool:
+        """Whether the end of an input was not read."""
+        return self.question.cropped or bool(self.reply["cropped"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is told beside the answer."""
+        found = {
+            "Server-Timing": f"queue;dur={self.queue_ms:.2f}, model;dur={self.model_ms:.2f}",
+            "X-Pipestill-Seed": str(self.question.target.seed),
+            "X-Pipestill-Prompt-Tokens": str(self.reply.get("prompt_tokens", 0)),
+            "X-Pipestill-Answer-Tokens": str(self.reply.get("written_tokens", 0)),
+        }
+        return found | ({"X-Pipestill-Cropped": "true"} if self.cropped else {})
+
+
+@dataclass
+class Serving:
+    """The parts of a server.
+
+    Attributes:
+        settings: what it is told.
+        shelf: experiments that may be asked.
+        pool: models.
+        batcher: answers.
+        measures: what it counts.
+        examples: of the tasks.
+        draining: it ends when what it has accepted is answered.
+        admitted: requests that are not answered yet.
+    """
+
+    settings: ServeSettings
+    shelf: Shelf
+    pool: Pool
+    batcher: Batcher
+    measures: Measures
+    examples: Examples = field(default_factory=Examples)
+    draining: bool = False
+    admitted: int = 0
+    _predictors: dict[tuple[str, int | None, str], Predictor] = field(default_factory=dict)
+    _warming: "asyncio.Task[None] | None" = None
+
+    @classmethod
+    def of(cls, settings: ServeSettings) -> "Serving":
+        """The parts that ``settings`` describe.
+
+        Raises:
+            UserError: there is nothing to serve, or no model fits.
+        """
+        shelf = Shelf(settings.results, settings.experiments, settings.study)
+        measures = Measures()
+        made = cls(settings, shelf, Pool(settings.max_memory, settings.threads), Batcher(0), measures)
+        made.batcher = Batcher(settings.batch_tokens, measures.batch)
+        measures.follow(made)
+        return made
+
+    def start(self) -> None:
+        """Begin to answer, and load the first model."""
+        self.batcher.start()
+        self.warm_up()
+
+    def close(self) -> None:
+        """Answer what is accepted, and end."""
+        self.batcher.close()
+        self.pool.close()
+
+    def warm_up(self) -> None:
+        """Load a first model, unless one has been or is being loaded."""
+        if not self.pool.warm and (self._warming is None or self._warming.done()):
+            self._warming = asyncio.ensure_future(self._warm())
+
+    async def _warm(self) -> None:
+        try:
+            exhibit = self.shelf.find(self.shelf.names()[0])
+            async with self.pool.borrow(exhibit, exhibit.first):
+                pass
+        except (Problem, IndexError):
+            pass  # a request will say why, and /ready says that there is none
+
+    def question(
+        self,
+        name: str,
+        seed: int | None,
+        inputs: Mapping[str, str],
+        fields: Mapping[str, str] | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> Question:
+        """A request that is checked, before it waits for anything.
+
+        Args:
+            name: of an experiment, or a method of the server's study.
+            seed: of a run; none: the first.
+            inputs: of the task.
+            fields: what else its layout asks for.
+            options: of the task's answers, in place of the experiment's.
+
+        Raises:
+            Problem: there is no such experiment or run.
+            UserError: it cannot be asked so.
+        """
+        exhibit = self.shelf.find(name)
+        target = exhibit.run(seed)
+        key = json.dumps(options, sort_keys=True) if options else ""
+        predictor = self._predictor(exhibit, target, key, options or {})
+        prompt, cropped = predictor.ask(inputs, fields or {})
+        return Question(exhibit, target, predictor, key, prompt, cropped)
+
+    def _predictor(self, exhibit: Exhibit, target: Target, key: str, options: Mapping[str, object]) -> Predictor:
+        place = exhibit.name, target.seed, key
+        known = self._predictors.get(place)
+        if known is None or known.target is not target:
+            while len(self._predictors) >= KEPT:
+                del self._predictors[next(iter(self._predictors))]
+            known = self._predictors[place] = Predictor(target, options, self.settings.threads)
+        return known
+
+    async def answer(self, question: Question, listen: Heard | None = None) -> Answered:
+        """What the model answers.
+
+        Args:
+            question: what is asked.
+            listen: is told the text so far of an answer that is being written, in another thread; it returns whether
+                the rest is wanted.
+
+        Raises:
+            Problem: there are too many requests, or it cannot be answered.
+        """
+        if self.draining:
+            raise busy("this server is about to end: ask another one")
+        if self.admitted >= self.settings.queue:
+            detail = f"{self.settings.queue} requests wait already, which is the limit of this server: try again"
+            raise Problem(429, detail, {"Retry-After": str(random.randint(1, 3))})
+        self.admitted += 1
+        try:
+            async with self.pool.borrow(question.exhibit, question.target) as model:
+                future = asyncio.get_running_loop().create_future()
+                asking = question.predictor.asking
+                ticket = Ticket(model, asking, question.key, question.prompt, question.tokens, future, listen)
+                reply = await self.batcher.submit(ticket)
+        finally:
+            self.admitted -= 1
+        queue, took = ticket.started - ticket.queued, ticket.ended - ticket.started
+        answered = Answered(question, reply, 1000 * queue, 1000 * took, ticket.batch)
+        self.measures.answered(answered)
+        return answered
+
+    async def until(self, request: Request, work: Awaitable[T]) -> T:
+        """The result of ``work``, which is given up when the client has gone or its time is over.
+
+        Raises:
+            Problem: either.
+        """
+        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
+        try:
+            await asyncio.wait({task, gone}, timeout=self.settings.request_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            if gone.done():
+                raise Problem(GONE, "the client has gone")
+            seconds = f"{self.settings.request_seconds:g}"
+            raise Problem(504, f"there was no answer within {seconds} seconds: try again, or ask for less text")
+        finally:
+            task.cancel()
+            gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
