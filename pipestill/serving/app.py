@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 
 from pipestill import __version__
-from pipestill.serving import infer, problems, studies
+from pipestill.serving import infer, playground, problems, studies
 from pipestill.serving.guard import Guard
 from pipestill.serving.problems import busy
 from pipestill.serving.serving import Serving
@@ -51,6 +51,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
     _add_state(app, serving)
     app.include_router(studies.router(serving))
     app.include_router(infer.router(serving))
+    app.include_router(playground.router())
     return app
 
 

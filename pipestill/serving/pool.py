@@ -82,6 +82,10 @@ class Pool:
     def __len__(self) -> int:
         return len(self._models)
 
+    def loaded(self, experiment: str) -> list[int]:
+        """Seeds of the runs of an experiment that are in memory."""
+        return sorted(seed for name, seed in self._models if name == experiment)
+
     @asynccontextmanager
     async def borrow(self, exhibit: Exhibit, target: Target) -> AsyncIterator[Model]:
         """The model of a run, which stays loaded inside.

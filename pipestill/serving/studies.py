@@ -38,6 +38,7 @@ def study_row(serving: Serving, name: str, exhibits: list[Exhibit]) -> Json:
                 "title": each.title,
                 "seeds": sorted(each.targets),
                 "metric": each.measured,
+                "loaded": serving.pool.loaded(each.name),
             }
             for each in exhibits
         ],
