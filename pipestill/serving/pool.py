@@ -83,8 +83,8 @@ class Pool:
         return len(self._models)
 
     def loaded(self, experiment: str) -> list[int]:
-        """Seeds of the runs of an experiment that are in memory."""
-        return sorted(seed for name, seed in self._models if name == experiment)
+        """Seeds of the runs of an experiment that are in memory; any thread may ask."""
+        return sorted(seed for name, seed in list(self._models) if name == experiment)
 
     @asynccontextmanager
     async def borrow(self, exhibit: Exhibit, target: Target) -> AsyncIterator[Model]:
