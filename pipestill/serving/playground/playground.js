@@ -55,10 +55,10 @@ class Playground {
     return this.studies.find(({ study }) => study === part("study").value);
   }
 
-  /* The experiments that are asked, each once. */
+  /* The experiments that are asked, each once, in the order in which they are chosen. */
   get chosen() {
-    const names = new Set(models.map(({ value }) => value));
-    return this.study.experiments.filter(({ experiment }) => names.has(experiment));
+    const names = [...new Set(models.map(({ value }) => value))].filter(Boolean);
+    return names.map((name) => this.study.experiments.find(({ experiment }) => experiment === name));
   }
 
   /* What the form says. */

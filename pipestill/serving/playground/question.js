@@ -65,20 +65,17 @@ function resolved(field, schema) {
   return found ? { ...field, ...resolved(found, schema) } : field;
 }
 
-const SAID = { true: "yes", false: "no" };
+const AS_IS = ["", "as evaluated"]; // what each model was asked with; variants of a study differ
 
-/* What takes a value of a schema; none for texts, lists and objects. Left alone, it is as the study has it. */
-function controlOf({ type, enum: values, minimum, maximum, default: given }) {
-  const name = (value) => SAID[value] ?? String(value);
-  if (type === "boolean") values = [true, false];
-  if (values) {
-    return choice([["", `as in the study: ${name(given)}`], ...values.map((value) => [JSON.stringify(value), name(value)])]);
-  }
+/* What takes a value of a schema; none for texts, lists and objects. */
+function controlOf({ type, enum: values, minimum, maximum }) {
+  if (values) return choice([AS_IS, ...values.map((value) => [JSON.stringify(value), value])]);
+  if (type === "boolean") return choice([AS_IS, ["true", "yes"], ["false", "no"]]);
   if (type !== "integer" && type !== "number") return null;
   const control = make("input");
   control.type = "number";
   control.step = type === "integer" ? "1" : "any";
-  control.placeholder = given === null || given === undefined ? "as in the study" : `as in the study: ${given}`;
+  control.placeholder = AS_IS[1];
   if (minimum !== undefined) control.min = minimum;
   if (maximum !== undefined) control.max = maximum;
   return control;
