@@ -144,7 +144,7 @@ class Answers(ABC):
 
     ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run;
     ``say(task, loaded, asking, prompts, work)`` gives what a model says to prompts by key, :class:`Said` each;
-    ``reply(task, loaded, asking, prompt, run)`` answers one prompt by hand.
+    ``replies(task, loaded, asking, questions, run, listen)`` answers questions by hand.
     ``score``: ``runs(task, experiment, predictions, columns)`` gives the runs of an experiment by seed, and
     ``measured(task, test_sets, directory)`` those of one that was evaluated;
     ``card``: ``card(evaluation)`` gives its parts of the model card (:class:`pipestill.evaluation.card.Card`);

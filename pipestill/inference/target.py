@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from pipestill.settings.section import Section
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS, Task, task_of
 from pipestill.tasks.base import ANSWER
+from pipestill.text.crop import Ends, unit_ends
 
 RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -55,6 +57,11 @@ class Target:
     def task(self) -> Task:
         """The task that it is asked about."""
         return task_of(self.settings.asking)
+
+    @cached_property
+    def units(self) -> Ends:
+        """The units that cropping counts."""
+        return unit_ends(self.crop_tokenizer)
 
     def asking(self, given: Mapping[str, object]) -> Asking:
         """How it is asked, where ``given`` replaces options of the task's answers.
@@ -133,20 +140,37 @@ def _read(section: type[S], path: Path, way_out: str) -> S:
 
 
 def _experiment(name: str, experiment: Path, seed: int | None) -> Target:
+    verify(experiment / "predictions")
+    runs = runs_of(name, experiment)
+    seed = min(runs) if seed is None else seed
+    if seed not in runs:
+        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, runs))}")
+    return runs[seed]
+
+
+def runs_of(name: str, experiment: Path) -> dict[int, Target]:
+    """Runs of an experiment by seed, the first one first; its seal is not looked at.
+
+    Args:
+        name: what the user called it.
+        experiment: its directory.
+
+    Raises:
+        UserError: it has no model, or was predicted by another version.
+    """
     if not method_of(experiment.name.rpartition("_")[2]).model:
         raise UserError(f"`{name}` has no model, its answers are sentences of the documents: name another experiment")
     predictions = experiment / "predictions"
-    verify(predictions)
     job = _read(PredictionJob, predictions / "job.json", "predict again")
-    seed = min(job.runs) if seed is None else seed
-    if seed not in job.runs:
-        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, sorted(job.runs)))}")
 
     def place(path: str | None) -> Path | None:
         return path and Path(os.path.normpath(predictions / path))
 
-    run = predictions / f"seed_{seed}"
-    return Target(name, job.settings, place(job.base), place(job.runs[seed]), seed, run, place(job.crop_tokenizer))
+    base, tokenizer = place(job.base), place(job.crop_tokenizer)
+    return {
+        seed: Target(name, job.settings, base, place(job.runs[seed]), seed, predictions / f"seed_{seed}", tokenizer)
+        for seed in sorted(job.runs)
+    }
 
 
 def _directory(name: str, directory: Path, results: Path, task: str) -> Target:

@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipestill import __version__
-from pipestill.serving import infer, playground, problems, studies
+from pipestill.serving import infer, openapi, playground, problems, studies
 from pipestill.serving.guard import Guard
+from pipestill.serving.page import page_of
 from pipestill.serving.problems import busy
 from pipestill.serving.serving import Serving
 from pipestill.serving.settings import ServeSettings
@@ -52,6 +53,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
     app.include_router(studies.router(serving))
     app.include_router(infer.router(serving))
     app.include_router(playground.router())
+    openapi.describe(app, serving)
     return app
 
 
@@ -72,6 +74,11 @@ def _add_state(app: FastAPI, serving: Serving) -> None:
             serving.warm_up()
             raise busy("the first model is not loaded yet: try again")
         return JSONResponse({"status": "ready", "experiments": len(serving.shelf.names())})
+
+    @app.get("/docs", include_in_schema=False)
+    def docs(request: Request) -> Response:
+        """The API on a page."""
+        return HTMLResponse(page_of(app.openapi(), str(request.base_url).rstrip("/")))
 
     @app.get("/metrics")
     async def metrics() -> Response:

@@ -18,6 +18,7 @@ from pipestill.inference.contexts import read_context
 from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.inference.target import Target
 from pipestill.io.records import Json
+from pipestill.io.seals import verify
 from pipestill.job.halves import half
 from pipestill.serving.problems import Problem, busy, unexpected
 from pipestill.serving.shelf import Exhibit, Stamp, stamp_of
@@ -80,6 +81,7 @@ class Pool:
         return sum(model.size for model in self._models.values())
 
     def __len__(self) -> int:
+        """Models that are held."""
         return len(self._models)
 
     def loaded(self, experiment: str) -> list[int]:
@@ -155,6 +157,7 @@ class Pool:
     def _loaded(self, target: Target) -> tuple[Loaded, int]:
         """In the loader's thread."""
         gc.collect()  # models that were given up refer to themselves
+        verify(target.run.parent)
         loaded = self._loader(target, self.threads)
         return loaded, size_of(loaded)
 

@@ -1,15 +1,21 @@
 """Running a server: its socket, its log, and its end."""
 
+import asyncio
 import logging
 import socket
 import sys
+from types import FrameType
 
 import uvicorn
 
 from pipestill.errors import UserError
 from pipestill.serving.app import create_app
-from pipestill.serving.protocol import DeadlineProtocol
+from pipestill.serving.protocol import protocol_of
+from pipestill.serving.serving import Serving
 from pipestill.serving.settings import ServeSettings
+
+BACKLOG = 2048
+TICK = 0.05  # seconds
 
 
 def listen_at(host: str, port: int) -> socket.socket:
@@ -28,7 +34,7 @@ def listen_at(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
-        listening.listen(2048)
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise UserError(f"cannot listen at {host} port {port} ({error.strerror}): choose another --port") from None
@@ -36,17 +42,27 @@ def listen_at(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """A server that answers what it has accepted, and refuses what comes later, before it ends."""
+    """A server that, when told to end, answers what it has accepted and refuses what comes later, and then ends.
 
-    async def main_loop(self) -> None:
-        """Until it is told to end, then until all is answered."""
-        await super().main_loop()
-        serving = self.config.app.state.serving
-        serving.draining = True
+    Args:
+        config: of uvicorn.
+        serving: the parts of the application.
+    """
 
-    async def _serve(self, sockets=None) -> None:
-        await super()._serve(sockets)
-        self._captured_signals.clear()  # told to end, it has ended well
+    def __init__(self, config: uvicorn.Config, serving: Serving):
+        super().__init__(config)
+        self.serving = serving
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; told so a second time, end at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = self.serving.draining = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait until all is answered; meanwhile `/ready` says that this server ends."""
+        while self.serving.admitted and not self.force_exit:
+            await asyncio.sleep(TICK)
+        await super().shutdown(sockets)
 
 
 def serve(settings: ServeSettings) -> None:
@@ -56,13 +72,23 @@ def serve(settings: ServeSettings) -> None:
         UserError: there is nothing to serve, or no place to listen at.
     """
     app = create_app(settings)
+    serving = app.state.serving
     listening = listen_at(settings.host, settings.port)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    how = {"log_config": None, "access_log": False, "server_header": False, "proxy_headers": False, "ws": "none"}
-    config = uvicorn.Config(app, http=DeadlineProtocol, **how)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    config = uvicorn.Config(
+        app,
+        http=protocol_of(settings),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=int(settings.request_seconds) + 1,
+    )
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    count = len(app.state.serving.shelf.names())
-    print(f"serving {count} experiments of {settings.results} at http://{shown}:{port}", flush=True)
-    Server(config).run([listening])
+    names = serving.shelf.names()
+    print(f"serving {len(names)} experiments of {settings.results} at http://{shown}:{port}", flush=True)
+    Server(config, serving).run([listening])

@@ -4,19 +4,17 @@ What a client names is looked up here, and never becomes a path. Files that chan
 experiment is served with what its files say now, or not at all while they are made again.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 
 import yaml
 
 from pipestill.errors import UserError
-from pipestill.inference.target import Target, find_experiment
+from pipestill.inference.target import Target, runs_of
 from pipestill.io.files import SHA256SUMS, read_json
-from pipestill.io.records import Json
+from pipestill.io.records import Json, iterate_jsonl
 from pipestill.methods import method_of
 from pipestill.metrics.catalogue import entry_of, metric_title
 from pipestill.serving.problems import Problem, busy
@@ -25,6 +23,7 @@ from pipestill.tasks import Task
 Stamp = tuple[tuple[int, int, int] | None, ...]
 JOB = "predictions/job.json"
 EVALUATION = "eval.json"
+RETRY_SECONDS = 5
 
 
 def stamp_of(*paths: Path) -> Stamp:
@@ -58,7 +57,12 @@ class Exhibit:
     @property
     def first(self) -> Target:
         """The run that is asked when none is named."""
-        return self.targets[min(self.targets)]
+        return next(iter(self.targets.values()))
+
+    @property
+    def directory(self) -> Path:
+        """Directory of the experiment."""
+        return self.first.run.parents[1]
 
     @property
     def task(self) -> Task:
@@ -83,7 +87,7 @@ class Exhibit:
     @property
     def watched(self) -> list[Path]:
         """Files that tell when it has changed."""
-        experiment = self.first.run.parents[1]
+        experiment = self.directory
         models = [each.model / SHA256SUMS for each in self.targets.values() if each.model]
         return [experiment / JOB, experiment / EVALUATION, self.first.base / SHA256SUMS, *models]
 
@@ -97,6 +101,15 @@ class Exhibit:
         found = {"name": name, "title": metric_title(name), "mean": summary["mean"], "ci95": summary["ci95"]}
         return found | {"decimals": entry.decimals}
 
+    @cached_property
+    def first_prediction(self) -> Json | None:
+        """What the first run said to the first test example."""
+        path = self.first.run / "predictions.jsonl"
+        try:
+            return next((row for row in iterate_jsonl(path) if row["split"] == "test"), None)
+        except UserError:  # being made again
+            return None
+
     def run(self, seed: int | None) -> Target:
         """The run with this seed, or else the first.
 
@@ -106,7 +119,7 @@ class Exhibit:
         if seed is None:
             return self.first
         if seed not in self.targets:
-            known = ", ".join(map(str, sorted(self.targets)))
+            known = ", ".join(map(str, self.targets))
             raise Problem(404, f"`{self.name}` has no run with seed {seed}: there are {known}")
         return self.targets[seed]
 
@@ -126,7 +139,6 @@ class Shelf:
     def __init__(self, results: Path, wanted: Sequence[str] = (), study: str = ""):
         self.results, self.wanted, self.study = results, frozenset(wanted), study
         self._known: dict[str, Exhibit] = {}
-        self._lock = Lock()
         if not results.is_dir():
             raise UserError(f"{results} does not exist: name a directory of results with `--results`, or make it first")
         there = self._there()
@@ -189,24 +201,20 @@ class Shelf:
         Raises:
             Problem: they are not whole.
         """
+        directory = self.results / name
         try:
-            first = find_experiment(name, self.results)
-            seeds = json.loads((self.results / name / JOB).read_text())["runs"]
-            targets = {int(seed): find_experiment(name, self.results, int(seed)) for seed in seeds}
-            path = self.results / name / EVALUATION
-            made = Exhibit(name, targets, (), read_json(path) if path.is_file() else {})
-            stamp = stamp_of(*made.watched)
-            if any(seen is None for seen, path in zip(stamp, made.watched, strict=True) if path.name != EVALUATION):
-                raise busy(f"the files of `{name}` are not all there, it is being made again: try later", 5)
-            if targets.keys() != {int(seed) for seed in read_json(self.results / name / JOB)["runs"]} or not first:
-                raise busy(f"`{name}` has just been made again: try again")
-        except (UserError, OSError, ValueError, KeyError) as error:
-            if isinstance(error, UserError):
-                raise busy(f"`{name}` cannot be served now: {error}", 5) from None
-            raise busy(f"the files of `{name}` cannot be read now, {type(error).__name__}: try later", 5) from None
-        exhibit = Exhibit(name, targets, stamp, made.evaluation)
-        with self._lock:
-            self._known[name] = exhibit
+            before = stamp_of(directory / JOB)
+            targets = runs_of(name, directory)
+            path = directory / EVALUATION
+            exhibit = Exhibit(name, targets, (), read_json(path) if path.is_file() else {})
+            stamp = stamp_of(*exhibit.watched)
+        except (UserError, OSError) as error:
+            said = error if isinstance(error, UserError) else f"{type(error).__name__} while it was read"
+            raise busy(f"`{name}` cannot be served now: {said}", RETRY_SECONDS) from None
+        gone = [path for seen, path in zip(stamp, exhibit.watched, strict=True) if seen is None]
+        if stamp[:1] != before or [path for path in gone if path.name != EVALUATION]:
+            raise busy(f"`{name}` is being made again: try later", RETRY_SECONDS)
+        exhibit = self._known[name] = replace(exhibit, stamp=stamp)
         return exhibit
 
     def all(self) -> list[Exhibit]:

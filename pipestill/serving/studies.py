@@ -36,7 +36,7 @@ def study_row(serving: Serving, name: str, exhibits: list[Exhibit]) -> Json:
                 "experiment": each.name,
                 "method": each.method,
                 "title": each.title,
-                "seeds": sorted(each.targets),
+                "seeds": list(each.targets),
                 "metric": each.measured,
                 "loaded": serving.pool.loaded(each.name),
             }
