@@ -56,7 +56,7 @@ export class Card {
     const main = make("div");
     main.append(...drawn(told(kind, body, references)));
     const facts = prose("p", "said facts", cost(headers, ms));
-    const notes = said(body, headers).map(([sentence, tone]) => prose("p", "said " + tone, sentence));
+    const notes = said(body, headers, judge).map(([sentence, tone]) => prose("p", "said " + tone, sentence));
     this.content.replaceChildren(...before(body), main, ...notes, facts);
     if (!judge || body.probabilities) return null;
     const waiting = prose("p", "said waiting", "The answer is being compared …");
@@ -96,9 +96,9 @@ function before(body) {
 }
 
 /* Sentences about a reply. */
-function said(body, headers) {
+function said(body, headers, judge) {
   const found = (body.faults ?? []).map((fault) => [fault, "bad"]);
-  if (body.faults?.length === 0) found.push(["valid by its schema", "good"]);
+  if (body.faults?.length === 0 && !judge) found.push(["valid by its schema", "good"]);
   if (body.repeats) found.push(["The answer repeats itself and was cut.", "bad"]);
   if (headers.get("X-Pipestill-Cropped")) found.push(["The input was too long: its end was not read.", "bad"]);
   return found;
