@@ -237,7 +237,9 @@ def main() -> None:
             make_tree(results)
         experiment = args.experiment or (EXPERIMENT if args.results else MADE)
         measured = asyncio.run(measure(results, experiment, args.rounds, args.seconds, tuple(args.only)))
-    print(f"{processor()}, Python {platform.python_version()}, {experiment}, {args.rounds} rounds of {args.seconds:g} s")
+    print(
+        f"{processor()}, Python {platform.python_version()}, {experiment}, {args.rounds} rounds of {args.seconds:g} s"
+    )
     print(f"{'server':16}" + "".join(f"{f'{clients} clients':>28}" for clients in CLIENTS))
     print(f"{'':16}" + f"{'req/s     p50     p99 ms':>28}" * len(CLIENTS))
     for name, by_clients in measured.items():
@@ -261,7 +263,9 @@ def ratios(measured: dict) -> None:
     for name, clients, least in TARGETS:
         if name in measured:
             rate = median(measured[OURS][clients]["rate"]) / median(measured[name][clients]["rate"])
-            print(f"target {least:g}x {name} at {clients} clients: {'met' if rate >= least else 'MISSED'} ({rate:.2f}x)")
+            print(
+                f"target {least:g}x {name} at {clients} clients: {'met' if rate >= least else 'MISSED'} ({rate:.2f}x)"
+            )
     if "lock" in measured:
         wait = median(measured[OURS][1]["times"]) / median(measured["lock"][1]["times"])
         print(f"target {MOST_P50:g}x p50 of lock at 1 client: {'met' if wait <= MOST_P50 else 'MISSED'} ({wait:.2f}x)")

@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipestill.errors import UserError
+from pipestill.inference.by_hand import replies_of
+from pipestill.inference.question import Question
 from pipestill.io.records import Json
 from pipestill.serving.pool import Model
 from pipestill.serving.problems import Problem, unexpected
 from pipestill.settings.jobs import Asking
 
-Heard = Callable[[str], bool]
+FLUSH_SECONDS = 0.002  # of answers of a batch that are handed out together
+Heard = Callable[[Callable[[], str]], bool]
+"""Follows one answer, in the worker's thread: see :data:`pipestill.inference.question.Listen`."""
 
 
 @dataclass(eq=False)
@@ -24,10 +28,11 @@ class Ticket:
         model: that is asked.
         asking: how.
         key: requests with the same model and key may be one batch.
-        prompt: the question.
+        question: that is asked.
         tokens: at most, with those that are written.
         reply: becomes what the model answers.
-        listen: is told the text so far of an answer that is being written, in the worker's thread; none: nobody listens.
+        heard: follows the answer while it is written; none: nobody does.
+        told: some of it was passed on.
         gone: nobody waits for the answer any more.
         queued: when it was put into the queue, in seconds of ``time.perf_counter``.
         started: when the model began.
@@ -38,19 +43,23 @@ class Ticket:
     model: Model
     asking: Asking
     key: str
-    prompt: str
+    question: Question
     tokens: int
     reply: "asyncio.Future[Json]"
-    listen: Heard | None = None
+    heard: Heard | None = None
+    told: bool = False
     gone: bool = False
     queued: float = field(default_factory=time.perf_counter)
     started: float = 0.0
     ended: float = 0.0
     batch: int = 0
 
-    def hear(self, text: str) -> bool:
-        """Pass on the text so far; whether the rest is wanted."""
-        return not self.gone and (self.listen is None or self.listen(text))
+    def hear(self, piece: Callable[[], str]) -> bool:
+        """Pass on that there is more of the answer; whether the rest is wanted."""
+        if self.gone or self.heard is None:
+            return not self.gone
+        self.told = True
+        return self.heard(piece)
 
 
 class Batcher:
@@ -131,37 +140,51 @@ class Batcher:
         started = time.perf_counter()
         for ticket in batch:
             ticket.started, ticket.batch = started, len(batch)
-        replies: list[Json | Problem]
         try:
-            replies = list(self._replies(batch))
+            self._reply(batch)
         except Exception as error:
-            replies = [_failed(error)] if len(batch) == 1 else [self._alone(ticket) for ticket in batch]
-        ended = time.perf_counter()
-        for ticket in batch:
-            ticket.ended = ended
+            failed = [ticket for ticket in batch if not ticket.ended]
+            alone = len(batch) == 1
+            for ticket in failed:
+                if alone or ticket.told:
+                    self._hand_out([(ticket, _failed(error))])
+                else:
+                    self._retry(ticket)
         self._watch(batch)
-        loop = batch[0].reply.get_loop()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_hand_out, batch, replies)
 
-    def _alone(self, ticket: Ticket) -> "Json | Problem":
-        """The answer to a request whose batch has failed."""
+    def _retry(self, ticket: Ticket) -> None:
+        """Answer a request whose batch has failed by itself."""
         try:
-            return self._replies([ticket])[0]
+            self._reply([ticket])
         except Exception as error:
-            return _failed(error)
+            self._hand_out([(ticket, _failed(error))])
 
-    def _replies(self, batch: list[Ticket]) -> Sequence[Json]:
-        first = batch[0]
+    def _reply(self, batch: list[Ticket]) -> None:
+        """Hand out answers as they come, those that come together at once."""
+        first, made, handed = batch[0], [], time.perf_counter()
 
-        def listen(place: int, text: str) -> bool:
-            return batch[place].hear(text)
+        def listen(place: int, piece: Callable[[], str]) -> bool:
+            return batch[place].hear(piece)
 
-        return first.model.replies(first.asking, [ticket.prompt for ticket in batch], listen)
+        questions = [ticket.question for ticket in batch]
+        for place, reply in replies_of(first.model.target, first.model.loaded, first.asking, questions, listen):
+            made.append((batch[place], reply))
+            if time.perf_counter() - handed > FLUSH_SECONDS:
+                self._hand_out(made)
+                made, handed = [], time.perf_counter()
+        self._hand_out(made)
+
+    def _hand_out(self, made: "Sequence[tuple[Ticket, Json | Problem]]") -> None:
+        ended = time.perf_counter()
+        for ticket, _ in made:
+            ticket.ended = ended
+        if made and not (loop := made[0][0].reply.get_loop()).is_closed():
+            loop.call_soon_threadsafe(_resolve, made)
 
 
-def _hand_out(batch: Sequence[Ticket], replies: "Sequence[Json | Problem]") -> None:
-    for ticket, reply in zip(batch, replies, strict=True):
+def _resolve(made: "Sequence[tuple[Ticket, Json | Problem]]") -> None:
+    """In the event loop."""
+    for ticket, reply in made:
         if ticket.reply.done():
             continue
         if isinstance(reply, Problem):

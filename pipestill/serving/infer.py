@@ -10,7 +10,7 @@ from pipestill.errors import UserError, shortened
 from pipestill.io.records import Json
 from pipestill.serving.body import read_object
 from pipestill.serving.problems import Problem
-from pipestill.serving.serving import Answered, Question, Serving
+from pipestill.serving.serving import Answered, Asked, Serving
 from pipestill.tasks import Task
 
 
@@ -51,8 +51,8 @@ def given(task: Task, body: Json, allow_schemas: bool) -> Given:
     return Given(inputs, fields, {name: body[name] for name in body if name not in texts})
 
 
-def question_of(serving: Serving, name: str, seed: int | None, body: Json) -> Question:
-    """The question that a body asks.
+def asked_of(serving: Serving, name: str, seed: int | None, body: Json) -> Asked:
+    """What a body asks.
 
     Raises:
         Problem: it cannot be asked.
@@ -60,16 +60,15 @@ def question_of(serving: Serving, name: str, seed: int | None, body: Json) -> Qu
     exhibit = serving.shelf.find(name)
     found = given(exhibit.task, body, serving.settings.allow_schemas)
     try:
-        return serving.question(exhibit.name, seed, found.inputs, found.fields, found.options)
+        return serving.ask(exhibit.name, seed, found.inputs, found.fields, found.options)
     except UserError as error:
         raise Problem(422, str(error)) from None
 
 
 def shown(answered: Answered) -> Json:
     """The body of an answer: the fields of its kind."""
-    kind = answered.question.exhibit.task.answers.Reply
-    reply = {"model_name": answered.question.exhibit.name, **answered.reply}
-    return {name: reply[name] for name in kind.model_fields if name in reply}
+    kind = answered.asked.exhibit.task.answers.Reply
+    return {name: answered.reply[name] for name in kind.model_fields if name in answered.reply}
 
 
 def router(serving: Serving) -> APIRouter:
@@ -79,9 +78,9 @@ def router(serving: Serving) -> APIRouter:
     @routes.post("/infer/{experiment}", include_in_schema=False)  # openapi.py shows a path for each experiment
     async def infer(request: Request, experiment: str, seed: int | None = None) -> Response:
         body = await read_object(request)
-        question = question_of(serving, experiment, seed, body)
-        request.path_params["named"] = question.exhibit.name
-        answered = await serving.until(request, serving.answer(question))
+        asked = asked_of(serving, experiment, seed, body)
+        request.path_params["named"] = asked.exhibit.name
+        answered = await serving.until(request, serving.answer(asked))
         return JSONResponse(shown(answered), headers=answered.headers)
 
     return routes

@@ -57,10 +57,10 @@ class Measures:
 
     def answered(self, answered: "Answered") -> None:
         """A request was answered."""
-        name = answered.question.exhibit.name
+        name = answered.asked.exhibit.name
         self.waited.labels(name).observe(answered.queue_ms / 1000)
-        self.tokens.labels(name, "read").inc(answered.reply.get("prompt_tokens", 0))
-        self.tokens.labels(name, "written").inc(answered.reply.get("written_tokens", 0))
+        self.tokens.labels(name, "read").inc(answered.reply["prompt_tokens"])
+        self.tokens.labels(name, "written").inc(answered.reply["written_tokens"])
 
     def text(self) -> bytes:
         """All of it, in the format of Prometheus."""

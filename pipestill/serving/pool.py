@@ -7,27 +7,23 @@ while others answer.
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipestill.errors import UserError, first_line
-from pipestill.inference.contexts import read_context
-from pipestill.inference.loaded import Loaded, load, prepare
+from pipestill.inference.by_hand import load_target
+from pipestill.inference.loaded import Loaded
 from pipestill.inference.target import Target
-from pipestill.io.records import Json
 from pipestill.io.seals import verify
-from pipestill.job.halves import half
 from pipestill.serving.problems import Problem, busy, unexpected
 from pipestill.serving.shelf import Exhibit, Stamp, stamp_of
-from pipestill.settings.jobs import Asking
 
 RETRY_SECONDS = 5  # after which a model that could not be loaded is tried again
 WEIGHTS, ADAPTER = "*.safetensors", "adapter_model.safetensors"
 Key = tuple[str, int | None]
-Listen = Callable[[int, str], bool]
 
 
 @dataclass(eq=False)
@@ -48,14 +44,6 @@ class Model:
     size: int
     users: int = 0
 
-    def replies(self, asking: Asking, prompts: Sequence[str], listen: Listen | None = None) -> list[Json]:
-        """Answer ``prompts`` in one batch, see the half ``predict`` of the task's answers."""
-        task = self.target.task
-        own = half(task.answers, "predict")
-        if not hasattr(own, "replies"):
-            return [own.reply(task, self.loaded, asking, prompt, self.target.run) for prompt in prompts]
-        return own.replies(task, self.loaded, asking, prompts, self.target.run, listen)
-
 
 class Pool:
     """Models by experiment and seed.
@@ -66,9 +54,8 @@ class Pool:
         loader: loads the model of a target; another one in tests.
     """
 
-    def __init__(self, max_memory: int | None, threads: int, loader: Callable[[Target, int], Loaded] | None = None):
-        self.max_memory, self.threads = max_memory, threads
-        self._loader = loader or load_target
+    def __init__(self, max_memory: int | None, threads: int, loader: Callable[[Target, int], Loaded] = load_target):
+        self.max_memory, self.threads, self._loader = max_memory, threads, loader
         self._models: dict[Key, Model] = {}  # the least recently used first
         self._loading: dict[tuple[Key, Stamp], asyncio.Task[Model]] = {}
         self._failed: dict[Key, tuple[Stamp, float, Problem]] = {}
@@ -164,12 +151,6 @@ class Pool:
     def close(self) -> None:
         """Load no more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-
-def load_target(target: Target, threads: int) -> Loaded:
-    """Load the model of a run, with the context that stands before its prompts."""
-    loaded = load(target.base, target.model, prepare(target.settings, threads))
-    return replace(loaded, context=read_context(target.run)) if target.run else loaded
 
 
 def weights_of(target: Target) -> int:

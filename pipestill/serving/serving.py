@@ -4,12 +4,13 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from starlette.requests import Request
 
-from pipestill.inference.by_hand import Predictor
+from pipestill.inference.by_hand import question_of
+from pipestill.inference.question import Question
 from pipestill.inference.target import Target
 from pipestill.io.records import Json
 from pipestill.serving.batcher import Batcher, Heard, Ticket
@@ -19,36 +20,34 @@ from pipestill.serving.pool import Pool
 from pipestill.serving.problems import GONE, Problem, busy
 from pipestill.serving.settings import ServeSettings
 from pipestill.serving.shelf import Exhibit, Shelf
+from pipestill.settings.jobs import Asking
 
 T = TypeVar("T")
-KEPT = 32  # ways to ask a run that are kept, beside its own
+KEPT = 256  # ways to ask runs that are kept
 
 
 @dataclass(frozen=True)
-class Question:
-    """A request that can be asked.
+class Asked:
+    """A request that is checked.
 
     Attributes:
         exhibit: the experiment.
         target: its run.
-        predictor: how it is asked.
+        asking: how it is asked.
         key: of the options.
-        prompt: that the model reads.
-        cropped: an input lost its end.
+        question: that the model reads.
     """
 
     exhibit: Exhibit
     target: Target
-    predictor: Predictor
+    asking: Asking
     key: str
-    prompt: str
-    cropped: bool
+    question: Question
 
     @property
     def tokens(self) -> int:
         """Tokens of the prompt and its answer at most."""
-        asking = self.predictor.asking
-        return min(asking.max_prompt_tokens, len(self.prompt.encode())) + asking.max_new_tokens
+        return min(self.asking.max_prompt_tokens, len(self.question.prompt.encode())) + self.asking.max_new_tokens
 
 
 @dataclass(frozen=True)
@@ -56,34 +55,29 @@ class Answered:
     """An answer.
 
     Attributes:
-        question: what was asked.
-        reply: what the model answers, see :meth:`~pipestill.inference.by_hand.Predictor.replies`.
+        asked: what was asked.
+        reply: what the model answers, see :func:`~pipestill.inference.by_hand.replies_of`.
         queue_ms: milliseconds in the queue.
         model_ms: milliseconds of the model, for the whole batch.
         batch: requests of the batch.
     """
 
-    question: Question
+    asked: Asked
     reply: Json
     queue_ms: float
     model_ms: float
     batch: int
 
     @property
-    def cropped(self) -> bool:
-        """Whether the end of an input was not read."""
-        return self.question.cropped or bool(self.reply["cropped"])
-
-    @property
     def headers(self) -> dict[str, str]:
         """What is told beside the answer."""
         found = {
             "Server-Timing": f"queue;dur={self.queue_ms:.2f}, model;dur={self.model_ms:.2f}",
-            "X-Pipestill-Seed": str(self.question.target.seed),
-            "X-Pipestill-Prompt-Tokens": str(self.reply.get("prompt_tokens", 0)),
-            "X-Pipestill-Answer-Tokens": str(self.reply.get("written_tokens", 0)),
+            "X-Pipestill-Seed": str(self.asked.target.seed),
+            "X-Pipestill-Prompt-Tokens": str(self.reply["prompt_tokens"]),
+            "X-Pipestill-Answer-Tokens": str(self.reply["written_tokens"]),
         }
-        return found | ({"X-Pipestill-Cropped": "true"} if self.cropped else {})
+        return found | ({"X-Pipestill-Cropped": "true"} if self.reply["cropped"] else {})
 
 
 @dataclass
@@ -109,7 +103,7 @@ class Serving:
     examples: Examples = field(default_factory=Examples)
     draining: bool = False
     admitted: int = 0
-    _predictors: dict[tuple[str, int | None, str], Predictor] = field(default_factory=dict)
+    _askings: dict[tuple[str, int | None, str], tuple[Target, Asking]] = field(default_factory=dict)
     _warming: "asyncio.Task[None] | None" = None
 
     @classmethod
@@ -149,14 +143,15 @@ class Serving:
         except (Problem, IndexError):
             pass  # a request will say why, and /ready says that there is none
 
-    def question(
+    def ask(
         self,
         name: str,
         seed: int | None,
         inputs: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
         options: Mapping[str, object] | None = None,
-    ) -> Question:
+        sampling_seed: int | None = None,
+    ) -> Asked:
         """A request that is checked, before it waits for anything.
 
         Args:
@@ -165,6 +160,7 @@ class Serving:
             inputs: of the task.
             fields: what else its layout asks for.
             options: of the task's answers, in place of the experiment's.
+            sampling_seed: of a sampled answer; none: the first of the options.
 
         Raises:
             Problem: there is no such experiment or run.
@@ -173,26 +169,28 @@ class Serving:
         exhibit = self.shelf.find(name)
         target = exhibit.run(seed)
         key = json.dumps(options, sort_keys=True) if options else ""
-        predictor = self._predictor(exhibit, target, key, options or {})
-        prompt, cropped = predictor.ask(inputs, fields or {})
-        return Question(exhibit, target, predictor, key, prompt, cropped)
+        asking = self._asking(exhibit, target, key, options or {})
+        question = question_of(target, asking, inputs, fields or {})
+        if sampling_seed is not None:
+            question = replace(question, sampling_seed=sampling_seed)
+        return Asked(exhibit, target, asking, key, question)
 
-    def _predictor(self, exhibit: Exhibit, target: Target, key: str, options: Mapping[str, object]) -> Predictor:
+    def _asking(self, exhibit: Exhibit, target: Target, key: str, options: Mapping[str, object]) -> Asking:
         place = exhibit.name, target.seed, key
-        known = self._predictors.get(place)
-        if known is None or known.target is not target:
-            while len(self._predictors) >= KEPT:
-                del self._predictors[next(iter(self._predictors))]
-            known = self._predictors[place] = Predictor(target, options, self.settings.threads)
-        return known
+        known = self._askings.pop(place, None)
+        if known is None or known[0] is not target:
+            known = target, target.asking(options)
+        self._askings[place] = known
+        if len(self._askings) > KEPT:
+            del self._askings[next(iter(self._askings))]
+        return known[1]
 
-    async def answer(self, question: Question, listen: Heard | None = None) -> Answered:
+    async def answer(self, asked: Asked, heard: Heard | None = None) -> Answered:
         """What the model answers.
 
         Args:
-            question: what is asked.
-            listen: is told the text so far of an answer that is being written, in another thread; it returns whether
-                the rest is wanted.
+            asked: what is asked.
+            heard: follows the answer while it is written, in another thread.
 
         Raises:
             Problem: there are too many requests, or it cannot be answered.
@@ -204,15 +202,14 @@ class Serving:
             raise Problem(429, detail, {"Retry-After": str(random.randint(1, 3))})
         self.admitted += 1
         try:
-            async with self.pool.borrow(question.exhibit, question.target) as model:
+            async with self.pool.borrow(asked.exhibit, asked.target) as model:
                 future = asyncio.get_running_loop().create_future()
-                asking = question.predictor.asking
-                ticket = Ticket(model, asking, question.key, question.prompt, question.tokens, future, listen)
+                ticket = Ticket(model, asked.asking, asked.key, asked.question, asked.tokens, future, heard)
                 reply = await self.batcher.submit(ticket)
         finally:
             self.admitted -= 1
         queue, took = ticket.started - ticket.queued, ticket.ended - ticket.started
-        answered = Answered(question, reply, 1000 * queue, 1000 * took, ticket.batch)
+        answered = Answered(asked, reply, 1000 * queue, 1000 * took, ticket.batch)
         self.measures.answered(answered)
         return answered
 
