@@ -62,7 +62,9 @@ def watched(browser, address, own, forgiven=None, **how):
     assert [each for each in wrong if forgiven is None or forgiven not in each] == []
 
 
-if __name__ == "__main__":  # python tests/support/browser.py PAGE PICTURE: the first screen of a report as PNG
-    report, picture = map(Path, sys.argv[1:])
-    with chromium() as own, opened(own, report.resolve(), viewport={"width": 1280, "height": 800}) as shown:
+if __name__ == "__main__":  # python tests/support/browser.py PAGE PICTURE: the first screen of a file or address as PNG
+    place, picture = sys.argv[1:]
+    address = place if place.startswith("http://") else f"file://{Path(place).resolve()}"
+    with chromium() as own, watched(own, address, str, viewport={"width": 1280, "height": 800}) as shown:
+        shown.wait_for_load_state("networkidle")
         shown.screenshot(path=picture)

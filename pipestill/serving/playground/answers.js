@@ -24,7 +24,15 @@ export function reference(kind, references, shown) {
   const [first, ...others] = references;
   card.append(make("h3", "", "Reference"), ...drawn(shown ?? shape(kind, first)));
   if (!shown) card.append(...others.map((each) => prose("p", "said", "or: " + each)));
+  else card.append(marks());
   return card;
+}
+
+/* What the marks in the answers beside it mean. */
+function marks() {
+  const note = make("p", "said facts");
+  note.append(make("ins", "", "Underlined"), ": not in it. ", make("del", "", "Struck out"), ": only in it.");
+  return note;
 }
 
 export class Card {
