@@ -162,6 +162,7 @@ class Answers(ABC):
         measuring_kinds: kinds of the further models that measuring needs.
         extractive: whether sentences of the input can be answers, so that methods without a model compete.
         Reply: what a server says to one request.
+        written: whether models write them, token by token, so that a chat can ask for them.
         Definition: keys of a task that the configuration declares; none where it cannot.
         column: name of the answer in the rows of such a task.
         asked: inputs of such a task that says none.
@@ -173,6 +174,7 @@ class Answers(ABC):
     Reply: ClassVar[type[Reply]]
     model_kinds: ClassVar[frozenset[ModelKind]]
     measuring_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"masked"})
+    written: ClassVar[bool] = False
     metrics: tuple[str, ...]
     max_new_tokens: int
     extractive: bool = False

@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipestill import __version__
-from pipestill.serving import infer, judge, openapi, playground, problems, studies
+from pipestill.serving import chat, infer, judge, openapi, playground, problems, studies
 from pipestill.serving.guard import Guard
 from pipestill.serving.page import page_of
 from pipestill.serving.problems import busy
@@ -54,6 +54,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
     app.include_router(infer.router(serving))
     app.include_router(judge.router(serving))
     app.include_router(playground.router())
+    app.include_router(chat.router(serving))
     openapi.describe(app, serving)
     return app
 

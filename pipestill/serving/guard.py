@@ -58,7 +58,7 @@ class Guard:
             problem = error if isinstance(error, Problem) else unexpected(error)
             if status:  # an answer that is being sent cannot become another one
                 raise ConnectionAbortedError from None
-            await problem.response()(scope, measured, counted)
+            await problem.response(scope["path"])(scope, measured, counted)
         took = 1000 * (time.perf_counter() - started)
         path = path_of(scope)
         self.serving.measures.requests.labels(path, str(status)).inc()

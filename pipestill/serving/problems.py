@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from pipestill.errors import UserError, shortened
 from pipestill.io.records import Json
@@ -16,6 +16,7 @@ from pipestill.io.records import Json
 MEDIA_TYPE = "application/problem+json"
 GONE = 499  # what the log says of a client that has gone; nobody reads it
 LONGEST = 2000  # characters of a sentence
+CHATS = "/v1/"  # below it errors have the shape that clients of chats know
 logger = logging.getLogger(__name__)
 
 
@@ -26,11 +27,21 @@ class Problem(Exception):
         status: of HTTP.
         detail: one sentence with the fault and the way out.
         headers: beside it.
+        param: the field that is wrong, for clients of chats.
+        code: a word for the fault, for them.
     """
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        param: str | None = None,
+        code: str | None = None,
+    ):
         super().__init__(detail)
         self.status, self.detail, self.headers = status, shortened(detail, LONGEST), dict(headers or {})
+        self.param, self.code = param and shortened(param), code
 
     def json(self) -> Json:
         """It as RFC 9457 has it."""
@@ -41,8 +52,16 @@ class Problem(Exception):
         """It as bytes of JSON."""
         return json.dumps(self.json(), ensure_ascii=False).encode()
 
-    def response(self) -> Response:
-        """It as an answer."""
+    @property
+    def error(self) -> Json:
+        """It as clients of chats know errors."""
+        kind = "invalid_request_error" if self.status < 500 and self.status != 429 else "server_error"
+        return {"error": {"message": self.detail, "type": kind, "param": self.param, "code": self.code}}
+
+    def response(self, path: str) -> Response:
+        """It as an answer to a request for ``path``."""
+        if path.startswith(CHATS):
+            return JSONResponse(self.error, 400 if self.status == 422 else self.status, self.headers)
         return Response(self.body(), self.status, self.headers, MEDIA_TYPE)
 
 
@@ -60,17 +79,17 @@ def add_handlers(app: FastAPI) -> None:
 
 
 async def _problem(request: Request, error: Problem) -> Response:
-    return error.response()
+    return error.response(request.url.path)
 
 
 async def _user_error(request: Request, error: UserError) -> Response:
-    return Problem(422, str(error)).response()
+    return Problem(422, str(error)).response(request.url.path)
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     """Of a parameter; a body is not checked by FastAPI, whose answer would repeat it."""
     first = error.errors()[0]
-    return Problem(422, f"`{'.'.join(map(str, first['loc'][1:]))}`: {first['msg']}").response()
+    return Problem(422, f"`{'.'.join(map(str, first['loc'][1:]))}`: {first['msg']}").response(request.url.path)
 
 
 SAID = {
@@ -82,7 +101,7 @@ SAID = {
 
 async def _http(request: Request, error: HTTPException) -> Response:
     detail = SAID.get(error.status_code, str(error.detail))
-    return Problem(error.status_code, detail, error.headers).response()
+    return Problem(error.status_code, detail, error.headers).response(request.url.path)
 
 
 def unexpected(error: BaseException) -> Problem:

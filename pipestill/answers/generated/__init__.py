@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipestill.answers.base import AnswerOptions, Answers, Reply
+from pipestill.errors import UserError
 from pipestill.io.records import Json, Prediction
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import ModelKind
@@ -59,6 +60,21 @@ class GeneratedAnswers(Answers):
     Options: ClassVar[type[GeneratedOptions]] = GeneratedOptions
     Reply: ClassVar[type[GeneratedReply]] = GeneratedReply
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq"})
+    written: ClassVar[bool] = True
 
     def check_request(self, options: GeneratedOptions, run: Path | None) -> None:
         """Any prompt can be answered."""
+
+    def formatted(self, name: str, schema: Json | None) -> Json:
+        """Options of answers in a format, as chats name it.
+
+        Args:
+            name: ``text``, ``json_object`` or ``json_schema``.
+            schema: of the last.
+
+        Raises:
+            UserError: there are no such answers.
+        """
+        if name != "text":
+            raise UserError(f"the answers of this model are text, not `{name}`: leave the format out")
+        return {}

@@ -148,6 +148,10 @@ class JsonObject(GeneratedAnswers):
         """The schema that models are held to: that of the options, or the task's."""
         return Schema(options.schema) if options.schema else self.schema
 
+    def formatted(self, name: str, schema: Json | None) -> Json:
+        """Answers are JSON in any format, by the task's schema unless another one is given."""
+        return {"schema": schema} if name == "json_schema" else {}
+
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """The teacher's answer if it is wrong; otherwise the target with a mistake of a random kind."""
         gold = parse_json(record.target)

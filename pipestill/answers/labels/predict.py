@@ -14,6 +14,7 @@ from pipestill.errors import UserError
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.label_scores import LabelScores
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.prefix import KeptPrefix
 from pipestill.inference.queries import queries, query, timed
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.rankers import rank, rank_all
@@ -118,7 +119,8 @@ def replies(
 
     name, prior = loaded.once(("prior", run, asking.model_dump_json()), lambda: _prior(task, asking, run, score))
     read = [encoder.encode(prompt, asking.max_prompt_tokens) for prompt in prompts]
-    raw = rank_all(loaded, [tokens for tokens, _ in read], label_ids).mean_log_prob
+    kept = loaded.once(("prefix", asking.prompt.model_dump_json()), KeptPrefix)
+    raw = rank_all(loaded, [tokens for tokens, _ in read], label_ids, kept).mean_log_prob
     result = calibrate(raw, prior)
     for place, (tokens, cut) in enumerate(read):
         yield (
