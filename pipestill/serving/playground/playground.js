@@ -1,7 +1,7 @@
 /* The page: a state in its address, a form that shows it, and answers to it. */
 
 import { Card, judge, reference } from "./answers.js";
-import { fill, inputs, options, set, values } from "./question.js";
+import { fill, given, inputs, options, set, values } from "./question.js";
 import { call } from "./server.js";
 import * as address from "./state.js";
 
@@ -91,7 +91,7 @@ class Playground {
     if (known && lost.length) this.say(`There is no ${lost.join(" and no ")} here.`);
     if (state.example || !state.study) this.load(state.example ?? 1, false);
     else this.loading = Promise.resolve();
-    if (state.asked) this.ask();
+    if (state.asked) this.ask(true);
   }
 
   /* Take another study, with its first example. */
@@ -129,21 +129,24 @@ class Playground {
 
   /* Say how many options are set. */
   count() {
-    const many = Object.values(values(part("settings"))).filter(Boolean).length;
+    const many = Object.keys(given(part("settings"))).length;
     part("set").textContent = many ? `: ${many} set` : "";
   }
 
   /* What was typed or chosen is in the address; answers that are there are no answers to it. */
   changed() {
     this.count();
-    part("results").classList.toggle("old", part("results").children.length > 0);
+    if (part("results").children.length) {
+      part("results").classList.add("old");
+      this.say("The answers below are to what was asked before.");
+    }
     clearTimeout(this.writing);
     this.writing = setTimeout(() => this.write(false), PAUSE);
   }
 
-  write(asked) {
+  write(asked, same = false) {
     clearTimeout(this.writing);
-    address.write(this.state(asked));
+    address.write(this.state(asked), same);
   }
 
   /* The inputs are no test example any longer. */
@@ -192,14 +195,14 @@ class Playground {
     this.running = null;
   }
 
-  /* Ask the chosen models, all at once. */
-  async ask() {
+  /* Ask the chosen models, all at once; `again` for what the address says already. */
+  async ask(again = false) {
     this.stop();
     const running = new AbortController();
     this.running = running;
     await this.loading;
     if (this.running !== running) return;
-    this.write(true);
+    this.write(true, again);
     const { study, example } = this;
     const results = part("results");
     const cards = this.chosen.map((experiment) => {
@@ -242,8 +245,7 @@ class Playground {
 
   /* The body of a request: inputs, and the options that are set. */
   body() {
-    const given = Object.entries(values(part("settings"))).filter(([, text]) => text);
-    return { ...values(part("inputs")), ...Object.fromEntries(given.map(([name, text]) => [name, JSON.parse(text)])) };
+    return { ...values(part("inputs")), ...given(part("settings")) };
   }
 
   /* A fault that all have stands once, where it belongs: at its field, or above the answers. */

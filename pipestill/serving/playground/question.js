@@ -81,9 +81,19 @@ function controlOf({ type, enum: values, minimum, maximum }) {
   return control;
 }
 
-/* Values of the controls in an element by name. */
+/* Values of the controls in an element by name, as text. */
 export function values(element) {
   return Object.fromEntries([...element.querySelectorAll("[name]")].map((control) => [control.name, control.value]));
+}
+
+/* The same as JSON has them, those that are set. */
+export function given(element) {
+  const controls = [...element.querySelectorAll("[name]")].filter(({ value }) => value);
+  return Object.fromEntries(
+    controls.map(({ name, type, value, valueAsNumber }) => {
+      return [name, type === "number" ? valueAsNumber : JSON.parse(value)];
+    }),
+  );
 }
 
 /* Set the controls in an element; those that `given` leaves out are emptied, or take the first choice. */

@@ -18,22 +18,27 @@ export function read(hash = location.hash) {
   };
 }
 
-/* The address of a state: an example stands for its inputs, and what is empty is left out. */
+const LONGEST = 100_000; // characters of inputs that an address holds
+
+/* The address of a state: an example stands for its inputs, and what is empty or too long for it is left out. */
 export function address(state) {
   const said = new URLSearchParams({ study: state.study });
   for (const model of state.models) said.append("model", model);
   if (state.seed) said.set("seed", state.seed);
+  const texts = Object.entries(state.inputs).filter(([, text]) => text);
+  const fits = texts.reduce((length, [, text]) => length + text.length, 0) <= LONGEST;
   if (state.example) said.set("example", state.example);
-  else for (const [name, text] of Object.entries(state.inputs)) if (text) said.set("in." + name, text);
+  else if (fits) for (const [name, text] of texts) said.set("in." + name, text);
   for (const [name, text] of Object.entries(state.options)) if (text) said.set("option." + name, text);
   if (state.asked) said.set("asked", "yes");
   return "#" + said;
 }
 
-/* Write a state into the address. What was asked stays a step of its own, for the button that goes back. */
-export function write(state) {
+/* Write a state into the address. What was asked stays a step of its own, for the button that goes back, unless the
+state is only another way to write it. */
+export function write(state, same = false) {
   const next = address(state);
   if (next === location.hash) return;
-  if (read().asked) history.pushState(null, "", next);
+  if (read().asked && !same) history.pushState(null, "", next);
   else history.replaceState(null, "", next);
 }
