@@ -74,14 +74,19 @@ def rival(name: str, results: Path, experiment: str, port: int) -> None:
     from fastapi import FastAPI
     from pydantic import BaseModel
 
-    from pipestill.inference.by_hand import Predictor
+    from pipestill.inference.by_hand import load_target
+    from pipestill.inference.rankers import rank_all
     from pipestill.inference.target import find_target
     from pipestill.models.prompts import encode_label, encode_prompt
 
-    predictor = Predictor(find_target(experiment, results, "creditmix"))
-    task, loaded, asking = predictor.target.task, predictor.loaded, predictor.asking
+    target = find_target(experiment, results, "creditmix")
+    task, loaded, asking = target.task, load_target(target, 1), target.asking({})
     labels = {label: encode_label(loaded.tokenizer, label) for label in task.answers.labels}
     lock, app = threading.Lock(), FastAPI()
+
+    def rank(text: str) -> dict[str, float]:
+        prompt = encode_prompt(loaded.tokenizer, asking.prompt.fill({"features": text}), asking.max_prompt_tokens)
+        return dict(zip(labels, rank_all(loaded, [prompt], labels).mean_log_prob[0].tolist(), strict=True))
 
     @torch.inference_mode()
     def score(text: str) -> dict[str, float]:
@@ -98,8 +103,7 @@ def rival(name: str, results: Path, experiment: str, port: int) -> None:
         found = [score(text or " ") for text in task.answers.null_inputs]
         return {label: sum(each[label] for each in found) / len(found) for label in labels}
 
-    def answer_as_seed(text: str, prior: dict[str, float]) -> dict:
-        raw = score(text)
+    def reply(raw: dict[str, float], prior: dict[str, float]) -> dict:
         scores = {label: raw[label] - prior[label] for label in raw}
         values = torch.tensor(list(scores.values()))
         ranked = values.sort(descending=True).values
@@ -122,8 +126,8 @@ def rival(name: str, results: Path, experiment: str, port: int) -> None:
     def infer(body: Body) -> dict:
         with lock:
             if name == "lock":
-                return predictor.reply({"features": body.features})
-            return answer_as_seed(body.features, kept if name == "seed" else measure())
+                return reply(rank(body.features), kept)
+            return reply(score(body.features), kept if name == "seed" else measure())
 
     uvicorn.run(app, port=port, log_level="error", access_log=False)
 
@@ -199,8 +203,8 @@ async def measure(results: Path, experiment: str, rounds: int, seconds: float, n
     try:
         said = {name: await until_ready(port, paths[name], bodies[0]) for name, (_, port) in servers.items()}
         if "lock" in said and OURS in said:
-            for label, value in said[OURS]["scores"].items():
-                assert abs(value - said["lock"]["scores"][label]) < 1e-5, "the servers disagree"
+            for label, value in said[OURS]["raw_scores"].items():
+                assert abs(value - said["lock"]["raw_scores"][label]) < 1e-4, "the servers disagree"
         for _ in range(rounds):
             for clients in CLIENTS:
                 for name, (_, port) in servers.items():

@@ -1,5 +1,6 @@
 """Predictions by hand: inputs that are asked as the records of a task are."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +15,8 @@ from pipestill.io.records import Json
 from pipestill.job.halves import half
 from pipestill.layouts.base import Cropping
 from pipestill.settings.jobs import Asking
+
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: JSON can spell it, UTF-8 cannot
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,14 @@ def question_of(target: Target, asking: Asking, inputs: Mapping[str, str], field
             raise UserError(f"task `{task.name}` takes {', '.join(known)}: leave `{name}` out")
     given = {name: clean(inputs.get(name, "")).strip() for name in task.inputs}
     for name, text in given.items():
-        if any("\ud800" <= char <= "\udfff" for char in text):
+        if SURROGATE.search(text):
             raise UserError(f"`{name}` is not UTF-8 text: save or type it as UTF-8")
     prompt = asking.prompt
     if missing := prompt.missing(given):
         raise UserError(f"the input text is empty: give {' and '.join(f'`{name}`' for name in missing)}")
     record = task.layout.request(given, fields)
     how = Cropping(prompt, target.units, settings.splitter)
-    cropped = task.layout.crop(record, task.layout.Options.model_validate(settings.data), how)
+    cropped = task.layout.crop(record, target.data, how)
     return Question(prompt.fill(cropped.inputs), cropped.inputs != record.inputs)
 
 

@@ -56,6 +56,6 @@ class KeptPrefix:
         if self.cache is None:
             self.cache = read_prefix(model, prompts[0][:shared])
         elif shared < len(self.tokens):
-            self.cache.crop(shared)
+            self.cache.crop(shared - len(self.tokens))
         self.tokens = self.tokens[:shared]
         return self.cache

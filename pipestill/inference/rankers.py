@@ -21,9 +21,7 @@ Words = Mapping[str, Sequence[int]]  # token ids of what stands for each label
 Ranker = Callable[[Loaded, Tokens, Words, Container[int], "KeptPrefix | None"], Scored]
 
 
-def _behind(
-    loaded: Loaded, prompts: Tokens, labels: Words, done: Container[int], kept: "KeptPrefix | None"
-) -> Scored:
+def _behind(loaded: Loaded, prompts: Tokens, labels: Words, done: Container[int], kept: "KeptPrefix | None") -> Scored:
     return score_labels(loaded.model, prompts, list(labels.values()), done=done, kept=kept)
 
 

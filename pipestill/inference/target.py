@@ -14,6 +14,7 @@ from pipestill.errors import UserError
 from pipestill.io.digests import listing_digest
 from pipestill.io.files import SHA256SUMS, read_json, sha256
 from pipestill.io.seals import verify
+from pipestill.layouts.base import DataOptions
 from pipestill.methods import method_of
 from pipestill.models.lineage import LINEAGE, read_lineage
 from pipestill.plan.model_files import ModelFiles
@@ -43,6 +44,7 @@ class Target:
         seed: seed of the run, where it is one of an experiment.
         run: directory of the run's predictions, where it is one of an experiment.
         crop_tokenizer: the ``tokenizer.json`` whose tokens cropping counts; none: it counts characters.
+        weights: digest of the list of files of the model that predicted in a run; none where it is not known.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Target:
     seed: int | None = None
     run: Path | None = None
     crop_tokenizer: Path | None = None
+    weights: str | None = None
 
     @property
     def task(self) -> Task:
@@ -62,6 +65,11 @@ class Target:
     def units(self) -> Ends:
         """The units that cropping counts."""
         return unit_ends(self.crop_tokenizer)
+
+    @cached_property
+    def data(self) -> DataOptions:
+        """Options of the task's layout."""
+        return self.task.layout.Options.model_validate(self.settings.data)
 
     def asking(self, given: Mapping[str, object]) -> Asking:
         """How it is asked, where ``given`` replaces options of the task's answers.
@@ -166,9 +174,17 @@ def runs_of(name: str, experiment: Path) -> dict[int, Target]:
     def place(path: str | None) -> Path | None:
         return path and Path(os.path.normpath(predictions / path))
 
-    base, tokenizer = place(job.base), place(job.crop_tokenizer)
+    common = {"base": place(job.base), "crop_tokenizer": place(job.crop_tokenizer)}
     return {
-        seed: Target(name, job.settings, base, place(job.runs[seed]), seed, predictions / f"seed_{seed}", tokenizer)
+        seed: Target(
+            name,
+            job.settings,
+            model=place(job.runs[seed]),
+            seed=seed,
+            run=predictions / f"seed_{seed}",
+            weights=job.weights.get(seed),
+            **common,
+        )
         for seed in sorted(job.runs)
     }
 

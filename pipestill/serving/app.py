@@ -49,9 +49,9 @@ def create_app(settings: ServeSettings) -> FastAPI:
     )
     app.state.serving = serving
     problems.add_handlers(app)
+    app.router.routes.insert(0, infer.route(serving))
     _add_state(app, serving)
     app.include_router(studies.router(serving))
-    app.include_router(infer.router(serving))
     app.include_router(judge.router(serving))
     app.include_router(playground.router())
     app.include_router(chat.router(serving))

@@ -19,13 +19,15 @@ from pipestill.io.records import Json
 from pipestill.serving.body import read_object
 from pipestill.serving.chat_body import MOST_CHOICES, MOST_STOPS, ChatBody, Message, read_chat
 from pipestill.serving.choice import Choice
-from pipestill.serving.infer import given
+from pipestill.serving.infer import given, shown
 from pipestill.serving.problems import Problem, unexpected
 from pipestill.serving.serving import Answered, Asked, Serving
 from pipestill.serving.shelf import Exhibit
 from pipestill.tasks import Task
 
 T = TypeVar("T")
+SAID = frozenset({"model_name", "prediction", "rationale"})  # of a reply, elsewhere in an answer
+GOING: Json = {"finish_reason": None, "logprobs": None}
 EVENTS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # a stream is not to be held back on its way
 
 
@@ -45,10 +47,6 @@ class Chat:
     asked: Sequence[Asked]
     head: Json
 
-    def finish(self, choice: Choice, answered: Answered) -> str:
-        """Why an answer ended."""
-        return "stop" if choice.stopped or answered.reply["ended"] else "length"
-
 
 def writers(exhibits: Iterable[Exhibit]) -> list[Exhibit]:
     """Experiments that write text."""
@@ -61,14 +59,17 @@ def find_writer(serving: Serving, name: str) -> Exhibit:
     Raises:
         Problem: there is none, or it writes no text.
     """
-    if name in serving.shelf.names():
+    try:
         exhibit = serving.shelf.find(name)
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+        known = ", ".join(each.name for each in writers(serving.shelf.all())) or "none"
+        detail = f"there is no such model: this server has {known}"
+    else:
         if exhibit.task.answers.written:
             return exhibit
-        detail = f"`{name}` writes no text: ask it at /infer/{name}"
-        raise Problem(404, detail, param="model", code="model_not_found")
-    known = ", ".join(each.name for each in writers(serving.shelf.all())) or "none"
-    detail = f"there is no such model: this server has {known}"
+        detail = f"`{exhibit.name}` writes no text: ask it at /infer/{exhibit.name}"
     raise Problem(404, detail, param="model", code="model_not_found")
 
 
@@ -107,8 +108,6 @@ def text_of(name: str, messages: Sequence[Message]) -> str:
             "one message of the role `user` with all that it has to know"
         )
         raise Problem(400, detail, param="messages", code="unsupported_messages")
-    if isinstance(message.content, str):
-        return message.content
     texts = []
     for number, part in enumerate(message.content):
         if part.get("type") != "text" or not isinstance(part.get("text"), str):
@@ -162,11 +161,14 @@ def chat_of(serving: Serving, body: ChatBody, seed: int | None) -> Chat:
     if twice := sorted(body.pipestill.keys() & (first | own).keys()):
         detail = f"`{twice[0]}` is given twice: leave it out of `pipestill`"
         raise Problem(400, detail, param=f"pipestill.{twice[0]}", code="invalid_value")
-    found = given(task, {**body.pipestill, **own, **first}, serving.settings.allow_schemas)
+    try:
+        found = given(task, {**body.pipestill, **own, **first}, serving.settings.allow_schemas)
+    except Problem as problem:
+        raise Problem(400, problem.detail, param="pipestill", code="invalid_value") from None
     start = secrets.randbelow(2**32) if body.seed is None else body.seed
     try:
         asked = [
-            serving.ask(exhibit.name, seed, found.inputs, found.fields, found.options, start + number)
+            serving.ask(exhibit, seed, found.inputs, found.fields, found.options, start + number)
             for number in range(body.n)
         ]
     except UserError as error:
@@ -194,6 +196,14 @@ def reasoning_of(answered: Answered) -> Json:
     return {} if rationale is None else {"reasoning_content": rationale}
 
 
+def end_of(choice: Choice, answered: Answered) -> Json:
+    """Why an answer ended, and what the experiment knows beside it."""
+    finish = "stop" if choice.stopped or answered.reply["ended"] else "length"
+    known = {name: value for name, value in shown(answered).items() if name not in SAID}
+    own = {"seed": answered.asked.target.seed, **known, "cropped": answered.reply["cropped"]}
+    return {"finish_reason": finish, "logprobs": None, "pipestill": own}
+
+
 async def together(works: Sequence[Awaitable[T]]) -> list[T]:
     """The results of all; when one fails, the others are given up."""
     tasks = [asyncio.ensure_future(work) for work in works]
@@ -206,9 +216,9 @@ async def together(works: Sequence[Awaitable[T]]) -> list[T]:
 
 async def completed(serving: Serving, request: Request, chat: Chat) -> Response:
     """All answers at once."""
-    choices = [Choice(chat.body.stops) for _ in chat.asked]
+    choices = [Choice(chat.body.stop) for _ in chat.asked]
     works = [
-        serving.answer(asked, choice.heard if chat.body.stops else None)
+        serving.answer(asked, choice.heard if chat.body.stop else None)
         for asked, choice in zip(chat.asked, choices, strict=True)
     ]
     answers = await serving.until(request, together(works))
@@ -220,8 +230,7 @@ async def completed(serving: Serving, request: Request, chat: Chat) -> Response:
                 "content": choice.text if choice.stopped else answered.reply["prediction"],
                 **reasoning_of(answered),
             },
-            "finish_reason": chat.finish(choice, answered),
-            "logprobs": None,
+            **end_of(choice, answered),
         }
         for index, (choice, answered) in enumerate(zip(choices, answers, strict=True))
     ]
@@ -246,7 +255,7 @@ class Stream:
         def publish(index: int, piece: str) -> None:
             loop.call_soon_threadsafe(self.happened.put_nowait, (index, piece))
 
-        self.choices = [Choice(chat.body.stops, partial(publish, index)) for index in range(len(chat.asked))]
+        self.choices = [Choice(chat.body.stop, partial(publish, index)) for index in range(len(chat.asked))]
         self.tasks = [asyncio.ensure_future(self._answer(index)) for index in range(len(chat.asked))]
 
     async def _answer(self, index: int) -> None:
@@ -285,7 +294,7 @@ class Stream:
                     yield self._event(index, {"content": what})
                 else:
                     self.answers[index] = what
-                    yield self._event(index, reasoning_of(what), self.chat.finish(self.choices[index], what))
+                    yield self._event(index, reasoning_of(what), end_of(self.choices[index], what))
                 if len(self.answers) == len(self.choices):
                     break
                 index, what = await self._in_time()
@@ -308,8 +317,8 @@ class Stream:
         options = self.chat.body.stream_options
         return options is not None and options.include_usage
 
-    def _event(self, index: int, delta: Json, finish: str | None = None) -> str:
-        choice = {"index": index, "delta": delta, "finish_reason": finish, "logprobs": None}
+    def _event(self, index: int, delta: Json, end: Json = GOING) -> str:
+        choice = {"index": index, "delta": delta, **end}
         usage: Json = {"usage": None} if self._says_usage else {}
         return _data({**self.chat.head, "choices": [choice], **usage})
 

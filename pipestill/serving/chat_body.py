@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pipestill.io.records import Json
 from pipestill.serving.problems import Problem
@@ -23,7 +23,14 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {  # values of what is not supported th
     "tools": ([],),
     "top_logprobs": (0,),
 }
-Stop = Annotated[str, Field(min_length=1)]
+
+
+def _parts(content: Any) -> Any:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _listed(stop: Any) -> Any:
+    return [stop] if isinstance(stop, str) else stop
 
 
 class _Part(BaseModel):
@@ -35,7 +42,7 @@ class Message(_Part):
 
     role: str
     """`user`."""
-    content: str | list[dict[str, Any]]
+    content: Annotated[list[dict[str, Any]], BeforeValidator(_parts, json_schema_input_type=str | list[dict[str, Any]])]
     """Its text, or parts of the type `text`."""
     name: str | None = None
     """Not read."""
@@ -95,17 +102,16 @@ class ChatBody(_Part):
     """Draw from the likeliest tokens that together have this probability. As in the experiment when absent."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """The same seed gives the same answer; another one each time when absent."""
-    stop: Stop | Annotated[list[Stop], Field(max_length=MOST_STOPS)] | None = None
+    stop: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        Field(max_length=MOST_STOPS),
+        BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    ] = []
     """Texts before which the answer ends."""
     response_format: ResponseFormat | None = None
     """The form of answers."""
     pipestill: dict[str, Any] = {}
     """Further inputs, fields and options of the model's task, as `/infer` takes them."""
-
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """Texts before which the answer ends."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
     @property
     def limit(self) -> int | None:
@@ -135,7 +141,7 @@ def _is_neutral(name: str, value: Any) -> bool:
 def _refused(error: ValidationError) -> Problem:
     """What is wrong first; nothing of the body but names of fields is repeated."""
     first = error.errors(include_url=False, include_input=False)[0]
-    param = ".".join(str(part) for part in first["loc"] if part not in ("str", "constrained-str"))
+    param = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         known = ", ".join(ChatBody.model_fields)
         detail = f"`{param}` is not supported here: leave it out; this server takes {known}"

@@ -4,15 +4,16 @@ import hmac
 import ipaddress
 import logging
 import time
-from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipestill.serving.infer import INFER
 from pipestill.serving.problems import Problem, unexpected
 from pipestill.serving.serving import Serving
 
 OPEN = frozenset({"/", "/health", "/ready"})  # need no token: a page without data, and what watchers ask
 OPEN_BELOW = "/playground/"
+PAGES = frozenset({"/openapi.json"})
 logger = logging.getLogger("pipestill.serving.access")
 
 
@@ -63,8 +64,7 @@ class Guard:
         path = path_of(scope)
         self.serving.measures.requests.labels(path, str(status)).inc()
         client = scope["client"][0] if scope.get("client") else "-"
-        name = scope.get("path_params", {}).get("named", "")
-        where = f"{path} {name}".rstrip()
+        where = f"{path} {scope.get('experiment', '')}".rstrip()
         logger.info(
             "%s %s %s %d, %d bytes in, %d out, %.1f ms", client, method_of(scope), where, status, length, sent, took
         )
@@ -110,10 +110,8 @@ def method_of(scope: Scope) -> str:
 
 def path_of(scope: Scope) -> str:
     """The path of a request as the application declares it: what a client wrote there is not repeated."""
-    route = scope.get("route")
-    return getattr(route, "path", "other")
-
-
-def known(names: Iterable[str], name: str) -> str:
-    """``name`` if it is one of ``names``."""
-    return name if name in names else "other"
+    if "experiment" in scope.get("path_params", {}):  # a route of Starlette's own kind does not name itself
+        return INFER
+    if scope["path"] in PAGES:
+        return scope["path"]
+    return getattr(scope.get("route"), "path", "other")

@@ -1,17 +1,23 @@
 """`POST /infer/{experiment}`: one question, one answer."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from pipestill.answers.base import AnswerOptions
 from pipestill.errors import UserError, shortened
 from pipestill.io.records import Json
 from pipestill.serving.body import read_object
 from pipestill.serving.problems import Problem
-from pipestill.serving.serving import Answered, Asked, Serving
+from pipestill.serving.serving import SHORT, Answered, Asked, Serving
 from pipestill.tasks import Task
+
+INFER = "/infer/{experiment}"
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,12 @@ class Given:
     options: Mapping[str, object]
 
 
+@cache
+def options_of(options: type[AnswerOptions], allow_schemas: bool) -> tuple[str, ...]:
+    """Names of options that requests may give."""
+    return tuple(name for name in options.asked() if allow_schemas or name not in options.trusted)
+
+
 def given(task: Task, body: Json, allow_schemas: bool) -> Given:
     """The inputs, fields and options of a body.
 
@@ -30,8 +42,7 @@ def given(task: Task, body: Json, allow_schemas: bool) -> Given:
         Problem: it has others, or texts that are none.
     """
     options = task.answers.Options
-    asked = options.asked() if allow_schemas else [name for name in options.asked() if name not in options.trusted]
-    known = (*task.inputs, *task.layout.fields, *asked)
+    known = (*task.inputs, *task.layout.fields, *options_of(options, allow_schemas))
     for name in body:
         if name not in known:
             if name in options.trusted:
@@ -60,27 +71,44 @@ def asked_of(serving: Serving, name: str, seed: int | None, body: Json) -> Asked
     exhibit = serving.shelf.find(name)
     found = given(exhibit.task, body, serving.settings.allow_schemas)
     try:
-        return serving.ask(exhibit.name, seed, found.inputs, found.fields, found.options)
+        return serving.ask(exhibit, seed, found.inputs, found.fields, found.options)
     except UserError as error:
         raise Problem(422, str(error)) from None
 
 
+def seed_of(request: Request) -> int | None:
+    """The seed that a request names.
+
+    Raises:
+        Problem: it is no number.
+    """
+    text = request.query_params.get("seed")
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,10}", text):
+        raise Problem(422, "`seed` is no number of a run: leave it out, or name one that /studies lists")
+    return int(text)
+
+
 def shown(answered: Answered) -> Json:
-    """The body of an answer: the fields of its kind."""
-    kind = answered.asked.exhibit.task.answers.Reply
-    return {name: answered.reply[name] for name in kind.model_fields if name in answered.reply}
+    """The fields of an answer that its kind declares."""
+    names = answered.asked.exhibit.task.answers.Reply.model_fields
+    return {name: answered.reply[name] for name in names if name in answered.reply}
 
 
-def router(serving: Serving) -> APIRouter:
-    """The routes."""
-    routes = APIRouter()
+def route(serving: Serving) -> Route:
+    """The route, of Starlette's own kind: it checks its parameters itself, and openapi.py describes it."""
 
-    @routes.post("/infer/{experiment}", include_in_schema=False)  # openapi.py shows a path for each experiment
-    async def infer(request: Request, experiment: str, seed: int | None = None) -> Response:
-        body = await read_object(request)
-        asked = asked_of(serving, experiment, seed, body)
-        request.path_params["named"] = asked.exhibit.name
-        answered = await serving.until(request, serving.answer(asked))
+    async def infer(request: Request) -> Response:
+        seed, body = seed_of(request), await read_object(request)
+        name, size = request.path_params["experiment"], int(request.headers.get("content-length", SHORT))
+
+        async def answer() -> Answered:
+            asked = await serving.prepared(size, lambda: asked_of(serving, name, seed, body))
+            request.scope["experiment"] = asked.exhibit.name
+            return await serving.answer(asked)
+
+        answered = await serving.until(request, answer())
         return JSONResponse(shown(answered), headers=answered.headers)
 
-    return routes
+    return Route(INFER, infer, methods=["POST"])

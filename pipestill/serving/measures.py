@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 if TYPE_CHECKING:
     from pipestill.serving.batcher import Ticket
@@ -17,6 +17,7 @@ class Measures:
     """Counters of one server."""
 
     def __init__(self) -> None:
+        disable_created_metrics()
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "pipestill_requests_total", "Requests by path and status.", ["path", "status"], registry=registry

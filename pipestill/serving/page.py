@@ -13,8 +13,8 @@ STYLE = (
 HEAD = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     '<meta name="viewport" content="width=device-width,initial-scale=1"><style>{style}</style><main><h1>{title}</h1>'
-    '<p>The same for programs: <a href="/openapi.json">openapi.json</a>. Errors are <code>application/problem+json</code>,'
-    " with one sentence as <code>detail</code>.</p>"
+    '<p>The same for programs: <a href="/openapi.json">openapi.json</a>. Errors are '
+    "<code>application/problem+json</code>, with one sentence as <code>detail</code>.</p>"
 )
 
 

@@ -7,7 +7,7 @@ while others answer.
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from pipestill.errors import UserError, first_line
 from pipestill.inference.by_hand import load_target
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.target import Target
+from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.io.seals import verify
 from pipestill.serving.problems import Problem, busy, unexpected
 from pipestill.serving.shelf import Exhibit, Stamp, stamp_of
@@ -101,6 +102,7 @@ class Pool:
         task = self._loading.get((key, exhibit.stamp))
         if task is None:
             task = asyncio.ensure_future(self._load(key, exhibit, target))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who waited may have gone
             self._loading[key, exhibit.stamp] = task
         return await asyncio.shield(task)
 
@@ -144,13 +146,38 @@ class Pool:
     def _loaded(self, target: Target) -> tuple[Loaded, int]:
         """In the loader's thread."""
         gc.collect()  # models that were given up refer to themselves
-        verify(target.run.parent)
+        check_whole(target)
         loaded = self._loader(target, self.threads)
         return loaded, size_of(loaded)
+
+    def check(self, exhibits: Iterable[Exhibit]) -> None:
+        """Refuse a limit of memory that some model is above.
+
+        Raises:
+            UserError: names the model.
+        """
+        for exhibit in exhibits if self.max_memory is not None else ():
+            size = weights_of(exhibit.first)
+            if size > self.max_memory:
+                raise UserError(
+                    f"--max-memory is {self.max_memory} bytes, but the weights of `{exhibit.name}` take {size}: give "
+                    "more, or name other --experiments"
+                )
 
     def close(self) -> None:
         """Load no more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def check_whole(target: Target) -> None:
+    """Refuse a run whose predictions are damaged, or are of another model than the one that is there.
+
+    Raises:
+        UserError: says which.
+    """
+    verify(target.run.parent)
+    if target.weights and sha256((target.model or target.base) / SHA256SUMS) != target.weights:
+        raise UserError("it was trained again after it had predicted, and is not whole before it has predicted again")
 
 
 def weights_of(target: Target) -> int:

@@ -10,6 +10,39 @@ from pipestill.serving.problems import MEDIA_TYPE, Problem
 from pipestill.serving.settings import ServeSettings
 
 
+class Joined:
+    """A transport that sends what is written in one step of the event loop at once: a head with its body.
+
+    Args:
+        transport: beneath.
+        loop: of the events.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop):
+        self._transport, self._loop = transport, loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` with what else comes in this step."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Send the rest, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the transport's."""
+        return getattr(self._transport, name)
+
+
 class DeadlineProtocol(H11Protocol):
     """A connection that is closed when its client keeps it waiting.
 
@@ -27,7 +60,7 @@ class DeadlineProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Wait for a first request."""
-        super().connection_made(transport)
+        super().connection_made(Joined(transport, self.loop))
         self._watch()
 
     def data_received(self, data: bytes) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from pipestill.serving.shelf import Exhibit, Shelf
 from pipestill.settings.jobs import Asking
 
 T = TypeVar("T")
+SHORT = 16384  # bytes of a request that is prepared at once
 KEPT = 256  # ways to ask runs that are kept
 
 
@@ -113,10 +114,10 @@ class Serving:
         Raises:
             UserError: there is nothing to serve, or no model fits.
         """
-        shelf = Shelf(settings.results, settings.experiments, settings.study)
-        measures = Measures()
-        made = cls(settings, shelf, Pool(settings.max_memory, settings.threads), Batcher(0), measures)
-        made.batcher = Batcher(settings.batch_tokens, measures.batch)
+        shelf, measures = Shelf(settings.results, settings.experiments, settings.study), Measures()
+        pool = Pool(settings.max_memory, settings.threads)
+        pool.check(shelf.all())
+        made = cls(settings, shelf, pool, Batcher(settings.batch_tokens, measures.batch), measures)
         measures.follow(made)
         return made
 
@@ -145,7 +146,7 @@ class Serving:
 
     def ask(
         self,
-        name: str,
+        exhibit: Exhibit,
         seed: int | None,
         inputs: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
@@ -155,7 +156,7 @@ class Serving:
         """A request that is checked, before it waits for anything.
 
         Args:
-            name: of an experiment, or a method of the server's study.
+            exhibit: of the shelf.
             seed: of a run; none: the first.
             inputs: of the task.
             fields: what else its layout asks for.
@@ -163,10 +164,9 @@ class Serving:
             sampling_seed: of a sampled answer; none: the first of the options.
 
         Raises:
-            Problem: there is no such experiment or run.
+            Problem: there is no such run.
             UserError: it cannot be asked so.
         """
-        exhibit = self.shelf.find(name)
         target = exhibit.run(seed)
         key = json.dumps(options, sort_keys=True) if options else ""
         asking = self._asking(exhibit, target, key, options or {})
@@ -195,11 +195,7 @@ class Serving:
         Raises:
             Problem: there are too many requests, or it cannot be answered.
         """
-        if self.draining:
-            raise busy("this server is about to end: ask another one")
-        if self.admitted >= self.settings.queue:
-            detail = f"{self.settings.queue} requests wait already, which is the limit of this server: try again"
-            raise Problem(429, detail, {"Retry-After": str(random.randint(1, 3))})
+        self.check_room()
         self.admitted += 1
         try:
             async with self.pool.borrow(asked.exhibit, asked.target) as model:
@@ -212,6 +208,27 @@ class Serving:
         answered = Answered(asked, reply, 1000 * queue, 1000 * took, ticket.batch)
         self.measures.answered(answered)
         return answered
+
+    async def prepared(self, size: int, prepare: Callable[[], T]) -> T:
+        """What ``prepare`` makes of a request of ``size`` bytes; of a long one in another thread, as it takes a while.
+
+        Raises:
+            Problem: there are too many requests.
+        """
+        self.check_room()
+        return prepare() if size <= SHORT else await asyncio.to_thread(prepare)
+
+    def check_room(self) -> None:
+        """Refuse a request where there are too many, or none are taken any more.
+
+        Raises:
+            Problem: says which.
+        """
+        if self.draining:
+            raise busy("this server is about to end: ask another one")
+        if self.admitted >= self.settings.queue:
+            detail = f"{self.settings.queue} requests wait already, which is the limit of this server: try again"
+            raise Problem(429, detail, headers={"Retry-After": str(random.randint(1, 3))})
 
     async def until(self, request: Request, work: Awaitable[T]) -> T:
         """The result of ``work``, which is given up when the client has gone or its time is over.

@@ -4,6 +4,7 @@ What a client names is looked up here, and never becomes a path. Files that chan
 experiment is served with what its files say now, or not at all while they are made again.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,12 +27,12 @@ EVALUATION = "eval.json"
 RETRY_SECONDS = 5
 
 
-def stamp_of(*paths: Path) -> Stamp:
+def stamp_of(*paths: str | Path) -> Stamp:
     """What changes when files do: none for one that is not there."""
     found: list[tuple[int, int, int] | None] = []
     for path in paths:
         try:
-            seen = path.stat()
+            seen = os.stat(path)
             found.append((seen.st_ino, seen.st_mtime_ns, seen.st_size))
         except OSError:
             found.append(None)
@@ -84,12 +85,13 @@ class Exhibit:
         """Title of its method."""
         return self.evaluation.get("method_title") or method_of(self.method).title
 
-    @property
-    def watched(self) -> list[Path]:
+    @cached_property
+    def watched(self) -> list[str]:
         """Files that tell when it has changed."""
         experiment = self.directory
         models = [each.model / SHA256SUMS for each in self.targets.values() if each.model]
-        return [experiment / JOB, experiment / EVALUATION, self.first.base / SHA256SUMS, *models]
+        paths = [experiment / JOB, experiment / EVALUATION, self.first.base / SHA256SUMS, *models]
+        return list(map(str, paths))
 
     @cached_property
     def measured(self) -> Json | None:
@@ -139,6 +141,7 @@ class Shelf:
     def __init__(self, results: Path, wanted: Sequence[str] = (), study: str = ""):
         self.results, self.wanted, self.study = results, frozenset(wanted), study
         self._known: dict[str, Exhibit] = {}
+        self._titles: tuple[Stamp, dict[str, str]] | None = None
         if not results.is_dir():
             raise UserError(f"{results} does not exist: name a directory of results with `--results`, or make it first")
         there = self._there()
@@ -165,11 +168,11 @@ class Shelf:
 
     def titles(self) -> dict[str, str]:
         """Titles of the studies that the tree's configuration has, in its order; a study without one has its name."""
-        try:
-            config = yaml.safe_load((self.results / "config.yaml").read_text())
-            return {name: (config["studies"][name] or {}).get("title") or name for name in config["run"]}
-        except (OSError, KeyError, TypeError, yaml.YAMLError):  # made by hand or by another version
-            return {}
+        path = self.results / "config.yaml"
+        stamp = stamp_of(path)
+        if self._titles is None or self._titles[0] != stamp:
+            self._titles = stamp, _titles(path)
+        return self._titles[1]
 
     def resolve(self, name: str) -> str:
         """The experiment that a client means by ``name``: it, or a method of the server's own study.
@@ -225,7 +228,7 @@ class Shelf:
             said = error if isinstance(error, UserError) else f"{type(error).__name__} while it was read"
             raise busy(f"`{name}` cannot be served now: {said}", RETRY_SECONDS) from None
         gone = [path for seen, path in zip(stamp, exhibit.watched, strict=True) if seen is None]
-        if stamp[:1] != before or [path for path in gone if path.name != EVALUATION]:
+        if stamp[:1] != before or [path for path in gone if not path.endswith(EVALUATION)]:
             raise busy(f"`{name}` is being made again: try later", RETRY_SECONDS)
         exhibit = self._known[name] = replace(exhibit, stamp=stamp)
         return exhibit
@@ -239,3 +242,11 @@ class Shelf:
             except Problem:
                 continue
         return found
+
+
+def _titles(config: Path) -> dict[str, str]:
+    try:
+        content = yaml.safe_load(config.read_text())
+        return {name: (content["studies"][name] or {}).get("title") or name for name in content["run"]}
+    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError):  # made by hand or by another version
+        return {}

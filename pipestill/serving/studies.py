@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from pipestill.io.records import Json
+from pipestill.serving.infer import options_of
 from pipestill.serving.serving import Serving
 from pipestill.serving.shelf import Exhibit
 
@@ -11,8 +12,7 @@ def options_schema(exhibit: Exhibit, allow_schemas: bool) -> Json:
     """JSON Schema of the options of one request."""
     section = exhibit.task.answers.Options
     schema = section.model_json_schema()
-    names = [name for name in section.asked() if allow_schemas or name not in section.trusted]
-    properties = {name: schema["properties"][name] for name in names}
+    properties = {name: schema["properties"][name] for name in options_of(section, allow_schemas)}
     for name, value in properties.items():  # what this experiment is asked with
         if name in exhibit.first.settings.asking.answers:
             value["default"] = exhibit.first.settings.asking.answers[name]
