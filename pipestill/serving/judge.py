@@ -1,5 +1,6 @@
 """`POST /judge/{study}`: one answer to a test example, scored as the pipeline scores it."""
 
+import json
 from dataclasses import asdict
 from threading import Lock
 
@@ -19,7 +20,19 @@ from pipestill.serving.serving import Serving
 from pipestill.serving.shelf import Exhibit
 
 LONGEST = 20_000  # characters of an answer
-FORM = '{"example": 1, "prediction": "..."}'
+EXAMPLE = {"example": 1, "prediction": "..."}
+BODY = {
+    "type": "object",
+    "properties": {
+        "example": {"type": "integer", "description": "Number of a test example, from 1."},
+        "prediction": {"type": "string", "maxLength": LONGEST, "description": "The answer."},
+    },
+    "required": ["example", "prediction"],
+    "additionalProperties": False,
+}
+DESCRIBED = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": BODY, "example": EXAMPLE}}},
+}
 
 
 def given(body: Json) -> tuple[int, str]:
@@ -30,7 +43,7 @@ def given(body: Json) -> tuple[int, str]:
     """
     number, answer = body.get("example"), body.get("prediction")
     if body.keys() != {"example", "prediction"} or type(number) is not int or not isinstance(answer, str):
-        raise Problem(422, f"an answer to a test example is judged: send {FORM}")
+        raise Problem(422, f"an answer to a test example is judged: send {json.dumps(EXAMPLE)}")
     if len(answer) > LONGEST:
         raise Problem(422, f"`prediction` has {len(answer)} characters: send {LONGEST} at most")
     if any("\ud800" <= char <= "\udfff" for char in answer):
@@ -58,9 +71,9 @@ def router(serving: Serving) -> APIRouter:
         with one_at_a_time:  # so that the sandbox takes no more than its share of the machine
             return judged(exhibit, record, answer)
 
-    @routes.post("/judge/{study}")
+    @routes.post("/judge/{study}", openapi_extra=DESCRIBED)
     async def judge(request: Request, study: str) -> Response:
-        """Score an answer to a test example, `{"example": 1, "prediction": "..."}`; code is run in the sandbox."""
+        """Score an answer to a test example; code is run in the sandbox, where the server may do that."""
         number, answer = given(await read_object(request))
         exhibit = serving.shelf.find_study(study)
         if exhibit.task.answers.run_to_judge and not serving.settings.allow_code:
