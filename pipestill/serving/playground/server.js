@@ -19,7 +19,7 @@ export async function call(path, { body, signal } = {}) {
     const response = await send(path, body, token, signal);
     if (response.status === 401) {
       refused = token;
-      if (await askToken(refused, (await problem(response)).message)) continue;
+      if (await askToken(refused)) continue;
       throw new Problem(401, "The server answers with its token only.");
     }
     if (!response.ok) throw await problem(response);
@@ -55,11 +55,13 @@ async function problem(response) {
 let asking = null; // one dialog for all calls that wait for it
 
 /* Ask for the token, unless another call did meanwhile; gives back whether there is a new one. */
-function askToken(refused, sentence) {
+function askToken(refused) {
   if (sessionStorage.getItem(TOKEN) !== refused) return Promise.resolve(true);
   asking ??= new Promise((found) => {
     const [dialog, field] = ["login", "token"].map((id) => document.getElementById(id));
-    document.getElementById("why").textContent = refused ? "The token is not the one of the server." : sentence;
+    document.getElementById("why").textContent = refused
+      ? "The token is not the one of the server."
+      : "Whoever started the server has it.";
     field.value = dialog.returnValue = "";
     dialog.addEventListener(
       "close",
