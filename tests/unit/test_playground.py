@@ -267,8 +267,11 @@ def test_screen_readers_hear_answers_when_they_are_there(page, server):
     page.locator("#results[aria-busy=true]").wait_for()
     server.open.set()
     settled(page)
+    choose(page, "Code")
     for each in page.locator("select, input, textarea").all():
         assert each.evaluate("e => e.labels.length") == 1
+    page.locator("summary", has_text="Options").click()
+    page.get_by_role("combobox", name="plan then code", description="A model first writes a plan.").wait_for()
 
 
 @pytest.mark.parametrize("study", [each["study"] for each in STUDIES])

@@ -22,7 +22,7 @@ function laidOut(text) {
 export function reference(kind, references, shown) {
   const card = make("article", "answer reference");
   const [first, ...others] = references;
-  card.append(make("h3", "", "Reference"), ...drawn(shown ?? shape(kind, first)));
+  card.append(make("h2", "", "Reference"), ...drawn(shown ?? shape(kind, first)));
   if (!shown) card.append(...others.map((each) => prose("p", "said", "or: " + each)));
   else card.append(marks());
   return card;
@@ -41,7 +41,7 @@ export class Card {
     this.experiment = experiment;
     this.seed = seed ?? Math.min(...experiment.seeds);
     this.element = make("article", "answer");
-    this.title = make("h3", "", experiment.title);
+    this.title = make("h2", "", experiment.title);
     this.title.append(make("span", "score", `${experiment.experiment}, seed ${this.seed}`));
     this.content = make("div");
     this.element.append(this.title, this.content);

@@ -3,14 +3,14 @@
 /* A field with its label; `control` is an element that takes a value. */
 function labelled(name, control, about) {
   const row = make("div", "row");
-  control.id = "field " + name;
+  control.id = "field-" + name;
   control.name = name;
   const label = make("label", "", name.replaceAll("_", " "));
   label.htmlFor = control.id;
   row.append(label, control);
   if (about) {
     const note = make("p", "note", about);
-    note.id = "about " + name;
+    note.id = "about-" + name;
     control.setAttribute("aria-describedby", note.id);
     row.append(note);
   }
