@@ -8,7 +8,6 @@ from pipestill.serving import batcher
 from pipestill.serving.batcher import Batcher, Ticket
 from pipestill.serving.problems import Problem
 
-
 TOO_LONG = UserError("too long")
 
 
