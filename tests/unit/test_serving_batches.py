@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 from pipestill.errors import UserError
 from pipestill.serving import batcher
@@ -31,7 +32,7 @@ class Work:
 
 
 class Named:
-    target = loaded = None
+    target, loaded = SimpleNamespace(name="named"), None
 
 
 MODEL, OTHER = Named(), Named()
