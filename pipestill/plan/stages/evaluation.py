@@ -6,7 +6,7 @@ from pathlib import Path
 from pipestill.io.digests import canonical_json, code_digest
 from pipestill.job.halves import half_name
 from pipestill.methods import METHODS
-from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, RATIONALES, SFT
+from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, OWN_OUTPUTS, RATIONALES, SFT
 from pipestill.objectives.context import CONTEXT
 from pipestill.plan.curves import points
 from pipestill.plan.shares import origin
@@ -68,11 +68,13 @@ class EvaluationStages(TrainingStages):
         return [str(Path(model).parent / "cost.json") for model in self.run_models(w)]
 
     def teacher_costs(self, w: Wildcards) -> list[str]:
-        """Cost of the jobs in which the teacher made what the students of a method learn from."""
+        """Cost of the jobs in which a teacher, or a student, made what the students of a method learn from."""
         stored = self.read_shards(w)
         costs = [shard.replace(".safetensors", "_cost.json") for shard in stored]
         if CONTEXT_OUTPUTS in self.sources(w.study, w.method):
             costs = [f"<results>/teachers/{w.study}/context_outputs_cost.json", *costs]
+        if OWN_OUTPUTS in self.sources(w.study, w.method):
+            costs = [f"{self.asked_run(w)}/{name}" for name in ("cost.json", "outputs_cost.json")] + costs
         if not self.learns_from_teacher(w.study, w.method):
             return costs
         directory = self.teacher_directory(w)
