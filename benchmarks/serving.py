@@ -2,8 +2,8 @@
 
 All rank the same labels with the same model, each in a process of its own with one thread; one works at a time, in
 rounds that take turns. ``lock``: pipestill's ranking, one request at a time behind a lock; ``seed``: a forward pass for
-each label, priors measured once; ``seed, no cache``: the same, with the null prompts of the priors scored again for each
-request. Without a results tree, one is made of the shipped student in some seconds.
+each label, priors measured once; ``seed, no cache``: the same, with the null prompts of the priors scored again each
+time. Without a results tree, one is made of the shipped student in some seconds.
 """
 
 import argparse
@@ -151,11 +151,21 @@ def start(name: str, results: Path, experiment: str) -> tuple[subprocess.Popen, 
     return process, port
 
 
+def request(method: str, path: str, body: bytes = b"", length: int | None = None) -> bytes:
+    """A request as bytes.
+
+    Args:
+        length: that it declares; none: that of its body.
+    """
+    size = len(body) if length is None else length
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {size}\r\n\r\n".encode() + body
+
+
 async def ask(port: int, path: str, body: bytes, streams=None):
     """Send a request; returns the streams, the status and the body of the answer."""
     reader, writer = streams or await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
+    writer.write(request("POST", path, body))
     answer = (await reader.readuntil(b"\r\n\r\n")).lower()
     length = int(answer.partition(b"content-length: ")[2].partition(b"\r\n")[0])
     return (reader, writer), int(answer[9:12]), await reader.readexactly(length)

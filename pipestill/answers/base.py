@@ -152,6 +152,8 @@ class Answers(ABC):
     ``warnings(study)``, ``SCORE``, the metric of single answers (none: the first of ``metrics``), and
     ``example(row, scores)``, which gives an answer as the page shows it (:class:`pipestill.reporting.blocks.Shown`)
     from its rows of predictions and scores.
+    ``judge``: ``judge(task, settings, record, answer)`` gives the scores of one answer by hand, and how a page
+    shows it.
 
     Attributes:
         metrics: keys of the metric catalogue that are measured; the first one decides.
@@ -165,6 +167,7 @@ class Answers(ABC):
         column: name of the answer in the rows of such a task.
         asked: inputs of such a task that says none.
         pairs: whether its rows have a worse answer too, in the column ``rejected``.
+        run_to_judge: whether an answer is run as a program to score it.
     """
 
     Options: ClassVar[type[AnswerOptions]]
@@ -179,6 +182,7 @@ class Answers(ABC):
     column: ClassVar[str] = "target"
     asked: ClassVar[tuple[str, ...]] = ("text",)
     pairs: bool = False
+    run_to_judge: ClassVar[bool] = False
 
     @classmethod
     def of(cls, facts: Json) -> Self:

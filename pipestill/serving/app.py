@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pipestill import __version__
-from pipestill.serving import chat, infer, openapi, problems, studies
+from pipestill.serving import chat, infer, judge, openapi, playground, problems, studies
 from pipestill.serving.guard import Guard
 from pipestill.serving.page import page_of
 from pipestill.serving.problems import busy
@@ -51,6 +51,8 @@ def create_app(settings: ServeSettings) -> FastAPI:
     app.router.routes.insert(0, infer.route(serving))
     _add_state(app, serving)
     app.include_router(studies.router(serving))
+    app.include_router(judge.router(serving))
+    app.include_router(playground.router())
     app.include_router(chat.router(serving))
     openapi.describe(app, serving)
     return app

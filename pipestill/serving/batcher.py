@@ -67,10 +67,10 @@ class Batcher:
 
     Args:
         batch_tokens: tokens of a batch, see :class:`Ticket`; a batch has one request at least.
-        watch: is told of each batch.
+        watch: is told of each batch: its experiment, its size, and the seconds that it took.
     """
 
-    def __init__(self, batch_tokens: int, watch: Callable[[Sequence[Ticket]], None] = lambda batch: None):
+    def __init__(self, batch_tokens: int, watch: Callable[[str, int, float], None] = lambda *_: None):
         self.batch_tokens, self._watch = batch_tokens, watch
         self._queue: deque[Ticket] = deque()
         self._changed = threading.Condition()
@@ -150,7 +150,7 @@ class Batcher:
                     self._hand_out([(ticket, _failed(error))])
                 else:
                     self._retry(ticket)
-        self._watch(batch)
+        self._watch(batch[0].model.target.name, len(batch), time.perf_counter() - started)
 
     def _retry(self, ticket: Ticket) -> None:
         """Answer a request whose batch has failed by itself."""

@@ -1,13 +1,8 @@
 """What a server counts, as Prometheus reads it; labels are experiments of the shelf, routes and statuses alone."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
-
-if TYPE_CHECKING:
-    from pipestill.serving.batcher import Ticket
-    from pipestill.serving.serving import Answered, Serving
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -40,28 +35,20 @@ class Measures:
             registry=registry,
         )
 
-    def follow(self, serving: "Serving") -> None:
-        """Gauges of the state of ``serving``."""
-        gauges = {
-            "pipestill_requests_waiting": ("Requests that are not answered yet.", lambda: serving.admitted),
-            "pipestill_models_loaded": ("Models in memory.", lambda: len(serving.pool)),
-            "pipestill_models_bytes": ("Bytes of their weights.", lambda: serving.pool.size),
-        }
-        for name, (about, value) in gauges.items():
-            Gauge(name, about, registry=self.registry).set_function(value)
+    def gauge(self, name: str, about: str, value: Callable[[], float]) -> None:
+        """Show ``value`` as it is at the time."""
+        Gauge(name, about, registry=self.registry).set_function(value)
 
-    def batch(self, batch: Sequence["Ticket"]) -> None:
+    def batch(self, experiment: str, size: int, seconds: float) -> None:
         """A batch was answered."""
-        first = batch[0]
-        self.size.observe(len(batch))
-        self.seconds.labels(first.model.target.name).observe(first.ended - first.started)
+        self.size.observe(size)
+        self.seconds.labels(experiment).observe(seconds)
 
-    def answered(self, answered: "Answered") -> None:
-        """A request was answered."""
-        name = answered.asked.exhibit.name
-        self.waited.labels(name).observe(answered.queue_ms / 1000)
-        self.tokens.labels(name, "read").inc(answered.reply["prompt_tokens"])
-        self.tokens.labels(name, "written").inc(answered.reply["written_tokens"])
+    def answered(self, experiment: str, seconds: float, read: int, written: int) -> None:
+        """A request was answered that had been in the queue for some ``seconds``, and its tokens."""
+        self.waited.labels(experiment).observe(seconds)
+        self.tokens.labels(experiment, "read").inc(read)
+        self.tokens.labels(experiment, "written").inc(written)
 
     def text(self) -> bytes:
         """All of it, in the format of Prometheus."""

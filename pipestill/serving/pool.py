@@ -72,6 +72,10 @@ class Pool:
         """Models that are held."""
         return len(self._models)
 
+    def loaded(self, experiment: str) -> list[int]:
+        """Seeds of the runs of an experiment that are in memory; any thread may ask."""
+        return sorted(seed for name, seed in list(self._models) if name == experiment)
+
     @asynccontextmanager
     async def borrow(self, exhibit: Exhibit, target: Target) -> AsyncIterator[Model]:
         """The model of a run, which stays loaded inside.

@@ -119,7 +119,9 @@ class Serving:
         pool = Pool(settings.max_memory, settings.threads)
         pool.check(shelf.all())
         made = cls(settings, shelf, pool, Batcher(settings.batch_tokens, measures.batch), measures)
-        measures.follow(made)
+        measures.gauge("pipestill_requests_waiting", "Requests that are not answered yet.", lambda: made.admitted)
+        measures.gauge("pipestill_models_loaded", "Models in memory.", lambda: len(pool))
+        measures.gauge("pipestill_models_bytes", "Bytes of their weights.", lambda: pool.size)
         return made
 
     def start(self) -> None:
@@ -183,9 +185,7 @@ class Serving:
             known = target, target.asking(options)
             most = target.settings.asking.max_new_tokens
             if known[1].max_new_tokens > most:
-                raise UserError(
-                    f"`max_new_tokens` is above what `{exhibit.name}` writes: ask for fewer than {most + 1}"
-                )
+                raise UserError(f"`max_new_tokens` is above the {most} that `{exhibit.name}` writes: ask for fewer")
         self._askings[place] = known
         if len(self._askings) > KEPT:
             del self._askings[next(iter(self._askings))]
@@ -212,7 +212,7 @@ class Serving:
             self.admitted -= 1
         queue, took = ticket.started - ticket.queued, ticket.ended - ticket.started
         answered = Answered(asked, reply, 1000 * queue, 1000 * took, ticket.batch)
-        self.measures.answered(answered)
+        self.measures.answered(asked.exhibit.name, queue, reply["prompt_tokens"], reply["written_tokens"])
         return answered
 
     async def prepared(self, size: int, prepare: Callable[[], T]) -> T:

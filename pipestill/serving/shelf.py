@@ -204,6 +204,19 @@ class Shelf:
                 return known
         return self._read(self.resolve(name))
 
+    def find_study(self, study: str) -> Exhibit:
+        """The first experiment of a study.
+
+        Raises:
+            Problem: there is none, or it is being made again.
+        """
+        by_study: dict[str, str] = {}
+        for name in self.names():
+            by_study.setdefault(name.rpartition("_")[0], name)
+        if study not in by_study:
+            raise Problem(404, f"there is no such study: this server has {', '.join(by_study)}")
+        return self.find(by_study[study])
+
     def _read(self, name: str) -> Exhibit:
         """Read the files of an experiment.
 

@@ -4,7 +4,6 @@ from fastapi import APIRouter
 
 from pipestill.io.records import Json
 from pipestill.serving.infer import options_of
-from pipestill.serving.problems import Problem
 from pipestill.serving.serving import Serving
 from pipestill.serving.shelf import Exhibit
 
@@ -38,6 +37,7 @@ def study_row(serving: Serving, name: str, exhibits: list[Exhibit]) -> Json:
                 "title": each.title,
                 "seeds": list(each.targets),
                 "metric": each.measured,
+                "loaded": serving.pool.loaded(each.name),
             }
             for each in exhibits
         ],
@@ -48,14 +48,6 @@ def study_row(serving: Serving, name: str, exhibits: list[Exhibit]) -> Json:
 def router(serving: Serving) -> APIRouter:
     """The routes."""
     routes = APIRouter()
-
-    def of_study(study: str) -> Exhibit:
-        known = serving.shelf.names()
-        for name in known:
-            if name.rpartition("_")[0] == study:
-                return serving.shelf.find(name)
-        there = ", ".join(dict.fromkeys(name.rpartition("_")[0] for name in known))
-        raise Problem(404, f"there is no such study: this server has {there}")
 
     @routes.get("/studies")
     def studies() -> list[Json]:
@@ -68,12 +60,12 @@ def router(serving: Serving) -> APIRouter:
     @routes.get("/studies/{study}/examples")
     def drawn(study: str, draw: int = 0) -> Json:
         """A test example that the number `draw` draws."""
-        exhibit = of_study(study)
+        exhibit = serving.shelf.find_study(study)
         return serving.examples.row(exhibit, serving.examples.drawn(exhibit, str(draw)))
 
     @routes.get("/studies/{study}/examples/{number}")
     def example(study: str, number: int) -> Json:
         """A test example by its number, from 1."""
-        return serving.examples.row(of_study(study), number)
+        return serving.examples.row(serving.shelf.find_study(study), number)
 
     return routes

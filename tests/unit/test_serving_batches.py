@@ -2,17 +2,20 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 from pipestill.errors import UserError
 from pipestill.serving import batcher
 from pipestill.serving.batcher import Batcher, Ticket
 from pipestill.serving.problems import Problem
 
+TOO_LONG = UserError("too long")
+
 
 class Work:
     """A stand-in for the model: it answers when it is let, and remembers its batches."""
 
-    def __init__(self, monkeypatch, bad=(), error=UserError("too long")):
+    def __init__(self, monkeypatch, bad=(), error=TOO_LONG):
         self.begun, self.let, self.batches = threading.Semaphore(0), threading.Semaphore(0), []
         self.bad, self.error, self.heard = bad, error, {}
         monkeypatch.setattr(batcher, "replies_of", self.replies)
@@ -29,7 +32,7 @@ class Work:
 
 
 class Named:
-    target = loaded = None
+    target, loaded = SimpleNamespace(name="named"), None
 
 
 MODEL, OTHER = Named(), Named()

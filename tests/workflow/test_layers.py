@@ -15,7 +15,7 @@ LAYERS = (
 HALVES = {  # modules of a kind of answers or an objective that belong to a stage, by the layer that runs it
     **{"predict": "inference", "train": "training", "teachers": "training", "make_teacher": "training"},
     **dict.fromkeys(("score", "classification", "subsets", "entry", "card"), "evaluation"),
-    **{"show": "reporting", "figures": "reporting"},
+    **{"show": "reporting", "figures": "reporting", "judge": "serving"},
 }
 
 
