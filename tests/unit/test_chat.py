@@ -14,7 +14,7 @@ from pipestill.inference.by_hand import load_target, question_of, replies_of
 from pipestill.inference.rows import Rows
 from pipestill.inference.target import find_target
 from pipestill.serving import batcher
-from pipestill.serving.chat import Stream
+from pipestill.serving.chat_stream import Stream
 from pipestill.serving.choice import Choice
 from support.served import LIMITS, make_results, served
 
