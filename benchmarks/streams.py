@@ -139,7 +139,8 @@ def main() -> None:
         print(f"{clients:8}{rate:12.0f}{first:16.1f}{whole:12.1f}")
     most, one = rates[CLIENTS[-1]], rates[1]
     print(f"{CLIENTS[-1]} clients / one after another: {most / one:.2f}x tokens")
-    print(json.dumps({"tokens a second, 8 clients / one after another": round(most / one, 2)}))
+    ratios = {"tokens a second, 8 clients / one after another": round(most / one, 2)}
+    print(json.dumps({"benchmark": "streams", "ratios": ratios, "machine": {"processor": processor(), "threads": 1}}))
 
 
 if __name__ == "__main__":
