@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -154,7 +154,6 @@ class Serving:
         inputs: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
         options: Mapping[str, object] | None = None,
-        sampling_seed: int | None = None,
     ) -> Asked:
         """A request that is checked, before it waits for anything.
 
@@ -164,7 +163,6 @@ class Serving:
             inputs: of the task.
             fields: what else its layout asks for.
             options: of the task's answers, in place of the experiment's.
-            sampling_seed: of a sampled answer; none: the first of the options.
 
         Raises:
             Problem: there is no such run.
@@ -173,10 +171,7 @@ class Serving:
         target = exhibit.run(seed)
         key = json.dumps(options, sort_keys=True) if options else ""
         asking = self._asking(exhibit, target, key, options or {})
-        question = question_of(target, asking, inputs, fields or {})
-        if sampling_seed is not None:
-            question = replace(question, sampling_seed=sampling_seed)
-        return Asked(exhibit, target, asking, key, question)
+        return Asked(exhibit, target, asking, key, question_of(target, asking, inputs, fields or {}))
 
     def _asking(self, exhibit: Exhibit, target: Target, key: str, options: Mapping[str, object]) -> Asking:
         place = exhibit.name, target.seed, key

@@ -119,7 +119,7 @@ function cost(headers, ms) {
   const [read, written] = ["Prompt", "Answer"].map((part) => headers.get(`X-Pipestill-${part}-Tokens`));
   return [
     time(ms) + (spent ? ` (${spent})` : ""),
-    ...(read === null ? [] : [`${read} tokens read${written === null ? "" : `, ${written} written`}`]),
+    ...(read === null ? [] : [`${read} tokens read${Number(written) ? `, ${written} written` : ""}`]),
   ].join(" · ");
 }
 
