@@ -19,11 +19,12 @@ from pipestill.serving.examples import Examples
 from pipestill.serving.measures import Measures
 from pipestill.serving.pool import Pool
 from pipestill.serving.problems import GONE, Problem, busy
-from pipestill.serving.settings import ServeSettings
+from pipestill.serving.settings import STUDY, ServeSettings
 from pipestill.serving.shelf import Exhibit, Shelf
 from pipestill.settings.jobs import Asking
 
 T = TypeVar("T")
+ANSWER_HEADERS = tuple(f"X-Pipestill-{name}" for name in ("Seed", "Prompt-Tokens", "Answer-Tokens", "Cropped"))
 SHORT = 16384  # bytes of a request that is prepared at once
 KEPT = 256  # ways to ask runs that are kept
 
@@ -116,6 +117,8 @@ class Serving:
             UserError: there is nothing to serve, or no model fits.
         """
         shelf, measures = Shelf(settings.results, settings.experiments, settings.study), Measures()
+        if settings.study not in {STUDY, *(name.rpartition("_")[0] for name in shelf.names())}:
+            raise UserError(f"--study {settings.study!r} is no study of an experiment that is served: correct it")
         pool = Pool(settings.max_memory, settings.threads)
         pool.check(shelf.all())
         made = cls(settings, shelf, pool, Batcher(settings.batch_tokens, measures.batch), measures)

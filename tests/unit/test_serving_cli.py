@@ -35,6 +35,7 @@ def run(monkeypatch, capsys, results):
         (["--results", "none"], "none does not exist: name a directory of results"),
         (["--results", "docs"], "docs has no experiment with a model that has predicted"),
         (["--experiments", "creditmix_kd"], "`creditmix_kd` is no experiment with a model"),
+        (["--study", "mnli"], "--study 'mnli' is no study of an experiment that is served"),
         (["--max-memory", "lots"], "--max-memory 'lots' is no size: write one such as 500M or 8G"),
         (["--max-memory", "0"], "--max-memory '0' is no size"),
         (["--max-memory", "1K"], "--max-memory is 1024 bytes, but the weights of `creditmix_sft` take"),
