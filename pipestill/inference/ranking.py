@@ -7,6 +7,7 @@ ancestors only. What all prompts begin with is read once, and its keys and value
 
 import inspect
 from collections.abc import Container, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipestill.inference.batched import score_in_batches
 from pipestill.inference.devices import input_device
 from pipestill.inference.label_scores import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores, gather
 from pipestill.inference.label_trie import LabelTrie, Tokens, build_trie, layout
+from pipestill.inference.last_columns import last_columns
 from pipestill.inference.prefix import MIN_PREFIX, KeptPrefix, common_prefix_length, read_prefix
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ def score_labels(
             accelerator the batch is halved, tried again, and later ones are no larger. Default: by device.
         done: indices of prompts that an earlier process has finished. Batches are composed as if nothing were, so
             that a resumed run gives the same bits as one that was not stopped.
-        kept: common prefix of this call and earlier ones, in place of this one's own.
+        kept: common prefix of this call and earlier ones, in place of this one's own; scores are the same but for
+            rounding, and the last layer reads no more than they need.
 
     Returns:
         Iterator over (indices of the batch's prompts, their scores).
@@ -89,10 +92,12 @@ def _score_labels(
         cache = kept.of(model, prompts)
     shared = cache.get_seq_length() if cache else 0
 
-    def score(batch: Tokens) -> LabelScores:
-        return score_batch(model, [prompt[shared:] for prompt in batch], trie, shared, cache)
-
     nodes = len(trie.tokens)
+
+    def score(batch: Tokens) -> LabelScores:
+        with nullcontext() if kept is None else last_columns(model, 1 + nodes):
+            return score_batch(model, [prompt[shared:] for prompt in batch], trie, shared, cache)
+
     behind = nodes + shared // 4 - shared
     yield from score_in_batches(prompts, score, token_budget, done, behind, MAX_LOGIT_ROWS // (1 + nodes))
 

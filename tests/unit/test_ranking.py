@@ -7,8 +7,9 @@ import transformers
 from peft import LoraConfig, get_peft_model
 
 from pipestill.errors import UserError
-from pipestill.inference import ranking
+from pipestill.inference import prefix, ranking
 from pipestill.inference.label_trie import build_trie
+from pipestill.inference.prefix import KeptPrefix, read_prefix
 from pipestill.inference.ranking import score_all_labels, score_labels
 
 VOCABULARY = 97
@@ -136,6 +137,32 @@ def test_batches_cover_every_prompt_once_and_resume_bit_for_bit():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("labels", [LABELS["single_tokens"], LABELS["deep"]])
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_a_prefix_is_kept_from_call_to_call_and_shrinks_to_what_all_share(architecture, labels, monkeypatch):
+    model, kept, read = make_model(architecture), KeptPrefix(), []
+    monkeypatch.setattr(prefix, "read_prefix", lambda *given: read.append(len(given[1])) or read_prefix(*given))
+    shared, others = make_prompts("shared"), make_prompts("different")
+    calls = [shared[:1], shared[1:2], shared[2:5], [[*shared[0][:10], 3], shared[5]], shared, others, shared[:2]]
+    lengths = []
+    for prompts in calls:
+        found = ranking.gather(score_labels(model, prompts, labels, kept=kept), len(prompts), len(labels))
+        expected = naive(model, prompts, labels)
+        for name, values in zip(("mean_log_prob", "label_mass"), expected, strict=False):
+            np.testing.assert_allclose(getattr(found, name), values, atol=1e-11)
+        lengths.append(kept.cache.get_seq_length() if kept.cache else 0)
+    assert lengths == [0, 13, 13, 10, 10, 0, 0] and read == [13]
+
+
+def test_of_the_last_layer_only_what_is_asked_for_is_read():
+    model, widths = make_model(), []
+    prompts, labels = make_prompts("shared"), LABELS["deep"]
+    model.model.layers[-1].mlp.up_proj.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[1]))
+    list(score_labels(model, prompts, labels, kept=KeptPrefix()))
+    assert set(widths) == {1 + len(build_trie(labels).tokens)}
+    assert not model.model.layers[-1].mlp._forward_hooks  # nothing of it stays
+
+
 def test_labels_that_begin_with_the_likeliest_token_of_the_vocabulary():
     model, prompts = make_model(), make_prompts("different")
     likeliest = [int(model(torch.tensor([prompt])).logits[0, -1].argmax()) for prompt in prompts]
