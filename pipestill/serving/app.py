@@ -34,7 +34,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
         yield
         serving.close()
 
-    middleware = [Middleware(Guard, serving=serving)]
+    middleware = [Middleware(Guard, serving=serving), Middleware(infer.Infer, serving=serving)]
     if settings.allow_origins:
         cors = {
             "allow_origins": settings.allow_origins,
@@ -42,7 +42,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
             "allow_headers": ["*"],
             "expose_headers": HEADERS,
         }
-        middleware.append(Middleware(CORSMiddleware, **cors))
+        middleware.insert(0, Middleware(CORSMiddleware, **cors))
     app = FastAPI(
         title="pipestill",
         version=__version__,
@@ -54,7 +54,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
     )
     app.state.serving = serving
     problems.add_handlers(app)
-    app.router.routes.insert(0, infer.route(serving))
+    app.add_route(infer.INFER, infer.infer(serving), methods=["POST"], include_in_schema=False)
     _add_state(app, serving)
     app.include_router(studies.router(serving))
     app.include_router(judge.router(serving))

@@ -1,13 +1,13 @@
 """`POST /infer/{experiment}`: one question, one answer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipestill.answers.base import AnswerOptions
 from pipestill.errors import UserError, shortened
@@ -17,7 +17,8 @@ from pipestill.serving.problems import Problem
 from pipestill.serving.serving import Answered, Asked, Serving
 from pipestill.tasks import Task
 
-INFER = "/infer/{experiment}"
+PREFIX = "/infer/"
+INFER = f"{PREFIX}{{experiment}}"
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,11 @@ def shown(answered: Answered) -> Json:
     return {name: answered.reply[name] for name in names if name in answered.reply}
 
 
-def route(serving: Serving) -> Route:
-    """The route, of Starlette's own kind: it checks its parameters itself, and openapi.py describes it."""
+def infer(serving: Serving) -> Callable[[Request], Awaitable[Response]]:
+    """The function that answers a request. It stands before the routes of FastAPI, and checks its parameters itself:
+    they take as long as all that it does. openapi.py describes it."""
 
-    async def infer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         seed, body = seed_of(request), await read_object(request)
         name, size = request.path_params["experiment"], len(await request.body())
 
@@ -114,4 +116,26 @@ def route(serving: Serving) -> Route:
         answered = await serving.until(request, answer())
         return JSONResponse(shown(answered), headers=answered.headers)
 
-    return Route(INFER, infer, methods=["POST"])
+    return respond
+
+
+class Infer:
+    """Middleware that answers what is asked at :data:`INFER`.
+
+    Args:
+        app: all other routes.
+        serving: answers.
+    """
+
+    def __init__(self, app: ASGIApp, serving: Serving):
+        self.app, self.respond = app, infer(serving)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        name = scope["path"].removeprefix(PREFIX) if scope["type"] == "http" and scope["method"] == "POST" else "/"
+        if "/" in name:
+            await self.app(scope, receive, send)
+            return
+        scope["path_params"] = {"experiment": name}
+        response = await self.respond(Request(scope, receive, send))
+        await response(scope, receive, send)

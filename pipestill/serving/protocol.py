@@ -7,6 +7,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipestill.serving.problems import MEDIA_TYPE, Problem
+from pipestill.serving.serving import LEAVE
 from pipestill.serving.settings import ServeSettings
 
 
@@ -78,6 +79,7 @@ class DeadlineProtocol(H11Protocol):
         self._set(None, 0)
         self.resume_writing()
         super().connection_lost(exc)
+        self._leave()
 
     def pause_writing(self) -> None:
         """Wait for the client to take what was written."""
@@ -91,6 +93,11 @@ class DeadlineProtocol(H11Protocol):
             self._taking = None
         if self.flow is not None:
             super().resume_writing()
+
+    def _leave(self) -> None:
+        """Tell a request that nobody waits for its answer any more."""
+        if self.cycle is not None and not self.cycle.response_complete and (leave := self.cycle.scope.get(LEAVE)):
+            leave()
 
     def _watch(self) -> None:
         state = self.conn.their_state
@@ -118,6 +125,7 @@ class DeadlineProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # the application sees a client that has gone
             self.cycle.message_event.set()
+            self._leave()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not answered:
             self._refuse(Problem(408, "the request did not arrive in time: send it again, faster"))
         else:

@@ -76,6 +76,7 @@ def serve(settings: ServeSettings) -> None:
     app = create_app(settings)
     serving = app.state.serving
     listening = listen_at(settings.host, settings.port)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     config = uvicorn.Config(

@@ -25,6 +25,7 @@ from pipestill.settings.jobs import Asking
 
 T = TypeVar("T")
 ANSWER_HEADERS = tuple(f"X-Pipestill-{name}" for name in ("Seed", "Prompt-Tokens", "Answer-Tokens", "Cropped"))
+LEAVE = "pipestill.leave"  # key of a scope: what the protocol calls when the client has gone
 SHORT = 16384  # bytes of a request that is prepared at once
 KEPT = 256  # ways to ask runs that are kept
 
@@ -240,20 +241,25 @@ class Serving:
         Raises:
             Problem: either.
         """
-        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
-        try:
-            await asyncio.wait({task, gone}, timeout=self.settings.request_seconds, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            if gone.done():
-                raise Problem(GONE, "the client has gone")
-            seconds = f"{self.settings.request_seconds:g}"
-            raise Problem(504, f"there was no answer within {seconds} seconds: try again, or ask for less text")
-        finally:
+        task, gone = asyncio.current_task(), False
+
+        def leave() -> None:
+            nonlocal gone
+            gone = True
             task.cancel()
-            gone.cancel()
 
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        request.scope[LEAVE] = leave
+        try:
+            async with asyncio.timeout(self.settings.request_seconds):
+                return await work
+        except TimeoutError:
+            seconds = f"{self.settings.request_seconds:g}"
+            detail = f"there was no answer within {seconds} seconds: try again, or ask for less text"
+            raise Problem(504, detail) from None
+        except asyncio.CancelledError:
+            if not gone:
+                raise
+            task.uncancel()
+            raise Problem(GONE, "the client has gone") from None
+        finally:
+            del request.scope[LEAVE]
