@@ -42,7 +42,7 @@ wildcard_constraints:
     study=rf"({'|'.join(PLAN.own_studies)})(@[a-z0-9.-]+)?",  # a derived one has a part behind the @
     task="|".join(PLAN.config.tasks),
     model="|".join(PLAN.config.models),
-    method="|".join([*METHODS, *PLAN.checkpoints, TEACHER_NAME, *PLAN.variants]),
+    method="|".join([*METHODS, *PLAN.compressed, *PLAN.checkpoints, TEACHER_NAME, *PLAN.variants]),
     checkpoint="|".join(PLAN.checkpoints) or "-",
     shard=r"\d+",
     store="|".join(PLAN.stores),

@@ -1,6 +1,7 @@
 """Students.
 
-Comes in: the student's base model, and the training file of a method.
+Comes in: the student's base model, and the training file of a method; of compressed students, also the student that is
+compressed.
 Goes out: results/<study>_<method>/seed_<n>/model/ (adapter or weights, history, profile), cost.json and
 memory.jsonl.
 """
@@ -47,3 +48,19 @@ rule train:
         "--validation {input.validation:q} --base {input.base:q} {params.optional:q} --seed {wildcards.seed:q} "
         "--threads {threads:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
         "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
+
+
+use rule train as compress with:
+    log:
+        "<logs>/compress/{study}_{method}_{seed}.log",
+    benchmark:
+        "<logs>/benchmarks/compress/{study}_{method}_{seed}.jsonl"
+    wildcard_constraints:
+        method="|".join(PLAN.compressed) or "-",
+    params:
+        script=script("compress"),
+        settings=of_job(PLAN.compression_settings),
+        saves=unrecorded(PLAN.student_saves),
+        pair=PLAN.online_pair,
+        optional=options("init", "teacher_base", "teacher", "distributions"),
+        state=beside("model"),

@@ -8,6 +8,7 @@ from pipestill.answers.kinds import KINDS
 from pipestill.io.records import Json
 from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
+from pipestill.plan.compress import CompressConfig
 from pipestill.settings.annotation import AnnotationConfig
 from pipestill.settings.contexts import InContextConfig
 from pipestill.settings.distributions import OPTIONS, Stored
@@ -226,6 +227,8 @@ class StudyConfig(Section):
     """In-context learning, for the method `icl`."""
     distributions: DistributionsConfig = DistributionsConfig()
     """The cache of the teacher's distributions."""
+    compress: dict[Name, CompressConfig] = {}
+    """Compressed students: further rows of its tables, by the name that tables give them."""
     checkpoints: dict[Name, CheckpointConfig] = {}
     """Models on disk to evaluate as students, by the name that tables give them."""
     variants: dict[Name, VariantConfig] = {}
