@@ -24,6 +24,7 @@ from pipestill.settings.jobs import (
     TrainingSettings,
 )
 from pipestill.settings.section import Section
+from pipestill.settings.sizes import SizesSettings
 from pipestill.tasks import Task
 
 
@@ -205,6 +206,22 @@ class Jobs(Experiments):
             context=self.study(study).icl.told() if self.entry(study, method).in_context else None,
         )
         return told(section)
+
+    def sized(self, study: str) -> list[str]:
+        """Rows of a study whose models are measured: each model once, as its runs and its variants are of one size."""
+        settings = self.study(study)
+        own = [
+            *settings.methods,
+            *settings.compress,
+            *settings.checkpoints,
+            *([TEACHER_NAME] if settings.teacher else []),
+        ]
+        return [row for row in own if self.entry(study, row).model and not self.entry(study, row).in_context]
+
+    def sizes_settings(self, study: str) -> str:
+        """Settings of the job that measures the models of a study."""
+        adaptations = {row: self.training(study, row).training.adaptation for row in self.sized(study)}
+        return told(SizesSettings(study=study, adaptations=adaptations, hardware=self.hardware(study)))
 
     def evaluation_settings(self, study: str, method: str) -> str:
         """What an experiment is, for the job that evaluates it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 from pipestill.io.digests import canonical_json, code_digest
 from pipestill.job.halves import half_name
@@ -66,6 +67,19 @@ class EvaluationStages(TrainingStages):
         if not self.entry(w.study, w.method).trains:
             return []
         return [str(Path(model).parent / "cost.json") for model in self.run_models(w)]
+
+    def sized_models(self, w: Wildcards) -> list[str]:
+        """Model directory of the first run of each row whose model is measured; its base model where nothing else is."""
+        rows = [SimpleNamespace(study=w.study, method=method) for method in self.sized(w.study)]
+        return [next(iter(self.run_models(row)), self.base_directory(row)) for row in rows]
+
+    def sized_bases(self, w: Wildcards) -> list[str]:
+        """Base model of each of them."""
+        return [self.base_directory(w, method) for method in self.sized(w.study)]
+
+    def sizes_files(self, w: Wildcards) -> list[str]:
+        """Sizes of the models of studies that have compressed students."""
+        return [f"<results>/sizes/{study}.json" for study in self.config.run if self.study(study).compress]
 
     def parent_costs(self, w: Wildcards) -> list[str]:
         """Cost of the training jobs of the students that are compressed in an experiment, if they were trained."""

@@ -1,0 +1,71 @@
+"""Figure of quality against the size of models and the time that they take."""
+
+from collections.abc import Callable
+
+from pipestill.methods import TEACHER_NAME
+from pipestill.reporting.figures.canvas import (
+    INK,
+    WIDTH,
+    colour_of,
+    draw_interval,
+    log_scale,
+    name_at_the_right,
+    style,
+    svg,
+)
+from pipestill.reporting.study import Experiment, Study
+from pipestill.settings.sizes import Size
+
+MS = 1000
+
+
+def _milliseconds(size: Size) -> float:
+    return MS / (size.prefill if size.decode is None else size.decode)
+
+
+def frontier(study: Study) -> str | None:
+    """The primary metric against bytes on disk and against the milliseconds of a token, a point a row; lines join the
+    students that no smaller or faster one reaches. Nothing where no sizes were measured."""
+    shown = [each for each in study.experiments if each.models == each.method and each.method in study.sizes]
+    if not study.compressed or not shown:
+        return None
+    written = all(study.sizes[each.method].decode is not None for each in shown)
+    verb = "write" if written else "read"
+    axes_of: list[tuple[str, Callable[[Size], float]]] = [
+        ("megabytes on disk", lambda size: size.bytes / 1e6),
+        (f"milliseconds to {verb} a token", _milliseconds),
+    ]
+    with style() as Figure:
+        height = max(2.8, 0.17 * len(shown) + 0.8)
+        figure = Figure(figsize=(1.15 * WIDTH, height), layout="constrained")
+        for index, (title, measure) in enumerate(axes_of):
+            axes = figure.add_subplot(1, len(axes_of), index + 1)
+            places = {each.method: measure(study.sizes[each.method]) for each in shown}
+            log_scale(axes, "x")
+            for experiment in shown:
+                metric, colour = experiment.metric(study.primary), colour_of(study, experiment)
+                fill = "none" if experiment.parent else "full"
+                draw_interval(axes, places[experiment.method], metric.ci95, colour, upright=True)
+                axes.plot(places[experiment.method], metric.mean, "o", color=colour, fillstyle=fill)
+            best = _undominated(study, shown, places)
+            line = [(places[each.method], each.mean(study.primary)) for each in best]
+            axes.plot(*zip(*line, strict=True), color=INK, alpha=0.35, linewidth=1, zorder=0)
+            axes.set(xlabel=title, ylabel=study.metric_title(study.primary) if not index else "")
+            if index == len(axes_of) - 1:
+                named = [
+                    (places[each.method], each.mean(study.primary), each.title, colour_of(study, each))
+                    for each in shown
+                ]
+                name_at_the_right(axes, named)
+        return svg(figure)
+
+
+def _undominated(study: Study, shown: list[Experiment], places: dict[str, float]) -> list[Experiment]:
+    """Students that are better than all with less, in the order of their places."""
+    students = [each for each in shown if each.method != TEACHER_NAME]
+    sign = -1 if study.lower_is_better else 1
+    found: list[Experiment] = []
+    for each in sorted(students, key=lambda each: (places[each.method], -sign * each.mean(study.primary))):
+        if not found or sign * each.mean(study.primary) > sign * found[-1].mean(study.primary):
+            found.append(each)
+    return found
