@@ -12,6 +12,7 @@ from pipestill.objectives.base import RATIONALES
 from pipestill.objectives.context import CONTEXT
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
+from pipestill.plan.variants import rows_of
 from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.distributions import CaptureSettings, FidelitySettings
 from pipestill.settings.jobs import (
@@ -209,13 +210,7 @@ class Jobs(Experiments):
 
     def sized(self, study: str) -> list[str]:
         """Rows of a study whose models are measured: each model once, as its runs and its variants are of one size."""
-        settings = self.study(study)
-        own = [
-            *settings.methods,
-            *settings.compress,
-            *settings.checkpoints,
-            *([TEACHER_NAME] if settings.teacher else []),
-        ]
+        own = [row for row in rows_of(self.study(study)) if self.row(study, row).name is None]
         return [row for row in own if self.entry(study, row).model and not self.entry(study, row).in_context]
 
     def sizes_settings(self, study: str) -> str:

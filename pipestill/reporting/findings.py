@@ -42,8 +42,8 @@ class Findings:
         return conclude(self.study, self.pairs)
 
     def beside_sft(self, experiment: Experiment) -> Comparison | None:
-        """A method against SFT: the planned comparison, or else that among all pairs; none of SFT itself, and of compressed
-        students, which are compared with those that they were made of."""
+        """A method against SFT: the planned comparison, or else that among all pairs; none of SFT itself, and of
+        compressed students, which are compared with those that they were made of."""
         sft = self.study.sft
         if sft is None or experiment is sft or experiment.parent:
             return None

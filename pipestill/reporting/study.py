@@ -247,8 +247,8 @@ class Study:
         return [each for each in self.compared if method_of(each.method).trains and not each.is_reference]
 
     def is_best(self, experiment: Experiment, name: str) -> bool:
-        """True for students with the best mean of a metric, compressed ones aside; false where all are level, or no value
-        is better."""
+        """True for students with the best mean of a metric, compressed ones aside; false where all are level, or no
+        value is better."""
         entry, means = entry_of(name), {each.mean(name) for each in self.compared if not each.is_reference}
         if experiment.is_reference or experiment.parent or not entry.merit or len(means) < 2:
             return False

@@ -69,7 +69,7 @@ class EvaluationStages(TrainingStages):
         return [str(Path(model).parent / "cost.json") for model in self.run_models(w)]
 
     def sized_models(self, w: Wildcards) -> list[str]:
-        """Model directory of the first run of each row whose model is measured; its base model where nothing else is."""
+        """Model directory of the first run of each row whose model is measured, or its base model."""
         rows = [SimpleNamespace(study=w.study, method=method) for method in self.sized(w.study)]
         return [next(iter(self.run_models(row)), self.base_directory(row)) for row in rows]
 
