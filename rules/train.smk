@@ -50,13 +50,35 @@ rule train:
         "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
 
 
-use rule train as compress with:
+rule compress:
+    """Make a compressed student of one student of the same seed: prune, train to recover, quantise; resumable too."""
+    input:
+        data=PLAN.training_data,
+        validation=PLAN.validation_data,
+        base=PLAN.base_directory,
+        init=PLAN.start,
+        teacher_base=PLAN.online_base,
+        teacher=PLAN.online_model,
+        distributions=PLAN.read_manifest,
+        shards=PLAN.read_shards,
+    output:
+        model=directory("<results>/{study}_{method}/seed_{seed}/model"),
+        cost="<results>/{study}_{method}/seed_{seed}/cost.json",
+        memory="<results>/{study}_{method}/seed_{seed}/memory.jsonl",
     log:
         "<logs>/compress/{study}_{method}_{seed}.log",
     benchmark:
         "<logs>/benchmarks/compress/{study}_{method}_{seed}.jsonl"
     wildcard_constraints:
         method="|".join(PLAN.compressed) or "-",
+    priority: STUDENTS
+    conda:
+        "../envs/train.yaml"
+    threads: PLAN.config.threads
+    resources:
+        mem_mb=4000,
+        runtime="8h",
+        gpu=PLAN.gpu,
     params:
         script=script("compress"),
         settings=of_job(PLAN.compression_settings),
@@ -64,3 +86,8 @@ use rule train as compress with:
         pair=PLAN.online_pair,
         optional=options("init", "teacher_base", "teacher", "distributions"),
         state=beside("model"),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} "
+        "--validation {input.validation:q} --base {input.base:q} {params.optional:q} --seed {wildcards.seed:q} "
+        "--threads {threads:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
+        "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"

@@ -1,6 +1,6 @@
 """Trained models on disk: safetensors, no absolute path, no time, checksums last; equal weights give equal bytes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ def save_model(
     *,
     lineage: dict[str, Any],
     extras: Mapping[str, Any] | None = None,
-    write: Callable[[Path], None] | None = None,
 ) -> None:
     """Write a trained model; ``directory`` appears when everything in it is complete.
 
@@ -31,14 +30,13 @@ def save_model(
         directory: the final place.
         lineage: from :func:`pipestill.models.lineage.make_lineage`.
         extras: further files by name: values for ``.json``, lists of rows for ``.jsonl``, texts for ``.log``.
-        write: writes the weights with their config into a directory, in place of the model's own way.
     """
     with fresh_directory(directory) as temporary:
         if hasattr(model, "peft_config"):
             model.save_pretrained(temporary, save_embedding_layers=False)
             (temporary / "README.md").unlink(missing_ok=True)  # peft's card template, which names the base by its path
         else:
-            (write or model.save_pretrained)(temporary)
+            model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         tidy(temporary)
         write_json(temporary / LINEAGE, lineage)

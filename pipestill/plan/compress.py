@@ -1,6 +1,6 @@
 """Sections about compressed students: further rows of a study, each made from one of its students."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
@@ -28,13 +28,35 @@ _From = create_model(
 )
 
 
+@dataclass(frozen=True)
+class Recovery:
+    """What a compressed student learns from.
+
+    Attributes:
+        words: the same in a sentence.
+        parent: from the student as it was.
+        teacher: from the study's teacher.
+    """
+
+    words: str
+    parent: bool = False
+    teacher: bool = False
+
+
+RECOVERIES = {
+    "cross_entropy": Recovery("on gold outputs"),
+    "self": Recovery("from itself as it was", parent=True),
+    "teacher": Recovery("from the teacher", teacher=True),
+}
+
+
 class RecoverConfig(Section):
     """Training after pruning, or under fake quantisation, of all weights that are left; what is not said here is as in
     the training of the student that is compressed (of SFT, where that is `base`)."""
 
     reruns: ClassVar = {"*": "compress", "objective": "teacher_distributions_shard compress"}
 
-    objective: Literal["cross_entropy", "self", "teacher"] = "cross_entropy"
+    objective: Literal[tuple(RECOVERIES)] = next(iter(RECOVERIES))
     """Loss: `cross_entropy` on gold outputs; or that mixed with a divergence from the student as it was before
     (`self`), or from the study's `teacher`, as `training.divergence` says."""
     divergence: Literal[DIVERGENCES] = "fkl"
@@ -47,9 +69,14 @@ class RecoverConfig(Section):
     """Peak learning rate."""
 
     @property
+    def learns(self) -> Recovery:
+        """What it learns from."""
+        return RECOVERIES[self.objective]
+
+    @property
     def method(self) -> str:
         """The method whose objective it has."""
-        return SFT if self.objective == "cross_entropy" else self.divergence
+        return self.divergence if self.learns.parent or self.learns.teacher else SFT
 
 
 class CompressConfig(_From):
@@ -95,7 +122,7 @@ class CompressConfig(_From):
     def entry(self, name: str) -> Method:
         """The row as a method."""
         objective = METHODS[self.trained_as].objective
-        if self.training and self.training.objective == "self":
+        if self.training and self.training.learns.parent:
             objective = replace(objective, teacher="unused")  # the study's, that is
         return Method(name, f"{self._sentence()}.", objective)
 
@@ -105,10 +132,9 @@ class CompressConfig(_From):
             share = "" if self.prune.amount is None else f" by {100 * self.prune.amount:.10g} %"
             steps.append(f"pruned{share} ({self.prune.kind})")
         if self.training:
-            learnt = {"self": "from itself as it was", "teacher": "from the teacher"}
             how = f" {METHODS[self.trained_as].title}"
             fake = " under fake quantisation" if self.quantize and self.quantize.qat else ""
-            steps.append(f"trained{fake} by{how} {learnt.get(self.training.objective, 'on gold outputs')}")
+            steps.append(f"trained{fake} by{how} {self.training.learns.words}")
         if self.quantize:
             steps.append(f"quantised to {self.quantize.scheme}")
         return f"{steps[0]}: {', '.join(steps[1:])}"

@@ -53,7 +53,7 @@ def _check_recovery(where: str, study: StudyConfig, compressed: CompressConfig) 
     recover = compressed.recover
     if recover is None:
         return
-    if recover.objective == "teacher" and study.teacher is None:
+    if recover.learns.teacher and study.teacher is None:
         raise ValueError(f"{where}.recover.objective: the study has no teacher; use `cross_entropy` or `self`")
-    if recover.objective == "self" and compressed.parent == BASE:
+    if recover.learns.parent and compressed.parent == BASE:
         raise ValueError(f"{where}.recover.objective: the untrained student has nothing to teach; use `cross_entropy`")

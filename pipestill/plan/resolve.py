@@ -66,7 +66,7 @@ def resolve_recovery(common: Training, study: StudyConfig, name: str) -> Resolve
     given = recover.model_dump(exclude_none=True, exclude={"objective", "divergence"})
     changed = TrainingConfig.model_validate(training | given | {"adaptation": "full", "init": "base"})
     options = resolve_training(common, study, recover.method).options
-    if recover.objective == "self":
+    if recover.learns.parent:
         options = options.model_copy(update={"teacher": "online"})
     return Resolved(changed, options)
 

@@ -63,8 +63,8 @@ class Price:
 
     Attributes:
         dollars: that were paid for what it learns from; none where a price is not known.
-        own: seconds of its training and of that of what it was made of, mean over the seeds; 0 where nothing was trained,
-            none where that is not known.
+        own: seconds of its training and of that of what it was made of, mean over the seeds; 0 where nothing was
+            trained, none where that is not known.
         taught: seconds of what its teacher and its annotator did for it, once for all seeds; none where not known.
         processor: whether they are of processor time, or else of wall time.
         query_ms: milliseconds of the model's work for a query; none without a model.

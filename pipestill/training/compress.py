@@ -1,25 +1,25 @@
-"""Compression around a training: pruning before, zeros and fake quantisation meanwhile, quantisation after."""
+"""Compression around a training: pruning before, zeros and rounded weights meanwhile, quantisation after."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
-from pipestill.compression.pruning import Masks, prune
-from pipestill.compression.quantizing import prepare_qat
+from pipestill.compression.masks import Masks
+from pipestill.compression.pruning import Batch, prune
+from pipestill.compression.quantising import convert, prepare_qat, save_quantized
 from pipestill.io.records import Json
 from pipestill.models.rows import collate
 from pipestill.settings.jobs import CompressionSettings
 from pipestill.training.job import Data, Job
 from pipestill.training.recipe import Recipe
 
-CALIBRATED_ON = 64  # training rows, by whose activations weights and channels are chosen
-BATCH = 16  # of them
+BATCH = 16  # rows that are read together to calibrate
 
 
 class KeepZeros(TrainerCallback):
-    """Puts weights that were pruned back to zero after each step: an optimizer's momentum moves them."""
+    """Sets pruned weights to zero again after each step, which an optimizer's moments move."""
 
     def __init__(self, masks: Masks):
         self.masks = masks
@@ -39,19 +39,20 @@ class Compression(Recipe):
     def __init__(self, settings: CompressionSettings):
         self.settings, self.trains = settings, settings.trains
         self.masks: Masks | None = None
+        self.pruned: Json | None = None
 
     def identity(self) -> Json:
         """The settings."""
         return {"compression": self.settings.model_dump(include={"prune", "quantize", "trains"})}
 
     def start(self, model: Any, job: Job, data: Data) -> Any:
-        """The pruned model, with fake quantisation where it is to be trained so."""
+        """The pruned model, which rounds its weights where it is trained for that."""
         settings = self.settings
         if settings.prune:
-            model = prune(model, job.tokenizer, settings.prune, calibration(job, data))
+            self.pruned = prune(model, settings.prune, calibration(job, data, settings.prune.calibration))
             self.masks = Masks(model)
         if settings.trains and settings.quantize and settings.quantize.qat:
-            model = prepare_qat(model, settings.quantize)
+            prepare_qat(model, settings.quantize)
         return model
 
     def callbacks(self) -> Sequence[TrainerCallback]:
@@ -60,17 +61,21 @@ class Compression(Recipe):
 
     def facts(self) -> Json:
         """What was done."""
-        return {"compression.json": self.identity()["compression"]}
+        return {"compression.json": self.identity()["compression"] | {"pruned": self.pruned}}
 
-    def writer(self, model: Any) -> Callable[[Path], None] | None:
-        """Writes packed weights, where they are quantised."""
-        return None
+    def save(self, model: Any, tokenizer: Any, directory: Path, **facts: Json) -> None:
+        """Write the result, quantised if that is asked for."""
+        if self.settings.quantize is None:
+            super().save(model, tokenizer, directory, **facts)
+            return
+        convert(model.eval(), self.settings.quantize)
+        save_quantized(model, tokenizer, directory, **facts)
 
 
-def calibration(job: Job, data: Data) -> list[dict[str, Any]]:
+def calibration(job: Job, data: Data, rows: int) -> list[Batch]:
     """Batches of the first training rows, on the model's device."""
-    rows = data.rows[:CALIBRATED_ON]
-    batches = (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+    taken = data.rows[:rows]
+    batches = (taken[start : start + BATCH] for start in range(0, len(taken), BATCH))
     return [
         {name: tensor.to(job.plan.device) for name, tensor in collate(batch, job.tokenizer.pad_token_id).items()}
         for batch in batches

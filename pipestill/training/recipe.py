@@ -1,10 +1,11 @@
 """What is done to a model before its training and after it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipestill.io.records import Json
+from pipestill.models.saving import save_model
 from pipestill.training.job import Data, Job
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ class Recipe:
         """Further files of the result, by name."""
         return {}
 
-    def writer(self, model: Any) -> Callable[[Path], None] | None:
-        """What writes the weights of the trained model; none: it does so itself."""
-        return None
+    def save(self, model: Any, tokenizer: Any, directory: Path, **facts: Json) -> None:
+        """Write the result, as :func:`~pipestill.models.saving.save_model` does."""
+        save_model(model, tokenizer, directory, **facts)
 
 
 PLAIN = Recipe()

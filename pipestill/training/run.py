@@ -20,7 +20,6 @@ from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients, profile
-from pipestill.models.saving import save_model
 from pipestill.settings.jobs import TrainingSettings
 from pipestill.training.answer_metric import check_selection
 from pipestill.training.candidates import Candidates
@@ -100,8 +99,7 @@ def _make(job: Job, outputs: Outputs, recipe: Recipe) -> None:
 
     with Termination():  # so near to the end it is quicker to finish
         lineage = make_lineage(outputs.model, job.inputs.base, job.inputs.init, list(job.settings.labels))
-        write = recipe.writer(model)
-        save_model(model, job.tokenizer, job.state.finished, lineage=lineage, extras=extras, write=write)
+        recipe.save(model, job.tokenizer, job.state.finished, lineage=lineage, extras=extras)
 
 
 def _untrained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any]]:

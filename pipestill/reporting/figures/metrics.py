@@ -50,8 +50,8 @@ def dots(study: Study, experiments: Sequence[Experiment], names: Sequence[str], 
 
 
 def cost(study: Study) -> str | None:
-    """The primary metric against the processor time of training, with that of what compressed students were made of; the
-    teacher, and base among few, are for scale."""
+    """The primary metric against the processor time of training, with that of what compressed students were made of;
+    the teacher, and base among few, are for scale."""
     points = []
     for experiment in study.experiments:
         train = experiment.evaluation.cost.train
