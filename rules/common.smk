@@ -15,6 +15,7 @@ from pipestill.errors import UserError
 from pipestill.io.digests import FETCHING, code_digest
 from pipestill.methods import METHODS, TEACHER_NAME
 from pipestill.plan.check import check
+from pipestill.plan.compress_checks import check_compressible
 from pipestill.plan.data_checks import report_data
 from pipestill.plan.paths import beside, file_of, folder, options, script, unrecorded
 from pipestill.plan.plan import Plan, of_job
@@ -22,6 +23,7 @@ from pipestill.plan.start import start_run
 
 try:
     PLAN = Plan(check(config), ROOT)
+    check_compressible(PLAN.given, ROOT)
     if workflow.is_main_process:
         report_data(PLAN.config)
 except UserError as error:

@@ -54,7 +54,7 @@ class RecoverConfig(Section):
     """Training after pruning, or under fake quantisation, of all weights that are left; what is not said here is as in
     the training of the student that is compressed (of SFT, where that is `base`)."""
 
-    reruns: ClassVar = {"*": "compress", "objective": "teacher_distributions_shard compress"}
+    reruns: ClassVar = {"*": "compress"}
 
     objective: Literal[tuple(RECOVERIES)] = next(iter(RECOVERIES))
     """Loss: `cross_entropy` on gold outputs; or that mixed with a divergence from the student as it was before

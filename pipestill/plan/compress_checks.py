@@ -1,9 +1,13 @@
 """Checks of compressed students; every message names the key to change."""
 
-from pipestill.errors import shortened
+from pathlib import Path
+
+from pipestill.errors import UserError, shortened
 from pipestill.methods import BASE, METHODS, ROLES
 from pipestill.plan.compress import FROM, CompressConfig
+from pipestill.plan.compressible import check
 from pipestill.plan.config import Config, StudyConfig
+from pipestill.plan.model_files import ModelFiles
 from pipestill.plan.resolve import resolve_hardware, resolve_training
 
 WITHOUT_CUDA = ("cpu", "mps", "xpu")  # devices on which `quantization: auto` leaves weights as they are
@@ -21,7 +25,28 @@ def check_compress(config: Config, path: str, study: StudyConfig) -> None:
             taken = "a checkpoint" if name in study.checkpoints else "a method"
             raise ValueError(f"{path}.compress: `{name}` is the name of {taken}; choose another one")
         _check_parent(config, where, study, compressed)
+        if path.partition(".")[2] in config.run:
+            _check_adapter(config, where, study, compressed.parent)
         _check_recovery(where, study, compressed)
+
+
+def check_compressible(config: Config, root: Path) -> None:
+    """Refuse what the students that are on this machine cannot have.
+
+    Args:
+        config: checked.
+        root: directory of the project, where shipped models are found.
+
+    Raises:
+        UserError: begins with the path of a wrong key.
+    """
+    for name, study in config.studies.items():
+        found = ModelFiles(config.models[study.student].locate(root)).config if study.compress else {}
+        for row, compressed in study.compress.items() if found else ():
+            try:
+                check(found, compressed.prune, compressed.quantize)
+            except UserError as error:
+                raise UserError(f"config: studies.{name}.compress.{row}: {error}") from None
 
 
 def _check_parent(config: Config, where: str, study: StudyConfig, compressed: CompressConfig) -> None:
@@ -38,9 +63,13 @@ def _check_parent(config: Config, where: str, study: StudyConfig, compressed: Co
         raise ValueError(f"{where}.{FROM}: `{parent}` has a head for labels in place of words; compress another one")
     if objective.explains(resolved.options):
         raise ValueError(f"{where}.{FROM}: `{parent}` writes rationales; compress another one")
-    hardware = resolve_hardware(config.hardware, study)
+
+
+def _check_adapter(config: Config, where: str, study: StudyConfig, parent: str) -> None:
+    """Refuse a parent that is an adapter on weights in 4 bits, or may be."""
+    resolved, hardware = resolve_training(config.training, study, parent), resolve_hardware(config.hardware, study)
     whole = hardware.quantization == "none" or (hardware.quantization == "auto" and hardware.device in WITHOUT_CUDA)
-    if resolved.training.adaptation == "lora" and not whole:
+    if parent != BASE and resolved.training.adaptation == "lora" and not whole:
         raise ValueError(
             f"{where}.{FROM}: `{parent}` is an adapter on weights that may be held in 4 bits, into which it cannot be "
             "merged exactly; set `hardware.quantization: none`, and it is merged first, or `adaptation: full` for "

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from pipestill.answers.kinds import KINDS
 from pipestill.io.records import Json
@@ -227,8 +227,9 @@ class StudyConfig(Section):
     """In-context learning, for the method `icl`."""
     distributions: DistributionsConfig = DistributionsConfig()
     """The cache of the teacher's distributions."""
-    compress: dict[Name, CompressConfig] = {}
-    """Compressed students: further rows of its tables, by the name that tables give them."""
+    compress: dict[Name, CompressConfig | None] = {}
+    """Compressed students: further rows of its tables, by the name that tables give them; `null` in place of one leaves
+    it out, in an overlay of a file that has it."""
     checkpoints: dict[Name, CheckpointConfig] = {}
     """Models on disk to evaluate as students, by the name that tables give them."""
     variants: dict[Name, VariantConfig] = {}
@@ -241,6 +242,11 @@ class StudyConfig(Section):
     """Overrides of the common `training` for the students of this study."""
     overrides: dict[str, Any] = {}
     """Overrides of `training` for single methods, with the options of their objective, and for `teacher`."""
+
+    @field_validator("compress")
+    @classmethod
+    def _without_those_left_out(cls, rows: dict[str, CompressConfig | None]) -> dict[str, CompressConfig]:
+        return {name: row for name, row in rows.items() if row is not None}
 
     @model_validator(mode="after")
     def _shares_ascend_to_one(self):

@@ -9,7 +9,10 @@ from transformers import TrainerCallback
 from pipestill.compression.masks import Masks
 from pipestill.compression.pruning import Batch, prune
 from pipestill.compression.quantising import convert, prepare_qat, save_quantized
+from pipestill.errors import UserError
+from pipestill.io.files import read_json
 from pipestill.io.records import Json
+from pipestill.models.lineage import is_adapter
 from pipestill.models.rows import collate
 from pipestill.settings.jobs import CompressionSettings
 from pipestill.training.job import Data, Job
@@ -48,6 +51,7 @@ class Compression(Recipe):
     def start(self, model: Any, job: Job, data: Data) -> Any:
         """The pruned model, which rounds its weights where it is trained for that."""
         settings = self.settings
+        _refuse_packed(job.inputs.init)
         if settings.prune:
             self.pruned = prune(model, settings.prune, calibration(job, data, settings.prune.calibration))
             self.masks = Masks(model)
@@ -70,6 +74,18 @@ class Compression(Recipe):
             return
         convert(model.eval(), self.settings.quantize)
         save_quantized(model, tokenizer, directory, **facts)
+
+
+def _refuse_packed(parent: Path | None) -> None:
+    """Refuse an adapter that was trained on weights in 4 bits: merged into others it is another model."""
+    if parent is None or not is_adapter(parent):
+        return
+    packing = read_json(parent / "hardware.json")["quantization"]
+    if packing != "none":
+        raise UserError(
+            f"{parent} is an adapter on weights in 4 bits ({packing}), into which it cannot be merged exactly: train "
+            "it with `hardware.quantization: none`, or with `adaptation: full`"
+        )
 
 
 def calibration(job: Job, data: Data, rows: int) -> list[Batch]:
