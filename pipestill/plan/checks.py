@@ -34,12 +34,12 @@ def check_config(config: Config) -> None:
     for name, study in config.studies.items():
         path = f"studies.{name}"
         _check_names(config, path, study)
-        check_compress(config, path, study)
         _check_answers(config, path, study)
         _check_variants(config, path, study)
         _check_models(config, path, study)
         check_in_context(path, study, askable(config.task(study.task), config.tasks[study.task]))
         check_training(config, path, study)
+        check_compress(config, path, study)
 
 
 def known(name: str, names: Collection[str], path: str, where: str) -> None:

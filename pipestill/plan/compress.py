@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, create_model, model_validator
 
 from pipestill.losses.kinds import KINDS
-from pipestill.methods import BASE, METHODS, SFT, Method
+from pipestill.methods import BASE, METHODS, SFT, Method, method_of
 from pipestill.settings.compression import Prune, Quantize
 from pipestill.settings.section import Section, Word
 
@@ -127,7 +127,7 @@ class CompressConfig(_From):
         return Method(name, f"{self._sentence()}.", objective)
 
     def _sentence(self) -> str:
-        steps = [f"The student of {METHODS[self.parent].title}, compressed"]
+        steps = [f"The student of {method_of(self.parent).title}, compressed"]
         if self.prune:
             share = "" if self.prune.amount is None else f" by {100 * self.prune.amount:.10g} %"
             steps.append(f"pruned{share} ({self.prune.kind})")

@@ -34,6 +34,7 @@ def test_each_row_stands_before_its_variants(plan):
     rows = [row for study, row in plan.experiments if study == "dolly"]
     assert rows == [
         *("base", "base-greedy", "sft", "sft-greedy", "sft-alpaca", "todi", "todi-greedy"),
+        *(row for name in study["compress"] for row in (name, f"{name}-greedy")),
         *("teacher", "teacher-greedy", "teacher-alpaca"),
     ]
     assert plan.experiment("dolly", "todi-greedy").method_title == "ToDi (greedy)"
