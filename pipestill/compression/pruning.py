@@ -29,6 +29,6 @@ def prune(model: "PreTrainedModel", settings: Prune, calibration: Sequence[Batch
         ``{"before", "after"}``, ``removed`` (numbers of the layers, for `depth`; channels a layer, for `width`).
 
     Raises:
-        UserError: as :func:`~pipestill.compression.check.check`.
+        UserError: as :func:`~pipestill.plan.compressible.check`.
     """
     raise NotImplementedError
