@@ -1,9 +1,6 @@
 """Zeros that stay zeros in training."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
+import torch
 
 
 class Masks:
@@ -13,13 +10,18 @@ class Masks:
     to be stored to resume: the zeros of a saved state are the masks.
     """
 
-    def __init__(self, model: "torch.nn.Module"):
-        """Remember where the linear layers of ``model`` hold zeros now."""
+    def __init__(self, model: torch.nn.Module):
+        """Remember where the weights of ``model``'s linear layers are zero now."""
+        layers = (module for module in model.modules() if isinstance(module, torch.nn.Linear))
+        zeros = [(layer.weight, layer.weight == 0) for layer in layers]
+        self.zeros = [(weight, mask) for weight, mask in zeros if mask.any()]
 
     def __bool__(self) -> bool:
         """True if there are zeros to hold."""
-        raise NotImplementedError
+        return bool(self.zeros)
 
+    @torch.no_grad()
     def apply(self) -> None:
         """Set these weights to zero again, in place; call it after each optimizer step."""
-        raise NotImplementedError
+        for weight, mask in self.zeros:
+            weight.masked_fill_(mask, 0)

@@ -17,7 +17,7 @@ def prepare_qat(model: "PreTrainedModel", settings: Quantize) -> None:
     is saved is the model before rounding. Embeddings and a head are rounded to bf16 here, once, and frozen.
 
     Raises:
-        UserError: as :func:`~pipestill.compression.check.check`; weights are not float32.
+        UserError: as :func:`~pipestill.plan.compressible.check`; weights are not float32.
     """
     raise NotImplementedError
 
