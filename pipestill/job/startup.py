@@ -4,12 +4,6 @@ import gc
 import sys
 
 UNUSED = ("scipy", "sklearn", "datasets", "bitsandbytes", "torchao")  # 0.5 to 2 s of imports each
-    "scipy",
-    "sklearn",
-    "datasets",
-    "bitsandbytes",
-    "torchao",
-)  # where nobody says otherwise; 0.5 to 2 s of imports
 
 
 def hide_unused() -> None:
