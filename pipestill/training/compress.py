@@ -8,7 +8,8 @@ from transformers import TrainerCallback
 
 from pipestill.compression.masks import Masks
 from pipestill.compression.pruning import Batch, prune
-from pipestill.compression.quantising import convert, prepare_qat, save_quantized
+from pipestill.compression.quantising import convert, prepare_qat
+from pipestill.compression.storing import save_quantized
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import Json
