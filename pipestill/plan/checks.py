@@ -100,6 +100,10 @@ def _check_names(config: Config, path: str, study: StudyConfig) -> None:
     for method in study.overrides:
         if not method_of(method).trains:
             raise ValueError(f"{path}.overrides.{method}: `{method}` is not trained; remove it")
+    for name in study.compress:
+        if name in METHODS or name in ROLES or name in study.checkpoints:
+            taken = "a checkpoint" if name in study.checkpoints else "a method"
+            raise ValueError(f"{path}.compress: `{name}` is the name of {taken}; choose another one")
     for name, checkpoint in study.checkpoints.items():
         if name in METHODS or name in ROLES:
             raise ValueError(f"{path}.checkpoints: `{name}` is the name of a method; choose another one")

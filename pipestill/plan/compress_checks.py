@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipestill.errors import UserError, shortened
-from pipestill.methods import BASE, METHODS, ROLES
+from pipestill.methods import BASE, METHODS
 from pipestill.plan.compress import FROM, CompressConfig
 from pipestill.plan.compressible import check
 from pipestill.plan.config import Config, StudyConfig
@@ -21,9 +21,6 @@ def check_compress(config: Config, path: str, study: StudyConfig) -> None:
     """
     for name, compressed in study.compress.items():
         where = f"{path}.compress.{name}"
-        if name in METHODS or name in ROLES or name in study.checkpoints:
-            taken = "a checkpoint" if name in study.checkpoints else "a method"
-            raise ValueError(f"{path}.compress: `{name}` is the name of {taken}; choose another one")
         _check_parent(config, where, study, compressed)
         if path.partition(".")[2] in config.run:
             _check_adapter(config, where, study, compressed.parent)
