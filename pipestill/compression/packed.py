@@ -31,7 +31,8 @@ class Packed:
 
 def packed_layers(directory: Path) -> Iterator[tuple[str, Packed]]:
     """Quantised layers by name; none of a model that is not quantised."""
-    description = read_json(directory / "config.json").get("quantization_config")
+    config = directory / "config.json"  # an adapter has none
+    description = read_json(config).get("quantization_config") if config.is_file() else None
     if not description:
         return
     scheme = description["config_groups"]["group_0"]

@@ -9,6 +9,7 @@ import torch
 from pipestill.compression.structure import linear_layers
 from pipestill.errors import UserError
 from pipestill.job.startup import need
+from pipestill.losses.products import FasterLinear
 from pipestill.plan.compressible import check
 from pipestill.settings.compression import Quantize
 
@@ -76,6 +77,9 @@ def _check(model: "PreTrainedModel", settings: Quantize) -> None:
 
 def _to_layers(model: "PreTrainedModel", config: Any) -> None:
     names = linear_layers(model).keys()
+    for layer in linear_layers(model).values():
+        if type(layer) is FasterLinear:
+            layer.__class__ = torch.nn.Linear  # whose product torchao's weights know
     _torchao().quantize_(model, config, lambda module, name: name in names)
 
 

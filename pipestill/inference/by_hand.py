@@ -47,6 +47,9 @@ class Predictor:
         """The model."""
         plan = prepare(self.target.settings, self.threads)
         loaded = load(self.target.base, self.target.model, plan)
+        from pipestill.compression.kernels import use_fast_kernels  # imports torch
+
+        use_fast_kernels(loaded.model, self.target.model or self.target.base)
         return replace(loaded, context=read_context(self.target.run)) if self.target.run else loaded
 
     def reply(self, inputs: Mapping[str, str], fields: Mapping[str, str] | None = None) -> Json:
