@@ -87,15 +87,14 @@ rule model_sizes:
         "<logs>/benchmarks/model_sizes/{study}.jsonl"
     conda:
         "../envs/train.yaml"
-    threads: PLAN.config.threads
+    threads: 1
     resources:
         mem_mb=4000,
         runtime="2h",
-        gpu=PLAN.gpu,
     params:
         script=script("model_sizes"),
-        settings=of_job(PLAN.sizes_settings),
+        rows=of_job(PLAN.sized),
         code=code_digest("model_sizes"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --models {input.models:q} --bases {input.bases:q} "
-        "--threads {threads:q} --output {output:q} > {log:q} 2>&1"
+        "python {params.script:q} --study {wildcards.study:q} --rows {params.rows:q} --bases {input.bases:q} "
+        "--models {input.models:q} --output {output:q} > {log:q} 2>&1"

@@ -25,7 +25,6 @@ from pipestill.settings.jobs import (
     TrainingSettings,
 )
 from pipestill.settings.section import Section
-from pipestill.settings.sizes import SizesSettings
 from pipestill.tasks import Task
 
 
@@ -212,11 +211,6 @@ class Jobs(Experiments):
         """Rows of a study whose models are measured: each model once, as its runs and its variants are of one size."""
         own = [row for row in rows_of(self.study(study)) if self.row(study, row).name is None]
         return [row for row in own if self.entry(study, row).model and not self.entry(study, row).in_context]
-
-    def sizes_settings(self, study: str) -> str:
-        """Settings of the job that measures the models of a study."""
-        adaptations = {row: self.training(study, row).training.adaptation for row in self.sized(study)}
-        return told(SizesSettings(study=study, adaptations=adaptations, hardware=self.hardware(study)))
 
     def evaluation_settings(self, study: str, method: str) -> str:
         """What an experiment is, for the job that evaluates it."""

@@ -86,16 +86,16 @@ class Compression:
         """The smallest and the fastest student that is not significantly worse than the best, in words."""
         study, smallest, fastest = self.study, self.smallest, self.fastest
         own, of_best = self.size(smallest.experiment), self.size(self.leader)
-        share = percent(own.bytes / of_best.bytes)
+        share = percent(own.bytes_on_disk / of_best.bytes_on_disk)
         found = [
             f"The smallest model that is not significantly worse than the best: {self._said(smallest)}; "
-            f"{size(own.bytes)}, {share} of the best one's {size(of_best.bytes)}."
+            f"{size(own.bytes_on_disk)}, {share} of the best one's {size(of_best.bytes_on_disk)}."
         ]
         if fastest.experiment is not smallest.experiment:
-            rate = speed(self.size(fastest.experiment))
+            rate = self.size(fastest.experiment).speed
             found.append(
                 f"The fastest of those: {self._said(fastest)}; {number(rate, 0)} tokens a second, the best one "
-                f"{number(speed(of_best), 0)}."
+                f"{number(of_best.speed, 0)}."
             )
         if not study.testable:
             return []
@@ -109,11 +109,6 @@ class Compression:
             return f"{mean}, the best itself)"
         amount = f"{number(comparison.difference, places)} {bracket(comparison.ci95, places)}"
         return f"{mean}, against {comparison.b.title} {amount})"
-
-
-def speed(found: Size) -> float:
-    """Tokens a second of what a model spends its time on: writing, or reading where it does not write."""
-    return found.prefill if found.decode is None else found.decode
 
 
 def compression(study: Study) -> Compression | None:
@@ -132,9 +127,9 @@ def compression(study: Study) -> Compression | None:
 
     return Compression(
         study,
-        sorted(own, key=lambda each: study.sizes[each.method].bytes),
+        sorted(own, key=lambda each: study.sizes[each.method].bytes_on_disk),
         against_parents(study),
         found,
-        least(lambda each: each.bytes),
-        least(lambda each: -speed(each)),
+        least(lambda each: each.bytes_on_disk),
+        least(lambda each: -each.speed),
     )

@@ -4,34 +4,39 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipestill.settings.models import HardwareConfig
 from pipestill.settings.section import Section
-from pipestill.settings.training import Adaptation
 
 Amount = Annotated[float, Field(ge=0)]
 
 
 class Size(Section):
-    """Size and speed of the model of one row of a study's tables."""
+    """Size and speed of the model of one row of a study's tables, on one thread of a processor."""
 
-    bytes: int
+    bytes_on_disk: int
     """Bytes of its weights on disk, of an adapter with those that it belongs to."""
     parameters: int
     """Its parameters, shared ones counted once."""
-    nonzero: int
+    nonzero_weights: int
     """Those that are not zero."""
-    bits: Amount
+    bits_a_weight: Amount
     """Bits on disk a parameter, scales of quantised weights included."""
-    prefill: Amount
-    """Tokens of prompts read a second, in batches."""
-    decode: Amount | None
-    """Tokens written a second, one answer at a time; none of a model that does not write."""
-    memory_mb: Amount
-    """The most main memory that the process held which measured it, in MB (10^6 bytes), libraries included."""
-    gpu_memory_mb: Amount | None
-    """The most GPU memory that tensors held there; none where no GPU was used."""
+    quantised_layers: int
+    """Layers that are quantised."""
+    fast_layers: int
+    """Those of them that integer kernels multiply by here."""
+    prefill_tokens_a_second: Amount
+    """Tokens of prompts that are read in a second of processor time."""
+    decode_tokens_a_second: Amount | None
+    """Tokens that are written in one, one answer at a time; none of a model that does not write."""
+    peak_memory_mb: Amount
+    """The most memory that the process held which measured it, in MB (10^6 bytes), libraries included."""
     timed: str
     """The row whose model was timed for it: one of the same shape and number formats."""
+
+    @property
+    def speed(self) -> float:
+        """Tokens a second of what a model spends its time on: writing, or reading where it does not write."""
+        return self.decode_tokens_a_second or self.prefill_tokens_a_second
 
 
 class Sizes(Section):
@@ -39,20 +44,5 @@ class Sizes(Section):
 
     study: str
     """Name of the study."""
-    threads: int
-    """Threads of torch."""
-    device: str
-    """Device that models ran on."""
     rows: dict[str, Size]
     """By the name of the row."""
-
-
-class SizesSettings(Section):
-    """Settings of the job that measures the models of a study."""
-
-    study: str
-    """Name of the study."""
-    adaptations: dict[str, Adaptation]
-    """Adaptation in the training of the model of each row, by its name; the hardware plan depends on it."""
-    hardware: HardwareConfig
-    """The configuration's `hardware`."""

@@ -19,8 +19,9 @@ EXAMPLES = 300
 def size(megabytes, decode):
     """A model of so many megabytes that writes so many tokens a second."""
     return Size(
-        **dict(bytes=int(megabytes * 1e6), parameters=1000, nonzero=900, bits=32, prefill=5000, decode=decode),
-        **dict(memory_mb=300, gpu_memory_mb=None, timed="sft"),
+        **dict(bytes_on_disk=int(megabytes * 1e6), parameters=1000, nonzero_weights=900, bits_a_weight=32),
+        **dict(prefill_tokens_a_second=5000, decode_tokens_a_second=decode, peak_memory_mb=300),
+        **dict(quantised_layers=0, fast_layers=0, timed="sft"),
     )
 
 
@@ -112,6 +113,6 @@ def test_the_figure_names_every_model(study):
 def test_studies_without_sizes_say_nothing(study, tmp_path):
     assert compression(replace(study, sizes={})) is None
     path = tmp_path / "made.json"
-    path.write_text(Sizes(study="made", threads=1, device="cpu", rows=SIZES).model_dump_json())
+    path.write_text(Sizes(study="made", rows=SIZES).model_dump_json())
     (found,) = with_sizes([replace(study, sizes={})], [path])
     assert found.sizes == SIZES

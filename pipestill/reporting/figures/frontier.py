@@ -20,7 +20,7 @@ MS = 1000
 
 
 def _milliseconds(size: Size) -> float:
-    return MS / (size.prefill if size.decode is None else size.decode)
+    return MS / size.speed
 
 
 def frontier(study: Study) -> str | None:
@@ -29,10 +29,10 @@ def frontier(study: Study) -> str | None:
     shown = [each for each in study.experiments if each.models == each.method and each.method in study.sizes]
     if not study.compressed or not shown:
         return None
-    written = all(study.sizes[each.method].decode is not None for each in shown)
+    written = all(study.sizes[each.method].decode_tokens_a_second is not None for each in shown)
     verb = "write" if written else "read"
     axes_of: list[tuple[str, Callable[[Size], float]]] = [
-        ("megabytes on disk", lambda size: size.bytes / 1e6),
+        ("megabytes on disk", lambda size: size.bytes_on_disk / 1e6),
         (f"milliseconds to {verb} a token", _milliseconds),
     ]
     with style() as Figure:
