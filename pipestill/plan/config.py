@@ -181,15 +181,15 @@ class StudyConfig(Section):
         "student": "training_file predict checkpoint evaluate",
         "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
         "pretrained_teacher": "training_file teacher_outputs teacher_distributions_shard train predict",
-        "methods": "training_file distribution_fidelity learning_curve predict",
+        "methods": "training_file distribution_fidelity learning_curve predict model_sizes",
         "seeds": "train_teacher train",
         "train_rows": "training_file",
         "teacher_rows": "training_file",
         "train_share": "training_file",
         "on_long_answer": "training_file",
         "learning_curve": "learning_curve",
-        "hardware": "train_teacher teacher_outputs teacher_distributions_shard train predict bertscore",
-        "training": "training_file teacher_distributions_shard distribution_fidelity train predict",
+        "hardware": "train_teacher teacher_outputs teacher_distributions_shard train compress predict bertscore",
+        "training": "training_file teacher_distributions_shard distribution_fidelity train compress predict",
         "overrides": "training_file train_teacher teacher_distributions_shard distribution_fidelity train predict",
     }
 

@@ -9,7 +9,6 @@ from pydantic import create_model
 from pipestill.answers.base import AnswerOptions
 from pipestill.methods import ANNOTATOR_NAME, SFT, TEACHER_NAME, method_of
 from pipestill.objectives.base import NoOptions
-from pipestill.plan.compress import RecoverConfig
 from pipestill.plan.config import OBJECTIVES, Config, StudyConfig, TaskConfig, Training
 from pipestill.settings.annotation import RATIONALE
 from pipestill.settings.models import HardwareConfig
@@ -59,10 +58,13 @@ def resolve_training(common: Training, study: StudyConfig, method: str) -> Resol
 
 def resolve_recovery(common: Training, study: StudyConfig, name: str) -> Resolved:
     """Training of a compressed student: as that of the student which is compressed, with what is said of its recovery,
-    of all weights; the options of its divergence are those that the method of its name has."""
+    of all weights; the options of its divergence are those that the method of its name has. Where nothing is trained,
+    only the length of rows is of use."""
     compressed = study.compress[name]
     training = resolve_training(common, study, compressed.origin).training.model_dump()
-    recover = compressed.training or RecoverConfig()
+    recover = compressed.training
+    if recover is None:
+        return Resolved(TrainingConfig(adaptation="full", max_length=training["max_length"]), NoOptions())
     given = recover.model_dump(exclude_none=True, exclude={"objective", "divergence"})
     changed = TrainingConfig.model_validate(training | given | {"adaptation": "full", "init": "base"})
     options = resolve_training(common, study, recover.method).options

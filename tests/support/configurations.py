@@ -82,7 +82,7 @@ def of_files():
     bertscore = {"encoder": "demo-bert-student", "layer": 2, "baseline": "corpus"}
     online = {"divergence": {"teacher": "online"}}
     compress = {
-        name: {"from": "base", "prune": {"kind": "depth"}} for name in ("pruned", "rounded", "int3-qat", "narrow")
+        name: {"from": "base", "prune": {"kind": "depth"}, "recover": {}} for name in ("pruned", "rounded", "narrow")
     }
     studies["dolly"] |= {
         "pretrained_teacher": True,
