@@ -14,7 +14,7 @@ from torch import Tensor
 from pipestill.compression.packed import Packed, packed_layers
 
 ROWS = 16  # of a layer's inputs: up to these, packed kernels are faster than bf16 on the way
-WEIGHTS = 2**18  # of a layer: smaller ones gain nothing over float32, which needs no conversion of inputs
+WEIGHTS = 2**16  # of a layer: smaller ones gain nothing over float32, which needs no conversion of inputs
 GROUPS = (32, 64, 128, 256)  # that torch's kernel for 4 bits knows
 UNIT = torch.finfo(torch.float32).eps  # smallest scale of inputs, as torchao has it
 

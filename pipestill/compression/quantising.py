@@ -11,12 +11,10 @@ from pipestill.errors import UserError
 from pipestill.job.startup import need
 from pipestill.losses.products import FasterLinear
 from pipestill.plan.compressible import check
-from pipestill.settings.compression import Quantize
+from pipestill.settings.compression import DYNAMIC, Quantize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-DYNAMIC = "int8-dynamic"
 
 
 def prepare_qat(model: "PreTrainedModel", settings: Quantize) -> None:

@@ -39,7 +39,7 @@ def save_quantized(
         extras: see there.
     """
     layers = linear_layers(model)
-    description = _description(model, next(iter(layers.values())).weight)
+    description = _description(model, [layer.weight for layer in layers.values()])
     state, held = {}, {}
     for name, tensor in model.state_dict().items():
         layer = name.removesuffix(".weight")
@@ -54,16 +54,17 @@ def save_quantized(
         del model.config.quantization_config
 
 
-def _description(model: "PreTrainedModel", weight: Any) -> dict[str, Any]:
+def _description(model: "PreTrainedModel", weights: list[Any]) -> dict[str, Any]:
     """What ``config.json`` says of the format.
 
     ``dequantize`` has transformers make plain layers as it loads, which T5 needs (it asks its layers for their
     weights) and which is as exact; activations that are quantised need the layers of compressed-tensors.
     """
-    groups = weight.scale.shape[-1]
-    grouped = {"strategy": "group", "group_size": weight.shape[-1] // groups} if groups > 1 else {"strategy": "channel"}
-    bits = BITS[str(weight.target_dtype).removeprefix("torch.")]
-    dynamic = weight.activation_quantization is not None
+    whole = all(weight.block_size[-1] == weight.shape[-1] for weight in weights)
+    first = weights[0]
+    grouped = {"strategy": "channel"} if whole else {"strategy": "group", "group_size": first.block_size[-1]}
+    bits = BITS[str(first.target_dtype).removeprefix("torch.")]
+    dynamic = first.activation_quantization is not None
     form = PLAIN if dynamic else PACKED
     activations = {"num_bits": 8, "type": "int", "symmetric": False, "strategy": "token", "dynamic": True}
     scheme = {

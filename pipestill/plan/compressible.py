@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.settings.compression import Prune, Quantize
+from pipestill.settings.compression import DYNAMIC, Prune, Quantize
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Family:
         heads: key of the config for the number of heads.
         head_width: key of the config for the width of a head; where it is not given, the heads share ``hidden``.
         first_stays: later layers need something that the first one has.
+        flattens: its layers read rows and tokens as one axis, for which compressed-tensors knows no scale of a token.
     """
 
     stacks: tuple[Stack, ...]
@@ -46,6 +47,7 @@ class Family:
     heads: str = "num_attention_heads"
     head_width: str = "head_dim"
     first_stays: bool = False
+    flattens: bool = False
 
     def inputs(self, config: Mapping[str, Any]) -> list[int]:
         """Numbers of inputs that the linear layers of the stacks have."""
@@ -65,6 +67,7 @@ OPT = Family(
     channels="ffn_dim",
     into=("fc1",),
     out="fc2",
+    flattens=True,
 )
 BERT = Family(
     stacks=(Stack("encoder.layer", "num_hidden_layers", ""),),
@@ -131,12 +134,17 @@ def check(config: Mapping[str, Any], prune: Prune | None, quantize: Quantize | N
 
     Raises:
         UserError: in one sentence: an architecture that nothing here knows, an amount that leaves no layer or channel
-            or removes none, a group that does not divide a width (of the pruned model), weights that are quantised
-            already.
+            or removes none, a scheme that the model cannot have, a group that does not divide a width (of the pruned
+            model), weights that are quantised already.
     """
     family = family_of(config)
     if config.get("quantization_config"):
         raise UserError("this model is quantised already: compress the model that it was made of")
+    if quantize and quantize.scheme == DYNAMIC and family.flattens:
+        raise UserError(
+            f"quantize.scheme: models of the architecture `{config['model_type']}` cannot have `{DYNAMIC}`, since some "
+            "of their layers do not see where a token begins: take `int8`"
+        )
     if prune:
         config = _pruned(config, family, prune)
     if quantize and quantize.group_size:

@@ -9,7 +9,8 @@ from pipestill.settings.section import Count, Part, Section
 Pruning = Literal["magnitude", "wanda", "2:4", "depth", "width"]
 Scheme = Literal["int8", "int4", "int3", "int2", "int8-dynamic"]
 SPARSE: tuple[Pruning, ...] = ("magnitude", "wanda", "2:4")  # they set weights to zero and keep every shape
-BITS: dict[Scheme, int] = {"int8": 8, "int4": 4, "int3": 3, "int2": 2, "int8-dynamic": 8}
+DYNAMIC: Scheme = "int8-dynamic"
+BITS: dict[Scheme, int] = {"int8": 8, "int4": 4, "int3": 3, "int2": 2, DYNAMIC: 8}
 
 
 class Prune(Section):
