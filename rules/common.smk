@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 
 from pipestill.errors import UserError
 from pipestill.io.digests import FETCHING, code_digest
-from pipestill.methods import METHODS, TEACHER_NAME
+from pipestill.methods import METHODS, SFT, TEACHER_NAME
 from pipestill.plan.check import check
 from pipestill.plan.compress_checks import check_compressible
 from pipestill.plan.data_checks import report_data

@@ -8,7 +8,7 @@ from pipestill.errors import UserError
 from pipestill.io.digests import json_digest
 from pipestill.io.records import Json
 from pipestill.methods import BASE, METHODS, PRETRAINED_TEACHER, SFT, TEACHER_NAME, Method, method_of
-from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, RATIONALES, Objective
+from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, OWN_OUTPUTS, RATIONALES, Objective
 from pipestill.plan.compress import CompressConfig
 from pipestill.plan.config import Config, StudyConfig, TaskConfig, percent
 from pipestill.plan.resolve import (
@@ -316,7 +316,7 @@ class Experiments:
             depends["train_share"] = share
         if self.study(study).on_long_answer != "stop":
             depends["on_long_answer"] = self.study(study).on_long_answer
-        if resolved.training.init == "sft":
+        if resolved.training.init == "sft" or OWN_OUTPUTS in self.sources(study, method):
             depends["sft"] = self.depends(study, SFT)
         if self.learns_from_teacher(study, method):
             depends["teacher"] = self.depends(study, TEACHER_NAME)

@@ -182,11 +182,11 @@ class Jobs(Experiments):
         annotation = self.config.tasks[task].annotation
         return canonical_json(annotation.model_dump(mode="json", include=annotation.without_effect()))
 
-    def scoring_settings(self, study: str) -> str:
-        """Settings of the job in which a study's teacher answers the prompts of its students."""
-        trained = self.training(study, TEACHER_NAME).training
+    def scoring_settings(self, study: str, method: str) -> str:
+        """Settings of the job in which a study's teacher, or a student, answers the prompts of its students."""
+        trained = self.training(study, method).training
         section = ScoringSettings(
-            asking=self.asking(study, TEACHER_NAME, answers=False),
+            asking=self.asking(study, method, answers=False),
             adaptation=trained.adaptation,
             hardware=self.hardware(study),
             code=self._asking_code("teacher_outputs", study),

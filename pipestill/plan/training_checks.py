@@ -3,7 +3,7 @@
 import math
 
 from pipestill.methods import ANNOTATOR_NAME, METHODS, SFT, TEACHER_NAME, method_of
-from pipestill.objectives.base import RATIONALES, Objective
+from pipestill.objectives.base import OWN_OUTPUTS, RATIONALES, Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.context_checks import check_teacher_context
 from pipestill.plan.resolve import (
@@ -35,6 +35,8 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             continue
         if resolved.training.init == "sft" and (method == SFT or SFT not in study.methods):
             raise ValueError(f"{path}: method `{method}` has `init: sft`; that needs another method `sft`")
+        if OWN_OUTPUTS in objective.sources(resolved.options) and SFT not in study.methods:
+            raise ValueError(f"{path}: method `{method}` learns from what the student of `sft` says; add that method")
         if resolved.training.select == "metric" and not task.answers.can("score_one"):
             raise ValueError(
                 f"{path}: method `{method}` has `select: metric`, which is for generated answers; use `loss`"

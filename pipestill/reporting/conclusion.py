@@ -120,6 +120,8 @@ class Price:
 class Recommendation:
     """The cheapest method that is not significantly worse than the best; of those of one price, the best.
 
+    Models that are asked in several ways compete once, as they answer best.
+
     Attributes:
         experiment: the method.
         price: what it takes.
@@ -173,12 +175,16 @@ def _clock(study: Study) -> Literal["cpu_s", "wall_s"]:
 def _recommend(
     study: Study, best: Experiment, tied: Sequence[Experiment], pairs: Sequence[Comparison]
 ) -> Recommendation | None:
-    """Choose; where prices are level, the better one."""
+    """Choose; where prices are level, the better one. The same models compete once: as they answer best."""
     if not study.testable or len(study.ranked) == 1:
         return None
-    prices = {each.method: price(study, each) for each in (best, *tied)}
+    firsts: dict[str, Experiment] = {}
+    for each in study.ranked:
+        firsts.setdefault(each.models, each)
+    level = [each for each in (best, *tied) if firsts[each.models] is each]
+    prices = {each.method: price(study, each) for each in level}
     least = min(prices.values(), key=lambda each: each.order)
-    chosen = next(each for each in (best, *tied) if prices[each.method].is_level(least))
+    chosen = next(each for each in level if prices[each.method].is_level(least))
     lead = None if chosen is best else find(pairs, best, chosen)
     return Recommendation(chosen, prices[chosen.method], len(tied) - (lead is not None), lead)
 

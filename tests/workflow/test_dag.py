@@ -90,6 +90,14 @@ def test_one_experiment_plans_exactly_its_own_runs(tmp_path):
     assert counts == {**dict.fromkeys(once, 1), "train": len(configuration()["seeds"])}
 
 
+def test_pairs_of_its_own_mistakes_wait_for_the_first_student_of_sft(tmp_path):
+    overlay = tmp_path / "my.yaml"
+    overlay.write_text("studies: {creditmix: {overrides: {dpo: {preference: {rejected: own}}}}}\n")
+    counts = jobs(plan(tmp_path, "results/data/creditmix/dpo.jsonl", extra=[overlay]))
+    assert (counts["train"], counts["student_outputs"], counts["training_file"]) == (1, 1, 2)
+    assert "train_teacher" not in counts
+
+
 def test_a_study_without_a_teacher_trains_none(tmp_path):
     counts = jobs(plan(tmp_path, "all", extra=[ROOT / "resources" / "presets" / "gpu-8gb.yaml"]))
     assert not {"train_teacher", "teacher_outputs"} & set(counts)

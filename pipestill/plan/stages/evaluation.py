@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from pipestill.io.digests import canonical_json, code_digest
 from pipestill.job.halves import half_name
 from pipestill.methods import BASE, METHODS
-from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, SFT
+from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, OWN_OUTPUTS, SFT
 from pipestill.objectives.context import CONTEXT
 from pipestill.plan.curves import points
 from pipestill.plan.shares import origin
@@ -89,8 +89,8 @@ class EvaluationStages(TrainingStages):
         return [f"<results>/{w.study}_{compressed.parent}/seed_{seed}/cost.json" for seed in self.run_seeds(w)]
 
     def teacher_costs(self, w: Wildcards) -> list[str]:
-        """Cost of the jobs in which the teacher made what the students of a method learn from; of a compressed student,
-        what it was made from included."""
+        """Cost of the jobs in which a teacher, or a student, made what the students of a method learn from; of a
+        compressed student, what it was made from included."""
         found = (cost for method in self.lineage(w.study, w.method) for cost in self._teacher_costs(w, method))
         return list(dict.fromkeys(found))
 
@@ -99,6 +99,8 @@ class EvaluationStages(TrainingStages):
         costs = [shard.replace(".safetensors", "_cost.json") for shard in (self.shards(w, store) if store else [])]
         if CONTEXT_OUTPUTS in self.sources(w.study, method):
             costs = [f"<results>/teachers/{w.study}/context_outputs_cost.json", *costs]
+        if OWN_OUTPUTS in self.sources(w.study, method):
+            costs = [f"{self.asked_run(w)}/{name}" for name in ("cost.json", "outputs_cost.json")] + costs
         if not self.learns_from_teacher(w.study, method):
             return costs
         directory = self.teacher_directory(w)
