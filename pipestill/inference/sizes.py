@@ -9,6 +9,7 @@ from pipestill.io.digests import canonical_json
 from pipestill.io.files import read_json
 from pipestill.settings.sizes import Size, Sizes
 
+FLOAT, FLOATS = "float", ("F32", "BF16", "F16")
 READ = ("architectures", "quantization_config")  # of a config.json: what a model is made of, and how it is packed
 
 
@@ -39,7 +40,10 @@ def _speed_of(size: Size) -> dict[str, Any]:
 
 
 def shape_of(base: Path, model: Path | None) -> str:
-    """What decides the speed of a model: names, shapes and formats of its tensors, and how they are read."""
+    """What decides the speed of a model: names, shapes and formats of its tensors, and how they are read.
+
+    Floating-point numbers count alike, since all are timed in float32.
+    """
     from safetensors import safe_open
 
     tensors = []
@@ -47,6 +51,8 @@ def shape_of(base: Path, model: Path | None) -> str:
     for file in files:
         with safe_open(file, "pt") as found:
             slices = {name: found.get_slice(name) for name in sorted(found.keys())}
-            tensors += [(name, each.get_dtype(), each.get_shape()) for name, each in slices.items()]
+            for name, each in slices.items():
+                dtype = each.get_dtype()
+                tensors.append((name, FLOAT if dtype in FLOATS else dtype, each.get_shape()))
     config = read_json(files[0].parent / "config.json")
     return canonical_json([tensors, {key: config.get(key) for key in READ}])

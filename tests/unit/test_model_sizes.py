@@ -2,6 +2,9 @@
 
 import shutil
 
+import torch
+from safetensors.torch import load_file, save_file
+
 from pipestill.inference import sizes
 from pipestill.inference.sizes import measure_sizes
 from support.models import make_directory
@@ -25,14 +28,14 @@ def test_models_of_one_shape_are_timed_once(tmp_path, tiny_model_dir, monkeypatc
     assert 0 < row.nonzero_weights <= row.parameters
 
 
-def test_another_number_format_is_timed_again(tmp_path, tiny_model_dir, monkeypatch):
-    from safetensors.torch import load_file, save_file
-
+def test_floats_of_another_size_are_timed_alike_and_whole_numbers_are_not(tmp_path, tiny_model_dir, monkeypatch):
     asked = []
     monkeypatch.setattr(sizes, "speed", lambda base, model: asked.append(base) or SPEED)
-    half = tmp_path / "half"
-    shutil.copytree(tiny_model_dir, half)
-    tensors = load_file(half / "model.safetensors")
-    save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, half / "model.safetensors")
-    measure_sizes("made", {"base": (tiny_model_dir, tiny_model_dir), "half": (half, half)})
-    assert asked == [tiny_model_dir, half]
+    tensors, models = load_file(tiny_model_dir / "model.safetensors"), {"base": (tiny_model_dir, tiny_model_dir)}
+    for kind in (torch.bfloat16, torch.int8):
+        directory = tmp_path / str(kind)
+        shutil.copytree(tiny_model_dir, directory)
+        save_file({name: tensor.to(kind) for name, tensor in tensors.items()}, directory / "model.safetensors")
+        models[str(kind)] = directory, directory
+    measure_sizes("made", models)
+    assert asked == [tiny_model_dir, tmp_path / "torch.int8"]
