@@ -127,13 +127,14 @@ class CompressConfig(_From):
         return Method(name, f"{self._sentence()}.", objective)
 
     def _sentence(self) -> str:
-        steps = [f"The student of {method_of(self.parent).title}, compressed"]
+        of = "The untrained student" if self.parent == BASE else f"The student of {method_of(self.parent).title}"
+        steps = [f"{of}, compressed"]
         if self.prune:
             share = "" if self.prune.amount is None else f" by {100 * self.prune.amount:.10g} %"
             steps.append(f"pruned{share} ({self.prune.kind})")
         if self.training:
             how = f" {METHODS[self.trained_as].title}"
-            fake = " under fake quantisation" if self.quantize and self.quantize.qat else ""
+            fake = " with rounded weights" if self.quantize and self.quantize.qat else ""
             steps.append(f"trained{fake} by{how} {self.training.learns.words}")
         if self.quantize:
             steps.append(f"quantised to {self.quantize.scheme}")

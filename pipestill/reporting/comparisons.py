@@ -15,6 +15,7 @@ from pipestill.evaluation.formats import TOO_FEW, bracket, number, p_value, plur
 from pipestill.evaluation.measured import difference
 from pipestill.evaluation.statistics import holm, mcnemar
 from pipestill.io.files import atomic_path
+from pipestill.methods import BASE
 from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.study import Experiment, Study
 
@@ -168,8 +169,9 @@ def compare(study: Study) -> list[Comparison]:
 
 
 def against_parents(study: Study) -> list[Comparison]:
-    """Every compressed student against the one that it was made of, if that is a row of the study."""
-    pairs = [(each, study.get(each.parent)) for each in study.compressed if each.models == each.method]
+    """Every compressed student against the trained one that it was made of, if that is a row of the study."""
+    own = [each for each in study.compressed if each.models == each.method and each.parent != BASE]
+    pairs = [(each, study.get(each.parent)) for each in own]
     return _family(study, AGAINST_PARENT, [(a, b) for a, b in pairs if b is not None])
 
 

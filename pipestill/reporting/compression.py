@@ -1,6 +1,6 @@
 """Compressed students of a study beside the others: size, speed, quality, and the smallest that is good enough."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from pipestill.errors import UserError
 from pipestill.evaluation.formats import bracket, number, percent, size
 from pipestill.io.files import read_json
 from pipestill.methods import TEACHER_NAME
-from pipestill.reporting.comparisons import Comparison, against_best, against_parents
+from pipestill.reporting.comparisons import ALPHA, Comparison, against_best, against_parents
+from pipestill.reporting.conclusion import LEVEL
 from pipestill.reporting.study import Experiment, Study
 from pipestill.settings.sizes import Size, Sizes
 
@@ -40,6 +41,8 @@ def _read(path: Path) -> Sizes:
 class Choice:
     """A student that is not significantly worse than the best, and the least of these in some way.
 
+    Each is tested by itself: a correction for the number of tests would let more of them pass for as good.
+
     Attributes:
         experiment: the student.
         comparison: with the best; none if it is the best itself.
@@ -59,7 +62,7 @@ class Compression:
         parents: each compressed student against the one that it was made of.
         best: each student against the best of them.
         smallest: on disk.
-        fastest: at writing; at reading, where students do not write.
+        fastest: the best of those that are as fast as any at writing; at reading, where students do not write.
     """
 
     study: Study
@@ -118,18 +121,21 @@ def compression(study: Study) -> Compression | None:
     own = [each for each in study.experiments if each.models == each.method and each.method in study.sizes]
     students = [each for each in own if each.method != TEACHER_NAME]
     found = against_best(study, students)
-    level = [Choice(each.a, each) for each in found if not each.significant]
+    level = [Choice(each.a, each) for each in found if each.p is None or each.p >= ALPHA]
     leader = found[0].b if found else students[0]
     level = [Choice(leader, None), *level]
 
-    def least(of: Callable[[Size], float]) -> Choice:
-        return min(level, key=lambda each: of(study.sizes[each.experiment.method]))  # of equal ones the better
+    def size_of(choice: Choice) -> Size:
+        return study.sizes[choice.experiment.method]
+
+    top = max(size_of(each).speed for each in level)
+    fast = [each for each in level if LEVEL * size_of(each).speed >= top]
 
     return Compression(
         study,
         sorted(own, key=lambda each: study.sizes[each.method].bytes_on_disk),
         against_parents(study),
         found,
-        least(lambda each: each.bytes_on_disk),
-        least(lambda each: -each.speed),
+        min(level, key=lambda each: size_of(each).bytes_on_disk),  # of equal ones the better
+        fast[0],
     )

@@ -21,8 +21,8 @@ FIGURES = {  # of any study; its kind of answers has more
     ),
     "frontier": Figure(
         frontier,
-        "Quality against size and against the time of a token, with 95 % intervals; compressed students are hollow. "
-        "The line joins the students that none with less reaches.",
+        "Quality against size and against the time of a token, with 95 % intervals; compressed students are hollow, "
+        "small dots are other students. The line joins the students that none with less reaches.",
     ),
     "cost": Figure(cost, "What the quality costs: processor time of training per seed."),
     "query": Figure(

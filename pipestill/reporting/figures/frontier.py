@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pipestill.methods import TEACHER_NAME
 from pipestill.reporting.figures.canvas import (
     INK,
+    REFERENCE,
     WIDTH,
     colour_of,
     draw_interval,
@@ -35,28 +36,30 @@ def frontier(study: Study) -> str | None:
         ("megabytes on disk", lambda size: size.bytes_on_disk / 1e6),
         (f"milliseconds to {verb} a token", _milliseconds),
     ]
+    parents = {study.ranked[0].method, *(each.parent for each in study.compressed)}
+    named = [each for each in shown if each.parent or each.is_reference or each.method in parents]
     with style() as Figure:
-        height = max(2.8, 0.17 * len(shown) + 0.8)
+        height = max(2.8, 0.17 * len(named) + 0.8)
         figure = Figure(figsize=(1.15 * WIDTH, height), layout="constrained")
         for index, (title, measure) in enumerate(axes_of):
             axes = figure.add_subplot(1, len(axes_of), index + 1)
             places = {each.method: measure(study.sizes[each.method]) for each in shown}
             log_scale(axes, "x")
             for experiment in shown:
-                metric, colour = experiment.metric(study.primary), colour_of(study, experiment)
-                fill = "none" if experiment.parent else "full"
-                draw_interval(axes, places[experiment.method], metric.ci95, colour, upright=True)
-                axes.plot(places[experiment.method], metric.mean, "o", color=colour, fillstyle=fill)
+                metric, place = experiment.metric(study.primary), places[experiment.method]
+                if experiment not in named:
+                    axes.plot(place, metric.mean, ".", color=REFERENCE, alpha=0.6)
+                    continue
+                fill, colour = "none" if experiment.parent else "full", colour_of(study, experiment)
+                draw_interval(axes, place, metric.ci95, colour, upright=True)
+                axes.plot(place, metric.mean, "o", color=colour, fillstyle=fill)
             best = _undominated(study, shown, places)
             line = [(places[each.method], each.mean(study.primary)) for each in best]
             axes.plot(*zip(*line, strict=True), color=INK, alpha=0.35, linewidth=1, zorder=0)
             axes.set(xlabel=title, ylabel=study.metric_title(study.primary) if not index else "")
             if index == len(axes_of) - 1:
-                named = [
-                    (places[each.method], each.mean(study.primary), each.title, colour_of(study, each))
-                    for each in shown
-                ]
-                name_at_the_right(axes, named)
+                points = [(places[each.method], each.mean(study.primary), each) for each in named]
+                name_at_the_right(axes, [(x, y, each.title, colour_of(study, each)) for x, y, each in points])
         return svg(figure)
 
 
