@@ -22,8 +22,9 @@ from pipestill.plan.plan import Plan, of_job
 from pipestill.plan.start import start_run
 
 try:
-    PLAN = Plan(check(config), ROOT)
-    check_compressible(PLAN.given, ROOT)
+    CHECKED = check(config)
+    check_compressible(CHECKED, ROOT)
+    PLAN = Plan(CHECKED, ROOT)
     if workflow.is_main_process:
         report_data(PLAN.config)
 except UserError as error:
