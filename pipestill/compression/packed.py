@@ -20,13 +20,11 @@ class Packed:
         values: whole numbers [outputs, inputs] of int8.
         scales: [outputs, groups] of float32, each for as many weights in a row.
         bits: of a weight.
-        dynamic: inputs are quantised too.
     """
 
     values: torch.Tensor
     scales: torch.Tensor
     bits: int
-    dynamic: bool
 
 
 def packed_layers(directory: Path) -> Iterator[tuple[str, Packed]]:
@@ -35,13 +33,12 @@ def packed_layers(directory: Path) -> Iterator[tuple[str, Packed]]:
     description = read_json(config).get("quantization_config") if config.is_file() else None
     if not description:
         return
-    scheme = description["config_groups"]["group_0"]
-    bits, dynamic = scheme["weights"]["num_bits"], scheme["input_activations"] is not None
+    bits = description["config_groups"]["group_0"]["weights"]["num_bits"]
     for file in sorted(directory.glob("model*.safetensors")):
         with safe_open(file, "pt") as tensors:
             for name in (key.removesuffix(SCALE) for key in tensors.keys() if key.endswith(SCALE)):  # noqa: SIM118
                 scales = tensors.get_tensor(name + SCALE).float()
-                yield name, Packed(_values(tensors, name, bits), scales, bits, dynamic)
+                yield name, Packed(_values(tensors, name, bits), scales, bits)
 
 
 def _values(tensors: safe_open, name: str, bits: int) -> torch.Tensor:
