@@ -64,12 +64,43 @@ rule teacher_outputs:
         gpu=PLAN.gpu,
     params:
         script=script("teacher_outputs"),
-        settings=of_job(PLAN.scoring_settings),
+        settings=of_job(PLAN.scoring_settings, method=TEACHER_NAME),
         teacher=options("teacher"),
         state=beside("outputs"),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
+        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+
+
+rule student_outputs:
+    """Let an SFT student answer the prompts that it was trained on, for pairs of its own mistakes."""
+    input:
+        prompts="<results>/data/{study}/sft.jsonl",
+        base=PLAN.student_base,
+        teacher="<results>/{study}_sft/seed_{seed}/model",
+    output:
+        outputs="<results>/{study}_sft/seed_{seed}/outputs.jsonl",
+        cost="<results>/{study}_sft/seed_{seed}/outputs_cost.json",
+    log:
+        "<logs>/student_outputs/{study}_{seed}.log",
+    benchmark:
+        "<logs>/benchmarks/student_outputs/{study}_{seed}.jsonl"
+    priority: BEFORE_STUDENTS
+    conda:
+        "../envs/train.yaml"
+    threads: PLAN.config.threads
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+        gpu=PLAN.gpu,
+    params:
+        script=script("teacher_outputs"),
+        settings=of_job(PLAN.scoring_settings, method=SFT),
+        state=beside("outputs"),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
+        "--base {input.base:q} --teacher {input.teacher:q} --state {params.state:q} --output {output.outputs:q} "
         "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
 
 

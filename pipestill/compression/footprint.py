@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,18 +49,22 @@ def footprint(base: Path, model: Path | None = None) -> dict[str, Any]:
     Raises:
         UserError: the model cannot be loaded.
     """
-    weights, adapters = (base, []) if model is None else resolve(model, base)
-    size = sum(path.stat().st_size for each in (weights, *adapters) for path in each.glob(WEIGHTS))
-    counted = _count(weights)
-    for adapter in adapters:
-        added = _count(adapter)
-        counted = {name: count + added[name] for name, count in counted.items()}
-    return {
-        "bytes_on_disk": size,
-        **counted,
-        "bits_a_weight": round(8 * size / counted["parameters"], 2),
-        **_in_process(base, model),
-    }
+    return weights(base, model) | speed(base, model)
+
+
+def weights(base: Path, model: Path | None = None) -> dict[str, Any]:
+    """What :func:`footprint` says of the weights alone, without loading the model."""
+    files = weight_files(base, model)
+    size, counted = sum(file.stat().st_size for file in files), Counter()
+    for directory in dict.fromkeys(file.parent for file in files):
+        counted.update(_count(directory))
+    return {"bytes_on_disk": size, **counted, "bits_a_weight": round(8 * size / counted["parameters"], 2)}
+
+
+def weight_files(base: Path, model: Path | None = None) -> list[Path]:
+    """Files of the weights of a model: of full weights, then of adapters on them."""
+    whole, adapters = (base, []) if model is None else resolve(model, base)
+    return [file for each in (whole, *adapters) for file in sorted(each.glob(WEIGHTS))]
 
 
 def _count(directory: Path) -> dict[str, int]:
@@ -84,7 +89,8 @@ def _count(directory: Path) -> dict[str, int]:
     return {"parameters": parameters, "nonzero_weights": nonzero, "quantised_layers": layers}
 
 
-def _in_process(base: Path, model: Path | None) -> dict[str, Any]:
+def speed(base: Path, model: Path | None = None) -> dict[str, Any]:
+    """What :func:`footprint` says of speed and memory, measured in a process of its own."""
     asked = json.dumps([str(base), model and str(model)])
     command = [sys.executable, "-m", "pipestill.compression.footprint", asked]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

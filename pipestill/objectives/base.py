@@ -17,6 +17,7 @@ from pipestill.tasks.base import Task
 DISTRIBUTIONS = "distributions"  # store of what the teacher finds likely in training answers
 OUTPUTS, RATIONALES = "outputs", "rationales"  # what training rows can be made from, beside records
 CONTEXT_OUTPUTS = "context_outputs"  # what a teacher with a context says, another source of them
+OWN_OUTPUTS = "own_outputs"  # what the SFT student says, another
 M = TypeVar("M")
 TeacherUse = Literal["unused", "optional", "required"]
 
@@ -33,7 +34,8 @@ class Sources:
         task: of the records.
         prompt: that the student is asked with.
         lessons: what rows hold of answers.
-        outputs: what the teacher says to their prompts, by id; none without it, and for validation rows.
+        outputs: what the teacher, or the SFT student, says to their prompts, by id; none without it, and for validation
+            rows.
         rationales: of the annotation, by id.
         seed: of what is drawn.
         pool: training records that are in the file, to draw demonstrations from.
@@ -162,7 +164,8 @@ class Objective(ABC):
         return False
 
     def sources(self, options: Section) -> frozenset[str]:
-        """Those of ``outputs``, ``context_outputs`` and ``rationales`` that its training file is made from."""
+        """Those of ``outputs``, ``context_outputs``, ``own_outputs`` and ``rationales`` that its training file is made
+        from."""
         return frozenset()
 
     def asks_teacher(self, options: Section) -> bool:

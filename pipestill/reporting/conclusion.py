@@ -63,7 +63,8 @@ class Price:
 
     Attributes:
         dollars: that were paid for what it learns from; none where a price is not known.
-        own: seconds of its training, mean over the seeds; 0 where nothing was trained, none where that is not known.
+        own: seconds of its training and of that of what it was made of, mean over the seeds; 0 where nothing was
+            trained, none where that is not known.
         taught: seconds of what its teacher and its annotator did for it, once for all seeds; none where not known.
         processor: whether they are of processor time, or else of wall time.
         query_ms: milliseconds of the model's work for a query; none without a model.
@@ -119,6 +120,8 @@ class Price:
 class Recommendation:
     """The cheapest method that is not significantly worse than the best; of those of one price, the best.
 
+    Models that are asked in several ways compete once, as they answer best.
+
     Attributes:
         experiment: the method.
         price: what it takes.
@@ -152,8 +155,8 @@ class Recommendation:
 def price(study: Study, experiment: Experiment) -> Price:
     """What a method of a study takes; what the training of a model from elsewhere took is not known."""
     cost, key = experiment.evaluation.cost, _clock(study)
-    is_ours = experiment.models in (*METHODS, TEACHER_NAME)
-    own = _total([cost.train], key) if is_ours else None
+    is_ours = experiment.parent or experiment.models in (*METHODS, TEACHER_NAME)
+    own = _total([cost.train, cost.parent], key) if is_ours else None
     taught = _total([cost.teacher, cost.annotation and cost.annotation.training], key)
     return Price(cost.money_usd, own, taught, key == "cpu_s", cost.query and cost.query.ms)
 
@@ -172,12 +175,16 @@ def _clock(study: Study) -> Literal["cpu_s", "wall_s"]:
 def _recommend(
     study: Study, best: Experiment, tied: Sequence[Experiment], pairs: Sequence[Comparison]
 ) -> Recommendation | None:
-    """Choose; where prices are level, the better one."""
+    """Choose; where prices are level, the better one. The same models compete once: as they answer best."""
     if not study.testable or len(study.ranked) == 1:
         return None
-    prices = {each.method: price(study, each) for each in (best, *tied)}
+    firsts: dict[str, Experiment] = {}
+    for each in study.ranked:
+        firsts.setdefault(each.models, each)
+    level = [each for each in (best, *tied) if firsts[each.models] is each]
+    prices = {each.method: price(study, each) for each in level}
     least = min(prices.values(), key=lambda each: each.order)
-    chosen = next(each for each in (best, *tied) if prices[each.method].is_level(least))
+    chosen = next(each for each in level if prices[each.method].is_level(least))
     lead = None if chosen is best else find(pairs, best, chosen)
     return Recommendation(chosen, prices[chosen.method], len(tied) - (lead is not None), lead)
 

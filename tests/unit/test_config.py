@@ -123,6 +123,12 @@ def test_every_key_has_a_description():
             "the options of `dpo` ask for a teacher; set `studies.creditmix.teacher`",
         ),
         (
+            lambda c: c["studies"]["creditmix"].update(
+                methods=["dpo"], overrides={"dpo": {"preference": {"rejected": "own"}}}
+            ),
+            "studies.creditmix: method `dpo` learns from what the student of `sft` says; add that method",
+        ),
+        (
             lambda c: c["studies"]["creditmix"].update(methods=["dpo"], training={"init": "sft"}),
             "method `dpo` has `init: sft`; that needs another method `sft`",
         ),

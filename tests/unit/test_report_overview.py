@@ -5,6 +5,7 @@ import pytest
 
 from pipestill.evaluation.evaluation import JobCost, QueryCost
 from pipestill.reporting.comparisons import find
+from pipestill.reporting.conclusion import conclude
 from pipestill.reporting.findings import findings
 from pipestill.reporting.overview import overview, recommendation
 from support.studies import study_of
@@ -61,6 +62,13 @@ def test_money_comes_before_time_and_time_before_queries():
     assert taken(level, train={"sft": 90, "kd": 20}, dollars={"kd": None}) == "sft"  # who knows
     assert taken({"base": 40.0, "sft": 40.1}, train={"sft": 1}, query={"base": 50}) == "base"
     assert taken({"base": 40.0, "lead": 39.9}) == "lead"
+
+
+def test_the_same_models_compete_as_they_answer_best():
+    varied = found({"sft": 40.2, "kd": 40.1}, train={"sft": 30, "kd": 30}, query={"kd": 1.0})
+    assert varied.conclusion.recommended.experiment.method == "kd"  # faster
+    varied.study.get("kd").evaluation.variant_of = "sft"
+    assert conclude(varied.study, varied.pairs).recommended.experiment.method == "sft"
 
 
 def test_training_of_a_model_from_elsewhere_is_not_known():

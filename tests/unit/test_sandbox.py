@@ -1,6 +1,5 @@
 """The sandbox for code: forms of tests, statuses, order, measures, and what is left when it has ended."""
 
-import gc
 import os
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import psutil
 import pytest
 
 from pipestill.errors import UserError
-from pipestill.sandbox import MEASURES, STATUSES, Asserts, Calls, Check, Limits, Program, Sandbox
+from pipestill.sandbox import MEASURES, STATUSES, Asserts, Calls, Check, Program, Sandbox
 from pipestill.sandbox.permission import check_permission
 from pipestill.sandbox.wire import Codec, no_reference
 from support.sandboxes import LAYERS, LIMITS, outcome, sandbox
@@ -203,37 +202,45 @@ def test_a_required_measure_that_is_not_in_force_stops_the_run():
     Sandbox(LIMITS, required=("audit",), workers=1).close()
 
 
+LEFT = """
+import os, sys
+from pathlib import Path
+import psutil
+from pipestill.sandbox import *
+from support.sandboxes import outcome, sandbox
+RUNS_ON = "import threading\\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()\\nwhile True: pass"
 def processes():
-    return [process.pid for process in psutil.Process().children(recursive=True)]
-
-
-def leave_running():
-    """A program of a thread, a loop and files, which the sandbox has to end."""
-    return "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()\nwhile True: pass"
-
-
+    return {process.pid for process in psutil.Process().children(recursive=True)}
 def descriptors():
-    """The open files of this process, without those that earlier tests left to the garbage collector."""
-    gc.collect()
-    return {int(name) for name in os.listdir("/proc/self/fd")}
+    return len(os.listdir("/proc/self/fd"))
+before = descriptors()
+with sandbox(sys.argv[1], Limits(cpu_seconds=1, wall_seconds=20)) as found:
+    base = Path(found._base)
+    assert outcome(found, RUNS_ON).status == "timeout"
+    during, servers = descriptors(), processes()
+    list(found.run([Program("", Asserts(()))] * 20))
+    assert descriptors() == during > before
+    servers |= processes()
+    assert servers and base.is_dir()
+assert not processes() and not any(map(psutil.pid_exists, servers))
+assert descriptors() == before
+assert not base.exists()
+print("nothing is left")
+"""
+
+
+def interpreter(program, layer):
+    """A fresh interpreter, whose files and processes are those of ``program`` alone, and its environment."""
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join((str(root), str(root / "tests"), *sys.path))
+    return [sys.executable, "-c", program, layer], {"PYTHONPATH": path}
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_nothing_is_left(layer):
-    before, files = processes(), descriptors()
-    with sandbox(layer, Limits(cpu_seconds=1, wall_seconds=20)) as found:
-        base = Path(found._base)
-        assert outcome(found, leave_running()).status == "timeout"
-        during = descriptors()
-        assert len(during) > len(files)
-        list(found.run([Program("", Asserts(()))] * 20))
-        assert descriptors() <= during
-        servers = processes()
-        assert len(servers) > len(before)
-    assert processes() == before
-    assert not any(psutil.pid_exists(pid) for pid in set(servers) - set(before))
-    assert descriptors() <= files
-    assert not base.exists()
+    command, env = interpreter(LEFT, layer)
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, "nothing is left\n"), result.stderr
 
 
 PARENT = """
@@ -249,9 +256,8 @@ with Sandbox(Limits(cpu_seconds=600, wall_seconds=600), workers=2, without=LAYER
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_killed_parent_leaves_no_process(layer, number):
-    root = Path(__file__).parents[2]
-    path = os.pathsep.join((str(root), str(root / "tests"), *sys.path))
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, layer], stdout=subprocess.PIPE, env={"PYTHONPATH": path})
+    command, env = interpreter(PARENT, layer)
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, env=env)
     base = Path(parent.stdout.readline().decode().strip())
     assert base.is_dir()
     deadline = time.monotonic() + 60

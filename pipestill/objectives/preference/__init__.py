@@ -8,9 +8,11 @@ from pydantic import Field
 
 from pipestill.answers.base import Answers
 from pipestill.io.records import Json, Record
-from pipestill.objectives.base import OUTPUTS, Objective, Sources, TrainingFile
+from pipestill.objectives.base import OUTPUTS, OWN_OUTPUTS, Objective, Sources, TrainingFile
 from pipestill.settings.models import ModelKind
 from pipestill.settings.section import Section
+
+MISTAKES = {"random": frozenset(), "confusable": frozenset({OUTPUTS}), "own": frozenset({OWN_OUTPUTS})}
 
 
 class PreferenceOptions(Section):
@@ -20,9 +22,10 @@ class PreferenceOptions(Section):
 
     beta: Annotated[float, Field(ge=1e-4, le=100)] = 0.1
     """Strength of the pull towards the reference model."""
-    rejected: Literal["random", "confusable"] = "random"
+    rejected: Literal["random", "confusable", "own"] = "random"
     """The rejected answer. `random`: any wrong one, such as another label or a changed gold output. `confusable`: the
-    teacher's mistake: the wrong label that it finds most likely, or what it writes, if that is wrong."""
+    teacher's mistake: the wrong label that it finds most likely, or what it writes, if that is wrong. `own`: the
+    mistake of the student that SFT trained with the first seed."""
 
 
 def preference_row(record: Record, sources: Sources) -> Json:
@@ -48,8 +51,8 @@ class Preference(Objective):
     libraries: ClassVar[tuple[str, ...]] = ("datasets",)
 
     def sources(self, options: PreferenceOptions) -> frozenset[str]:
-        """The teacher's outputs, where it says what is confusable."""
-        return frozenset({OUTPUTS}) if options.rejected == "confusable" else frozenset()
+        """Outputs whose mistakes are rejected."""
+        return MISTAKES[options.rejected]
 
     def learnt(self, row: Json, explained: bool) -> dict[str, str]:
         """Both answers."""

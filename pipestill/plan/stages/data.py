@@ -6,7 +6,7 @@ from pathlib import Path
 from pipestill.io.digests import FETCHING, canonical_json, code_digest, listing_digest
 from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.methods import method_of
-from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, RATIONALES
+from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, OWN_OUTPUTS, RATIONALES
 from pipestill.plan.jobs import layout_module, told
 from pipestill.plan.stages.places import Files, Places, Wildcards
 
@@ -79,10 +79,12 @@ class DataStages(Places):
         return ["--declared", told(declared)] if declared else []
 
     def file_outputs(self, w: Wildcards) -> Files:
-        """The teacher's outputs, for the training files that are made of them."""
+        """What a teacher or a student says, for the training files that are made of it."""
         made_of = self.sources(w.study, self.maker(w.study, w.file))
         if CONTEXT_OUTPUTS in made_of:
             return f"<results>/teachers/{w.study}/context_outputs.jsonl"
+        if OWN_OUTPUTS in made_of:
+            return f"{self.asked_run(w)}/outputs.jsonl"
         return f"{self.teacher_directory(w)}/outputs.jsonl" if OUTPUTS in made_of else []
 
     def file_rationales(self, w: Wildcards) -> Files:

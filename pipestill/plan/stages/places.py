@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipestill.methods import TEACHER_NAME
+from pipestill.methods import SFT, TEACHER_NAME
 from pipestill.plan.jobs import Jobs
 from pipestill.plan.shares import origin
 
@@ -47,6 +47,10 @@ class Places(Jobs):
         """Model directory of a study's teacher; none where it is taken as it is."""
         trained = self.entry(w.study, TEACHER_NAME).trains
         return [f"{self.teacher_directory(w)}/model"] if trained else []
+
+    def asked_run(self, w: Wildcards) -> str:
+        """Directory of the run of SFT whose student says what preference pairs are made of: the first."""
+        return f"<results>/{w.study}_{SFT}/seed_{self.seeds(w.study, SFT)[0]}"
 
     def run_models(self, w: Wildcards) -> list[str]:
         """Model directories of the runs of an experiment; none where one of `models` is taken as it is."""
