@@ -16,7 +16,7 @@ from torch import Tensor
 from pipestill.compression.packed import Packed, packed_layers
 
 ROWS = 16  # of a layer's inputs: up to these, the packed kernel is faster than bf16 on the way
-WEIGHTS = 2**16  # of a layer: smaller ones gain nothing over float32, which needs no conversion of inputs
+WEIGHTS = 2**16  # of a layer: smaller ones gain nothing over float32, unless that has to round its inputs first
 GROUPS = (32, 64, 128, 256)  # that torch's kernel for 4 bits knows
 UNIT = torch.finfo(torch.float32).eps  # smallest scale of inputs, as torchao has it
 
@@ -39,7 +39,7 @@ def use_fast_kernels(model: Any, directory: Path) -> int:
     fast = 0
     for name, packed in packed_layers(directory):
         kernel = _kernel(packed)
-        if kernel is not None and packed.values.numel() >= WEIGHTS:
+        if kernel is not None and (packed.dynamic or packed.values.numel() >= WEIGHTS):
             layer = model.get_submodule(name)
             above, _, own = name.rpartition(".")
             setattr(model.get_submodule(above), own, kernel(packed, layer.bias))

@@ -20,11 +20,13 @@ class Packed:
         values: whole numbers [outputs, inputs] of int8.
         scales: [outputs, groups] of float32, each for as many weights in a row.
         bits: of a weight.
+        dynamic: inputs are quantised too.
     """
 
     values: torch.Tensor
     scales: torch.Tensor
     bits: int
+    dynamic: bool
 
 
 def packed_layers(directory: Path) -> Iterator[tuple[str, Packed]]:
@@ -33,12 +35,13 @@ def packed_layers(directory: Path) -> Iterator[tuple[str, Packed]]:
     description = read_json(config).get("quantization_config") if config.is_file() else None
     if not description:
         return
-    bits = description["config_groups"]["group_0"]["weights"]["num_bits"]
+    scheme = description["config_groups"]["group_0"]
+    bits, dynamic = scheme["weights"]["num_bits"], scheme["input_activations"] is not None
     for file in sorted(directory.glob("model*.safetensors")):
         with safe_open(file, "pt") as tensors:
             for name in (key.removesuffix(SCALE) for key in tensors.keys() if key.endswith(SCALE)):  # noqa: SIM118
                 scales = tensors.get_tensor(name + SCALE).float()
-                yield name, Packed(_values(tensors, name, bits), scales, bits)
+                yield name, Packed(_values(tensors, name, bits), scales, bits, dynamic)
 
 
 def _values(tensors: safe_open, name: str, bits: int) -> torch.Tensor:
