@@ -1,10 +1,12 @@
 """Fast products with quantised weights on a CPU, for answers by hand and serving.
 
-Which kernel multiplies follows measurements (benchmarks/compression.py, docs/compression.md): for few rows, as in
-decoding, time is that of reading weights, and torch's kernels that read packed ones win; for many rows, weights that
-are unpacked to bf16 on the way do. Inputs that the scheme quantises are multiplied as whole numbers.
+Which kernel multiplies follows measurements (benchmarks/compression.py, docs/compression.md). Weights of 8 bits are
+multiplied by inputs of 8 bits, which the scheme `int8-dynamic` asks for and which beats all that torch has for other
+inputs. Weights of fewer bits meet inputs in bf16: for few rows, as in decoding, time is that of reading weights, and a
+kernel that reads packed ones wins; for many rows, weights that are unpacked to bf16 on the way do.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ from torch import Tensor
 
 from pipestill.compression.packed import Packed, packed_layers
 
-ROWS = 16  # of a layer's inputs: up to these, packed kernels are faster than bf16 on the way
-WEIGHTS = 2**16  # of a layer: smaller ones gain nothing over float32, which needs no conversion of inputs
+ROWS = 16  # of a layer's inputs: up to these, the packed kernel is faster than bf16 on the way
+WEIGHTS = 2**16  # of a layer: smaller ones gain nothing over float32, unless that has to round its inputs first
 GROUPS = (32, 64, 128, 256)  # that torch's kernel for 4 bits knows
 UNIT = torch.finfo(torch.float32).eps  # smallest scale of inputs, as torchao has it
 
@@ -37,7 +39,7 @@ def use_fast_kernels(model: Any, directory: Path) -> int:
     fast = 0
     for name, packed in packed_layers(directory):
         kernel = _kernel(packed)
-        if kernel is not None and packed.values.numel() >= WEIGHTS:
+        if kernel is not None and (packed.dynamic or packed.values.numel() >= WEIGHTS):
             layer = model.get_submodule(name)
             above, _, own = name.rpartition(".")
             setattr(model.get_submodule(above), own, kernel(packed, layer.bias))
@@ -71,20 +73,33 @@ class FastLinear(torch.nn.Module):
 
 
 class EightBits(FastLinear):
-    """8 bits with a scale for each output; inputs are rounded to bf16."""
+    """8 bits with a scale for each output; inputs are rounded to 8 bits, each row by its own scale."""
 
     def __init__(self, packed: Packed, bias: Tensor | None):
-        """Keep the scales in both types."""
+        """Pack the weight for one row, and keep what a shift of the inputs adds."""
         super().__init__(packed, bias)
         self.register_buffer("scales", packed.scales[:, 0], persistent=False)
-        self.register_buffer("ones", torch.ones_like(self.scales).bfloat16(), persistent=False)
+        self.register_buffer("sums", packed.values.sum(1).float(), persistent=False)
+        zeros = torch.zeros(self.out_features, dtype=torch.long)
+        with warnings.catch_warnings():  # tensors of this type, which the kernel wants, are to leave torch one day
+            warnings.simplefilter("ignore", UserWarning)
+            quantised = torch._make_per_channel_quantized_tensor(packed.values, self.scales.double(), zeros, 0)
+        self.packed = torch.ops.quantized.linear_prepack(quantised, self.bias)
+        self.narrow = not torch.cpu._is_vnni_supported()  # sums of products would overflow
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """See there; of more rows than one, the kernel would take one scale for all, so that each depended on all."""
+        if inputs.numel() == self.in_features:
+            return torch.ops.quantized.linear_dynamic(inputs, self.packed, self.narrow)
+        return super().forward(inputs)
 
     def product(self, rows: Tensor) -> Tensor:
         """See there."""
-        narrow = rows.bfloat16()
-        if len(rows) <= ROWS:
-            return torch._weight_int8pack_mm(narrow, self.weight, self.ones) * self.scales
-        return torch.nn.functional.linear(narrow, self.weight.bfloat16()) * self.scales
+        low, high = rows.amin(-1, keepdim=True).clamp(max=0), rows.amax(-1, keepdim=True).clamp(min=0)
+        unit = ((high - low) / 255).clamp(min=UNIT)
+        zero = (-128 - (low / unit).round()).clamp(-128, 127)
+        whole = ((rows / unit).round() + zero).clamp(-128, 127).to(torch.int8)
+        return (torch._int_mm(whole, self.weight.t()) - zero * self.sums) * (unit * self.scales)
 
 
 class FewBits(FastLinear):
@@ -110,29 +125,9 @@ class FewBits(FastLinear):
         return torch.nn.functional.linear(narrow, grouped.view(self.out_features, -1)).float()
 
 
-class WholeNumbers(FastLinear):
-    """8 bits for weights and inputs: the exact arithmetic of the scheme, but for the order of sums."""
-
-    def __init__(self, packed: Packed, bias: Tensor | None):
-        """Keep what a shift of the inputs adds."""
-        super().__init__(packed, bias)
-        self.register_buffer("scales", packed.scales[:, 0], persistent=False)
-        self.register_buffer("sums", packed.values.sum(1).float(), persistent=False)
-
-    def product(self, rows: Tensor) -> Tensor:
-        """See there."""
-        low, high = rows.amin(-1, keepdim=True).clamp(max=0), rows.amax(-1, keepdim=True).clamp(min=0)
-        unit = ((high - low) / 255).clamp(min=UNIT)
-        zero = (-128 - (low / unit).round()).clamp(-128, 127)
-        whole = ((rows / unit).round() + zero).clamp(-128, 127).to(torch.int8)
-        return (torch._int_mm(whole, self.weight.t()) - zero * self.sums) * (unit * self.scales)
-
-
 def _kernel(packed: Packed) -> type[FastLinear] | None:
     """The kernel of a weight; none where torch has none for its shape."""
     outputs, inputs = packed.values.shape
-    if packed.dynamic:
-        return WholeNumbers
     if packed.bits == 8:
         return EightBits
     fits = inputs // packed.scales.shape[1] in GROUPS and outputs % 16 == 0
