@@ -35,7 +35,7 @@ def tokenizer():
 @pytest.fixture
 def here(monkeypatch):
     """Models are measured in this process, and shortly."""
-    monkeypatch.setattr("pipestill.compression.footprint._in_process", measure)
+    monkeypatch.setattr("pipestill.compression.footprint.speed", measure)
     for name, value in {"SECONDS": 0, "REPEATED": 1, "DECODED": 2}.items():
         monkeypatch.setattr(f"pipestill.compression.footprint.{name}", value)
 
