@@ -161,10 +161,10 @@ def calls(model, *args, **options) -> tuple[list[list[int]], int, float]:
     made = []
     hook = model.register_forward_hook(lambda *_: made.append(1))
     start = time.process_time()
-    answers = write_batch(model, *args, **options)
+    found = {row: written.tokens for row, written in write_batch(model, *args, **options)}
     seconds = time.process_time() - start
     hook.remove()
-    return answers, len(made), seconds
+    return [found[row] for row in sorted(found)], len(made), seconds
 
 
 def main() -> None:

@@ -6,13 +6,22 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict
 
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Line, Record
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.models import BaseModelConfig, ModelKind
 from pipestill.settings.section import Name, Section, Tokens
+
+
+def bare(kind: Any) -> Any:
+    """A type without limits and without none."""
+    while get_origin(kind) is not None and get_origin(kind) not in (list, Literal):
+        kind = get_args(kind)[0]
+    return kind
 
 
 class AnswerOptions(Section):
@@ -22,6 +31,7 @@ class AnswerOptions(Section):
         unasked: names of options that predictions by hand do not take.
         measuring: names of options that change metrics and no answer.
         learnt: names of options that change training rows.
+        trusted: names of options that are taken from clients of a server only where that is allowed.
     """
 
     reruns: ClassVar = {"max_new_tokens": "teacher_outputs train predict"}
@@ -29,12 +39,34 @@ class AnswerOptions(Section):
     unasked: ClassVar[frozenset[str]] = frozenset()
     measuring: ClassVar[frozenset[str]] = frozenset()
     learnt: ClassVar[frozenset[str]] = frozenset()
+    trusted: ClassVar[frozenset[str]] = frozenset()
     max_new_tokens: Tokens | None = None
     """Tokens at which an answer without an end is cut; the task's own limit when absent."""
+
+    @classmethod
+    def asked(cls) -> list[str]:
+        """Names of options that one prompt can be answered with: those with a single value that change answers."""
+        fields = cls.model_fields.items()
+        return [
+            name
+            for name, field in fields
+            if name not in cls.measuring and get_origin(bare(field.annotation)) is not list
+        ]
 
     def used(self) -> Json:
         """The settings in effect."""
         return self.model_dump(mode="json")
+
+
+class Reply(BaseModel):
+    """What a server says to one request; each kind adds its own fields."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=())
+
+    model_name: str
+    """The experiment that answers."""
+    prediction: str
+    """The answer."""
 
 
 class Values(NamedTuple):
@@ -112,7 +144,7 @@ class Answers(ABC):
 
     ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run;
     ``say(task, loaded, asking, prompts, work)`` gives what a model says to prompts by key, :class:`Said` each;
-    ``reply(task, loaded, asking, prompt, run)`` answers one prompt by hand.
+    ``replies(task, loaded, asking, questions, run, listen)`` answers questions by hand.
     ``score``: ``runs(task, experiment, predictions, columns)`` gives the runs of an experiment by seed, and
     ``measured(task, test_sets, directory)`` those of one that was evaluated;
     ``card``: ``card(evaluation)`` gives its parts of the model card (:class:`pipestill.evaluation.card.Card`);
@@ -120,6 +152,8 @@ class Answers(ABC):
     ``warnings(study)``, ``SCORE``, the metric of single answers (none: the first of ``metrics``), and
     ``example(row, scores)``, which gives an answer as the page shows it (:class:`pipestill.reporting.blocks.Shown`)
     from its rows of predictions and scores.
+    ``judge``: ``judge(task, settings, record, answer)`` gives the scores of one answer by hand, and how a page
+    shows it.
 
     Attributes:
         metrics: keys of the metric catalogue that are measured; the first one decides.
@@ -127,15 +161,20 @@ class Answers(ABC):
         model_kinds: kinds of models that can give such answers.
         measuring_kinds: kinds of the further models that measuring needs.
         extractive: whether sentences of the input can be answers, so that methods without a model compete.
+        Reply: what a server says to one request.
+        written: whether models write them, token by token, so that a chat can ask for them.
         Definition: keys of a task that the configuration declares; none where it cannot.
         column: name of the answer in the rows of such a task.
         asked: inputs of such a task that says none.
         pairs: whether its rows have a worse answer too, in the column ``rejected``.
+        run_to_judge: whether an answer is run as a program to score it.
     """
 
     Options: ClassVar[type[AnswerOptions]]
+    Reply: ClassVar[type[Reply]]
     model_kinds: ClassVar[frozenset[ModelKind]]
     measuring_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"masked"})
+    written: ClassVar[bool] = False
     metrics: tuple[str, ...]
     max_new_tokens: int
     extractive: bool = False
@@ -143,6 +182,7 @@ class Answers(ABC):
     column: ClassVar[str] = "target"
     asked: ClassVar[tuple[str, ...]] = ("text",)
     pairs: bool = False
+    run_to_judge: ClassVar[bool] = False
 
     @classmethod
     def of(cls, facts: Json) -> Self:

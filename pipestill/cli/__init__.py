@@ -1,4 +1,4 @@
-"""The command line: `pipestill init`, `make`, `predict`, `export`, `list`, `show`, `doctor` and `check`."""
+"""The command line: `pipestill init`, `make`, `predict`, `export`, `serve`, `list`, `show`, `doctor` and `check`."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from pipestill import __version__
-from pipestill.cli import export, init, make, overview, predict
+from pipestill.cli import export, init, make, overview, predict, serve
 from pipestill.job.script import run
 
 
@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_command(commands)
     predict.add_command(commands)
     export.add_command(commands)
+    serve.add_command(commands)
     overview.add_commands(commands)
 
     doctor = commands.add_parser(
@@ -72,4 +73,4 @@ def main() -> None:
     if others and args.command not in (make.command, predict.command):
         top.error(f"unrecognized arguments: {' '.join(others)}")
     args.others = others
-    run(lambda: args.command(args), heavy=args.command in (predict.command, export.command))
+    run(lambda: args.command(args), heavy=args.command in (predict.command, export.command, serve.command))

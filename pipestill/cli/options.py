@@ -4,24 +4,15 @@ import argparse
 import json
 from typing import Any, Literal, get_args, get_origin
 
-from pipestill.answers.base import AnswerOptions
+from pipestill.answers.base import AnswerOptions, bare
 from pipestill.io.records import Json
 
 
-def asked(section: type[AnswerOptions]) -> list[str]:
-    """Names of fields that one prompt can be answered with: those with a single value that change answers."""
-    return [
-        name
-        for name, field in section.model_fields.items()
-        if name not in section.measuring and get_origin(_bare(field.annotation)) is not list
-    ]
-
-
 def add_options(group: Any, section: type[AnswerOptions]) -> None:
-    """Add an option for each of the fields that :func:`asked` names."""
-    for name in asked(section):
+    """Add an option for each of the fields that one prompt can be answered with."""
+    for name in section.asked():
         field = section.model_fields[name]
-        kind, flag = _bare(field.annotation), f"--{name.replace('_', '-')}"
+        kind, flag = bare(field.annotation), f"--{name.replace('_', '-')}"
         about = " ".join((field.description or "").split()).replace("%", "%%")
         if kind is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=about)
@@ -33,7 +24,7 @@ def add_options(group: Any, section: type[AnswerOptions]) -> None:
 
 def options_of(given: argparse.Namespace, section: type[AnswerOptions]) -> Json:
     """The fields that a command line gives."""
-    return {name: value for name in asked(section) if (value := getattr(given, name)) is not None}
+    return {name: value for name in section.asked() if (value := getattr(given, name)) is not None}
 
 
 def _value(text: str) -> Any:
@@ -43,10 +34,3 @@ def _value(text: str) -> Any:
     except ValueError:
         return text
     return value if isinstance(value, int | float) else text
-
-
-def _bare(kind: Any) -> Any:
-    """A type without limits and without none."""
-    while get_origin(kind) is not None and get_origin(kind) not in (list, Literal):
-        kind = get_args(kind)[0]
-    return kind

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipestill.inference.contexts import CONTEXT, draw_context, training_records
 from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.inference.work import Work, fingerprint
-from pipestill.io.files import fresh_directory, sha256, write_json
+from pipestill.io.files import SHA256SUMS, fresh_directory, sha256, write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import Json, read_records
 from pipestill.job.cost import CostMeter
@@ -43,6 +43,7 @@ class Runs:
             base=os.path.relpath(self.base, output),
             runs={seed: model and os.path.relpath(model, output) for seed, model in self.models.items()},
             crop_tokenizer=tokenizer and os.path.relpath(tokenizer, output),
+            weights={seed: sha256((model or self.base) / SHA256SUMS) for seed, model in self.models.items()},
         )
 
 

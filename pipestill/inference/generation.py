@@ -10,7 +10,7 @@ import torch
 from pipestill.errors import UserError
 from pipestill.inference.decoding import Choose, chooser
 from pipestill.inference.prefix import MIN_PREFIX, common_prefix_length, read_prefix
-from pipestill.inference.rows import ends_of, read_prompts
+from pipestill.inference.rows import Hear, Written, ends_of, read_prompts
 from pipestill.io.normal import clean
 from pipestill.settings.generation import GenerationConfig
 from pipestill.text.marker import split
@@ -30,11 +30,13 @@ class Answer:
         text: without special tokens and surrounding spaces, in the normal form of texts; by a constraint, as written.
         tokens: how many were generated, the end included.
         rationale: what was written before it and the marker, where that was asked for; none without a marker.
+        ended: by the model itself; false for one that was cut or dropped.
     """
 
     text: str
     tokens: int
     rationale: str | None = None
+    ended: bool = True
 
 
 class Constraint(Protocol):
@@ -48,8 +50,9 @@ class Constraint(Protocol):
         choose: Choose,
         draws: Sequence[random.Random],
         prefix: "SharedPrefix | None" = None,
-    ) -> list[list[int]]:
-        """Tokens of the answers to one batch; see :func:`answer_batch`."""
+        hear: Hear | None = None,
+    ) -> Iterator[tuple[int, Written]]:
+        """Answers to one batch; see :func:`answer_batch`."""
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of an answer."""
@@ -81,6 +84,7 @@ def generate(
     after_rationale: bool = False,
     shared: int = 0,
     constraint: Constraint | None = None,
+    hear: Hear | None = None,
 ) -> Iterator[list[tuple[int, Answer]]]:
     """Answer ``prompts``, batch by batch, longest prompts first.
 
@@ -103,9 +107,12 @@ def generate(
         shared: tokens that all prompts begin with and that are read once, see :func:`shared_length`. Logits behind them
             are those of whole prompts but for rounding.
         constraint: what answers follow; they are JSON then, and their text is as it was written.
+        hear: is told the index of a prompt and the tokens of its answer so far, after each token of those that go on;
+            where it says false, the answer ends there.
 
     Returns:
-        Iterator over batches of (index of the prompt, its answer).
+        Iterator over batches of (index of the prompt, its answer). With ``hear`` each answer comes by itself, as soon
+        as it has ended.
 
     Raises:
         UserError: a prompt is empty or too long for the model, the model's output is not a number, or one prompt does
@@ -118,7 +125,8 @@ def generate(
         raise UserError("an answer after a rationale cannot follow a schema: use `decoding: free`")
     prefix = read_prefix(model, prompts[0][:shared]) if shared else None
     budget = token_budget or BATCH_TOKENS
-    batches = _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, budget, done, prefix, constraint)
+    how = prefix, constraint, hear
+    batches = _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, budget, done, *how)
     if not after_rationale:
         return batches
     return ([(index, _without_rationale(answer)) for index, answer in batch] for batch in batches)
@@ -139,7 +147,7 @@ def shared_length(model, prompts: Sequence[Sequence[int]]) -> int:
 
 def _without_rationale(answer: Answer) -> Answer:
     rationale, text = split(answer.text)
-    return Answer(text, answer.tokens, rationale)
+    return Answer(text, answer.tokens, rationale, answer.ended)
 
 
 def _generate(
@@ -153,18 +161,33 @@ def _generate(
     done: Container[int],
     prefix: "SharedPrefix | None",
     constraint: Constraint | None,
+    hear: Hear | None,
 ) -> Iterator[list[tuple[int, Answer]]]:
     choose, lengths = chooser(decoding), [len(prompt) for prompt in prompts]
-    waiting = length_sorted_batches(lengths, max_new_tokens, token_budget)
+    waiting, told = length_sorted_batches(lengths, max_new_tokens, token_budget), set()
+    answering = constraint.answer_batch if constraint else answer_batch
+
+    def answer(written: Written) -> Answer:
+        if constraint:
+            text = constraint.text(written.tokens)
+        else:
+            text = clean(tokenizer.batch_decode([written.tokens], skip_special_tokens=True)[0]).strip()
+        return Answer(text, len(written.tokens), ended=written.ended)
+
     while waiting:
         batch = waiting[0]
         wanted = [row for row, index in enumerate(batch) if index not in done]
         if wanted:
             draws = [random.Random(keys[index]) for index in batch] if decoding.sampling else []
+            asked = [prompts[index] for index in batch]
+            heard = hear and (lambda row, tokens, batch=batch: hear(batch[row], tokens))
+            answers: dict[int, Written] | None = {}
             try:
-                asked = [prompts[index] for index in batch]
-                answer = constraint.answer_batch if constraint else answer_batch
-                answers = answer(model, asked, max_new_tokens, choose, draws, prefix)
+                for row, written in answering(model, asked, max_new_tokens, choose, draws, prefix, heard):
+                    answers[row] = written
+                    if hear:
+                        told.add(batch[row])
+                        yield [(batch[row], answer(written))]
             except torch.OutOfMemoryError:
                 answers = None  # try again outside of this block, where the failed pass no longer holds its tensors
             if answers is None:
@@ -174,17 +197,13 @@ def _generate(
                         "accelerator's memory: shorten it or use a smaller or quantised model"
                     )
                 torch.cuda.empty_cache()
-                rest = [index for later in waiting for index in later]
+                rest = [index for later in waiting for index in later if index not in told]
                 token_budget = len(batch) // 2 * (lengths[batch[0]] + max_new_tokens)
                 smaller = length_sorted_batches([lengths[index] for index in rest], max_new_tokens, token_budget)
                 waiting = [[rest[place] for place in places] for places in smaller]
                 continue
-            if constraint:
-                texts = [constraint.text(answers[row]) for row in wanted]
-            else:
-                decoded = tokenizer.batch_decode([answers[row] for row in wanted], skip_special_tokens=True)
-                texts = [clean(text).strip() for text in decoded]
-            yield [(batch[row], Answer(text, len(answers[row]))) for row, text in zip(wanted, texts, strict=True)]
+            if not hear:
+                yield [(batch[row], answer(answers[row])) for row in wanted]
         waiting = waiting[1:]
 
 
@@ -209,13 +228,18 @@ def answer_batch(
     choose: Choose,
     draws: Sequence[random.Random],
     prefix: "SharedPrefix | None" = None,
-) -> list[list[int]]:
-    """Tokens of the answers to one batch of prompts, the end included; equal prompts are read once.
+    hear: Hear | None = None,
+) -> Iterator[tuple[int, Written]]:
+    """Answers to one batch of prompts, each as soon as it has ended; equal prompts are read once.
 
     Args:
         choose: see :func:`~pipestill.inference.decoding.chooser`.
         draws: random stream of each row, for sampling.
         prefix: keys and values of what all prompts begin with, of a causal model.
+        hear: is told the row and the tokens so far of each answer that goes on; where it says false, it ends there.
+
+    Returns:
+        Iterator over (row of the prompt, its answer).
     """
     ends = ends_of(model)
     rows, logits = read_prompts(model, prompts, max_new_tokens, prefix)
@@ -226,13 +250,16 @@ def answer_batch(
         for index, token in zip(going, chosen.tolist(), strict=True):
             answers[index].append(token)
         rows.append(chosen)
-        places = [
-            place
-            for place, index in enumerate(going)
-            if answers[index][-1] not in ends and len(answers[index]) < max_new_tokens
-        ]
+        places = []
+        for place, index in enumerate(going):
+            tokens = answers[index]
+            ended = tokens[-1] in ends
+            if ended or len(tokens) == max_new_tokens or (hear and not hear(index, tokens)):
+                yield index, Written(tokens, ended)
+            else:
+                places.append(place)
         if not places:
-            return answers
+            return
         if len(places) < len(going):
             rows.keep(places)
             going = [going[place] for place in places]

@@ -1,8 +1,10 @@
 """A model that is loaded: what every stage that asks one shares."""
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.kinds import body_kind
@@ -14,6 +16,9 @@ from pipestill.text.context import NO_CONTEXT, Context
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+T = TypeVar("T")
+KEPT = 16  # things that are kept beside a model
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,15 @@ class Loaded:
     tokenizer: "PreTrainedTokenizerBase"
     plan: HardwarePlan
     context: Context = NO_CONTEXT
+    _kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict, init=False, repr=False, compare=False)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives: it is called where ``key`` is none of the last :data:`KEPT` that were asked for."""
+        found = self._kept.pop(key) if key in self._kept else make()
+        self._kept[key] = found
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return found
 
     def encoder(self, prompt: Prompt) -> PromptEncoder:
         """Encodes what a prompt asks, behind the context."""

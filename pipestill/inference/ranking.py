@@ -17,7 +17,7 @@ from pipestill.inference.batched import score_in_batches
 from pipestill.inference.devices import input_device
 from pipestill.inference.label_scores import ACCELERATOR_TOKENS, CPU_TOKENS, LabelScores, gather
 from pipestill.inference.label_trie import LabelTrie, Tokens, build_trie, layout
-from pipestill.inference.prefix import MIN_PREFIX, common_prefix_length, read_prefix
+from pipestill.inference.prefix import MIN_PREFIX, KeptPrefix, common_prefix_length, read_prefix
 
 if TYPE_CHECKING:
     from pipestill.inference.cache import SharedPrefix
@@ -44,6 +44,7 @@ def score_labels(
     *,
     token_budget: int | None = None,
     done: Container[int] = frozenset(),
+    kept: KeptPrefix | None = None,
 ) -> Iterator[tuple[list[int], LabelScores]]:
     """Score ``labels`` behind each prompt, batch by batch, longest prompts first.
 
@@ -57,6 +58,7 @@ def score_labels(
             accelerator the batch is halved, tried again, and later ones are no larger. Default: by device.
         done: indices of prompts that an earlier process has finished. Batches are composed as if nothing were, so
             that a resumed run gives the same bits as one that was not stopped.
+        kept: common prefix of this call and earlier ones, in place of this one's own.
 
     Returns:
         Iterator over (indices of the batch's prompts, their scores).
@@ -69,15 +71,23 @@ def score_labels(
     check_prompts(model, prompts, trie)
     model.eval()
     default = CPU_TOKENS if input_device(model).type == "cpu" else ACCELERATOR_TOKENS
-    return _score_labels(model, prompts, trie, token_budget or default, done)
+    return _score_labels(model, prompts, trie, token_budget or default, done, kept)
 
 
 def _score_labels(
-    model: torch.nn.Module, prompts: Tokens, trie: LabelTrie, token_budget: int, done: Container[int]
+    model: torch.nn.Module,
+    prompts: Tokens,
+    trie: LabelTrie,
+    token_budget: int,
+    done: Container[int],
+    kept: KeptPrefix | None,
 ) -> Iterator[tuple[list[int], LabelScores]]:
-    shared = common_prefix_length(prompts)
-    cache = read_prefix(model, prompts[0][:shared]) if shared >= MIN_PREFIX else None
-    shared = shared if cache else 0
+    if kept is None:
+        shared = common_prefix_length(prompts)
+        cache = read_prefix(model, prompts[0][:shared]) if shared >= MIN_PREFIX else None
+    else:
+        cache = kept.of(model, prompts)
+    shared = cache.get_seq_length() if cache else 0
 
     def score(batch: Tokens) -> LabelScores:
         return score_batch(model, [prompt[shared:] for prompt in batch], trie, shared, cache)

@@ -1,8 +1,8 @@
 """Rows of a batch that are being answered: prompts, answers so far, and their keys and values."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from pipestill.inference.cache import SharedPrefix
 
 CPU_PROMPT_TOKENS = 2048  # of prompts that are read at a time: more leave the processor's caches
+Hear = Callable[[int, Sequence[int]], bool]  # is told the row and tokens so far of an answer; false drops it
+
+
+class Written(NamedTuple):
+    """An answer.
+
+    Attributes:
+        tokens: the end included.
+        ended: by the model itself; false for one that was cut, also where it was made whole, or dropped.
+    """
+
+    tokens: list[int]
+    ended: bool
 
 
 def prompt_groups(lengths: Sequence[int], token_budget: int) -> list[slice]:

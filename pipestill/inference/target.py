@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from pipestill.errors import UserError
 from pipestill.io.digests import listing_digest
 from pipestill.io.files import SHA256SUMS, read_json, sha256
 from pipestill.io.seals import verify
+from pipestill.layouts.base import DataOptions
 from pipestill.methods import method_of
 from pipestill.models.lineage import LINEAGE, read_lineage
 from pipestill.plan.model_files import ModelFiles
@@ -22,6 +24,7 @@ from pipestill.settings.section import Section
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS, Task, task_of
 from pipestill.tasks.base import ANSWER
+from pipestill.text.crop import Ends, unit_ends
 
 RUN = re.compile(r"(?P<experiment>.+)/seed_(?P<seed>\d+)/model")  # a model directory that the pipeline made
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -41,6 +44,7 @@ class Target:
         seed: seed of the run, where it is one of an experiment.
         run: directory of the run's predictions, where it is one of an experiment.
         crop_tokenizer: the ``tokenizer.json`` whose tokens cropping counts; none: it counts characters.
+        weights: digest of the list of files of the model that predicted in a run; none where it is not known.
     """
 
     name: str
@@ -50,11 +54,22 @@ class Target:
     seed: int | None = None
     run: Path | None = None
     crop_tokenizer: Path | None = None
+    weights: str | None = None
 
     @property
     def task(self) -> Task:
         """The task that it is asked about."""
         return task_of(self.settings.asking)
+
+    @cached_property
+    def units(self) -> Ends:
+        """The units that cropping counts."""
+        return unit_ends(self.crop_tokenizer)
+
+    @cached_property
+    def data(self) -> DataOptions:
+        """Options of the task's layout."""
+        return self.task.layout.Options.model_validate(self.settings.data)
 
     def asking(self, given: Mapping[str, object]) -> Asking:
         """How it is asked, where ``given`` replaces options of the task's answers.
@@ -133,20 +148,45 @@ def _read(section: type[S], path: Path, way_out: str) -> S:
 
 
 def _experiment(name: str, experiment: Path, seed: int | None) -> Target:
+    verify(experiment / "predictions")
+    runs = runs_of(name, experiment)
+    seed = min(runs) if seed is None else seed
+    if seed not in runs:
+        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, runs))}")
+    return runs[seed]
+
+
+def runs_of(name: str, experiment: Path) -> dict[int, Target]:
+    """Runs of an experiment by seed, the first one first; its seal is not looked at.
+
+    Args:
+        name: what the user called it.
+        experiment: its directory.
+
+    Raises:
+        UserError: it has no model, or was predicted by another version.
+    """
     if not method_of(experiment.name.rpartition("_")[2]).model:
         raise UserError(f"`{name}` has no model, its answers are sentences of the documents: name another experiment")
     predictions = experiment / "predictions"
-    verify(predictions)
     job = _read(PredictionJob, predictions / "job.json", "predict again")
-    seed = min(job.runs) if seed is None else seed
-    if seed not in job.runs:
-        raise UserError(f"`{name}` has no run with seed {seed}; there are: {', '.join(map(str, sorted(job.runs)))}")
 
     def place(path: str | None) -> Path | None:
         return path and Path(os.path.normpath(predictions / path))
 
-    run = predictions / f"seed_{seed}"
-    return Target(name, job.settings, place(job.base), place(job.runs[seed]), seed, run, place(job.crop_tokenizer))
+    common = {"base": place(job.base), "crop_tokenizer": place(job.crop_tokenizer)}
+    return {
+        seed: Target(
+            name,
+            job.settings,
+            model=place(job.runs[seed]),
+            seed=seed,
+            run=predictions / f"seed_{seed}",
+            weights=job.weights.get(seed),
+            **common,
+        )
+        for seed in sorted(job.runs)
+    }
 
 
 def _directory(name: str, directory: Path, results: Path, task: str) -> Target:

@@ -14,5 +14,5 @@ def half_name(owner: object, stage: str) -> str:
 
 
 def half(owner: object, stage: str) -> ModuleType:
-    """The module that does the work of ``stage``: ``predict``, ``score``, ``card``, ``show`` or ``train``."""
+    """The module that does the work of ``stage``, such as ``predict``, ``score``, ``card``, ``show`` or ``train``."""
     return import_module(half_name(owner, stage))

@@ -130,14 +130,19 @@ class PromptEncoder:
 
     def __call__(self, prompt: str, max_tokens: int) -> list[int]:
         """Tokens of the context, and of ``prompt``, which are ``max_tokens`` at most."""
+        tokens, cut = self.encode(prompt, max_tokens)
+        self.seen += 1
+        self.cut += cut
+        return tokens
+
+    def encode(self, prompt: str, max_tokens: int) -> tuple[list[int], bool]:
+        """The same, and whether the prompt was cut; it is not counted."""
         encode = ENCODERS[self.kind]
         tokens = encode(self.tokenizer, prompt, form=self.form)
-        self.seen += 1
         cut = len(tokens) > max_tokens
-        self.cut += cut
-        if not cut and not self.context:
-            return tokens
-        return encode(self.tokenizer, prompt, max_tokens, self.form, self.context)
+        if cut or self.context:
+            tokens = encode(self.tokenizer, prompt, max_tokens, self.form, self.context)
+        return tokens, cut
 
     def report(self, name: str) -> None:
         """Say in the log how many prompts of ``name`` were cut, if any, and count anew."""
@@ -167,7 +172,7 @@ def encode_label(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
 
 
 def word_ids(
-    tokenizer: "PreTrainedTokenizerBase", form: Form, answers: Sequence[str], question: str
+    tokenizer: "PreTrainedTokenizerBase", form: Form, answers: Sequence[str], *questions: str
 ) -> list[list[int]]:
     """Tokens of each of ``answers``, as a model reads them behind prompts of a form.
 
@@ -175,7 +180,7 @@ def word_ids(
         tokenizer: of the model.
         form: of the prompts.
         answers: with their prefix.
-        question: some prompt, behind which they are tried.
+        questions: prompts behind which they are tried.
 
     Raises:
         UserError: behind a raw prompt the tokens of an answer are others, or change those of the prompt; two answers
@@ -186,15 +191,13 @@ def word_ids(
         if not tokens or ids.count(tokens) > 1:
             problem = "has the same tokens as another one" if tokens else "has no tokens"
             raise UserError(f"the answer {answer!r} {problem}: choose other `verbalizers` of the prompt")
-        if form.render == "raw" and _encode(tokenizer, question + answer, form) != [
-            *_encode(tokenizer, question, form),
-            *tokens,
-        ]:
-            raise UserError(
-                f"behind the prompt {question[-40:]!r} the answer {answer!r} is split into other tokens than by "
-                "itself, so it could not be ranked: let the prompt's text end without a space, and its `prefix` begin "
-                "the word"
-            )
+        for question in questions if form.render == "raw" else ():
+            if _encode(tokenizer, question + answer, form) != [*_encode(tokenizer, question, form), *tokens]:
+                raise UserError(
+                    f"behind the prompt {question[-40:]!r} the answer {answer!r} is split into other tokens than by "
+                    "itself, so it could not be ranked: let the prompt's text end without a space, and its `prefix` "
+                    "begin the word"
+                )
     return ids
 
 

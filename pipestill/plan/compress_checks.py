@@ -52,7 +52,10 @@ def _check_parent(config: Config, where: str, study: StudyConfig, compressed: Co
     trained = [method for method in study.methods if METHODS[method].trains]
     if parent not in (BASE, *trained):
         there = ", ".join((BASE, *trained))
-        raise ValueError(f"{where}.{FROM}: `{shortened(parent)}` is no student that the study trains ({there})")
+        raise ValueError(
+            f"{where}.{FROM}: `{shortened(parent)}` is no student that the study trains ({there}); name "
+            "one of them, or put `null` in place of the row"
+        )
     if parent == BASE:
         return
     objective, resolved = METHODS[parent].objective, resolve_training(config.training, study, parent)

@@ -183,12 +183,12 @@ def _mean_scores(experiment: Experiment, name: str) -> dict[str, float]:
     """The score of each example, mean over all answers to it."""
     found: dict[str, list[float]] = {}
     for row in _scores(experiment):
-        value = _value(name, row[name])
+        value = value_of(name, row[name])
         found.setdefault(row["id"], []).append(0.0 if value is None else value)
     return {example: fmean(values) for example, values in found.items()}
 
 
-def _value(name: str, stored: float | Sequence[float]) -> float | None:
+def value_of(name: str, stored: float | Sequence[float]) -> float | None:
     """A metric of a single answer, from its value or from what it contributes to that of all; none where it has
     none."""
     entry = entry_of(name)
@@ -218,7 +218,7 @@ def _answers(
         record = records.get(row["id"], {})
         found[row["id"]] = Answer(
             shown=study.show.example(row, scores[row["id"]]),
-            score=_value(name, scores[row["id"]][name]),
+            score=value_of(name, scores[row["id"]][name]),
             other=row["prediction"].split() not in [each.split() for each in row["references"]],
             prompt=prompt.fill(record["inputs"]) if prompt and "inputs" in record else record.get("prompt"),
         )

@@ -22,6 +22,7 @@ QUALITY_AND_COST = (
     "training and of what its teacher did for it, with its 95 % interval. A ring marks what is recommended, a "
     "hollow mark is a variant or a compressed student."
 )
+SCRIPTS = ("blocks.js", "report.js")  # one behind the other; the first one draws answers
 
 
 @cache
@@ -66,7 +67,7 @@ def render(page: Page, config: Path) -> str:
     """
     studies = [each.study for each in page.findings]
     environment = templates()
-    script = environment.loader.get_source(environment, "report.js")[0]
+    script = "\n".join(environment.loader.get_source(environment, name)[0] for name in SCRIPTS)
     return environment.get_template("index.html.j2").render(
         views=[study_view(each, page.examples[each.study.name]) for each in page.findings],
         overview=page.overview,

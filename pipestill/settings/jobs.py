@@ -110,6 +110,8 @@ class PredictionJob(Section):
     """Model directory of each run by seed; none stands for the base model."""
     crop_tokenizer: str | None = None
     """The `tokenizer.json` whose tokens cropping counts; none: it counts characters."""
+    weights: dict[int, str] = {}
+    """Digest of the list of files of each run's model by seed, by which a model that was trained again is told."""
 
 
 class TrainingSettings(Section):

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from pipestill.settings.section import CleanText, Section
+from pipestill.text.pieces import before
 from pipestill.text.templates import Template
 
 LABEL = "label"  # gap of privileged prompts: the gold answer
@@ -106,3 +107,12 @@ class Prompt(Section):
             return text
         text = text.strip().removeprefix(self.prefix.strip()).lstrip()
         return text.partition(self.separator)[0].rstrip() if demonstrated and self.separator else text
+
+    def saying(self, text: str, demonstrated: bool = False) -> str:
+        """The beginning of what :meth:`said` will make of a text of which more is to come."""
+        if self.render != "raw":
+            return text.strip()
+        if self.prefix.strip().startswith(text.strip()):
+            return ""
+        said = self.said(text, demonstrated)
+        return before(said, self.separator) if demonstrated else said

@@ -36,19 +36,35 @@ def chromium():
 @contextmanager
 def opened(browser, path, **how):
     """A file in a page of the browser; fails on what its scripts complain about, and on calls to anything else."""
+    with watched(browser, f"file://{path}", lambda url: url == f"file://{path}", **how) as page:
+        yield page
+
+
+@contextmanager
+def visited(browser, server, hash="", forgiven=None, **how):
+    """The page at ``/`` of a server; fails as :func:`opened` does, but for messages with ``forgiven`` in them."""
+    with watched(browser, f"{server}/{hash}", lambda url: url.startswith(f"{server}/"), forgiven, **how) as page:
+        yield page
+
+
+@contextmanager
+def watched(browser, address, own, forgiven=None, **how):
+    """A page that calls only what is its ``own``, and whose console has no messages but ``forgiven`` ones."""
     context = browser.new_context(**how)
     page, wrong = context.new_page(), []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text))
     page.on("dialog", lambda dialog: wrong.append(dialog.message))
-    page.on("request", lambda request: wrong.append(request.url) if request.url != f"file://{path}" else None)
-    page.goto(f"file://{path}")
+    page.on("request", lambda request: None if own(request.url) else wrong.append(request.url))
+    page.goto(address)
     yield page
     context.close()
-    assert not wrong
+    assert [each for each in wrong if forgiven is None or forgiven not in each] == []
 
 
-if __name__ == "__main__":  # python tests/support/browser.py PAGE PICTURE: the first screen of a report as PNG
-    report, picture = map(Path, sys.argv[1:])
-    with chromium() as own, opened(own, report.resolve(), viewport={"width": 1280, "height": 800}) as shown:
+if __name__ == "__main__":  # python tests/support/browser.py PAGE PICTURE: the first screen of a file or address as PNG
+    place, picture = sys.argv[1:]
+    address = place if place.startswith("http://") else f"file://{Path(place).resolve()}"
+    with chromium() as own, watched(own, address, str, viewport={"width": 1280, "height": 800}) as shown:
+        shown.wait_for_load_state("networkidle")
         shown.screenshot(path=picture)

@@ -8,7 +8,6 @@ import pytest
 from pipestill.answers.labels import LabelOptions
 from pipestill.answers.text import TextOptions
 from pipestill.cli import main
-from pipestill.cli.options import asked
 from pipestill.inference.by_hand import Predictor
 from pipestill.io.files import write_text
 from pipestill.io.records import write_jsonl
@@ -60,8 +59,8 @@ def test_options_of_the_answers_are_those_of_the_task(run):
         *("--max-new-tokens", "7"),
     )
     assert json.loads(out)["options"] == {"sampling": True, "temperature": 0.5, "max_new_tokens": 7}
-    assert asked(LabelOptions) == ["max_new_tokens", "calibration"]
-    assert "bertscore" not in asked(TextOptions) and "sampling_seeds" not in asked(TextOptions)
+    assert LabelOptions.asked() == ["max_new_tokens", "calibration"]
+    assert "bertscore" not in TextOptions.asked() and "sampling_seeds" not in TextOptions.asked()
 
 
 @pytest.mark.parametrize(

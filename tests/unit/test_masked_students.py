@@ -13,6 +13,7 @@ from pipestill.answers.labels import predict as label_half
 from pipestill.errors import UserError
 from pipestill.inference.loaded import load
 from pipestill.inference.masked_ranking import score_at_masks
+from pipestill.inference.question import Question
 from pipestill.inference.rankers import rank_all
 from pipestill.inference.work import Work
 from pipestill.job.cost import CostMeter
@@ -293,6 +294,6 @@ def test_it_says_and_replies_with_its_likeliest_label(tmp_path, place):
     assert answers == {key: [max(each.label_scores, key=each.label_scores.get)] for key, each in said.items()}
     plain = asking.model_copy(update={"answers": {"calibration": "none"}})
     for text, question in prompts.items():
-        reply = label_half.reply(task, loaded, plain, question, None)
+        [(_, reply)] = label_half.replies(task, loaded, plain, [Question(question)], None)
         assert [reply["prediction"]] == said[text].outputs
         assert reply["raw_scores"] == pytest.approx(said[text].label_scores, abs=1e-5)

@@ -154,6 +154,7 @@ def test_by_hand_answers_are_those_of_the_pipeline(tmp_path, base, records):
     rows = {row["id"]: row for row in read_jsonl(output / "seed_2/predictions.jsonl")}
     for record in read_jsonl(records)[:3]:
         answer = by_hand(tmp_path, **record["inputs"])
+        assert 0 < answer.pop("prompt_tokens") < 400 and 0 < answer.pop("written_tokens") <= 6
         assert answer == {
             "model_name": "dolly_sft",
             "seed": 2,
@@ -161,6 +162,7 @@ def test_by_hand_answers_are_those_of_the_pipeline(tmp_path, base, records):
             "sampling_seed": None,
             "cropped": False,
             "repeats": False,
+            "ended": False,
         }
     assert by_hand(tmp_path, instruction="long " * 99)["cropped"]
     assert by_hand(tmp_path, name=str(base), instruction="Name it.")["seed"] is None

@@ -10,6 +10,7 @@ from pipestill.inference.answers import answer_prompts
 from pipestill.inference.by_hand import Predictor
 from pipestill.inference.likelihood import likelihoods
 from pipestill.inference.loaded import load
+from pipestill.inference.question import Question
 from pipestill.inference.target import find_target
 from pipestill.inference.work import Work
 from pipestill.io.records import Record
@@ -100,7 +101,7 @@ def test_every_stage_reads_the_tokens_of_the_tokenizer_itself(directories, token
 
     task, ranking = TASKS["creditmix"], asking_about("creditmix", answers={"calibration": "none"}, **asking)
     labels = [answer_of(tokenizer, label)[:-1] for label in task.answers.labels]
-    ranked = rows_read(rows, lambda: label_half.reply(task, loaded, ranking, PROMPT, None))
+    ranked = rows_read(rows, lambda: list(label_half.replies(task, loaded, ranking, [Question(PROMPT)], None)))
     assert ranked[-1][: len(prompt)] == prompt
     assert set(ranked[-1][len(prompt) :]) == {token for label in labels for token in label[:-1]}
 

@@ -129,7 +129,7 @@ def test_facts_about_published_data_are_recorded(tmp_path, monkeypatch):
 
 def test_another_method_leaves_the_training_file_of_the_first_as_it_is():
     config = smoke()
-    config["studies"]["dolly"] |= {"methods": ["fkl"], "overrides": {}}
+    config["studies"]["dolly"] |= {"methods": ["fkl"], "overrides": {}, "compress": {}}
     alone = Plan(check(config), ROOT).training_file_settings("dolly", "sft")
     config["studies"]["dolly"]["methods"] = [name for name in METHODS if name in ("sft", "fkl", "rkl")]
     assert Plan(check(config), ROOT).training_file_settings("dolly", "sft") == alone

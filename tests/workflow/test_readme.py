@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from pipestill.cli import make, parser, predict
-from pipestill.cli.options import asked
 from pipestill.methods import METHODS
 from pipestill.tasks import TASKS
 
@@ -89,6 +88,6 @@ def test_the_commands_of_the_readme_name_inputs_of_their_tasks():
     for command in re.findall(r"^ {4}pipestill predict (.*)$", README, re.M):
         experiment, *others = shlex.split(command, comments=True)
         task = TASKS[yaml.safe_load((ROOT / "config.yaml").read_text())["studies"][experiment.split("_")[0]]["task"]]
-        known = {*task.inputs, *task.layout.fields, "example", *asked(task.answers.Options)}
+        known = {*task.inputs, *task.layout.fields, "example", *task.answers.Options.asked()}
         given = {word.removeprefix("--").replace("-", "_") for word in others if word.startswith("--")}
         assert given and given <= known, command

@@ -87,6 +87,7 @@ class Code(GeneratedAnswers):
     """Python that is judged by tests, which records carry in ``meta`` as ``setup`` and ``tests``."""
 
     Options: ClassVar = CodeOptions
+    run_to_judge: ClassVar = True
     metrics: ClassVar[tuple[str, ...]] = (*(f"pass_at_{k}" for k in SIZES), "compile_rate", "exact_match")
 
     @property

@@ -1,15 +1,17 @@
 """Code: generated right away, or behind a plan that the model writes first."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipestill.answers.base import Said
 from pipestill.answers.code import CodeOptions
 from pipestill.answers.code.extraction import code_of
 from pipestill.answers.code.problem import Problem
-from pipestill.answers.generated.predict import Asked, ask, reply_to, said_of, written
+from pipestill.answers.generated.predict import Asked, ask, replies_to, said_of, written
 from pipestill.inference.generation import GREEDY
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
 from pipestill.io.records import Json, Record, of_split, write_jsonl
 from pipestill.settings.jobs import Asking
@@ -33,14 +35,46 @@ def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], 
     return said_of(_answer(task, loaded, asking, prompts, work))
 
 
-def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
-    """Answer ``prompt`` with code, and the ``rationale`` that is its plan if one is asked for; nothing is run."""
+def replies(
+    task: Task,
+    loaded: Loaded,
+    asking: Asking,
+    questions: Sequence[Question],
+    run: Path | None,
+    listen: Listen | None = None,
+) -> Iterator[tuple[int, Json]]:
+    """Answer ``questions`` with code; nothing is run. See :func:`~pipestill.answers.generated.predict.replies_to`.
+
+    If plans are asked for, they are written first and are the ``rationale``. Pieces are of the text that the code is
+    taken from.
+    """
     options = task.answers.options(asking.answers)
     if not options.plan_then_code:
-        return _with_code(reply_to(loaded, asking, options, prompt))
-    plan = reply_to(loaded, asking, GREEDY, task.answers.planning(prompt))
-    found = _with_code(reply_to(loaded, asking, options, task.answers.planned(prompt, plan["prediction"])))
-    return found | {"rationale": plan["prediction"], "cropped": plan["cropped"] or found["cropped"]}
+        for place, reply in replies_to(loaded, asking, options, questions, listen):
+            yield place, _with_code(reply)
+        return
+    dropped: set[int] = set()
+
+    def silent(place: int, piece: Callable[[], str]) -> bool:
+        if not listen(place, str):
+            dropped.add(place)
+        return place not in dropped
+
+    planning = [replace(each, prompt=task.answers.planning(each.prompt)) for each in questions]
+    plans = dict(replies_to(loaded, asking, GREEDY, planning, listen and silent))
+    for place in dropped:
+        yield place, plans[place] | {"prediction": "", "rationale": plans[place]["prediction"]}
+    going = [place for place in range(len(questions)) if place not in dropped]
+    shown = [
+        replace(questions[place], prompt=task.answers.planned(questions[place].prompt, plans[place]["prediction"]))
+        for place in going
+    ]
+    heard = listen and (lambda number, piece: listen(going[number], piece))
+    for number, reply in replies_to(loaded, asking, options, shown, heard):
+        plan = plans[going[number]]
+        tokens = {name: plan[name] + reply[name] for name in ("prompt_tokens", "written_tokens")}
+        cropped = plan["cropped"] or reply["cropped"]
+        yield going[number], _with_code(reply) | tokens | {"rationale": plan["prediction"], "cropped": cropped}
 
 
 def lines(reply: Json) -> list[str]:

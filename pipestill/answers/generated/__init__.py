@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pipestill.answers.base import AnswerOptions, Answers
+from pipestill.answers.base import AnswerOptions, Answers, Reply
+from pipestill.errors import UserError
 from pipestill.io.records import Json, Prediction
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import ModelKind
@@ -20,6 +21,17 @@ class GeneratedOptions(GenerationConfig, AnswerOptions):
     def used(self) -> Json:
         """Those of sampling only if there is some."""
         return self.model_dump(mode="json", exclude=set() if self.sampling else set(OF_SAMPLING))
+
+
+class GeneratedReply(Reply):
+    """An answer that was generated."""
+
+    rationale: str | None = None
+    """What was written before it, by models that write such, or its plan."""
+    sampling_seed: int | None = None
+    """That it was drawn with; none of a greedy answer."""
+    repeats: bool = False
+    """Whether it repeats itself up to the limit of its length."""
 
 
 @dataclass
@@ -46,7 +58,23 @@ class GeneratedAnswers(Answers):
     max_new_tokens: int
 
     Options: ClassVar[type[GeneratedOptions]] = GeneratedOptions
+    Reply: ClassVar[type[GeneratedReply]] = GeneratedReply
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "seq2seq"})
+    written: ClassVar[bool] = True
 
     def check_request(self, options: GeneratedOptions, run: Path | None) -> None:
         """Any prompt can be answered."""
+
+    def formatted(self, name: str, schema: Json | None) -> Json:
+        """Options of answers in a format, as chats name it.
+
+        Args:
+            name: ``text``, ``json_object`` or ``json_schema``.
+            schema: of the last.
+
+        Raises:
+            UserError: there are no such answers.
+        """
+        if name != "text":
+            raise UserError(f"the answers of this model are text, not `{name}`: leave the format out")
+        return {}

@@ -1,15 +1,17 @@
 """The frame in which generated answers are asked for, once per sampling seed, and written."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipestill.answers.base import Said
 from pipestill.answers.generated import Generated
 from pipestill.inference.answers import answer_prompts
-from pipestill.inference.generation import generate
+from pipestill.inference.generation import Constraint, generate
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.queries import queries
+from pipestill.inference.question import Listen, Pieces, Question, pieces_of_json, pieces_of_text
 from pipestill.inference.work import Work
 from pipestill.io.files import write_json
 from pipestill.io.records import Json, Record, write_jsonl
@@ -65,31 +67,83 @@ def said_of(asked: Asked) -> dict[str, Said]:
     return found
 
 
-def reply_to(loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompt: str, **how: Any) -> Json:
-    """Answer ``prompt``, with the ``sampling_seed`` if it was drawn, and say whether the prompt was cut (``cropped``),
-    and whether the answer repeats itself up to the limit of its length (``repeats``).
+def replies_to(
+    loaded: Loaded,
+    asking: Asking,
+    decoding: GenerationConfig,
+    questions: Sequence[Question],
+    listen: Listen | None = None,
+    constraint: Constraint | None = None,
+) -> Iterator[tuple[int, Json]]:
+    """Answer ``questions`` in batches, which change no answer.
 
-    A model that writes a ``rationale`` before its answers adds it, none where no marker tells it from the answer.
+    A reply says its ``prediction``, the ``sampling_seed`` if it was drawn, whether the prompt was cut (``cropped``),
+    whether the answer repeats itself up to the limit of its length (``repeats``), whether the model itself ended it
+    (``ended``), and the tokens of both (``prompt_tokens``, ``written_tokens``). A model that writes a ``rationale``
+    before its answers adds it, none where no marker tells it from the answer.
+
+    Args:
+        loaded: a causal model or an encoder-decoder.
+        asking: how it is asked.
+        decoding: the options of the answers.
+        questions: by hand.
+        listen: follows the answers; the text behind a rationale comes in one piece, as a later marker could change it.
+        constraint: what answers follow.
+
+    Returns:
+        Iterator over (place of a question, its reply); with ``listen``, each as soon as it is whole.
     """
-    encoder, seed = loaded.encoder(asking.prompt), decoding.seeds()[0]
-    [[(_, answer)]] = generate(
+    encoder, demonstrated = loaded.encoder(asking.prompt), bool(loaded.context.demonstrations)
+    read = [encoder.encode(question.prompt, asking.max_prompt_tokens) for question in questions]
+    seeds = [_drawn(decoding, question) for question in questions]
+    explained = asking.rationale_tokens > 0
+    pieces = [_pieces(loaded, asking, constraint) for _ in questions] if listen else []
+    batches = generate(
         loaded.model,
         loaded.tokenizer,
-        [encoder(prompt, asking.max_prompt_tokens)],
+        [tokens for tokens, _ in read],
         max_new_tokens=asking.max_new_tokens,
         decoding=decoding,
-        keys=[f"{seed}/{prompt}"],
-        after_rationale=asking.rationale_tokens > 0,
-        **how,
+        keys=[f"{seed}/{question.prompt}" for seed, question in zip(seeds, questions, strict=True)],
+        after_rationale=explained,
+        constraint=constraint,
+        hear=listen and (lambda place, tokens: listen(place, partial(pieces[place].next, tokens))),
     )
-    rationale = {"rationale": answer.rationale} if asking.rationale_tokens else {}
-    return {
-        "prediction": asking.prompt.said(answer.text, bool(loaded.context.demonstrations)),
-        **rationale,
-        "sampling_seed": seed,
-        "cropped": encoder.cut > 0,
-        "repeats": answer.tokens >= asking.max_new_tokens and repeats_to_the_end(answer.text),
-    }
+    for batch in batches:
+        for place, answer in batch:
+            text, (tokens, cut) = asking.prompt.said(answer.text, demonstrated), read[place]
+            if listen:
+                listen(place, partial(pieces[place].rest, text))
+            yield (
+                place,
+                {
+                    "prediction": text,
+                    **({"rationale": answer.rationale} if explained else {}),
+                    "sampling_seed": seeds[place],
+                    "cropped": cut,
+                    "repeats": answer.tokens >= asking.max_new_tokens and repeats_to_the_end(answer.text),
+                    "ended": answer.ended,
+                    "prompt_tokens": len(tokens),
+                    "written_tokens": answer.tokens,
+                },
+            )
+
+
+def _drawn(decoding: GenerationConfig, question: Question) -> int | None:
+    """The seed that an answer is drawn with, if it is."""
+    if not decoding.sampling or question.sampling_seed is None:
+        return decoding.seeds()[0]
+    return question.sampling_seed
+
+
+def _pieces(loaded: Loaded, asking: Asking, constraint: Constraint | None) -> Pieces:
+    """Pieces of one answer."""
+    demonstrated = bool(loaded.context.demonstrations)
+
+    def certain(text: str) -> str:
+        return "" if asking.rationale_tokens else asking.prompt.saying(text, demonstrated)
+
+    return pieces_of_json(constraint, certain) if constraint else pieces_of_text(loaded.tokenizer, certain)
 
 
 def _row(record: Record, seed: int | None, said: Json) -> Json:

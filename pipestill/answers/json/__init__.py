@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from pipestill.answers.base import Definition, Said
-from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
+from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions, GeneratedReply
 from pipestill.answers.json.mistakes import mistaken
 from pipestill.answers.json.writing import written
 from pipestill.errors import UserError, shortened
@@ -48,6 +48,7 @@ with warnings.catch_warnings():  # `schema` is a name that pydantic itself has g
         """Settings of answers that are JSON."""
 
         reruns: ClassVar = {"*": "train predict"}
+        trusted: ClassVar = frozenset({"schema"})
 
         decoding: Literal["constrained", "free"] = "constrained"
         """`constrained`: only tokens that the schema allows are taken, so that every whole answer is valid; `free`: all
@@ -89,6 +90,13 @@ with warnings.catch_warnings():  # `schema` is a name that pydantic itself has g
             return {"schema": infer(found)}
 
 
+class JsonReply(GeneratedReply):
+    """JSON as text."""
+
+    faults: list[str]
+    """What is not valid by the schema, a sentence each."""
+
+
 @dataclass(frozen=True)
 class JsonObject(GeneratedAnswers):
     """JSON by ``schema``.
@@ -101,6 +109,7 @@ class JsonObject(GeneratedAnswers):
     metrics: tuple[str, ...] = METRICS
 
     Options: ClassVar = JsonOptions
+    Reply: ClassVar = JsonReply
     Definition: ClassVar = JsonDefinition
     column: ClassVar[str] = "json"
     asked: ClassVar[tuple[str, ...]] = ("document",)
@@ -138,6 +147,10 @@ class JsonObject(GeneratedAnswers):
     def schema_of(self, options: JsonOptions) -> Schema:
         """The schema that models are held to: that of the options, or the task's."""
         return Schema(options.schema) if options.schema else self.schema
+
+    def formatted(self, name: str, schema: Json | None) -> Json:
+        """Answers are JSON in any format, by the task's schema unless another one is given."""
+        return {"schema": schema} if name == "json_schema" else {}
 
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """The teacher's answer if it is wrong; otherwise the target with a mistake of a random kind."""

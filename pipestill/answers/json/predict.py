@@ -1,17 +1,18 @@
 """JSON: generated as the schema allows, or freely."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipestill.answers.base import Said
-from pipestill.answers.generated.predict import ask, ask_records, reply_to, said_of, written
+from pipestill.answers.generated.predict import ask, ask_records, replies_to, said_of, written
 from pipestill.answers.json import JsonOptions
 from pipestill.inference.constrained.constraint import Constraint
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
 from pipestill.io.records import Json, Record, of_split
-from pipestill.schemas.schema import NotJson
+from pipestill.schemas.schema import NotJson, Schema
 from pipestill.schemas.schema import parse as parse_answer
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
@@ -30,18 +31,33 @@ def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], 
     return said_of(ask(loaded, asking, options, prompts, work, **_held(task, loaded, options)))
 
 
-def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
-    """Answer ``prompt``; see :func:`~pipestill.answers.generated.predict.reply_to`.
+def replies(
+    task: Task,
+    loaded: Loaded,
+    asking: Asking,
+    questions: Sequence[Question],
+    run: Path | None,
+    listen: Listen | None = None,
+) -> Iterator[tuple[int, Json]]:
+    """Answer ``questions``; see :func:`~pipestill.answers.generated.predict.replies_to`.
 
-    ``faults`` say what is not valid by the schema.
+    ``faults`` say what is not valid by the schema. Pieces of an answer that is cut are of what was written; its
+    ``prediction`` is made whole.
     """
     options = task.answers.options(asking.answers)
-    replied = reply_to(loaded, asking, options, prompt, **_held(task, loaded, options))
+    schema, held = loaded.once(
+        ("schema", asking.model_dump_json()),
+        lambda: (task.answers.schema_of(options), _held(task, loaded, options)),
+    )
+    for place, reply in replies_to(loaded, asking, options, questions, listen, **held):
+        yield place, {**reply, "faults": _faults(schema, reply["prediction"])}
+
+
+def _faults(schema: Schema, prediction: str) -> list[str]:
     try:
-        value = parse_answer(replied["prediction"])
+        return schema.validate(parse_answer(prediction))
     except NotJson as error:
-        return {**replied, "faults": [f"this is not JSON: {error}"]}
-    return {**replied, "faults": task.answers.schema_of(options).validate(value)}
+        return [f"this is not JSON: {error}"]
 
 
 def lines(reply: Json) -> list[str]:

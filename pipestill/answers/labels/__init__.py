@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from pipestill.answers.base import AnswerOptions, Answers, Definition, Values
+from pipestill.answers.base import AnswerOptions, Answers, Definition, Reply, Values
 from pipestill.errors import UserError, shortened
 from pipestill.io.normal import clean, normalise
 from pipestill.io.records import Json, Prediction, Record
@@ -30,6 +30,21 @@ class LabelOptions(AnswerOptions):
     """Prior that is subtracted from label scores (contextual calibration); `auto`: the best on validation rows."""
     null_inputs: Annotated[list[CleanText], Field(min_length=1, max_length=1000), Distinct] | None = None
     """Content-free inputs for `multi_null` calibration; the task's own when absent."""
+
+
+class LabelReply(Reply):
+    """A label, and how likely each one is."""
+
+    scores: dict[str, float]
+    """Raw scores less the prior, by label."""
+    raw_scores: dict[str, float]
+    """Mean log-probability per token (natural log) of each label."""
+    prior: dict[str, float]
+    """What calibration subtracts."""
+    probabilities: dict[str, float]
+    """Softmax of the scores."""
+    top2_margin: float
+    """Highest score less the second."""
 
 
 class LabelDefinition(Definition):
@@ -127,6 +142,7 @@ class Labels(Answers):
     )
 
     Options: ClassVar = LabelOptions
+    Reply: ClassVar = LabelReply
     Definition: ClassVar = LabelDefinition
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset({"causal", "masked"})
 

@@ -1,6 +1,6 @@
 """Labels: ranked by scores that survive a kill, then calibrated on validation rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from pipestill.errors import UserError
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.label_scores import LabelScores
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.prefix import KeptPrefix
 from pipestill.inference.queries import queries, query, timed
+from pipestill.inference.question import Listen, Question
 from pipestill.inference.rankers import rank, rank_all
 from pipestill.inference.work import Work
 from pipestill.io.files import read_json, write_json
@@ -91,35 +93,51 @@ def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], 
     return {key: Said(key, [outputs[key]], by_label[key]) for key in prompts}
 
 
-def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
-    """Rank the labels behind ``prompt``, and say whether it was cut (``cropped``).
+def replies(
+    task: Task,
+    loaded: Loaded,
+    asking: Asking,
+    questions: Sequence[Question],
+    run: Path | None,
+    listen: Listen | None = None,
+) -> Iterator[tuple[int, Json]]:
+    """Rank the labels behind each prompt, and say whether it was cut (``cropped``); nothing is there to listen to.
 
-    The prior is that of ``run``, the directory of an experiment's predictions, or else it is measured.
+    The prior is that of ``run``, the directory of an experiment's predictions, or else it is measured, once for all
+    replies of ``loaded``.
 
     Raises:
         UserError: there is no such calibration.
     """
-    labels = list(task.answers.labels)
-    label_ids = _words(task, loaded, asking, prompt)
-    encoder = loaded.encoder(asking.prompt)
+    labels, encoder = list(task.answers.labels), loaded.encoder(asking.prompt)
+    prompts = [question.prompt for question in questions]
+    label_ids = _words(task, loaded, asking, *prompts)
 
-    def score(prompts: list[str]) -> np.ndarray:
+    def score(prompts: Sequence[str]) -> np.ndarray:
         encoded = [encoder(text, asking.max_prompt_tokens) for text in prompts]
         return rank_all(loaded, encoded, label_ids).mean_log_prob
 
-    name, prior = _prior(task, asking, run, score)
-    raw = score([prompt])
+    name, prior = loaded.once(("prior", run, asking.model_dump_json()), lambda: _prior(task, asking, run, score))
+    read = [encoder.encode(prompt, asking.max_prompt_tokens) for prompt in prompts]
+    kept = loaded.once(("prefix", asking.prompt.model_dump_json()), KeptPrefix)
+    raw = rank_all(loaded, [tokens for tokens, _ in read], label_ids, kept).mean_log_prob
     result = calibrate(raw, prior)
-    return {
-        "prediction": labels[result.predictions[0]],
-        "scores": _by_label(labels, result.scores[0]),
-        "raw_scores": _by_label(labels, raw[0]),
-        "prior": _by_label(labels, prior),
-        "probabilities": _by_label(labels, result.probabilities[0]),
-        "top2_margin": float(result.margins[0]),
-        "calibration": name,
-        "cropped": encoder.cut > 0,
-    }
+    for place, (tokens, cut) in enumerate(read):
+        yield (
+            place,
+            {
+                "prediction": labels[result.predictions[place]],
+                "scores": _by_label(labels, result.scores[place]),
+                "raw_scores": _by_label(labels, raw[place]),
+                "prior": _by_label(labels, prior),
+                "probabilities": _by_label(labels, result.probabilities[place]),
+                "top2_margin": float(result.margins[place]),
+                "calibration": name,
+                "cropped": cut,
+                "prompt_tokens": len(tokens),
+                "written_tokens": 0,
+            },
+        )
 
 
 def lines(reply: Json) -> list[str]:
@@ -162,17 +180,17 @@ def _rank(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str]
     return log.rows
 
 
-def _words(task: Task, loaded: Loaded, asking: Asking, question: str) -> dict[str, list[int]]:
-    """Tokens of what stands for each label behind a question."""
+def _words(task: Task, loaded: Loaded, asking: Asking, *questions: str) -> dict[str, list[int]]:
+    """Tokens of what stands for each label behind questions."""
     answers = [asking.prompt.answer(label) for label in task.answers.labels]
-    ids = word_ids(loaded.tokenizer, asking.prompt.form, answers, question)
+    ids = word_ids(loaded.tokenizer, asking.prompt.form, answers, *questions)
     return dict(zip(task.answers.labels, ids, strict=True))
 
 
 def _prior(
-    task: Task, asking: Asking, run: Path | None, score: Callable[[list[str]], np.ndarray]
+    task: Task, asking: Asking, run: Path | None, score: Callable[[Sequence[str]], np.ndarray]
 ) -> tuple[str, np.ndarray]:
-    """Name and prior ``[labels]`` of the calibration of one reply."""
+    """Name and prior ``[labels]`` of the calibration of replies."""
     options = task.answers.options(asking.answers)
     fitted = read_json(run / "calibration.json") if run else {"chosen": "none", "priors": {}}
     name = fitted["chosen"] if options.calibration == "auto" else options.calibration

@@ -16,7 +16,7 @@ from pipestill.answers.labels.figures import FEW, confusion, reliability_diagram
 from pipestill.evaluation.formats import listing
 from pipestill.io.records import Json
 from pipestill.methods import BASE
-from pipestill.reporting.blocks import Shown, bars, note, text
+from pipestill.reporting.blocks import Block, Shown, bars, note, text
 from pipestill.reporting.figures.metrics import TEST_METRICS, dots
 from pipestill.reporting.panels import Figure, Panel
 from pipestill.reporting.study import Experiment, Study
@@ -111,10 +111,14 @@ def warnings(study: Study) -> list[str]:
 
 def example(row: Json, scores: Json) -> Shown:
     """The label that ranks first, and how likely each is."""
-    gold, predicted = row["references"][0], row["prediction"]
-    right = predicted == gold
-    said = note("right" if right else "wrong", "good" if right else "bad")
-    return Shown([text(predicted, 0 if right else 1), said, bars(row["probabilities"], gold)], [text(gold)])
+    gold = row["references"][0]
+    return Shown([*verdict(row["prediction"], gold), bars(row["probabilities"], gold)], [text(gold)])
+
+
+def verdict(label: str, gold: str) -> list[Block]:
+    """A label, and whether it is right."""
+    right = label == gold
+    return [text(label, 0 if right else 1), note("right" if right else "wrong", "good" if right else "bad")]
 
 
 def _rare(study: Study) -> list[str]:

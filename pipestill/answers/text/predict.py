@@ -1,12 +1,13 @@
 """Text: generated; where a metric asks for it, how likely the references are is read too."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipestill.answers.base import Said
-from pipestill.answers.generated.predict import ask, ask_records, reply_to, said_of, written
+from pipestill.answers.generated.predict import ask, ask_records, replies_to, said_of, written
 from pipestill.inference.likelihood import likelihoods
 from pipestill.inference.loaded import Loaded
+from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
 from pipestill.io.records import Json, Record, of_split, write_jsonl
 from pipestill.settings.jobs import Asking
@@ -32,9 +33,16 @@ def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], 
     return said_of(ask(loaded, asking, task.answers.options(asking.answers), prompts, work))
 
 
-def reply(task: Task, loaded: Loaded, asking: Asking, prompt: str, run: Path | None) -> Json:
-    """Answer ``prompt``; see :func:`~pipestill.answers.generated.predict.reply_to`."""
-    return reply_to(loaded, asking, task.answers.options(asking.answers), prompt)
+def replies(
+    task: Task,
+    loaded: Loaded,
+    asking: Asking,
+    questions: Sequence[Question],
+    run: Path | None,
+    listen: Listen | None = None,
+) -> Iterator[tuple[int, Json]]:
+    """Answer ``questions``; see :func:`~pipestill.answers.generated.predict.replies_to`."""
+    return replies_to(loaded, asking, task.answers.options(asking.answers), questions, listen)
 
 
 def lines(reply: Json) -> list[str]:

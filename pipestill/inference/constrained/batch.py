@@ -1,7 +1,7 @@
 """Answers to one batch of prompts by a schema."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,7 +9,7 @@ import torch
 from pipestill.inference.constrained.engine import Engine
 from pipestill.inference.constrained.writing import Writing
 from pipestill.inference.decoding import Choose
-from pipestill.inference.rows import read_prompts
+from pipestill.inference.rows import Hear, Written, read_prompts
 
 if TYPE_CHECKING:
     from pipestill.inference.cache import SharedPrefix
@@ -25,8 +25,9 @@ def write_batch(
     engine: Engine,
     prefix: "SharedPrefix | None" = None,
     jump: bool = True,
-) -> list[list[int]]:
-    """Tokens of the answers, the end included; see :func:`~pipestill.inference.generation.answer_batch`.
+    hear: Hear | None = None,
+) -> Iterator[tuple[int, Written]]:
+    """Answers to one batch; see :func:`~pipestill.inference.generation.answer_batch`.
 
     Args:
         jump: read the tokens that are forced together with the one before them, not one by one; nothing else changes.
@@ -63,9 +64,15 @@ def write_batch(
                     writings[index].give_up()
                 else:
                     waiting[index] = writings[index].add([token])
-        places = [place for place, index in enumerate(going) if not writings[index].done]
+        places = []
+        for place, index in enumerate(going):
+            writing = writings[index]
+            if writing.done or (hear and not hear(index, writing.tokens)):
+                yield index, Written(writing.tokens, writing.whole)
+            else:
+                places.append(place)
         if not places:
-            return [writing.tokens for writing in writings]
+            return
         if len(places) < len(going):
             rows.keep(places)
             going = [going[place] for place in places]

@@ -17,11 +17,12 @@ class Writing:
         tokens: so far, the end included.
         matcher: where in the grammar they have come to.
         done: nothing is added any more.
+        whole: it was when it ended; one that was not has been made so.
     """
 
     def __init__(self, engine: Engine, limit: int):
         self.engine, self.limit = engine, limit
-        self.matcher, self.tokens, self.done = engine.matcher(), [], False
+        self.matcher, self.tokens, self.done, self.whole = engine.matcher(), [], False, False
 
     def add(self, tokens: Sequence[int]) -> list[int]:
         """Add tokens and those that they force; returns all that were added, at most up to the limit of tokens."""
@@ -60,7 +61,8 @@ class Writing:
         engine = self.engine
         if engine.ends and self.tokens and self.tokens[-1] in engine.ends:
             self.tokens.pop()
-        if not (self.matcher.is_accepting() and is_whole(engine, self.tokens)):
+        self.whole = self.matcher.is_accepting() and is_whole(engine, self.tokens)
+        if not self.whole:
             self.tokens = closed(engine, self.tokens, self.limit)
         if engine.ends and len(self.tokens) < self.limit:
             self.tokens.append(engine.ends[0])

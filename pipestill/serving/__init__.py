@@ -1,0 +1,1 @@
+"""A server of the experiments of a results tree."""

@@ -1,0 +1,94 @@
+"""Running a server: its socket, its log, and its end."""
+
+import asyncio
+import logging
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+
+from pipestill.errors import UserError
+from pipestill.serving.app import create_app
+from pipestill.serving.protocol import protocol_of
+from pipestill.serving.serving import Serving
+from pipestill.serving.settings import ServeSettings
+
+BACKLOG = 2048
+TICK = 0.05  # seconds
+
+
+def listen_at(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        UserError: there is no such place, or it is taken.
+    """
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port {port} is none: choose one from 0 to 65535")
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (OSError, UnicodeError):
+        raise UserError(f"--host {host!r} is no address of this machine: choose another") from None
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sends small packets at once
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise UserError(f"cannot listen at {host} port {port} ({error.strerror}): choose another --port") from None
+    return listening
+
+
+class Server(uvicorn.Server):
+    """A server that, when told to end, answers what it has accepted and refuses what comes later, and then ends.
+
+    Args:
+        config: of uvicorn.
+        serving: the parts of the application.
+    """
+
+    def __init__(self, config: uvicorn.Config, serving: Serving):
+        super().__init__(config)
+        self.serving = serving
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; told so a second time, end at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = self.serving.draining = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait until all is answered; meanwhile `/ready` says that this server ends."""
+        while self.serving.admitted and not self.force_exit:
+            await asyncio.sleep(TICK)
+        await super().shutdown(sockets)
+
+
+def serve(settings: ServeSettings) -> None:
+    """Serve until told to end.
+
+    Raises:
+        UserError: there is nothing to serve, or no place to listen at.
+    """
+    app = create_app(settings)
+    serving = app.state.serving
+    listening = listen_at(settings.host, settings.port)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    config = uvicorn.Config(
+        app,
+        http=protocol_of(settings),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=int(settings.request_seconds) + 1,
+    )
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    names = serving.shelf.names()
+    print(f"serving {len(names)} experiments of {settings.results} at http://{shown}:{port}", flush=True)
+    Server(config, serving).run([listening])
