@@ -3,7 +3,8 @@
 All rank the same labels with the same model, each in a process of its own with one thread; one works at a time, in
 rounds that take turns. ``lock``: pipestill's ranking, one request at a time behind a lock; ``seed``: a forward pass for
 each label, priors measured once; ``seed, no cache``: the same, with the null prompts of the priors scored again each
-time. Without a results tree, one is made of the shipped student in some seconds.
+time. Processor milliseconds a request (cpu) tell them apart on a busy machine too. Without a results tree, one is made
+of the shipped student in some seconds.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from statistics import median, quantiles
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import psutil
 from machine import processor
 
 EXPERIMENT = "creditmix_sft"
@@ -204,12 +206,18 @@ async def load(port: int, path: str, bodies: list[bytes], clients: int, seconds:
     return found
 
 
+def cpu_seconds(process: subprocess.Popen) -> float:
+    """Processor time that a process has taken."""
+    times = psutil.Process(process.pid).cpu_times()
+    return times.user + times.system
+
+
 async def measure(results: Path, experiment: str, rounds: int, seconds: float, names: tuple[str, ...]) -> dict:
     """Rates and waiting times by server and number of clients."""
     bodies = prompts_of(results)
     servers = {name: start(name, results, experiment) for name in names}
     paths = {name: f"/infer/{experiment}" if name == OURS else "/infer" for name in names}
-    measured: dict = {name: {clients: {"rate": [], "times": []} for clients in CLIENTS} for name in names}
+    measured: dict = {name: {clients: {"rate": [], "times": [], "cpu": []} for clients in CLIENTS} for name in names}
     try:
         said = {name: await until_ready(port, paths[name], bodies[0]) for name, (_, port) in servers.items()}
         if "lock" in said and OURS in said:
@@ -217,12 +225,14 @@ async def measure(results: Path, experiment: str, rounds: int, seconds: float, n
                 assert abs(value - said["lock"]["raw_scores"][label]) < 1e-4, "the servers disagree"
         for _ in range(rounds):
             for clients in CLIENTS:
-                for name, (_, port) in servers.items():
+                for name, (process, port) in servers.items():
                     await load(port, paths[name], bodies, clients, 0.3)
-                    began = time.perf_counter()
+                    began, worked = time.perf_counter(), cpu_seconds(process)
                     times = await load(port, paths[name], bodies, clients, seconds)
-                    measured[name][clients]["rate"].append(len(times) / (time.perf_counter() - began))
-                    measured[name][clients]["times"] += times
+                    found = measured[name][clients]
+                    found["rate"].append(len(times) / (time.perf_counter() - began))
+                    found["cpu"].append((cpu_seconds(process) - worked) / len(times))
+                    found["times"] += times
     finally:
         for process, _ in servers.values():
             process.send_signal(signal.SIGTERM)
@@ -254,13 +264,14 @@ def main() -> None:
     print(
         f"{processor()}, Python {platform.python_version()}, {experiment}, {args.rounds} rounds of {args.seconds:g} s"
     )
-    print(f"{'server':16}" + "".join(f"{f'{clients} clients':>28}" for clients in CLIENTS))
-    print(f"{'':16}" + f"{'req/s     p50     p99 ms':>28}" * len(CLIENTS))
+    print(f"{'server':16}" + "".join(f"{f'{clients} clients':>32}" for clients in CLIENTS))
+    print(f"{'':16}" + f"{'req/s     p50     p99 ms  cpu':>32}" * len(CLIENTS))
     for name, by_clients in measured.items():
         cells = ""
         for found in by_clients.values():
             p99 = quantiles(found["times"], n=100)[98]
             cells += f"{median(found['rate']):12.0f} {1000 * median(found['times']):7.1f} {1000 * p99:7.1f}"
+            cells += f" {1000 * median(found['cpu']):4.1f}"
         print(f"{name:16}{cells}")
     if OURS in measured and len(measured) > 1:
         ratios(measured)
@@ -273,7 +284,11 @@ def ratios(measured: dict) -> None:
             own, other = (measured[each][clients] for each in (OURS, name))
             rate = median(own["rate"]) / median(other["rate"])
             wait = median(own["times"]) / median(other["times"])
-            print(f"ours / {name} at {clients} clients: {rate:.2f}x requests, {wait:.2f}x p50")
+            cost = median(other["cpu"]) / median(own["cpu"])
+            print(
+                f"ours / {name} at {clients} clients: {rate:.2f}x requests, {wait:.2f}x p50; "
+                f"{cost:.2f}x requests a second of processor time"
+            )
     for name, clients, least in TARGETS:
         if name in measured:
             rate = median(measured[OURS][clients]["rate"]) / median(measured[name][clients]["rate"])

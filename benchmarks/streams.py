@@ -1,11 +1,12 @@
 """Streams of chats: tokens a second and waiting times of `pipestill serve`, asked by OpenAI's client over the loopback.
 
 Clients at a time against one after another, with the same questions. Without a results tree, one is made of the shipped
-student in some seconds.
+student in some seconds. The last line is JSON.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import platform
 import signal
@@ -138,6 +139,8 @@ def main() -> None:
         print(f"{clients:8}{rate:12.0f}{first:16.1f}{whole:12.1f}")
     most, one = rates[CLIENTS[-1]], rates[1]
     print(f"{CLIENTS[-1]} clients / one after another: {most / one:.2f}x tokens")
+    ratios = {"tokens a second, 8 clients / one after another": round(most / one, 2)}
+    print(json.dumps({"benchmark": "streams", "ratios": ratios, "machine": {"processor": processor(), "threads": 1}}))
 
 
 if __name__ == "__main__":

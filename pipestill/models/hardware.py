@@ -215,6 +215,16 @@ def apply(plan: HardwarePlan) -> None:
     import_libraries(four_bit=plan.quantization != "none" or "bit" in plan.optimizer)
 
 
+def share_freed_memory() -> None:
+    """Let all threads of this process use again what any of them has freed, where the C library is glibc.
+
+    It has heaps by thread otherwise, and one that computes in another thread than it loads in fills several of them.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(-8, 1)  # M_ARENA_MAX
+
+
 def keep_freed_memory() -> None:
     """Let tensors use again what earlier ones have freed.
 

@@ -13,9 +13,10 @@ from pipestill.serving import chat, infer, judge, openapi, playground, problems,
 from pipestill.serving.guard import Guard
 from pipestill.serving.page import page_of
 from pipestill.serving.problems import busy
-from pipestill.serving.serving import Serving
+from pipestill.serving.serving import ANSWER_HEADERS, Serving
 from pipestill.serving.settings import ServeSettings
 
+HEADERS = ("Server-Timing", "Retry-After", *ANSWER_HEADERS)  # that pages of other origins may read
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -35,7 +36,12 @@ def create_app(settings: ServeSettings) -> FastAPI:
 
     middleware = [Middleware(Guard, serving=serving)]
     if settings.allow_origins:
-        cors = {"allow_origins": settings.allow_origins, "allow_methods": ["GET", "POST"], "allow_headers": ["*"]}
+        cors = {
+            "allow_origins": settings.allow_origins,
+            "allow_methods": ["GET", "POST"],
+            "allow_headers": ["*"],
+            "expose_headers": HEADERS,
+        }
         middleware.append(Middleware(CORSMiddleware, **cors))
     app = FastAPI(
         title="pipestill",

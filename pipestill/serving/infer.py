@@ -14,7 +14,7 @@ from pipestill.errors import UserError, shortened
 from pipestill.io.records import Json
 from pipestill.serving.body import read_object
 from pipestill.serving.problems import Problem
-from pipestill.serving.serving import SHORT, Answered, Asked, Serving
+from pipestill.serving.serving import Answered, Asked, Serving
 from pipestill.tasks import Task
 
 INFER = "/infer/{experiment}"
@@ -104,7 +104,7 @@ def route(serving: Serving) -> Route:
 
     async def infer(request: Request) -> Response:
         seed, body = seed_of(request), await read_object(request)
-        name, size = request.path_params["experiment"], int(request.headers.get("content-length", SHORT))
+        name, size = request.path_params["experiment"], len(await request.body())
 
         async def answer() -> Answered:
             asked = await serving.prepared(size, lambda: asked_of(serving, name, seed, body))

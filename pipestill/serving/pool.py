@@ -60,7 +60,7 @@ class Pool:
         self._models: dict[Key, Model] = {}  # the least recently used first
         self._loading: dict[tuple[Key, Stamp], asyncio.Task[Model]] = {}
         self._failed: dict[Key, tuple[Stamp, float, Problem]] = {}
-        self._executor = ThreadPoolExecutor(1, "load")
+        self._executor, self._turn = ThreadPoolExecutor(1, "load"), asyncio.Lock()
         self.warm = False  # some model has been loaded
 
     @property
@@ -108,17 +108,17 @@ class Pool:
 
     async def _load(self, key: Key, exhibit: Exhibit, target: Target) -> Model:
         try:
-            self._make_room(weights_of(target), exhibit.name)
-            loop = asyncio.get_running_loop()
-            loaded, size = await loop.run_in_executor(self._executor, self._loaded, target)
-            if stamp_of(*exhibit.watched) != exhibit.stamp:
-                raise busy(f"`{exhibit.name}` changed while it was loaded: try again")
-            model = Model(target, loaded, exhibit.stamp, size)
-            self._models[key], self.warm = model, True
-            self._failed.pop(key, None)
-            return model
-        except Problem as problem:
-            self._failed[key] = exhibit.stamp, time.monotonic(), problem
+            async with self._turn:  # room that is made for a model is not given to another one
+                self._make_room(weights_of(target), exhibit.name)
+                loop = asyncio.get_running_loop()
+                loaded, size = await loop.run_in_executor(self._executor, self._loaded, target)
+                if stamp_of(*exhibit.watched) != exhibit.stamp:
+                    raise busy(f"`{exhibit.name}` changed while it was loaded: try again")
+                model = self._models[key] = Model(target, loaded, exhibit.stamp, size)
+                self.warm = True
+                self._failed.pop(key, None)
+                return model
+        except Problem:
             raise
         except Exception as error:
             problem = _not_loaded(exhibit.name, error)

@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 
 from pipestill.errors import UserError
+from pipestill.models.hardware import share_freed_memory
 from pipestill.serving.app import create_app
 from pipestill.serving.protocol import protocol_of
 from pipestill.serving.serving import Serving
@@ -71,6 +72,7 @@ def serve(settings: ServeSettings) -> None:
     Raises:
         UserError: there is nothing to serve, or no place to listen at.
     """
+    share_freed_memory()
     app = create_app(settings)
     serving = app.state.serving
     listening = listen_at(settings.host, settings.port)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -19,11 +19,12 @@ from pipestill.serving.examples import Examples
 from pipestill.serving.measures import Measures
 from pipestill.serving.pool import Pool
 from pipestill.serving.problems import GONE, Problem, busy
-from pipestill.serving.settings import ServeSettings
+from pipestill.serving.settings import STUDY, ServeSettings
 from pipestill.serving.shelf import Exhibit, Shelf
 from pipestill.settings.jobs import Asking
 
 T = TypeVar("T")
+ANSWER_HEADERS = tuple(f"X-Pipestill-{name}" for name in ("Seed", "Prompt-Tokens", "Answer-Tokens", "Cropped"))
 SHORT = 16384  # bytes of a request that is prepared at once
 KEPT = 256  # ways to ask runs that are kept
 
@@ -116,6 +117,8 @@ class Serving:
             UserError: there is nothing to serve, or no model fits.
         """
         shelf, measures = Shelf(settings.results, settings.experiments, settings.study), Measures()
+        if settings.study not in {STUDY, *(name.rpartition("_")[0] for name in shelf.names())}:
+            raise UserError(f"--study {settings.study!r} is no study of an experiment that is served: correct it")
         pool = Pool(settings.max_memory, settings.threads)
         pool.check(shelf.all())
         made = cls(settings, shelf, pool, Batcher(settings.batch_tokens, measures.batch), measures)
@@ -154,7 +157,6 @@ class Serving:
         inputs: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
         options: Mapping[str, object] | None = None,
-        sampling_seed: int | None = None,
     ) -> Asked:
         """A request that is checked, before it waits for anything.
 
@@ -164,7 +166,6 @@ class Serving:
             inputs: of the task.
             fields: what else its layout asks for.
             options: of the task's answers, in place of the experiment's.
-            sampling_seed: of a sampled answer; none: the first of the options.
 
         Raises:
             Problem: there is no such run.
@@ -173,10 +174,7 @@ class Serving:
         target = exhibit.run(seed)
         key = json.dumps(options, sort_keys=True) if options else ""
         asking = self._asking(exhibit, target, key, options or {})
-        question = question_of(target, asking, inputs, fields or {})
-        if sampling_seed is not None:
-            question = replace(question, sampling_seed=sampling_seed)
-        return Asked(exhibit, target, asking, key, question)
+        return Asked(exhibit, target, asking, key, question_of(target, asking, inputs, fields or {}))
 
     def _asking(self, exhibit: Exhibit, target: Target, key: str, options: Mapping[str, object]) -> Asking:
         place = exhibit.name, target.seed, key

@@ -1,9 +1,11 @@
 """Chats, asked by OpenAI's own client: answers at once and as streams, refusals, and clients that go."""
 
+import asyncio
 import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import httpx2
 import openai
@@ -14,8 +16,12 @@ from pipestill.inference.by_hand import load_target, question_of, replies_of
 from pipestill.inference.rows import Rows
 from pipestill.inference.target import find_target
 from pipestill.serving import batcher
-from pipestill.serving.chat import Stream
+from pipestill.serving.chat_body import read_chat
+from pipestill.serving.chat_request import Chat
+from pipestill.serving.chat_stream import Stream
 from pipestill.serving.choice import Choice
+from pipestill.serving.settings import ServeSettings
+from pipestill.tasks import TASKS
 from support.served import LIMITS, make_results, served
 
 TEXT = "Name the animals: 809.98, Scientist"
@@ -115,7 +121,6 @@ def test_a_stream_has_the_same_text_and_tokens(client):
     chunks = list(ask(client, stream=True, stream_options={"include_usage": True}))
     assert chunks[0].choices[0].delta.role == "assistant"
     assert contents(chunks) == ([whole.choices[0].message.content], [whole.choices[0].finish_reason])
-    assert sum(bool(chunk.choices and chunk.choices[0].delta.content) for chunk in chunks) > 5
     assert chunks[-1].usage == whole.usage and chunks[-1].choices == []
     assert {chunk.usage for chunk in chunks[:-1]} == {None} and len({chunk.id for chunk in chunks}) == 1
     assert all("usage" not in chunk.model_dump(exclude_unset=True) for chunk in ask(client, stream=True))
@@ -310,6 +315,49 @@ def test_what_fails_before_the_first_word_has_a_status(client, monkeypatch):
     for stream in (False, True):
         with pytest.raises(openai.InternalServerError, match="the server failed at this request"):
             ask(client, stream=stream)
+
+
+class Writer:
+    """Answers with pieces, each handed over to the event loop or, where it is none, only then."""
+
+    settings = ServeSettings()
+
+    def __init__(self, pieces):
+        self.pieces = pieces
+
+    async def answer(self, asked, heard):
+        for piece in self.pieces:
+            if piece is None:
+                for _ in range(20):
+                    await asyncio.sleep(0)
+            elif not heard(lambda piece=piece: piece):
+                break
+        reply = {"prediction": "", "ended": True, "cropped": False, "prompt_tokens": 5, "written_tokens": 2}
+        exhibit = SimpleNamespace(task=TASKS["dolly"])
+        return SimpleNamespace(reply=reply, asked=SimpleNamespace(exhibit=exhibit, target=SimpleNamespace(seed=1)))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        (["one", None, " two", None], ["one", " two"]),
+        (["one", " two", None, " three"], ["one two", " three"]),  # what has not been sent is one event
+        (["one", None, " tw#", None, "#o"], ["one", " tw"]),
+        ([None], []),
+    ],
+)
+def test_pieces_are_events(pieces, expected):
+    async def events():
+        body = read_chat({"model": "m", "messages": [{"role": "user", "content": "a"}], "stream": True, "stop": "##"})
+        stream = Stream(Writer(pieces), Chat(body, None, [None], {"id": "chat"}))
+        return [event async for event in stream.events(await stream.next())]
+
+    *chunks, done = asyncio.run(events())
+    assert done == "data: [DONE]\n\n"
+    first, *deltas = [json.loads(chunk.removeprefix("data: "))["choices"][0] for chunk in chunks]
+    assert first["delta"] == {"role": "assistant", "content": ""}
+    assert [each["delta"]["content"] for each in deltas[:-1]] == expected
+    assert [each["finish_reason"] for each in deltas] == [None] * len(expected) + ["stop"]
 
 
 def test_a_choice_holds_back_what_may_become_a_stop():

@@ -66,6 +66,8 @@ def test_only_known_origins_may_read(strict):
     known = call(strict, "GET", "/health", Origin="https://known.example")
     assert known.headers["access-control-allow-origin"] == "https://known.example"
     assert "access-control-allow-origin" not in call(strict, "GET", "/health", Origin="https://evil.example").headers
+    first = call(strict, "OPTIONS", PATH, Origin="https://known.example", Access_Control_Request_Method="POST")
+    assert first.status == 200 and "POST" in first.headers["access-control-allow-methods"]
 
 
 def test_without_leave_no_origin_may_read(results):

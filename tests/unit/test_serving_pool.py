@@ -92,6 +92,15 @@ def test_the_least_recently_used_makes_room_and_none_in_use_does(shelf, loader):
     asyncio.run(main())
 
 
+def test_models_that_are_loaded_at_once_keep_to_the_limit(shelf, loader):
+    async def main():
+        pool = Pool(MB, 1, loader)
+        await asyncio.gather(*(use(pool, shelf, "creditmix_sft", seed) for seed in (1, 2)))
+        assert pool.size == MB
+
+    asyncio.run(main())
+
+
 def test_one_model_is_loaded_while_another_answers(shelf, loader):
     async def main():
         pool = Pool(None, 1, loader)
