@@ -15,13 +15,16 @@ from pipestill.errors import UserError
 from pipestill.io.digests import FETCHING, code_digest
 from pipestill.methods import METHODS, SFT, TEACHER_NAME
 from pipestill.plan.check import check
+from pipestill.plan.compress_checks import check_compressible
 from pipestill.plan.data_checks import report_data
 from pipestill.plan.paths import beside, file_of, folder, options, script, unrecorded
 from pipestill.plan.plan import Plan, of_job
 from pipestill.plan.start import start_run
 
 try:
-    PLAN = Plan(check(config), ROOT)
+    CHECKED = check(config)
+    check_compressible(CHECKED, ROOT)
+    PLAN = Plan(CHECKED, ROOT)
     if workflow.is_main_process:
         report_data(PLAN.config)
 except UserError as error:
@@ -42,7 +45,7 @@ wildcard_constraints:
     study=rf"({'|'.join(PLAN.own_studies)})(@[a-z0-9.-]+)?",  # a derived one has a part behind the @
     task="|".join(PLAN.config.tasks),
     model="|".join(PLAN.config.models),
-    method="|".join([*METHODS, *PLAN.checkpoints, TEACHER_NAME, *PLAN.variants]),
+    method="|".join([*METHODS, *PLAN.compressed, *PLAN.checkpoints, TEACHER_NAME, *PLAN.variants]),
     checkpoint="|".join(PLAN.checkpoints) or "-",
     shard=r"\d+",
     store="|".join(PLAN.stores),

@@ -42,6 +42,7 @@ rule evaluate:
         predictions="<results>/{study}_{method}/predictions",
         models=PLAN.run_models,
         costs=PLAN.run_costs,
+        parent_costs=PLAN.parent_costs,
         teacher_costs=PLAN.teacher_costs,
         usage=PLAN.annotation_usage,
         annotator_cost=PLAN.annotator_cost,
@@ -70,6 +71,7 @@ rule evaluate:
         optional=options(
             "models",
             "costs",
+            "parent_costs",
             "teacher_costs",
             "usage",
             "annotator_cost",

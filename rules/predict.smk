@@ -3,7 +3,8 @@
 Comes in: cropped records, the models of all runs of an experiment and, where there are any, the distributions of its
 teacher. `extractive_summaries` needs no model: it takes sentences of the documents.
 Goes out: results/<study>_<method>/predictions/ with seed_<n>/predictions.jsonl, queries.json (and calibration.json of
-ranked labels, agreement.json where there are distributions), job.json, hardware.json, versions.json, cost.json.
+ranked labels, agreement.json where there are distributions), job.json, hardware.json, versions.json, cost.json; of
+studies with compressed students, results/sizes/<study>.json.
 """
 
 
@@ -71,3 +72,29 @@ rule extractive_summaries:
     shell:
         "python {params.script:q} --ranking {params.ranking:q} --records {input:q} --seed {params.seed:q} "
         "--splitter {params.splitter:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule model_sizes:
+    """Measure bytes, weights, speed and memory of the models of a study, one after the other in one job."""
+    input:
+        models=PLAN.sized_models,
+        bases=PLAN.sized_bases,
+    output:
+        "<results>/sizes/{study}.json",
+    log:
+        "<logs>/model_sizes/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/model_sizes/{study}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        script=script("model_sizes"),
+        rows=of_job(PLAN.sized),
+        code=code_digest("model_sizes"),
+    shell:
+        "python {params.script:q} --study {wildcards.study:q} --rows {params.rows:q} --bases {input.bases:q} "
+        "--models {input.models:q} --output {output:q} > {log:q} 2>&1"

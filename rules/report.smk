@@ -1,7 +1,7 @@
 """The report.
 
 Comes in: eval.json, scores and predictions of every experiment, and the records that they answer; fidelity.json of
-studies with a cache of distributions.
+studies with a cache of distributions; sizes of models of those with compressed students.
 Goes out: results/report/: index.html, summary.{csv,md,tex}, comparisons.csv, figures/overview.svg,
 figures/<study>/*.svg; results/config.yaml.
 Not a part of `all`: learning_curve, which trains every method of a study on shares of its rows as well.
@@ -40,6 +40,7 @@ rule report:
         curves=PLAN.of_curves("eval.json"),
         curve_predictions=PLAN.of_curves("predictions"),
         fidelity=PLAN.fidelity_files,
+        sizes=PLAN.sizes_files,
         config="<results>/config.yaml",
     output:
         page=report(
@@ -97,7 +98,7 @@ rule report:
         "python {params.script:q} --evals {input.evaluations:q} --scores {input.scores:q} "
         "--predictions {input.predictions:q} --records {input.records:q} --titles {params.titles:q} "
         "--curves {params.curves:q} --curve-evals {input.curves:q} --curve-predictions {input.curve_predictions:q} "
-        "--fidelity {input.fidelity:q} --config {input.config:q} --output-dir {params.directory:q} > {log:q} 2>&1"
+        "--fidelity {input.fidelity:q} --sizes {input.sizes:q} --config {input.config:q} --output-dir {params.directory:q} > {log:q} 2>&1"
 
 
 rule learning_curve:

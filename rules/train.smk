@@ -1,6 +1,7 @@
 """Students.
 
-Comes in: the student's base model, and the training file of a method.
+Comes in: the student's base model, and the training file of a method; of compressed students, also the student that is
+compressed.
 Goes out: results/<study>_<method>/seed_<n>/model/ (adapter or weights, history, profile), cost.json and
 memory.jsonl.
 """
@@ -38,6 +39,49 @@ rule train:
     params:
         script=script("train"),
         settings=of_job(PLAN.training_settings),
+        saves=unrecorded(PLAN.student_saves),
+        pair=PLAN.online_pair,
+        optional=options("init", "teacher_base", "teacher", "distributions"),
+        state=beside("model"),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} "
+        "--validation {input.validation:q} --base {input.base:q} {params.optional:q} --seed {wildcards.seed:q} "
+        "--threads {threads:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
+        "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
+
+
+rule compress:
+    """Make a compressed student of one student of the same seed: prune, train to recover, quantise; resumable too."""
+    input:
+        data=PLAN.training_data,
+        validation=PLAN.validation_data,
+        base=PLAN.base_directory,
+        init=PLAN.start,
+        teacher_base=PLAN.online_base,
+        teacher=PLAN.online_model,
+        distributions=PLAN.read_manifest,
+        shards=PLAN.read_shards,
+    output:
+        model=directory("<results>/{study}_{method}/seed_{seed}/model"),
+        cost="<results>/{study}_{method}/seed_{seed}/cost.json",
+        memory="<results>/{study}_{method}/seed_{seed}/memory.jsonl",
+    log:
+        "<logs>/compress/{study}_{method}_{seed}.log",
+    benchmark:
+        "<logs>/benchmarks/compress/{study}_{method}_{seed}.jsonl"
+    wildcard_constraints:
+        method="|".join(PLAN.compressed) or "-",
+    priority: STUDENTS
+    conda:
+        "../envs/train.yaml"
+    threads: PLAN.config.threads
+    resources:
+        mem_mb=4000,
+        runtime="8h",
+        gpu=PLAN.gpu,
+    params:
+        script=script("compress"),
+        settings=of_job(PLAN.compression_settings),
         saves=unrecorded(PLAN.student_saves),
         pair=PLAN.online_pair,
         optional=options("init", "teacher_base", "teacher", "distributions"),

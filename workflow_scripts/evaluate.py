@@ -24,6 +24,9 @@ def main() -> None:
     )
     parser.add_argument("--costs", type=reads, nargs="*", default=[], help="cost of the training of each run")
     parser.add_argument(
+        "--parent-costs", type=reads, nargs="*", default=[], help="the same of the students that runs are made from"
+    )
+    parser.add_argument(
         "--teacher-costs", type=reads, nargs="*", default=[], help="cost of what the teacher did for them"
     )
     parser.add_argument("--usage", type=reads, help="what the annotation took that they learnt from")
@@ -42,6 +45,7 @@ def main() -> None:
         base=args.base,
         models=args.models,
         train_costs=args.costs,
+        parent_costs=args.parent_costs,
         teacher_costs=args.teacher_costs,
         bertscore=args.bertscore,
         usage=args.usage,

@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument(
         "--fidelity", type=reads, nargs="*", default=[], help="fidelity.json of the studies that have a cache"
     )
+    parser.add_argument("--sizes", type=reads, nargs="*", default=[], help="sizes of the models of some studies")
     parser.add_argument("--curves", type=json.loads, default={}, help="JSON object: points of each study's curve")
     parser.add_argument("--curve-evals", type=reads, nargs="*", default=[], help="eval.json of its further points")
     parser.add_argument("--curve-predictions", type=reads, nargs="*", default=[], help="predictions beside them")
@@ -31,6 +32,7 @@ def main() -> None:
         records=args.records,
         fidelity=args.fidelity,
         titles=args.titles,
+        sizes=args.sizes,
         curves=Curves(args.curves, args.curve_evals),
     )
     for path in write_report(sources, args.output_dir):

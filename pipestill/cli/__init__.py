@@ -48,12 +48,15 @@ def _doctor(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
+    from pipestill.io.digests import ROOT
     from pipestill.plan.check import check
+    from pipestill.plan.compress_checks import check_compressible
     from pipestill.plan.data_checks import examine_data
     from pipestill.plan.files import read_files
 
     default = Path("config.yaml")
     checked = check(read_files([*([default] if default.exists() else []), *args.files]))
+    check_compressible(checked, ROOT)
     for name, said in examine_data(checked).items():
         print(f"{name}: {said}")
     print(f"{', '.join(map(str, args.files))}: no fault was found")

@@ -81,6 +81,7 @@ def cost(inputs: Inputs, n_runs: int, annotation: AnnotationCost | None = None) 
     profile = read_json(Path(sized) / "profile.json") if sized else dict.fromkeys(PARAMETERS)
     return Cost(
         train=combined_cost([read_cost(path) for path in inputs.train_costs], _mean),
+        parent=combined_cost([read_cost(path) for path in inputs.parent_costs], _mean),
         teacher=combined_cost([read_cost(path) for path in inputs.teacher_costs], sum),
         predict=predict_cost(read_cost(Path(inputs.predictions) / "cost.json"), n_runs),
         query=query_cost(find_runs(inputs.predictions)),

@@ -105,7 +105,10 @@ class Cost(Section):
     """Cost of an experiment."""
 
     train: JobCost | None
-    """Mean over the training jobs of the runs; none where nothing was trained."""
+    """Mean over the training jobs of the runs, which compress where students are compressed; none where nothing was
+    trained."""
+    parent: JobCost | None = None
+    """The same of the students that were compressed, if they were trained."""
     teacher: JobCost | None
     """The teacher's work for the students, once for all; none where they learn from none."""
     predict: JobCost

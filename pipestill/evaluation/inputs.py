@@ -16,6 +16,7 @@ class Inputs:
         models: model directory of each run, none for an untrained model; it is not known what one without training
             files was trained on.
         train_costs: ``cost.json`` of the training job of each run.
+        parent_costs: the same of the students that the runs were made from, where they were compressed.
         teacher_costs: the same of the jobs in which the teacher made what the runs learn from.
         bertscore: file of BERTScores, where they were computed.
         usage: ``usage.json`` of the annotation that the runs learnt from, if they did.
@@ -29,6 +30,7 @@ class Inputs:
     base: Path | None = None
     models: Sequence[Path] = ()
     train_costs: Sequence[Path] = ()
+    parent_costs: Sequence[Path] = ()
     teacher_costs: Sequence[Path] = ()
     bertscore: Path | None = None
     usage: Path | None = None

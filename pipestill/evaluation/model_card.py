@@ -30,7 +30,7 @@ def model_card(evaluation: Evaluation, use: str | None = None) -> str:
         *own.results,
         *(["## Closeness to the teacher", _closeness(closeness)] if closeness else []),
         "## Cost",
-        _costs(evaluation.cost),
+        _costs(evaluation.cost, evaluation.compressed_from is not None),
         "## Limits",
         "\n".join(f"- {sentence}" for sentence in [*_limits(evaluation), *own.limits]),
         "## Provenance",
@@ -55,10 +55,14 @@ def _limits(evaluation: Evaluation) -> list[str]:
     return [*([synthetic] if evaluation.source == "synthetic" else []), *evaluation.notes]
 
 
-def _costs(cost: Cost) -> str:
+def _costs(cost: Cost, compressed: bool) -> str:
     rows = [
         [title, seconds(spent.wall_s), seconds(spent.cpu_s), megabytes(spent.peak_memory_mb)]
-        for title, spent in (("training", cost.train), ("prediction", cost.predict))
+        for title, spent in (
+            ("training what was compressed", cost.parent),
+            ("compression" if compressed else "training", cost.train),
+            ("prediction", cost.predict),
+        )
         if spent
     ]
     parts = [table(["per seed", "wall time", "processor time", "peak memory"], rows)]

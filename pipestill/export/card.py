@@ -41,6 +41,7 @@ class Exported:
         kind: of the model.
         asking: how it is asked.
         adapter: it is an adapter beside the weights that it belongs to.
+        packed: its weights are quantised.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Exported:
     kind: TrainedKind
     asking: Asking
     adapter: bool
+    packed: bool = False
 
 
 def export_card(evaluation: Evaluation, exported: Exported, base: Path) -> str:
@@ -105,6 +107,8 @@ def _use(exported: Exported) -> str:
             f"The adapter (`adapter_model.safetensors`) is loaded onto the weights that lie beside it, of "
             f"`{exported.base}`."
         )
+    if exported.packed:
+        sentences.append("Its weights are quantised, which takes the package `compressed-tensors` to load.")
     sentences.append(
         "The numbers below are of answers as `pipestill predict` finds them, with the labels or options of decoding "
         "and the calibration that the tables name."

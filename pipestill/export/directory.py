@@ -143,7 +143,8 @@ def export_model(origin: Origin, directory: Path, name: str, *, merge: bool) -> 
                 place(path, temporary / path.name)
         write_json(temporary / "provenance.json", origin.facts() | {"merged": merge and origin.adapter})
         apart, from_hub = origin.adapter and not merge, origin.revision is not None
-        exported = Exported(name, origin.base, from_hub, kind, asking, apart)
+        packed = hasattr(config, "quantization_config")
+        exported = Exported(name, origin.base, from_hub, kind, asking, apart, packed)
         write_text(temporary / "README.md", export_card(origin.evaluation, exported, target.base))
         write_sha256sums(temporary)
 

@@ -62,8 +62,11 @@ class Predictor:
 
 
 def load_target(target: Target, threads: int) -> Loaded:
-    """The model of a target."""
+    """The model of a target, with the fast kernels of this machine where it is quantised."""
     loaded = load(target.base, target.model, prepare(target.settings, threads))
+    from pipestill.compression.kernels import use_fast_kernels  # imports torch
+
+    use_fast_kernels(loaded.model, target.model or target.base)
     return replace(loaded, context=read_context(target.run)) if target.run else loaded
 
 

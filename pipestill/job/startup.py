@@ -3,7 +3,7 @@
 import gc
 import sys
 
-UNUSED = ("scipy", "sklearn", "datasets", "bitsandbytes")  # where nobody says otherwise; 0.5 to 2 s of imports
+UNUSED = ("scipy", "sklearn", "datasets", "bitsandbytes", "torchao")  # 0.5 to 2 s of imports each
 
 
 def hide_unused() -> None:

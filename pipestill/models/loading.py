@@ -1,7 +1,9 @@
 """Tokenizers and models from local directories: checksums first, safetensors only, as the hardware plan says."""
 
 import logging
+import os
 import sys
+from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -183,8 +185,11 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()  # bars are for terminals
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    arguments: dict[str, Any] = {"dtype": dtypes[plan.weights if training else plan.precision]}
-    if plan.quantization == "nf4":
+    config = read_config(directory)
+    quantised = hasattr(config, "quantization_config")  # exact in float32 only, in which it was made
+    precision = "fp32" if quantised else plan.weights if training else plan.precision
+    arguments: dict[str, Any] = {"dtype": dtypes[precision]}
+    if plan.quantization == "nf4" and not quantised:
         arguments["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -194,8 +199,11 @@ def _load_weights(directory: Path, plan: HardwarePlan, training: bool, attn_impl
         arguments["device_map"] = {"": plan.device}
     if plan.offload_folder:
         arguments |= {"device_map": "auto", "offload_folder": plan.offload_folder}
-    loader = auto_class(kind_of(read_config(directory)))
-    model = load_whole(loader, directory, str(directory), attn_implementation=attn_implementation, **arguments)
+    loader = auto_class(kind_of(config))
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere) if quantised else nullcontext():  # bars
+        model = load_whole(loader, directory, str(directory), attn_implementation=attn_implementation, **arguments)
+        if hasattr(model, "ct_decompress_hook"):  # else the first pass would unpack the weights
+            model.hf_quantizer.compressor.decompress_model(model)
     reading(model.config)
     places = {str(place) for place in getattr(model, "hf_device_map", {}).values()}
     if training and plan.offload_folder and places & {"cpu", "disk"}:

@@ -21,6 +21,7 @@ def save_model(
     *,
     lineage: dict[str, Any],
     extras: Mapping[str, Any] | None = None,
+    weights: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a trained model; ``directory`` appears when everything in it is complete.
 
@@ -30,13 +31,14 @@ def save_model(
         directory: the final place.
         lineage: from :func:`pipestill.models.lineage.make_lineage`.
         extras: further files by name: values for ``.json``, lists of rows for ``.jsonl``, texts for ``.log``.
+        weights: tensors to write in place of the model's own full weights.
     """
     with fresh_directory(directory) as temporary:
         if hasattr(model, "peft_config"):
             model.save_pretrained(temporary, save_embedding_layers=False)
             (temporary / "README.md").unlink(missing_ok=True)  # peft's card template, which names the base by its path
         else:
-            model.save_pretrained(temporary)
+            model.save_pretrained(temporary, **({} if weights is None else {"state_dict": dict(weights)}))
         tokenizer.save_pretrained(temporary)
         tidy(temporary)
         write_json(temporary / LINEAGE, lineage)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from pipestill.errors import shortened
 from pipestill.methods import METHODS, ROLES, TEACHER_NAME, method_of
 from pipestill.plan.annotation_checks import check_annotation
+from pipestill.plan.compress_checks import check_compress
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.context_checks import check_in_context
 from pipestill.plan.resolve import merged, prompts_of, resolve_training
@@ -38,6 +39,7 @@ def check_config(config: Config) -> None:
         _check_models(config, path, study)
         check_in_context(path, study, askable(config.task(study.task), config.tasks[study.task]))
         check_training(config, path, study)
+        check_compress(config, path, study)
 
 
 def known(name: str, names: Collection[str], path: str, where: str) -> None:
@@ -98,6 +100,10 @@ def _check_names(config: Config, path: str, study: StudyConfig) -> None:
     for method in study.overrides:
         if not method_of(method).trains:
             raise ValueError(f"{path}.overrides.{method}: `{method}` is not trained; remove it")
+    for name in study.compress:
+        if name in METHODS or name in ROLES or name in study.checkpoints:
+            taken = "a checkpoint" if name in study.checkpoints else "a method"
+            raise ValueError(f"{path}.compress: `{name}` is the name of {taken}; choose another one")
     for name, checkpoint in study.checkpoints.items():
         if name in METHODS or name in ROLES:
             raise ValueError(f"{path}.checkpoints: `{name}` is the name of a method; choose another one")
@@ -129,12 +135,14 @@ def _check_variants(config: Config, path: str, study: StudyConfig) -> None:
     """Refuse variants of what a study has not, or that are called as another row is."""
     kind, task = config.task(study.task), config.tasks[study.task]
     for row in variants_of(study):
-        if row in study.checkpoints:
-            raise ValueError(f"{path}.variants: a variant would be called `{row}`, as a checkpoint is; rename one")
+        if row in study.checkpoints or row in study.compress:
+            other = "a checkpoint" if row in study.checkpoints else "a compressed student"
+            raise ValueError(f"{path}.variants: a variant would be called `{row}`, as {other} is; rename one")
     for name, variant in study.variants.items():
         where = f"{path}.variants.{name}"
         for method in variant.methods or []:
-            known(method, [*study.methods, *study.checkpoints, TEACHER_NAME], f"{where}.methods", "the study's rows")
+            rows = [*study.methods, *study.compress, *study.checkpoints, TEACHER_NAME]
+            known(method, rows, f"{where}.methods", "the study's rows")
             if not method_of(method).model:
                 raise ValueError(f"{where}.methods: `{method}` asks no model; leave it out")
         if variant.prompt is not None:
@@ -167,19 +175,22 @@ def _check_models(config: Config, path: str, study: StudyConfig) -> None:
                 f"{path}.methods: `{method}` trains models of the kinds {', '.join(sorted(objective.model_kinds))}, and"
                 f" the student is `{kinds['student']}`; leave it out"
             )
+    for method in (*study.methods, *study.compress):
         if len(set(kinds.values())) > 1 and _needs_one_kind(config, study, method):
+            where = f"{path}.{'compress' if method in study.compress else 'methods'}"
             raise ValueError(
-                f"{path}.methods: `{method}` compares a {kinds['student']} student with a {kinds['teacher']} teacher "
+                f"{where}: `{method}` compares a {kinds['student']} student with a {kinds['teacher']} teacher "
                 "token by token, which needs models of one kind; leave it out, or change one of them"
             )
 
 
 def _needs_one_kind(config: Config, study: StudyConfig, method: str) -> bool:
     """True if a method compares student and teacher token by token."""
-    if METHODS[method].teacher != "required":
+    entry = study.compress[method].entry(method) if method in study.compress else METHODS[method]
+    if entry.teacher != "required":
         return False
     options = resolve_training(config.training, study, method).options
-    return not (study.distributions.over_classes and METHODS[method].objective.cached(options))
+    return not (study.distributions.over_classes and entry.objective.cached(options))
 
 
 def _check_kind(path: str, kind: ModelKind, able: Collection[ModelKind], work: str) -> None:

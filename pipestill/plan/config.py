@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from pipestill.answers.kinds import KINDS
 from pipestill.io.records import Json
 from pipestill.layouts.documents import DocumentFile
 from pipestill.methods import METHODS
+from pipestill.plan.compress import CompressConfig
 from pipestill.settings.annotation import AnnotationConfig
 from pipestill.settings.contexts import InContextConfig
 from pipestill.settings.distributions import OPTIONS, Stored
@@ -180,15 +181,15 @@ class StudyConfig(Section):
         "student": "training_file predict checkpoint evaluate",
         "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
         "pretrained_teacher": "training_file teacher_outputs teacher_distributions_shard train predict",
-        "methods": "training_file distribution_fidelity learning_curve predict",
+        "methods": "training_file distribution_fidelity learning_curve predict model_sizes",
         "seeds": "train_teacher train",
         "train_rows": "training_file",
         "teacher_rows": "training_file",
         "train_share": "training_file",
         "on_long_answer": "training_file",
         "learning_curve": "learning_curve",
-        "hardware": "train_teacher teacher_outputs teacher_distributions_shard train predict bertscore",
-        "training": "training_file teacher_distributions_shard distribution_fidelity train predict",
+        "hardware": "train_teacher teacher_outputs teacher_distributions_shard train compress predict bertscore",
+        "training": "training_file teacher_distributions_shard distribution_fidelity train compress predict",
         "overrides": "training_file train_teacher teacher_distributions_shard distribution_fidelity train predict",
     }
 
@@ -226,6 +227,9 @@ class StudyConfig(Section):
     """In-context learning, for the method `icl`."""
     distributions: DistributionsConfig = DistributionsConfig()
     """The cache of the teacher's distributions."""
+    compress: dict[Name, CompressConfig | None] = {}
+    """Compressed students: further rows of its tables, by the name that tables give them; `null` in place of one leaves
+    it out, in an overlay of a file that has it."""
     checkpoints: dict[Name, CheckpointConfig] = {}
     """Models on disk to evaluate as students, by the name that tables give them."""
     variants: dict[Name, VariantConfig] = {}
@@ -238,6 +242,11 @@ class StudyConfig(Section):
     """Overrides of the common `training` for the students of this study."""
     overrides: dict[str, Any] = {}
     """Overrides of `training` for single methods, with the options of their objective, and for `teacher`."""
+
+    @field_validator("compress")
+    @classmethod
+    def _without_those_left_out(cls, rows: dict[str, CompressConfig | None]) -> dict[str, CompressConfig]:
+        return {name: row for name, row in rows.items() if row is not None}
 
     @model_validator(mode="after")
     def _shares_ascend_to_one(self):

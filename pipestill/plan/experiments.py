@@ -9,6 +9,7 @@ from pipestill.io.digests import json_digest
 from pipestill.io.records import Json
 from pipestill.methods import BASE, METHODS, PRETRAINED_TEACHER, SFT, TEACHER_NAME, Method, method_of
 from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, OWN_OUTPUTS, RATIONALES, Objective
+from pipestill.plan.compress import CompressConfig
 from pipestill.plan.config import Config, StudyConfig, TaskConfig, percent
 from pipestill.plan.resolve import (
     Resolved,
@@ -88,15 +89,28 @@ class Experiments:
         """The method behind one row of a study's tables, by the title of the row."""
         row = self.row(study, method)
         pretrained = row.method == TEACHER_NAME and self.study(study).pretrained_teacher
+        compressed = self.compression(study, row.method)
         entry = PRETRAINED_TEACHER if pretrained else method_of(row.method)
+        entry = compressed.entry(row.method) if compressed else entry
         return replace(entry, title=f"{entry.title} ({row.name})") if row.name else entry
+
+    def compression(self, study: str, method: str) -> CompressConfig | None:
+        """How the models behind a row of a study's tables are compressed, if they are."""
+        return self.study(study).compress.get(self.row(study, method).method)
+
+    def lineage(self, study: str, method: str) -> list[str]:
+        """The method of a row, and the one whose student is compressed in it, if that was trained."""
+        own, compressed = self.row(study, method).method, self.compression(study, method)
+        return [own, *([compressed.parent] if compressed and compressed.parent != BASE else [])]
 
     def seeds(self, study: str, method: str) -> list[int]:
         """Seeds of an experiment's runs: its study's; the lowest for the teacher, ``BASE_SEED`` for the untrained, and
         those of the draw for one that reads demonstrations."""
         if self.entry(study, method).in_context:
             return self.study(study).icl.seeds
-        if not self.entry(study, method).trains:
+        compressed = self.compression(study, method)
+        untrained = compressed and compressed.parent == BASE and not compressed.training
+        if not self.entry(study, method).trains or untrained:
             return [BASE_SEED]
         own = self.study(study).seeds or self.config.seeds
         return [min(own)] if self.row(study, method).method == TEACHER_NAME else own
@@ -129,8 +143,16 @@ class Experiments:
         return objective.store if objective and objective.cached(self.training(study, method).options) else None
 
     def readers(self, study: str, store: str = DISTRIBUTIONS) -> list[str]:
-        """Methods of a study that read stored distributions of this name."""
-        return [method for method in self.study(study).methods if self.store_of(study, method) == store]
+        """Methods and compressed students of a study that read stored distributions of this name."""
+        return [method for method in self._learners(study) if self.store_of(study, method) == store]
+
+    def compared_readers(self, study: str) -> list[str]:
+        """Methods of a study that read its teacher's distributions; compressed students read them in the same way."""
+        return [method for method in self.readers(study) if method in METHODS]
+
+    def _learners(self, study: str) -> list[str]:
+        """Rows of a study that learn from its training files."""
+        return [*self.study(study).methods, *self.study(study).compress]
 
     def maker(self, study: str, file: str) -> str:
         """The method that says how a training file is made: the teacher, or the first of all methods that is trained on
@@ -145,7 +167,7 @@ class Experiments:
         Where long answers are dropped or cropped, all students of a study learn from the same ones.
         """
         settings = self.study(study)
-        learners = [TEACHER_NAME] if self.maker(study, file) == TEACHER_NAME else settings.methods
+        learners = [TEACHER_NAME] if self.maker(study, file) == TEACHER_NAME else self._learners(study)
         trained = [name for name in learners if self.entry(study, name).trains]
         reading = [name for name in trained if self.entry(study, name).objective.file.name == file]
         if settings.on_long_answer != "stop":
@@ -164,6 +186,10 @@ class Experiments:
         asks = objective is not None and objective.asks_teacher(self.training(study, method).options)
         taught = self.row(study, method).method != TEACHER_NAME
         return asks and self.study(study).teacher is not None and taught
+
+    def learns_rationales(self, study: str, method: str) -> bool:
+        """True if a method, or the student that is compressed in a row, learnt from rationales."""
+        return any(RATIONALES in self.sources(study, each) for each in self.lineage(study, method))
 
     def rows(self, study: str, method: str) -> int | None:
         """Rows of a method's training file at most."""
@@ -206,6 +232,7 @@ class Experiments:
             declared=task.declared,
             method=method,
             variant_of=self.row(study, method).method if self.row(study, method).name else None,
+            compressed_from=compressed.parent if (compressed := self.compression(study, method)) else None,
             method_title=entry.title,
             method_summary=entry.summary,
             student=settings.student if entry.model else None,
@@ -222,7 +249,7 @@ class Experiments:
         )
 
     def _annotator(self, study: str, method: str) -> Annotator | None:
-        if RATIONALES not in self.sources(study, method):
+        if not self.learns_rationales(study, method):
             return None
         annotation = self.task_config(study).annotation
         return Annotator(provider=annotation.provider, model=annotation.model)
@@ -268,9 +295,16 @@ class Experiments:
             depends["train_rows"] = self.rows(study, method)
         if (own := self.row(study, method).method) in settings.checkpoints:
             depends["checkpoint"] = settings.checkpoints[own].model_dump(exclude_none=True)
+        if compressed := self.compression(study, method):
+            depends |= self._compression_depends(study, compressed)
         if entry.trains:
             depends |= self._training_depends(study, method, entry.objective)
         return depends
+
+    def _compression_depends(self, study: str, compressed: CompressConfig) -> Json:
+        parent = self.depends(study, compressed.parent)
+        told = compressed.model_dump(exclude_none=True, include={"prune", "quantize"})
+        return {"compress": told | {"recovers": compressed.training is not None, "from": parent}}
 
     def _training_depends(self, study: str, method: str, objective: Objective) -> Json:
         resolved, share = self.training(study, method), self.share(study, method)

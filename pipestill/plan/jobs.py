@@ -12,10 +12,12 @@ from pipestill.objectives.base import RATIONALES
 from pipestill.objectives.context import CONTEXT
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
+from pipestill.plan.variants import rows_of
 from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.distributions import CaptureSettings, FidelitySettings
 from pipestill.settings.jobs import (
     Asking,
+    CompressionSettings,
     ContextOutputSettings,
     PredictionSettings,
     ScoringSettings,
@@ -78,7 +80,7 @@ class Jobs(Experiments):
 
     def teacher_context(self, study: str, method: str) -> TeacherContext | None:
         """Context that the teacher of a method reads before questions, if it reads one."""
-        objective, options = method_of(method).objective, self.training(study, method).options
+        objective, options = self.entry(study, method).objective, self.training(study, method).options
         context = objective.context(options)
         if context is None:
             return None
@@ -114,27 +116,43 @@ class Jobs(Experiments):
 
     def training_settings(self, study: str, method: str) -> str:
         """Settings of the job that trains a method or the teacher."""
-        resolved, objective = self.training(study, method), method_of(method).objective
+        section = self._training_settings(study, method, "train")
+        return told(section, training=section.training.used())
+
+    def compression_settings(self, study: str, method: str) -> str:
+        """Settings of the job that makes a compressed student."""
+        compressed, training = self.compression(study, method), self._training_settings(study, method, "compress")
+        section = CompressionSettings(
+            prune=compressed.prune,
+            quantize=compressed.quantize,
+            trains=compressed.training is not None,
+            training=training,
+        )
+        return told(section, training=training.model_dump(mode="json") | {"training": training.training.used()})
+
+    def _training_settings(self, study: str, method: str, script: str) -> TrainingSettings:
+        resolved, objective = self.training(study, method), self.entry(study, method).objective
         by_metric = resolved.training.select == "metric"
         beside = objective.online(resolved.options)
         modules = [half_name(objective, "train")]
         if by_metric:
             answers = self.task(study).answers
             modules += [self.task(study).module, half_name(answers, "predict"), *answers.scorers]
-        section = TrainingSettings(
-            method=method,
+        compressed = self.compression(study, method)
+        teacher = TEACHER_NAME if compressed is None or objective.teacher != "unused" else compressed.parent
+        return TrainingSettings(
+            method=compressed.trained_as if compressed else method,
             objective=objective.identity,
             options=objective.used(resolved.options),
             training=resolved.training,
             hardware=self.hardware(study),
             prompt=self.prompt(study),
             labels={label: self.prompt(study).answer(label) for label in objective.labels(self.task(study).answers)},
-            teacher_adaptation=self.training(study, TEACHER_NAME).training.adaptation if beside else None,
+            teacher_adaptation=self.training(study, teacher).training.adaptation if beside else None,
             rationale_tokens=self.rationale_tokens(study, method),
             selection=self.asking(study, method) if by_metric else None,
-            code=code_digest("train", *modules),
+            code=code_digest(script, *modules),
         )
-        return told(section, training=resolved.training.used())
 
     def annotator_settings(self, task: str) -> str:
         """Settings of the job that trains a task's local annotator."""
@@ -189,6 +207,11 @@ class Jobs(Experiments):
         )
         return told(section)
 
+    def sized(self, study: str) -> list[str]:
+        """Rows of a study whose models are measured: each model once, as its runs and its variants are of one size."""
+        own = [row for row in rows_of(self.study(study)) if self.row(study, row).name is None]
+        return [row for row in own if self.entry(study, row).model and not self.entry(study, row).in_context]
+
     def evaluation_settings(self, study: str, method: str) -> str:
         """What an experiment is, for the job that evaluates it."""
         return told(self.experiment(study, method))
@@ -221,7 +244,7 @@ class Jobs(Experiments):
     def fidelity_settings(self, study: str) -> str:
         """Settings of the job that compares gradients from the cache with exact ones, as each method would use it."""
         methods = {}
-        for method in self.readers(study):
+        for method in self.compared_readers(study):
             objective, options = METHODS[method].objective, self.training(study, method).options
             methods[method] = objective.compared(options)
         section = FidelitySettings(

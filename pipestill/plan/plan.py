@@ -39,15 +39,20 @@ class Plan(DataStages, AnnotationStages, EvaluationStages):
         return sorted({name for study in self.config.studies.values() for name in study.checkpoints})
 
     @property
+    def compressed(self) -> list[str]:
+        """Names of all compressed students."""
+        return sorted({name for study in self.config.studies.values() for name in study.compress})
+
+    @property
     def variants(self) -> list[str]:
         """Names of the rows of all variants."""
         return sorted({name for study in self.config.studies.values() for name in variants_of(study)})
 
     @property
     def with_model(self) -> list[str]:
-        """Methods, checkpoints, the teacher and variants: rows of tables in which a model answers."""
+        """Rows of tables in which a model answers: methods, compressed students, checkpoints, the teacher, variants."""
         own = (name for name, method in METHODS.items() if method.model)
-        return [*own, *self.checkpoints, TEACHER_NAME, *self.variants]
+        return [*own, *self.compressed, *self.checkpoints, TEACHER_NAME, *self.variants]
 
     @property
     def stores(self) -> list[str]:

@@ -135,6 +135,7 @@ def _below(path: str, section: type[Section], name: str, field: FieldInfo) -> li
         kind = get_args(kind)[0]
     if get_origin(kind) is dict:
         kind, path = _bare(get_args(kind)[1]), f"{path}.<name>"
+        kind = get_args(kind)[0] if get_origin(kind) in (Union, UnionType) else kind
     elif get_origin(kind) is list:
         kind, path = _bare(get_args(kind)[0]), f"{path}[]"
     return [(path, kind)] if isinstance(kind, type) and issubclass(kind, Section) else []

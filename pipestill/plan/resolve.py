@@ -42,7 +42,9 @@ def _override_section(name: str | None, settings: type[Section]) -> type[Overrid
 
 def resolve_training(common: Training, study: StudyConfig, method: str) -> Resolved:
     """Training of ``method`` (or ``teacher``) in ``study``: the common settings, the study's, those that the method
-    has by itself, then the study's for the method."""
+    has by itself, then the study's for the method; of a compressed student as :func:`resolve_recovery` says."""
+    if method in study.compress:
+        return resolve_recovery(common, study, method)
     settings, entry = common.model_dump(), method_of(method)
     if method != TEACHER_NAME:
         settings = merged(settings, study.training.model_dump())
@@ -52,6 +54,23 @@ def resolve_training(common: Training, study: StudyConfig, method: str) -> Resol
     if method in study.overrides:
         settings = merged(settings, study.overrides[method].model_dump())
     return _resolved(settings, method)
+
+
+def resolve_recovery(common: Training, study: StudyConfig, name: str) -> Resolved:
+    """Training of a compressed student: as that of the student which is compressed, with what is said of its recovery,
+    of all weights; the options of its divergence are those that the method of its name has. Where nothing is trained,
+    only the length of rows is of use."""
+    compressed = study.compress[name]
+    training = resolve_training(common, study, compressed.origin).training.model_dump()
+    recover = compressed.training
+    if recover is None:
+        return Resolved(TrainingConfig(adaptation="full", max_length=training["max_length"]), NoOptions())
+    given = recover.model_dump(exclude_none=True, exclude={"objective", "divergence"})
+    changed = TrainingConfig.model_validate(training | given | {"adaptation": "full", "init": "base"})
+    options = resolve_training(common, study, recover.method).options
+    if recover.learns.parent:
+        options = options.model_copy(update={"teacher": "online"})
+    return Resolved(changed, options)
 
 
 def resolve_annotator(common: Training, task: TaskConfig) -> Resolved:

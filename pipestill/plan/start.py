@@ -33,7 +33,11 @@ def start_run(workflow: Any, plan: Plan) -> list[str]:
             tuple(getattr(each, name) for name in names) if names[1:] else getattr(each, names[0]) for each in found
         ]
 
-    trainings = of("train", "study", "method") + [(study, TEACHER_NAME) for study in of("train_teacher", "study")]
+    trainings = (
+        of("train", "study", "method")
+        + of("compress", "study", "method")
+        + [(study, TEACHER_NAME) for study in of("train_teacher", "study")]
+    )
     needs = Needs(
         models=of("base_model", "model"),
         tasks=of("download", "task"),

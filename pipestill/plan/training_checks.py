@@ -16,6 +16,7 @@ from pipestill.plan.resolve import (
 )
 from pipestill.settings.models import WRITERS
 from pipestill.settings.training import TrainingConfig
+from pipestill.tasks import Task
 from pipestill.tasks.base import RATIONALE
 
 
@@ -45,22 +46,34 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
         check_teacher_context(config, path, study, method, objective, resolved)
         _check_warmup(path, method, resolved.training, most_rows(config, study, study.train_rows, study.train_share))
         if objective.cached(resolved.options):
-            try:
-                objective.check_codec(study.distributions.codec)
-            except ValueError as error:
-                raise ValueError(f"{path}.distributions.codec: {error}") from None
-            if study.distributions.over_classes and not task.answers.classes:
-                raise ValueError(
-                    f"{path}.distributions.codec: `labels` is for answers that are labels, and those of `{study.task}` "
-                    "are not; use `topk`"
-                )
+            _check_codec(path, study, task, objective)
             readers.setdefault(objective.store, {})[method] = resolved
+    for name, compressed in study.compress.items():
+        objective, resolved = compressed.entry(name).objective, resolve_training(config.training, study, name)
+        rows = most_rows(config, study, study.train_rows, study.train_share)
+        _check_warmup(f"{path}.compress", name, resolved.training, rows)
+        if objective.cached(resolved.options):
+            _check_codec(path, study, task, objective)
+            readers.setdefault(objective.store, {})[name] = resolved
     for own in readers.values():
         _check_readers(path, own)
     _check_teacher(config, path, study)
     for method in (*study.methods, *study.checkpoints, *([TEACHER_NAME] if study.teacher else [])):
         if method_of(method).model:
             _check_room(config, path, study, method)
+
+
+def _check_codec(path: str, study: StudyConfig, task: Task, objective: Objective) -> None:
+    """Refuse stored distributions that an objective which reads them cannot use."""
+    try:
+        objective.check_codec(study.distributions.codec)
+    except ValueError as error:
+        raise ValueError(f"{path}.distributions.codec: {error}") from None
+    if study.distributions.over_classes and not task.answers.classes:
+        raise ValueError(
+            f"{path}.distributions.codec: `labels` is for answers that are labels, and those of `{study.task}` "
+            "are not; use `topk`"
+        )
 
 
 def check_annotator(config: Config, path: str, task: TaskConfig) -> None:

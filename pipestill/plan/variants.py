@@ -1,5 +1,5 @@
-"""Rows of a study's tables: its methods, checkpoints and teacher, and variants, which ask the models of one of these in
-another way. A variant is called ``<method>-<variant>``."""
+"""Rows of a study's tables: its methods, compressed students, checkpoints and teacher, and variants, which ask the
+models of one of these in another way. A variant is called ``<method>-<variant>``."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ class Row(NamedTuple):
     """A row of a study's tables.
 
     Attributes:
-        method: the method, checkpoint or ``teacher`` whose models answer.
+        method: the method, compressed student, checkpoint or ``teacher`` whose models answer.
         name: of the variant, if it is one.
         settings: of the variant.
     """
@@ -26,13 +26,13 @@ def variants_of(study: StudyConfig) -> dict[str, Row]:
     return {
         f"{method}-{name}": Row(method, name, settings)
         for name, settings in study.variants.items()
-        for method in (*METHODS, *study.checkpoints, TEACHER_NAME)
+        for method in (*METHODS, *study.compress, *study.checkpoints, TEACHER_NAME)
         if method_of(method).model and method in (settings.methods or [method])
     }
 
 
 def rows_of(study: StudyConfig) -> list[str]:
     """Names of the rows of a study, each before its variants."""
-    own = [*study.methods, *study.checkpoints, *([TEACHER_NAME] if study.teacher else [])]
+    own = [*study.methods, *study.compress, *study.checkpoints, *([TEACHER_NAME] if study.teacher else [])]
     variants = variants_of(study)
     return [row for method in own for row in (method, *(name for name in variants if variants[name].method == method))]

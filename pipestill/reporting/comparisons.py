@@ -1,6 +1,7 @@
 """Methods of a study compared on its primary metric: paired tests, McNemar per seed, Holm within a family.
 
-Two families: all pairs, and the planned one of every trained method against SFT.
+Families: all pairs, and the planned one of every trained method against SFT; of compressed students, the planned one of
+each against the student that it was made of, and that of all students against the best.
 """
 
 import csv
@@ -14,11 +15,13 @@ from pipestill.evaluation.formats import TOO_FEW, bracket, number, p_value, plur
 from pipestill.evaluation.measured import difference
 from pipestill.evaluation.statistics import holm, mcnemar
 from pipestill.io.files import atomic_path
+from pipestill.methods import BASE
 from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.study import Experiment, Study
 
 ALPHA = 0.05
 ALL_PAIRS, AGAINST_SFT = "all pairs", "against sft"
+AGAINST_PARENT, AGAINST_BEST = "against parent", "against the best"
 COLUMNS = (
     "study", "family", "metric", "method_a", "method_b", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high",
     "detectable_difference", "test", "p", "p_holm", "significant", "mcnemar_p", "sentence", "source", "notes",
@@ -161,8 +164,21 @@ def _family(study: Study, name: str, pairs: Sequence[tuple[Experiment, Experimen
 
 
 def compare(study: Study) -> list[Comparison]:
-    """Every pair of the study, the later one of its order against the earlier one."""
-    return _family(study, ALL_PAIRS, [(b, a) for a, b in combinations(study.experiments, 2)])
+    """Every pair of the study but for compressed students, the later one of its order against the earlier one."""
+    return _family(study, ALL_PAIRS, [(b, a) for a, b in combinations(study.compared, 2)])
+
+
+def against_parents(study: Study) -> list[Comparison]:
+    """Every compressed student against the trained one that it was made of, if that is a row of the study."""
+    own = [each for each in study.compressed if each.models == each.method and each.parent != BASE]
+    pairs = [(each, study.get(each.parent)) for each in own]
+    return _family(study, AGAINST_PARENT, [(a, b) for a, b in pairs if b is not None])
+
+
+def against_best(study: Study, students: Sequence[Experiment]) -> list[Comparison]:
+    """Every one of some students of a study against that with the best mean."""
+    ordered = sorted(students, key=lambda each: each.mean(study.primary), reverse=not study.lower_is_better)
+    return _family(study, AGAINST_BEST, [(each, ordered[0]) for each in ordered[1:]])
 
 
 def against_sft(study: Study) -> list[Comparison]:

@@ -63,7 +63,8 @@ class Price:
 
     Attributes:
         dollars: that were paid for what it learns from; none where a price is not known.
-        own: seconds of its training, mean over the seeds; 0 where nothing was trained, none where that is not known.
+        own: seconds of its training and of that of what it was made of, mean over the seeds; 0 where nothing was
+            trained, none where that is not known.
         taught: seconds of what its teacher and its annotator did for it, once for all seeds; none where not known.
         processor: whether they are of processor time, or else of wall time.
         query_ms: milliseconds of the model's work for a query; none without a model.
@@ -154,8 +155,8 @@ class Recommendation:
 def price(study: Study, experiment: Experiment) -> Price:
     """What a method of a study takes; what the training of a model from elsewhere took is not known."""
     cost, key = experiment.evaluation.cost, _clock(study)
-    is_ours = experiment.models in (*METHODS, TEACHER_NAME)
-    own = _total([cost.train], key) if is_ours else None
+    is_ours = experiment.parent or experiment.models in (*METHODS, TEACHER_NAME)
+    own = _total([cost.train, cost.parent], key) if is_ours else None
     taught = _total([cost.teacher, cost.annotation and cost.annotation.training], key)
     return Price(cost.money_usd, own, taught, key == "cpu_s", cost.query and cost.query.ms)
 

@@ -20,7 +20,7 @@ from pipestill.reporting.views import anchor, inline_svg, study_view
 QUALITY_AND_COST = (
     "Quality against cost: each method of each study by the seconds (of processor time, where that is known) of one "
     "training and of what its teacher did for it, with its 95 % interval. A ring marks what is recommended, a "
-    "hollow mark is a variant."
+    "hollow mark is a variant or a compressed student."
 )
 SCRIPTS = ("blocks.js", "report.js")  # one behind the other; the first one draws answers
 

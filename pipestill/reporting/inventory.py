@@ -94,7 +94,13 @@ class Shown:
     def costs(self) -> list[tuple[str, ...]]:
         """What training, the teacher's work and predicting took."""
         cost = self.evaluation.cost
-        jobs = {"training, each seed": cost.train, "teacher, once": cost.teacher, "predicting, each seed": cost.predict}
+        own = "compression, each seed" if self.evaluation.compressed_from else "training, each seed"
+        jobs = {
+            "training what was compressed, each seed": cost.parent,
+            own: cost.train,
+            "teacher, once": cost.teacher,
+            "predicting, each seed": cost.predict,
+        }
         rows = [(title, *_cost(job)) for title, job in jobs.items() if job]
         if cost.annotation:
             rows.append(("annotation, once", dollars(cost.annotation.dollars), MISSING, MISSING))

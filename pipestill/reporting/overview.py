@@ -17,7 +17,7 @@ KEY = f"{MARKS['better']} significantly better, {MARKS['worse']} significantly w
 
 @dataclass(frozen=True)
 class Cell:
-    """One method in one study, or one variant of it.
+    """One method in one study, or one variant or compressed student of it.
 
     Attributes:
         experiment: the method.
@@ -37,8 +37,10 @@ class Cell:
 
     @property
     def variant(self) -> str:
-        """Name of the variant, if it is one."""
+        """Name of the variant or of the compressed student, if it is one."""
         own = self.experiment
+        if own.parent:
+            return own.method
         return own.method.removeprefix(f"{own.models}-") if own.evaluation.variant_of else ""
 
     @property
@@ -63,7 +65,7 @@ class Row:
 
     Attributes:
         findings: of the study.
-        cells: by column, a method and its variants; empty for methods that it has not.
+        cells: by column, a method with its variants and compressed students; empty for methods that it has not.
         recommendation: in words.
     """
 
@@ -104,9 +106,9 @@ class Overview:
 def overview(findings: Sequence[Findings]) -> Overview:
     """The table of the studies that ``findings`` are of."""
     every = [each for found in findings for each in found.study.experiments]
-    own = [each for each in every if each.models == each.method] or every
+    own = [each for each in every if each.family == each.method] or every
     ordered = sorted(own, key=lambda each: (each.models != TEACHER_NAME, place(each.evaluation)))
-    columns = {each.models: each.title for each in ordered}
+    columns = {each.family: each.title for each in ordered}
     rows = [Row(found, [_cells(found, method) for method in columns], recommendation(found)) for found in findings]
     return Overview(columns, rows)
 
@@ -122,7 +124,7 @@ def recommendation(findings: Findings) -> str:
 
 
 def _cells(findings: Findings, method: str) -> list[Cell]:
-    return [_cell(findings, each) for each in findings.study.experiments if each.models == method]
+    return [_cell(findings, each) for each in findings.study.experiments if each.family == method]
 
 
 def _cell(findings: Findings, experiment: Experiment) -> Cell:

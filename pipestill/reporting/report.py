@@ -7,6 +7,7 @@ from pathlib import Path
 from pipestill.io.files import write_text
 from pipestill.reporting.collect import collect
 from pipestill.reporting.comparisons import write_comparisons
+from pipestill.reporting.compression import with_sizes
 from pipestill.reporting.context_curve import Points, with_curves
 from pipestill.reporting.examples import examples_of
 from pipestill.reporting.fidelity import read_fidelity
@@ -40,6 +41,7 @@ class Sources:
         records: cropped records that were answered, in a directory of the name of their task.
         fidelity: ``fidelity.json`` of the studies that have a cache of their teacher's distributions.
         titles: of the studies that have one.
+        sizes: files of sizes and speeds of the models of studies that have compressed students.
         curves: of in-context learning.
     """
 
@@ -48,6 +50,7 @@ class Sources:
     records: Sequence[Path] = ()
     fidelity: Sequence[Path] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
+    sizes: Sequence[Path] = ()
     curves: Curves = field(default_factory=Curves)
 
 
@@ -67,9 +70,10 @@ def write_report(sources: Sources, directory: Path) -> list[Path]:
     directory, caches = Path(directory), read_fidelity(sources.fidelity)
     studies = collect(sources.evaluations, sources.titles)
     studies = with_curves(studies, sources.curves.points, sources.curves.evaluations)
+    studies = with_sizes(studies, sources.sizes)
     found = [findings(study, caches.get(study.name)) for study in studies]
     write_summary(directory, found)
-    write_comparisons(directory / "comparisons.csv", [c for each in found for c in [*each.pairs, *each.over_sft]])
+    write_comparisons(directory / "comparisons.csv", [c for each in found for c in each.comparisons])
     for each in found:
         figures = directory / "figures" / each.study.name
         figures.mkdir(parents=True, exist_ok=True)

@@ -14,15 +14,16 @@ from pipestill.methods import BASE, METHODS, SFT, TEACHER_NAME, method_of
 from pipestill.metrics.catalogue import entry_of, metric_title
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.evaluation import StatisticsConfig
+from pipestill.settings.sizes import Size
 from pipestill.tasks import Task, task_of
 
 
-def place(evaluation: Evaluation) -> tuple[int, bool]:
+def place(evaluation: Evaluation) -> tuple[int, int]:
     """The place of an experiment in its study: as in the registry, checkpoints, then the teacher, each before its
-    variants."""
-    method = evaluation.variant_of or evaluation.method
+    variants and the students that were made of its own by compression."""
+    method = evaluation.compressed_from or evaluation.variant_of or evaluation.method
     own = [*METHODS].index(method) if method in METHODS else len(METHODS) + (method == TEACHER_NAME)
-    return own, evaluation.variant_of is not None
+    return own, 2 if evaluation.compressed_from else int(evaluation.variant_of is not None)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,16 @@ class Experiment:
         return self.evaluation.variant_of or self.method
 
     @property
+    def parent(self) -> str | None:
+        """Name of the method whose student was compressed, if one was."""
+        return self.evaluation.compressed_from
+
+    @property
+    def family(self) -> str:
+        """Name of the method that it belongs to in tables of all studies."""
+        return self.parent or self.models
+
+    @property
     def title(self) -> str:
         """Name of the method in tables."""
         return self.evaluation.method_title
@@ -61,7 +72,7 @@ class Experiment:
     @property
     def learns_from_teacher(self) -> bool:
         """True for a student of the study's teacher."""
-        return method_of(self.models).teacher != "unused"
+        return self.evaluation.cost.teacher is not None if self.parent else method_of(self.models).teacher != "unused"
 
     @property
     def closeness(self) -> Closeness | None:
@@ -100,6 +111,7 @@ class Study:
         name: of the study.
         experiments: rows of its tables.
         curve: of in-context learning, by prompt, in the order of demonstrations; empty where there is none.
+        sizes: of the models of its rows, by method, where these were measured.
         title: its name for people, where it has one.
     """
 
@@ -107,6 +119,7 @@ class Study:
     experiments: list[Experiment]
     curve: Mapping[str, Sequence[CurvePoint]] = field(default_factory=dict)
     title: str | None = None
+    sizes: Mapping[str, Size] = field(default_factory=dict)
 
     @property
     def heading(self) -> str:
@@ -181,7 +194,7 @@ class Study:
             experiment.method: measure(
                 [{name: run.metrics[name]} for run in experiment.runs.values()], self.bootstrap, stream
             )[name]
-            for stream, experiment in enumerate(self.experiments)
+            for stream, experiment in enumerate([*self.compared, *self.compressed])
         }
 
     @property
@@ -204,6 +217,16 @@ class Study:
         return next((experiment for experiment in self.experiments if experiment.method == method), None)
 
     @property
+    def compared(self) -> list[Experiment]:
+        """All but compressed students: what is compared in all pairs."""
+        return [experiment for experiment in self.experiments if experiment.parent is None]
+
+    @property
+    def compressed(self) -> list[Experiment]:
+        """Students that were compressed."""
+        return [experiment for experiment in self.experiments if experiment.parent is not None]
+
+    @property
     def base(self) -> Experiment | None:
         """The untrained student, if it is there."""
         return self.get(BASE)
@@ -220,18 +243,19 @@ class Study:
 
     @property
     def trained(self) -> list[Experiment]:
-        """The students that were trained here, in the order of the registry."""
-        return [each for each in self.experiments if method_of(each.method).trains and not each.is_reference]
+        """The students that were trained here, in the order of the registry; without compressed ones."""
+        return [each for each in self.compared if method_of(each.method).trains and not each.is_reference]
 
     def is_best(self, experiment: Experiment, name: str) -> bool:
-        """True for students with the best mean of a metric; false where all are level, or no value is better."""
-        entry, means = entry_of(name), {each.mean(name) for each in self.experiments if not each.is_reference}
-        if experiment.is_reference or not entry.merit or len(means) < 2:
+        """True for students with the best mean of a metric, compressed ones aside; false where all are level, or no
+        value is better."""
+        entry, means = entry_of(name), {each.mean(name) for each in self.compared if not each.is_reference}
+        if experiment.is_reference or experiment.parent or not entry.merit or len(means) < 2:
             return False
         return experiment.mean(name) == (min if entry.lower_is_better else max)(means)
 
     @cached_property
     def ranked(self) -> list[Experiment]:
-        """The students, trained or not, best first on the primary metric."""
-        students = [experiment for experiment in self.experiments if experiment.models != TEACHER_NAME]
+        """The students, trained or not, best first on the primary metric; without compressed ones."""
+        students = [experiment for experiment in self.compared if experiment.models != TEACHER_NAME]
         return sorted(students, key=lambda experiment: experiment.mean(self.primary), reverse=not self.lower_is_better)

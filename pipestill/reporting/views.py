@@ -40,9 +40,9 @@ def inline_svg(svg: str, prefix: str) -> str:
 def difference_matrix(study: Study, comparisons: Sequence[Comparison]) -> list[list[Json | None]]:
     """Row method minus column method, with the comparison and which way it speaks; ``None`` on the diagonal."""
     matrix = []
-    for row in study.experiments:
+    for row in study.compared:
         cells: list[Json | None] = []
-        for column in study.experiments:
+        for column in study.compared:
             if row is column:
                 cells.append(None)
                 continue
@@ -76,6 +76,7 @@ def study_view(findings: Findings, examples: Examples) -> Json:
         ),
         "comparisons": findings.pairs,
         "matrix": difference_matrix(study, findings.pairs),
+        "compression": findings.compression,
         "over_sft": over_sft_rows(study, findings.over_sft),
         "closeness": closeness_rows(study),
         "measured_on": measured_on(study),

@@ -38,9 +38,11 @@ class Described(OfTask):
     study: str
     """Name of the study."""
     method: str
-    """Name of the method, of a checkpoint, of a variant, or `teacher`."""
+    """Name of the method, of a compressed student, a checkpoint or a variant, or `teacher`."""
     variant_of: str | None = None
     """Name of the method, checkpoint or `teacher` whose models a variant asks."""
+    compressed_from: str | None = None
+    """Name of the method whose student was compressed; `base` where that was untrained."""
     method_title: str
     """Name of the method in tables."""
     method_summary: str

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipestill.io.records import Json
+from pipestill.settings.compression import Prune, Quantize
 from pipestill.settings.contexts import InContextSettings, TeacherContext
 from pipestill.settings.models import HardwareConfig
 from pipestill.settings.prompts import Form, Prompt
@@ -145,3 +146,16 @@ class TrainingSettings(Section):
     def form(self) -> Form:
         """The form of its prompts."""
         return self.prompt.form if self.prompt else Form()
+
+
+class CompressionSettings(Section):
+    """Settings of a job that makes a compressed student of another one."""
+
+    prune: Prune | None = None
+    """What is taken out."""
+    quantize: Quantize | None = None
+    """Number format of the weights."""
+    trains: bool
+    """What is left is trained, before it is quantised."""
+    training: TrainingSettings
+    """That training; where there is none, how rows are read to calibrate on."""

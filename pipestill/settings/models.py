@@ -76,8 +76,10 @@ class HardwareConfig(Section):
     """Choices of the hardware plan; the plan and the reason of every downgrade are written to `hardware.json`."""
 
     reruns: ClassVar = {
-        "*": "train_teacher teacher_outputs teacher_distributions_shard train_annotator train predict",
-        "device": "train_teacher teacher_outputs teacher_distributions_shard train_annotator train predict bertscore",
+        "*": "train_teacher teacher_outputs teacher_distributions_shard train_annotator train compress predict",
+        "device": (
+            "train_teacher teacher_outputs teacher_distributions_shard train_annotator train compress predict bertscore"
+        ),
     }
 
     device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto"

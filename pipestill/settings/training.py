@@ -39,12 +39,13 @@ class TrainingConfig(Section):
     """Settings of one model's training."""
 
     reruns: ClassVar = {
-        "*": "train_teacher train_annotator train",
+        "*": "train_teacher train_annotator train compress",
+        "lora": "train_teacher train_annotator train",
         "init": "train",
         "adaptation": "train_teacher teacher_outputs teacher_distributions_shard train_annotator train predict",
         "max_length": "training_file train_annotator train predict",
-        "keep_best": "train_teacher train",
-        "selection_rows": "train_teacher train",
+        "keep_best": "train_teacher train compress",
+        "selection_rows": "train_teacher train compress",
         "saves": "",
     }
 

@@ -20,7 +20,6 @@ from pipestill.models.hardware import HardwarePlan, apply, plan_here
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients, profile
-from pipestill.models.saving import save_model
 from pipestill.settings.jobs import TrainingSettings
 from pipestill.training.answer_metric import check_selection
 from pipestill.training.candidates import Candidates
@@ -28,6 +27,7 @@ from pipestill.training.files import Inputs, Outputs
 from pipestill.training.history import selection_log, train_log
 from pipestill.training.job import Job
 from pipestill.training.memory import MemoryLog
+from pipestill.training.recipe import PLAIN, Recipe
 from pipestill.training.selection import choose
 from pipestill.training.state import TrainingState
 
@@ -36,7 +36,14 @@ HARDWARE = ("device", "precision", "weights", "quantization", "optimizer")  # of
 TERMINATED = 143  # what a shell reports of a process that SIGTERM ended
 
 
-def train(settings: TrainingSettings, inputs: Inputs, outputs: Outputs, seed: int, threads: int) -> None:
+def train(
+    settings: TrainingSettings,
+    inputs: Inputs,
+    outputs: Outputs,
+    seed: int,
+    threads: int,
+    recipe: Recipe = PLAIN,
+) -> None:
     """Train one model.
 
     Args:
@@ -45,6 +52,7 @@ def train(settings: TrainingSettings, inputs: Inputs, outputs: Outputs, seed: in
         outputs: the model, and what training it took.
         seed: of everything random.
         threads: torch threads.
+        recipe: what is done to the model before and after.
 
     Raises:
         UserError: bad data, a model or teacher that does not fit, or a loss that is not finite.
@@ -54,13 +62,13 @@ def train(settings: TrainingSettings, inputs: Inputs, outputs: Outputs, seed: in
         raise UserError(f"the seed is {seed}, but must be between 0 and 2^32 - 1")
     check_selection(settings)
     plan = plan_here(settings.hardware, settings.training.adaptation, threads)
-    work = fingerprint(settings, plan, inputs, seed)
+    work = fingerprint(settings, plan, inputs, seed) | recipe.identity()
     with exclusive(outputs.state):
         state = TrainingState(outputs.state, work)
         finished = state.is_finished()
         with CostMeter(state.directory / "cost.json") as cost:
             if not finished:
-                _train(Job(settings, inputs, plan, seed, state, cost), outputs)
+                _make(Job(settings, inputs, plan, seed, state, cost), outputs, recipe)
                 cost.save()
             state.publish(outputs.model)
         write_json(outputs.cost, read_state(cost.ledger))
@@ -79,20 +87,40 @@ def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, 
     }
 
 
-def _train(job: Job, outputs: Outputs) -> None:
+def _make(job: Job, outputs: Outputs, recipe: Recipe) -> None:
     need(*job.objective.libraries)
+    apply(job.plan)
+    model, extras = _trained(job, recipe) if recipe.trains else _untrained(job, recipe)
+    extras |= recipe.facts() | {
+        "hardware.json": job.plan.to_json(),
+        "training.json": job.settings.model_dump() | {"seed": job.seed},
+    }
+    from pipestill.training.callbacks import Termination
+
+    with Termination():  # so near to the end it is quicker to finish
+        lineage = make_lineage(outputs.model, job.inputs.base, job.inputs.init, list(job.settings.labels))
+        recipe.save(model, job.tokenizer, job.state.finished, lineage=lineage, extras=extras)
+
+
+def _untrained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any]]:
+    """What a recipe makes of the start, and what is to be written of it."""
+    data = half(job.objective, "train").read(job.objective, job)
+    model = recipe.start(load_start(job), job, data)
+    return model, {"profile.json": profile(model.requires_grad_(False), job.plan)}
+
+
+def _trained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any]]:
+    """The trained model, and what is to be written of its training."""
     with _enough_memory(job):
-        trainer = _trainer(job)
+        trainer = _trainer(job, recipe)
         gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
     candidates = Candidates(job.state.directory / "candidates", job.settings.training.keep_best)
     if not candidates.are_whole():
         job.state.drop_checkpoints()  # the steps before them must be done again to offer them again
-    _run(trainer, job, candidates)
+    _run(trainer, job, candidates, recipe)
     history = trainer.history()
     extras = {
-        "hardware.json": job.plan.to_json(),
         "profile.json": profile(trainer.model, job.plan) | {"gradient_check": gradients},
-        "training.json": job.settings.model_dump() | {"seed": job.seed},
         "history.jsonl": history,
         "train.log": train_log(history, trainer.state.max_steps, job.objective.parts),
     }
@@ -100,11 +128,7 @@ def _train(job: Job, outputs: Outputs) -> None:
         extras["selection.json"] = selection = choose(trainer, job, candidates)
         extras["train.log"] += selection_log(selection)
         print(selection_log(selection), end="", file=sys.stderr)
-    from pipestill.training.callbacks import Termination
-
-    with Termination():  # so near to the end it is quicker to finish
-        lineage = make_lineage(outputs.model, job.inputs.base, job.inputs.init, list(job.settings.labels))
-        save_model(trainer.model, job.tokenizer, job.state.finished, lineage=lineage, extras=extras)
+    return trainer.model, extras
 
 
 @contextmanager
@@ -123,14 +147,13 @@ def _enough_memory(job: Job) -> Iterator[None]:
         ) from error
 
 
-def _trainer(job: Job) -> Any:
-    apply(job.plan)
+def _trainer(job: Job, recipe: Recipe) -> Any:
     train = half(job.objective, "train")
     data = train.read(job.objective, job)
-    return train.trainer(job.objective, job, load_start(job), data)
+    return train.trainer(job.objective, job, recipe.start(load_start(job), job, data), data)
 
 
-def _run(trainer: Any, job: Job, candidates: Candidates) -> None:
+def _run(trainer: Any, job: Job, candidates: Candidates, recipe: Recipe) -> None:
     """Train to the end from where the state says, offering the weights of evaluations as candidates."""
     from pipestill.training.callbacks import KeepCandidates, KeepMemory, Report, Schedule, Termination
 
@@ -139,6 +162,7 @@ def _run(trainer: Any, job: Job, candidates: Candidates) -> None:
         print(f"resuming at step {int(checkpoint.name)}", file=sys.stderr)
     with Termination() as termination:
         for callback in (
+            *recipe.callbacks(),
             Schedule(training.evaluations, training.saves, trainer.batches),
             *([KeepCandidates(candidates)] if training.select != "last" else []),
             termination,

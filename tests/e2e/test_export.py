@@ -26,6 +26,8 @@ EXPORTED = {  # by the kind of model and of training
     "multiclinsum-t5_kd": [[], ["--merge"]],
     "mnli-bert_sft": [[], ["--merge"]],
     "dolly_todi": [[], ["--merge"]],
+    "dolly_narrow": [[]],  # compressed students
+    "dolly_int3-qat": [[]],
 }
 
 

@@ -57,6 +57,8 @@ def generated():
     config["training"]["context"] = {"teacher_context": "demonstrations+hint", "hint": "told", "shots": 2}
     del studies["creditmix"]["overrides"]["teacher"], studies["dolly"]["overrides"]["teacher"]
     studies["dolly"]["methods"] = ["base", "sft", "fkl", "todi"]
+    quantised = {"quantize": {"scheme": "int3", "qat": True}, "recover": {"objective": "teacher"}}
+    studies["dolly"]["compress"] = {"pruned": {"prune": {"kind": "wanda"}, "recover": {}}, "rounded": quantised}
     studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]
     studies["multiclinsum-t5"]["methods"] = ["base", "stepwise"]
     studies["codegen"]["variants"]["plan"]["prompt"] = "instructed"  # so that its study may ask for plans too
@@ -79,8 +81,12 @@ def of_files():
     studies["creditmix"] |= {"methods": ["base"], "teacher": None, "overrides": {}}
     bertscore = {"encoder": "demo-bert-student", "layer": 2, "baseline": "corpus"}
     online = {"divergence": {"teacher": "online"}}
+    compress = {
+        name: {"from": "base", "prune": {"kind": "depth"}, "recover": {}} for name in ("pruned", "rounded", "narrow")
+    }
     studies["dolly"] |= {
         "pretrained_teacher": True,
+        "compress": compress,  # rules are read for these names
         "methods": ["kd", "todi", "uld", *OWN_OPTIONS],
         "overrides": {"uld": online, **{method: {"divergence": {}} for method in ("todi", *OWN_OPTIONS)}},
         "answers": {"sampling": True, "max_new_tokens": 12, "bertscore": bertscore},
@@ -120,7 +126,7 @@ def of_addresses():
     for name in ("mnli", "idp", "codegen", "multiclinsum-t5"):
         studies[name] |= {"methods": ["base"], "overrides": {}, "variants": {}}
     studies["creditmix"] |= {"methods": ["base", "sft", "dpo"], "seeds": [1], "teacher": None, "overrides": {}}
-    studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl", "cd"], "pretrained_teacher": True}
+    studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl", "cd"], "pretrained_teacher": True, "compress": {}}
     told = {"context": {"teacher_context": "instruction", "instruction": "Be brief."}}
     studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}, "cd": told}
     config["training"]["divergence"]["teacher"] = "online"

@@ -29,6 +29,7 @@ POOL += (
     {"Good": "fine"},
     {"entailment": "so"},
     "told",
+    "base",
     "raw",
     "spare",
     "instructed",
@@ -61,7 +62,7 @@ class Key:
     @property
     def place(self):
         """Its path without the names of tasks, studies and the like, and its section where such a name decides it."""
-        named = ("models", "tasks", "prompts", "studies", "variants", "overrides", "checkpoints", "steps")
+        named = ("models", "tasks", "prompts", "studies", "variants", "overrides", "checkpoints", "compress", "steps")
         named += ("files", "documents")
         parts = ["*" if above in named else part for above, part in zip(("", *self.path), self.path, strict=False)]
         common = self.path[-3:-2] == ("overrides",)  # to all methods

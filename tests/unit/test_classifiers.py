@@ -334,7 +334,7 @@ def test_another_head_than_its_config_asks_for_is_refused(tmp_path, file, bases)
 
 def test_a_study_of_texts_has_no_classifier():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config["studies"]["dolly"]["methods"] = ["sft", "vanilla"]
+    config["studies"]["dolly"] |= {"methods": ["sft", "vanilla"], "compress": {}}
     with pytest.raises(UserError, match="`vanilla` needs labels, and `dolly` has none; leave it out"):
         check(config)
 

@@ -170,7 +170,7 @@ def test_a_hint_of_another_form_is_refused_where_answers_are_texts(default):
     shown = {"text": "{instruction} {label}", "render": "raw", "privileged": True}
     default["tasks"]["dolly"]["prompts"] = {"shown": shown}
     context = {"teacher_context": "hint", "hint": "shown"}
-    default["studies"]["dolly"] |= {"methods": ["cd"], "overrides": {"cd": {"context": context}}}
+    default["studies"]["dolly"] |= {"methods": ["cd"], "overrides": {"cd": {"context": context}}, "compress": {}}
     assert "the prompts `shown` and `answer` have other answers" in refused(default)
     shown["prefix"] = ""
     check(default)
@@ -193,6 +193,7 @@ def test_no_job_but_the_training_file_and_the_capture_is_told_a_privileged_promp
     distributions = {"codec": "labels", "rest_bucket": False} if TASKS[task].answers.classes else {"codec": "full"}
     context = {"teacher_context": "hint", "hint": "shown"}
     default["studies"][study] |= {"methods": ["base", "icl", "sft", "cd"], "distributions": distributions}
+    default["studies"][study]["compress"] = {}
     default["studies"][study]["overrides"] = {"cd": {"context": context}}
     plan = Plan(check(default), ROOT)
     told = {

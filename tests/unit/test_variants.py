@@ -18,6 +18,9 @@ VARIANTS = {
 }
 
 
+COMPRESSED = ("int3", "int3-qat", "int2", "int2-qat", "narrow", "narrow-start")
+
+
 def given(**variants):
     """The default, with variants of the study `dolly`."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -34,6 +37,7 @@ def test_each_row_stands_before_its_variants(plan):
     rows = [row for study, row in plan.experiments if study == "dolly"]
     assert rows == [
         *("base", "base-greedy", "sft", "sft-greedy", "sft-alpaca", "todi", "todi-greedy"),
+        *(row for name in COMPRESSED for row in (name, f"{name}-greedy")),
         *("teacher", "teacher-greedy", "teacher-alpaca"),
     ]
     assert plan.experiment("dolly", "todi-greedy").method_title == "ToDi (greedy)"

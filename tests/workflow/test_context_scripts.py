@@ -27,6 +27,7 @@ def made_plan(**options):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     context = {"teacher_context": "instruction", "instruction": GUIDELINE, "temperature": 1.0} | options
     config["studies"]["dolly"] |= {
+        "compress": {},
         "methods": ["base", "icl", "cd"],
         "train_rows": 12,
         "icl": {"shots": 2, "seeds": [4, 7], "max_tokens": 400},

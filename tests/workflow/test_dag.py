@@ -60,9 +60,13 @@ def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_p
     generating = sum(learns_generated_answers(study) for study in told)
     points = sum(points_apart(config, study) + variant_rows(study) for study in studies)
     methods = [(study, METHODS[name]) for study in studies for name in study["methods"]]
+    compressed = [study for study in studies for row in study.get("compress", {}).values() if row]
     experiments = len(methods) + sum(len(study.get("checkpoints", {})) for study in studies) + len(taught)
+    experiments += len(compressed)
     expected = {
         "train": sum(len(study.get("seeds", config["seeds"])) for study, method in methods if method.trains),
+        "compress": sum(len(study.get("seeds", config["seeds"])) for study in compressed),
+        "model_sizes": sum(study in compressed for study in studies),
         "train_teacher": sum(not study.get("pretrained_teacher") for study in taught),
         "teacher_outputs": sum(method.teacher == "optional" for study, method in methods if study in taught),
         "teacher_distributions_shard": sum(study.get("distributions", {}).get("shards", 1) for study in stored + told),

@@ -20,7 +20,7 @@ from support.workflow import ROOT
 OF_FILES = {"input", "output", "threads", "resources"}  # arguments of functions that Snakemake does not record
 PACE = {  # settings that are not recorded, by rule
     "annotate": {"pace"},
-    **{rule: {"saves"} for rule in ("train", "train_teacher", "train_annotator")},
+    **{rule: {"saves"} for rule in ("train", "train_teacher", "train_annotator", "compress")},
 }
 
 
@@ -129,7 +129,7 @@ def test_facts_about_published_data_are_recorded(tmp_path, monkeypatch):
 
 def test_another_method_leaves_the_training_file_of_the_first_as_it_is():
     config = smoke()
-    config["studies"]["dolly"] |= {"methods": ["fkl"], "overrides": {}}
+    config["studies"]["dolly"] |= {"methods": ["fkl"], "overrides": {}, "compress": {}}
     alone = Plan(check(config), ROOT).training_file_settings("dolly", "sft")
     config["studies"]["dolly"]["methods"] = [name for name in METHODS if name in ("sft", "fkl", "rkl")]
     assert Plan(check(config), ROOT).training_file_settings("dolly", "sft") == alone

@@ -9,6 +9,7 @@ import signal
 import time
 
 import pytest
+import torch
 
 from pipestill.inference.generation import generate
 from pipestill.methods import METHODS
@@ -51,13 +52,15 @@ def data(tmp_path_factory):
 class Job:
     """One training job in ``directory``: the rule's command."""
 
-    def __init__(self, directory, base, data, method, adaptation, more=None, **training):
+    def __init__(self, directory, base, data, method, adaptation, more=None, compression=None, **training):
         # 3 epochs of 12 batches in 18 steps: resumes fall inside epochs, inside accumulation groups of unequal size
         defaults = dict(epochs=3, batch_size=4, accumulation_steps=2, learning_rate=5e-3, evaluations=4)
         training = TrainingConfig(adaptation=adaptation, saves=CHECKPOINTS, **(defaults | training))
         settings = {"method": method, "training": training.model_dump(), "hardware": {}, **(more or {})}
         if method == "vanilla":
             settings["labels"] = {label: label for label in LABELS}
+        self.script = "compress" if compression else "train"
+        settings = {**compression, "trains": True, "training": settings} if compression else settings
         self.output, self.state, self.cost = directory / "model", directory / "model.state", directory / "cost.json"
         self.command = ["--settings", json.dumps(settings), "--base", base, "--seed", "1"]
         rows = METHODS[method].objective.file.name
@@ -67,7 +70,7 @@ class Job:
         self.command += ["--memory", self.memory]
 
     def start(self):
-        return Script("train", *self.command)
+        return Script(self.script, *self.command)
 
     def finish(self):
         """Run to the end; what it said."""
@@ -287,6 +290,47 @@ def test_a_student_of_a_context_that_was_killed_gives_the_same_bytes(tmp_path, t
     assert not broken.output.exists()
     assert "resuming at step" in broken.finish()
     assert broken.digests() == whole.digests()
+
+
+def test_a_compressed_student_that_was_killed_gives_the_same_bytes(tmp_path, tiny_model_dir, data, uninterrupted):
+    """It learns from the student that it is made of, in 4 bits; half of the weights of that are zero, and stay so."""
+    parent = uninterrupted("sft", "lora").output
+    compression = {
+        "prune": {"kind": "magnitude", "amount": 0.5},
+        "quantize": {"scheme": "int4", "group": 8, "qat": True},
+    }
+    more = {"options": {"teacher": "online"}, "teacher_adaptation": "lora"}
+    whole, broken = (
+        Job(tmp_path / name, tiny_model_dir, data, "fkl", "full", more, compression, epochs=2)
+        for name in ("whole", "broken")
+    )
+    for job in (whole, broken):
+        job.command += ["--init", parent, "--teacher-base", tiny_model_dir, "--teacher", parent]
+    whole.finish()
+    losses = [row["eval_loss"] for row in whole.history() if "eval_loss" in row]
+    assert losses[-1] < losses[0]
+    assert broken.interrupt(4, 0, signal.SIGKILL) == -signal.SIGKILL
+    assert "resuming at step" in broken.finish()
+    without_path = [digests.replace("lineage.json", "") for digests in (whole.digests(), broken.digests())]
+    assert without_path[0] == without_path[1]
+    model = load_base_model(whole.output, HardwarePlan("cpu"))
+    zeros = [layer.weight == 0 for layer in model.model.layers.modules() if isinstance(layer, torch.nn.Linear)]
+    assert zeros
+    assert all(float(each.float().mean()) >= 0.49 for each in zeros)
+    assert json.loads((whole.output / "compression.json").read_text())["quantize"]["scheme"] == "int4"
+
+
+def test_a_student_that_is_only_rounded_is_not_trained(tmp_path, tiny_model_dir, data):
+    rounded = Job(
+        *(tmp_path, tiny_model_dir, data, "sft", "full"), compression={"quantize": {"scheme": "int8"}, "prune": None}
+    )
+    settings = json.loads(rounded.command[1]) | {"trains": False}
+    rounded.command[1] = json.dumps(settings)
+    assert "steps" not in rounded.finish()
+    assert not (rounded.output / "history.jsonl").exists()
+    own, before = (load_base_model(path, HardwarePlan("cpu")) for path in (rounded.output, tiny_model_dir))
+    first, second = (each.model.layers[0].self_attn.q_proj.weight for each in (own, before))
+    assert 0 < float((first - second).abs().max()) <= float(second.abs().max()) / 127
 
 
 def test_dpo_from_an_sft_student_starts_at_log_2(tiny_model_dir, data, uninterrupted):

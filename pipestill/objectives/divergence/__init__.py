@@ -19,9 +19,9 @@ class SharedOptions(Section):
     """Options of every divergence from a teacher."""
 
     reruns: ClassVar = {
-        "*": "train",
+        "*": "train compress",
         "temperature": "teacher_distributions_shard train",
-        "tail": "distribution_fidelity train",
+        "tail": "distribution_fidelity train compress",
     }
 
     kd_rate: Share = 0.5
@@ -40,7 +40,7 @@ class SharedOptions(Section):
 class DivergenceOptions(SharedOptions):
     """Token-wise divergences from the teacher; each method's divergence may have options of its own."""
 
-    reruns: ClassVar = {"teacher": "teacher_distributions_shard train predict"}
+    reruns: ClassVar = {"teacher": "teacher_distributions_shard train compress predict"}
 
     teacher: Literal["online", "cached"] = "online"
     """`online`: the teacher runs beside the student; `cached`: its distributions (logits) are computed once for the

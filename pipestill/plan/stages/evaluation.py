@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 from pipestill.io.digests import canonical_json, code_digest
 from pipestill.job.halves import half_name
-from pipestill.methods import METHODS
-from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, OWN_OUTPUTS, RATIONALES, SFT
+from pipestill.methods import BASE, METHODS
+from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, OWN_OUTPUTS, SFT
 from pipestill.objectives.context import CONTEXT
 from pipestill.plan.curves import points
 from pipestill.plan.shares import origin
@@ -67,24 +68,49 @@ class EvaluationStages(TrainingStages):
             return []
         return [str(Path(model).parent / "cost.json") for model in self.run_models(w)]
 
+    def sized_models(self, w: Wildcards) -> list[str]:
+        """Model directory of the first run of each row whose model is measured, or its base model."""
+        rows = [SimpleNamespace(study=w.study, method=method) for method in self.sized(w.study)]
+        return [next(iter(self.run_models(row)), self.base_directory(row)) for row in rows]
+
+    def sized_bases(self, w: Wildcards) -> list[str]:
+        """Base model of each of them."""
+        return [self.base_directory(w, method) for method in self.sized(w.study)]
+
+    def sizes_files(self, w: Wildcards) -> list[str]:
+        """Sizes of the models of studies that have compressed students."""
+        return [f"<results>/sizes/{study}.json" for study in self.config.run if self.study(study).compress]
+
+    def parent_costs(self, w: Wildcards) -> list[str]:
+        """Cost of the training jobs of the students that are compressed in an experiment, if they were trained."""
+        compressed = self.compression(w.study, w.method)
+        if compressed is None or compressed.parent == BASE:
+            return []
+        return [f"<results>/{w.study}_{compressed.parent}/seed_{seed}/cost.json" for seed in self.run_seeds(w)]
+
     def teacher_costs(self, w: Wildcards) -> list[str]:
-        """Cost of the jobs in which a teacher, or a student, made what the students of a method learn from."""
-        stored = self.read_shards(w)
-        costs = [shard.replace(".safetensors", "_cost.json") for shard in stored]
-        if CONTEXT_OUTPUTS in self.sources(w.study, w.method):
+        """Cost of the jobs in which a teacher, or a student, made what the students of a method learn from; of a
+        compressed student, what it was made from included."""
+        found = (cost for method in self.lineage(w.study, w.method) for cost in self._teacher_costs(w, method))
+        return list(dict.fromkeys(found))
+
+    def _teacher_costs(self, w: Wildcards, method: str) -> list[str]:
+        store = self.store_of(w.study, method)
+        costs = [shard.replace(".safetensors", "_cost.json") for shard in (self.shards(w, store) if store else [])]
+        if CONTEXT_OUTPUTS in self.sources(w.study, method):
             costs = [f"<results>/teachers/{w.study}/context_outputs_cost.json", *costs]
-        if OWN_OUTPUTS in self.sources(w.study, w.method):
+        if OWN_OUTPUTS in self.sources(w.study, method):
             costs = [f"{self.asked_run(w)}/{name}" for name in ("cost.json", "outputs_cost.json")] + costs
-        if not self.learns_from_teacher(w.study, w.method):
+        if not self.learns_from_teacher(w.study, method):
             return costs
         directory = self.teacher_directory(w)
         trained = [f"{directory}/cost.json"] if self.teacher_model(w) else []
-        outputs = [f"{directory}/outputs_cost.json"] if OUTPUTS in self.sources(w.study, w.method) else []
+        outputs = [f"{directory}/outputs_cost.json"] if OUTPUTS in self.sources(w.study, method) else []
         return [*trained, *outputs, *costs]
 
     def annotation_usage(self, w: Wildcards) -> Files:
         """Usage of the annotation that an experiment learnt from, if it did."""
-        annotated = RATIONALES in self.sources(w.study, w.method)
+        annotated = self.learns_rationales(w.study, w.method)
         return f"<results>/data/{self.task_of(w)}/usage.json" if annotated else []
 
     def annotator_cost(self, w: Wildcards) -> Files:
@@ -153,7 +179,7 @@ class EvaluationStages(TrainingStages):
     def fidelity_files(self, w: Wildcards) -> list[str]:
         """Facts about the caches of all studies that have one."""
         compared = [study for study in self.config.run if not self.study(study).distributions.over_classes]
-        return [f"<results>/teachers/{study}/fidelity.json" for study in compared if self.readers(study)]
+        return [f"<results>/teachers/{study}/fidelity.json" for study in compared if self.compared_readers(study)]
 
     def report_code(self, script: str) -> Callable[[Wildcards], str]:
         """Function that gives the digest of the code of a job that reports on a study, or on all that are run."""

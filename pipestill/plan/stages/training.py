@@ -1,7 +1,7 @@
 """The teacher, what it says, and the students."""
 
 from pipestill.io.digests import canonical_json
-from pipestill.methods import METHODS, TEACHER_NAME
+from pipestill.methods import BASE, TEACHER_NAME
 from pipestill.objectives.base import DISTRIBUTIONS
 from pipestill.objectives.context import CONTEXT
 from pipestill.plan.stages.places import Files, Places, Wildcards
@@ -47,7 +47,7 @@ class TrainingStages(Places):
 
     def stored_data(self, w: Wildcards) -> list[str]:
         """Training and validation rows that distributions are stored for."""
-        file = METHODS[self.readers(w.study, w.store)[0]].objective.file.name
+        file = self.entry(w.study, self.readers(w.study, w.store)[0]).objective.file.name
         return [f"<results>/data/{w.study}/{file}.jsonl", f"<results>/data/{w.study}/validation/{file}.jsonl"]
 
     def stored_base(self, w: Wildcards) -> str:
@@ -96,17 +96,27 @@ class TrainingStages(Places):
         return f"<results>/data/{w.study}/validation/{self.entry(w.study, w.method).objective.file.name}.jsonl"
 
     def start(self, w: Wildcards) -> Files:
-        """Model directory that training starts from, where that is the SFT student."""
+        """Model directory that training starts from: the SFT student, or the one that is compressed."""
+        if compressed := self.compression(w.study, w.method):
+            return self._parent_model(w) if compressed.parent != BASE else []
         from_sft = self.training(w.study, w.method).training.init == "sft"
         return f"<results>/{w.study}_sft/seed_{w.seed}/model" if from_sft else []
 
+    def _parent_model(self, w: Wildcards) -> str:
+        return f"<results>/{w.study}_{self.compression(w.study, w.method).parent}/seed_{w.seed}/model"
+
     def online_base(self, w: Wildcards) -> Files:
         """Base model of a teacher that runs beside the student; nothing for other methods."""
-        return self.teacher_base(w) if self._is_online(w) else []
+        if not self._is_online(w):
+            return []
+        return self.teacher_base(w) if self.learns_from_teacher(w.study, w.method) else self.student_base(w)
 
-    def online_model(self, w: Wildcards) -> list[str]:
-        """Fine-tuned model of such a teacher, if it was fine-tuned."""
-        return self.teacher_model(w) if self._is_online(w) else []
+    def online_model(self, w: Wildcards) -> Files:
+        """Fine-tuned model of such a teacher, if it was fine-tuned; of a compressed student that learns from itself,
+        the student as it was."""
+        if not self._is_online(w):
+            return []
+        return self.teacher_model(w) if self.learns_from_teacher(w.study, w.method) else self._parent_model(w)
 
     def online_pair(self, w: Wildcards) -> str | None:
         """:meth:`pair`, where the teacher runs beside the student."""

@@ -1,6 +1,7 @@
 """The figures of a study, by name."""
 
 from pipestill.reporting.figures.context import context_curve
+from pipestill.reporting.figures.frontier import frontier
 from pipestill.reporting.figures.gap import gap
 from pipestill.reporting.figures.metrics import cost
 from pipestill.reporting.figures.queries import queries
@@ -17,6 +18,11 @@ FIGURES = {  # of any study; its kind of answers has more
         context_curve,
         "In-context learning: the untrained student after 0 and more demonstrations, a line a prompt, mean over the "
         "draws with its interval.",
+    ),
+    "frontier": Figure(
+        frontier,
+        "Quality against size and against the time of a token, with 95 % intervals; compressed students are hollow, "
+        "small dots are other students. The line joins the students that none with less reaches.",
     ),
     "cost": Figure(cost, "What the quality costs: processor time of training per seed."),
     "query": Figure(

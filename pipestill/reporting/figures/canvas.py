@@ -45,7 +45,8 @@ STYLE = {
 
 
 def _place(study: Study, experiment: Experiment) -> int:
-    return [each.method for each in study.experiments if not each.is_reference].index(experiment.method)
+    students = [each.method for each in [*study.compared, *study.compressed] if not each.is_reference]
+    return students.index(experiment.method)
 
 
 def colour_of(study: Study, experiment: Experiment) -> str:

@@ -50,14 +50,16 @@ def dots(study: Study, experiments: Sequence[Experiment], names: Sequence[str], 
 
 
 def cost(study: Study) -> str | None:
-    """The primary metric against the processor time of training; the teacher, and base among few, are for scale."""
+    """The primary metric against the processor time of training, with that of what compressed students were made of;
+    the teacher, and base among few, are for scale."""
     points = []
     for experiment in study.experiments:
         train = experiment.evaluation.cost.train
         if train is None and len(study.experiments) > FEW:
             continue
         if train is None or train.cpu_s is not None:
-            points.append((train.cpu_s if train else 0.0, experiment))
+            before = experiment.evaluation.cost.parent
+            points.append(((train.cpu_s if train else 0.0) + ((before and before.cpu_s) or 0.0), experiment))
     if len(points) < 2:
         return None
     with style() as Figure:

@@ -42,10 +42,10 @@ def quality_and_cost(findings: Sequence[Findings], titles: Mapping[str, str]) ->
                 if recommended and experiment is recommended.experiment:
                     ring = {"markersize": 12, "markerfacecolor": "none", "markeredgecolor": INK}
                     axes.plot(spent.seconds, metric.mean, "o", **ring, clip_on=False)
-                fill = "full" if experiment.models == experiment.method else "none"
+                fill = "full" if experiment.family == experiment.method else "none"
                 looks = {"color": colour, "markersize": 5, "linestyle": "", "fillstyle": fill, "clip_on": False}
                 (point,) = axes.plot(spent.seconds, metric.mean, marker, **looks)
-                handles.setdefault(experiment.models, point)
+                handles.setdefault(experiment.family, point)
             most = max((spent.seconds for spent, _ in points), default=1)
             axes.set_xscale("symlog", linthresh=max(1.0, most / 100), linscale=0.6)
             axes.set_xlim(left=0 - max(1.0, most / 100) / 4)
@@ -66,7 +66,7 @@ def _points(findings: Findings) -> list[tuple[Price, Experiment]]:
 
 def _look(experiment: Experiment, order: Sequence[str]) -> tuple[str, str]:
     """Colour and marker of a method, the same in all panels; what students are measured against is grey."""
-    place = order.index(experiment.models)
+    place = order.index(experiment.family)
     if experiment.is_reference:
         return REFERENCE, MARKERS[place % len(MARKERS)]
     return COLOURS[place % len(COLOURS)], MARKERS[place // len(COLOURS) % len(MARKERS)]

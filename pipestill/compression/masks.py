@@ -1,0 +1,27 @@
+"""Zeros that stay zeros in training."""
+
+import torch
+
+
+class Masks:
+    """Holds the zeros of a pruned model.
+
+    AdamW's moments move a weight whose gradient is masked, so weights are masked after each optimizer step. Nothing has
+    to be stored to resume: the zeros of a saved state are the masks.
+    """
+
+    def __init__(self, model: torch.nn.Module):
+        """Remember where the weights of ``model``'s linear layers are zero now."""
+        layers = (module for module in model.modules() if isinstance(module, torch.nn.Linear))
+        zeros = [(layer.weight, layer.weight == 0) for layer in layers]
+        self.zeros = [(weight, mask) for weight, mask in zeros if mask.any()]
+
+    def __bool__(self) -> bool:
+        """True if there are zeros to hold."""
+        return bool(self.zeros)
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Set these weights to zero again, in place; call it after each optimizer step."""
+        for weight, mask in self.zeros:
+            weight.masked_fill_(mask, 0)
