@@ -79,7 +79,7 @@ def _add_state(app: FastAPI, serving: Serving) -> None:
             raise busy("the worker that answers has died: restart the server")
         if not serving.pool.warm:
             serving.warm_up()
-            raise busy("the first model is not loaded yet: try again")
+            raise busy(serving.cold)
         return JSONResponse({"status": "ready", "experiments": len(serving.shelf.names())})
 
     @app.get("/docs", include_in_schema=False)

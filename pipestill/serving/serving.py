@@ -97,6 +97,7 @@ class Serving:
         examples: of the tasks.
         draining: it ends when what it has accepted is answered.
         admitted: requests that are not answered yet.
+        cold: why no model is loaded yet.
     """
 
     settings: ServeSettings
@@ -107,6 +108,7 @@ class Serving:
     examples: Examples = field(default_factory=Examples)
     draining: bool = False
     admitted: int = 0
+    cold: str = "the first model is not loaded yet: try again"
     _askings: dict[tuple[str, int | None, str], tuple[Target, Asking]] = field(default_factory=dict)
     _warming: "asyncio.Task[None] | None" = None
 
@@ -139,17 +141,17 @@ class Serving:
         self.pool.close()
 
     def warm_up(self) -> None:
-        """Load a first model, unless one has been or is being loaded."""
+        """Load a first model, the first one that can be, unless one has been or is being loaded."""
         if not self.pool.warm and (self._warming is None or self._warming.done()):
             self._warming = asyncio.ensure_future(self._warm())
 
     async def _warm(self) -> None:
-        try:
-            exhibit = self.shelf.find(self.shelf.names()[0])
-            async with self.pool.borrow(exhibit, exhibit.first):
-                pass
-        except (Problem, IndexError):
-            pass  # a request will say why, and /ready says that there is none
+        for exhibit in self.shelf.all():
+            try:
+                async with self.pool.borrow(exhibit, exhibit.first):
+                    return
+            except Problem as problem:
+                self.cold = problem.detail
 
     def ask(
         self,

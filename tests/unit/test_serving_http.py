@@ -1,5 +1,6 @@
 """HTTP of a server: hosts, tokens, origins, and clients that are slow, cut off or wrong."""
 
+import shutil
 import socket
 import threading
 import time
@@ -8,6 +9,7 @@ import pytest
 
 from pipestill.inference import by_hand
 from pipestill.serving import batcher
+from pipestill.serving import pool as pools
 from pipestill.serving.settings import ServeSettings
 from support.http import call, connect, read, request
 from support.served import make_results, served
@@ -172,6 +174,22 @@ def in_thread(*args, **how):
     thread = threading.Thread(target=lambda: found.append(call(*args, **how)))
     thread.start()
     return thread, found
+
+
+def test_a_server_without_a_model_is_not_ready_and_says_why(results, tmp_path, monkeypatch):
+    broken = shutil.copytree(results, tmp_path / "results")
+    weights = broken / "models/base/model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1])
+    monkeypatch.setattr(pools, "RETRY_SECONDS", 0)
+    with served(broken) as (address, _):
+        wait_until(lambda: "cannot be loaded" in call(address, "GET", "/ready").json()["detail"])
+        found = call(address, "POST", PATH, FEATURES)
+        assert found.status == 503 and "model.safetensors" in found.json()["detail"] and "retry-after" in found.headers
+        assert call(address, "GET", "/health").status == 200
+        weights.write_bytes(content)
+        wait_until(lambda: call(address, "GET", "/ready").status == 200)
+        assert call(address, "POST", PATH, FEATURES).status == 200
 
 
 def test_too_many_requests_are_told_to_come_again(results, held):
