@@ -13,12 +13,12 @@ from pipestill.serving.shelf import Exhibit, Stamp, stamp_of
 
 @dataclass(frozen=True)
 class Places:
-    """Places of the test examples in a file, in bytes."""
+    """Places of the test examples in a file, in bytes, and what they have for fields of requests."""
 
     path: Path
     stamp: Stamp
     starts: list[int]
-    test_sets: list[str]
+    fields: dict[str, list[str]]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Examples:
         if known is not None and known.stamp == stamp:
             return known
         starts: list[int] = []
-        test_sets: dict[str, None] = {}
+        fields: dict[str, dict[str, None]] = {name: {} for name in exhibit.task.layout.fields}
         if stamp[0] is not None:
             verify(path)
             with open(path, "rb") as file:
@@ -47,9 +47,10 @@ class Examples:
                     row = json.loads(line)
                     if row["split"] == "test":
                         starts.append(place)
-                        test_sets[row.get("test_set")] = None
+                        for name, value in exhibit.task.layout.fields_of(Record(**row)).items():
+                            fields[name][value] = None
                     place += len(line)
-        made = self._known[path] = Places(path, stamp, starts, [each for each in test_sets if each])
+        made = self._known[path] = Places(path, stamp, starts, {name: list(values) for name, values in fields.items()})
         return made
 
     def count(self, exhibit: Exhibit) -> int:
@@ -72,7 +73,7 @@ class Examples:
 
     def values(self, exhibit: Exhibit, field: str) -> list[str]:
         """What test examples have for a field of requests."""
-        return self.places(exhibit).test_sets
+        return self.places(exhibit).fields[field]
 
     def drawn(self, exhibit: Exhibit, seed: str) -> int:
         """The number of one that ``seed`` draws."""
