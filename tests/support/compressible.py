@@ -1,7 +1,6 @@
 """Tiny models of each family that can be compressed, with random weights."""
 
 import torch
-import transformers
 
 SIZES = {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4}
 T5_SIZES = {"vocab_size": 60, "d_model": 32, "d_ff": 64, "num_layers": 3, "num_heads": 4, "d_kv": 8}
@@ -16,6 +15,8 @@ KINDS = {
 
 def small(architecture, **settings):
     """A model in eval mode; the same weights each time."""
+    import transformers  # where it is used, as jobs do
+
     name, sizes = KINDS[architecture]
     kind = getattr(transformers, name)
     config = kind.config_class(**{**sizes, **settings}, pad_token_id=0)

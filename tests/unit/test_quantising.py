@@ -35,7 +35,7 @@ def tokenizer():
 @pytest.fixture
 def here(monkeypatch):
     """Models are measured in this process, and shortly."""
-    monkeypatch.setattr("pipestill.compression.footprint._in_process", measure)
+    monkeypatch.setattr("pipestill.compression.footprint.speed", measure)
     for name, value in {"SECONDS": 0, "REPEATED": 1, "DECODED": 2}.items():
         monkeypatch.setattr(f"pipestill.compression.footprint.{name}", value)
 
@@ -167,7 +167,18 @@ def test_fast_kernels_differ_by_rounding_alone(architecture, rows, scheme, token
     monkeypatch.setattr(kernels, "ROWS", rows)
     assert use_fast_kernels(loaded, directory) == len(linear_layers(model))
     difference = float((logits(loaded) - exact).abs().max() / exact.abs().max())
-    assert 0 < difference < (1e-5 if scheme == "int8-dynamic" else 0.03)
+    assert 0 < difference < 0.03
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_inputs_that_8_bits_hold_are_multiplied_exactly(rows, tokenizer, tmp_path):
+    directory = quantised("qwen2", "int8-dynamic", tokenizer, tmp_path / "model", vocab_size=len(tokenizer))[1]
+    exact, fast = (load_base_model(directory, CPU) for _ in range(2))
+    use_fast_kernels(fast, directory)
+    inputs = torch.randint(-128, 128, (rows, 64)).float()
+    inputs[:, 0], inputs[:, 1] = -128, 127  # the unit is 1
+    found, wanted = (model.model.layers[0].mlp.down_proj(inputs[None]) for model in (fast, exact))
+    assert torch.allclose(found, wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
