@@ -95,11 +95,9 @@ class Compression:
             f"{size(own.bytes_on_disk)}, {share} of the best one's {size(of_best.bytes_on_disk)}."
         ]
         if fastest.experiment is not smallest.experiment:
-            rate = self.size(fastest.experiment).speed
-            found.append(
-                f"The fastest of those: {self._said(fastest)}; {number(rate, 0)} tokens a second, the best one "
-                f"{number(of_best.speed, 0)}."
-            )
+            rate = f"{number(self.size(fastest.experiment).speed, 0)} tokens a second"
+            beside = f", the best one {number(of_best.speed, 0)}" if fastest.comparison else ""
+            found.append(f"The fastest of those: {self._said(fastest)}; {rate}{beside}.")
         if not study.testable:
             return []
         return found

@@ -18,7 +18,7 @@ MISTAKES = {"random": frozenset(), "confusable": frozenset({OUTPUTS}), "own": fr
 class PreferenceOptions(Section):
     """Direct preference optimisation."""
 
-    reruns: ClassVar = {"*": "train", "rejected": "training_file"}
+    reruns: ClassVar = {"*": "train", "rejected": "student_outputs training_file"}
 
     beta: Annotated[float, Field(ge=1e-4, le=100)] = 0.1
     """Strength of the pull towards the reference model."""
