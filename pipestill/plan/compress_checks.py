@@ -54,7 +54,7 @@ def _check_parent(config: Config, where: str, study: StudyConfig, compressed: Co
         there = ", ".join((BASE, *trained))
         raise ValueError(
             f"{where}.{FROM}: `{shortened(parent)}` is no student that the study trains ({there}); name "
-            "one of them, or put `null` in place of the row"
+            "one of them, or put `null` in place of the row, or of `compress`"
         )
     if parent == BASE:
         return

@@ -228,8 +228,8 @@ class StudyConfig(Section):
     distributions: DistributionsConfig = DistributionsConfig()
     """The cache of the teacher's distributions."""
     compress: dict[Name, CompressConfig | None] = {}
-    """Compressed students: further rows of its tables, by the name that tables give them; `null` in place of one leaves
-    it out, in an overlay of a file that has it."""
+    """Compressed students: further rows of its tables, by the name that tables give them; `null` in place of one, or
+    of all, leaves out what the file below an overlay has."""
     checkpoints: dict[Name, CheckpointConfig] = {}
     """Models on disk to evaluate as students, by the name that tables give them."""
     variants: dict[Name, VariantConfig] = {}
@@ -243,10 +243,10 @@ class StudyConfig(Section):
     overrides: dict[str, Any] = {}
     """Overrides of `training` for single methods, with the options of their objective, and for `teacher`."""
 
-    @field_validator("compress")
+    @field_validator("compress", mode="before")
     @classmethod
-    def _without_those_left_out(cls, rows: dict[str, CompressConfig | None]) -> dict[str, CompressConfig]:
-        return {name: row for name, row in rows.items() if row is not None}
+    def _without_those_left_out(cls, rows: object) -> object:
+        return {name: row for name, row in rows.items() if row is not None} if isinstance(rows, dict) else rows or {}
 
     @model_validator(mode="after")
     def _shares_ascend_to_one(self):

@@ -76,8 +76,8 @@ def test_documents_are_cropped_extracted_and_scored_by_it(punkt, tmp_path):
         asking=asking_about("multiclinsum", max_prompt_tokens=9, max_new_tokens=9),
         **dict(data=TASK.layout.crop_options(data), splitter="punkt", adaptation="full", hardware={}, code="1"),
     )
-    prompt, _ = Predictor(Target("name", settings, Path("base"))).ask(record("test").inputs, {"language": "es"})
-    assert prompt.endswith(":\nEl xyz. Pérez vino.")
+    asked = Predictor(Target("name", settings, Path("base"))).ask(record("test").inputs, {"language": "es"})
+    assert asked.prompt.endswith(":\nEl xyz. Pérez vino.")
     (row,), count = extract_rows([record("validation"), record("test")], [record("test")], "lead", "punkt")
     assert (row.prediction, count) == ("El xyz. Pérez vino.", 1)
     write_jsonl(tmp_path / "seed_0" / "predictions.jsonl", [row])

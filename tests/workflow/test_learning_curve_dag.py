@@ -40,7 +40,7 @@ def test_every_trained_method_is_planned_at_every_share_with_the_teacher_of_the_
 
 
 def test_students_at_a_share_read_the_distributions_of_the_whole_study(tmp_path):
-    extra = overlay(tmp_path, dolly={"methods": ["sft", "fkl"], "seeds": [1]})
+    extra = overlay(tmp_path, dolly={"methods": ["sft", "fkl"], "compress": None, "seeds": [1]})
     process = plan(tmp_path, CURVE.format("dolly"), "-p", extra=extra)
     counts = jobs(process)
     assert {rule: counts[rule] for rule in ("train_teacher", "teacher_distributions", "train", "training_file")} == {

@@ -18,11 +18,11 @@ MISTAKES = {"random": frozenset(), "confusable": frozenset({OUTPUTS}), "own": fr
 class PreferenceOptions(Section):
     """Direct preference optimisation."""
 
-    reruns: ClassVar = {"*": "train", "rejected": "student_outputs training_file"}
+    reruns: ClassVar = {"*": "train", "rejected": "training_file"}
 
     beta: Annotated[float, Field(ge=1e-4, le=100)] = 0.1
     """Strength of the pull towards the reference model."""
-    rejected: Literal["random", "confusable", "own"] = "random"
+    rejected: Literal["random", "own", "confusable"] = "random"
     """The rejected answer. `random`: any wrong one, such as another label or a changed gold output. `confusable`: the
     teacher's mistake: the wrong label that it finds most likely, or what it writes, if that is wrong. `own`: the
     mistake of the student that SFT trained with the first seed."""
