@@ -227,7 +227,8 @@ def test_the_work_for_a_client_that_has_gone_is_dropped(results, held):
         let.set()
         first.join()
         assert answer[0].status == 200
-        counted = 'pipestill_requests_total{path="/infer/{experiment}",status="499"} 1.0', "pipestill_batch_size_sum 1.0"
+        gone = 'pipestill_requests_total{path="/infer/{experiment}",status="499"} 1.0'
+        counted = gone, "pipestill_batch_size_sum 1.0"
         wait_until(lambda: all(each in call(address, "GET", "/metrics").body.decode() for each in counted))
 
 
