@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.settings.compression import DYNAMIC, Prune, Quantize
+from pipestill.settings.compression import DYNAMIC, SMALLEST_GROUP, Prune, Quantize
 
 
 @dataclass(frozen=True)
@@ -148,13 +149,23 @@ def check(config: Mapping[str, Any], prune: Prune | None, quantize: Quantize | N
     if prune:
         config = _pruned(config, family, prune)
     if quantize and quantize.group_size:
-        for width in family.inputs(config):
-            if width % quantize.group_size:
-                raise UserError(
-                    f"quantize.group: {quantize.group_size} weights do not divide the {width} inputs of a layer"
-                    f"{' of the pruned model' if prune else ''}: take a number that divides "
-                    f"{', '.join(map(str, family.inputs(config)))}"
-                )
+        _check_group(family.inputs(config), quantize.group_size, prune)
+
+
+def _check_group(widths: list[int], group: int, prune: Prune | None) -> None:
+    """Refuse a group that does not divide every width, with one that does."""
+    odd = next((width for width in widths if width % group), None)
+    if odd is None:
+        return
+    largest = gcd(*widths)
+    way = f"take a number that divides {largest}"
+    if largest < SMALLEST_GROUP:
+        cut = prune and prune.kind == "width"
+        way = "prune another share, which leaves a multiple of it, or take `int8`" if cut else "take `int8`"
+    raise UserError(
+        f"quantize.group: {group} weights do not divide the {odd} inputs of a layer"
+        f"{' of the pruned model' if prune else ''}: {way}"
+    )
 
 
 def _pruned(config: Mapping[str, Any], family: Family, prune: Prune) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from pipestill.io.files import read_json
 from pipestill.io.records import Json
 from pipestill.models.lineage import is_adapter
 from pipestill.models.rows import collate
+from pipestill.settings.compression import SPARSE
 from pipestill.settings.jobs import CompressionSettings
 from pipestill.training.job import Data, Job
 from pipestill.training.recipe import Recipe
@@ -55,7 +56,7 @@ class Compression(Recipe):
         _refuse_packed(job.inputs.init)
         if settings.prune:
             self.pruned = prune(model, settings.prune, calibration(job, data, settings.prune.calibration))
-            self.masks = Masks(model)
+            self.masks = Masks(model) if settings.prune.kind in SPARSE else None
         if settings.trains and settings.quantize and settings.quantize.qat:
             prepare_qat(model, settings.quantize)
         return model
