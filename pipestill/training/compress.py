@@ -13,6 +13,7 @@ from pipestill.compression.storing import save_quantized
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import Json
+from pipestill.job.versions import versions
 from pipestill.models.lineage import is_adapter
 from pipestill.models.rows import collate
 from pipestill.settings.compression import SPARSE
@@ -47,8 +48,9 @@ class Compression(Recipe):
         self.pruned: Json | None = None
 
     def identity(self) -> Json:
-        """The settings."""
-        return {"compression": self.settings.model_dump(include={"prune", "quantize", "trains"})}
+        """The settings, and the version of what quantises."""
+        told = self.settings.model_dump(include={"prune", "quantize", "trains"})
+        return {"compression": told, "quantised by": versions().get("torchao") if self.settings.quantize else None}
 
     def start(self, model: Any, job: Job, data: Data) -> Any:
         """The pruned model, which rounds its weights where it is trained for that."""

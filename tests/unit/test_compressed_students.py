@@ -62,7 +62,7 @@ def given(study="dolly", changes=None, **rows):
             "mnli",
             {},
             {"x": {"from": "bitfit", "quantize": {"scheme": "int4", "qat": True}}},
-            "x.recover.learning_rate: recovery trains all weights, and the rate of `bitfit` (0.1) is that of its biases",
+            "x.recover.learning_rate: recovery trains all weights, and the rate of `bitfit` (0.1) is that of",
         ),
     ],
 )
