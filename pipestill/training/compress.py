@@ -16,6 +16,7 @@ from pipestill.io.records import Json
 from pipestill.job.versions import versions
 from pipestill.models.lineage import is_adapter
 from pipestill.models.rows import collate
+from pipestill.plan.compressible import check
 from pipestill.settings.compression import SPARSE
 from pipestill.settings.jobs import CompressionSettings
 from pipestill.training.job import Data, Job
@@ -56,6 +57,7 @@ class Compression(Recipe):
         """The pruned model, which rounds its weights where it is trained for that."""
         settings = self.settings
         _refuse_packed(job.inputs.init)
+        check(model.config.to_dict(), settings.prune, settings.quantize)  # of models that the dry run did not see
         if settings.prune:
             self.pruned = prune(model, settings.prune, calibration(job, data, settings.prune.calibration))
             self.masks = Masks(model) if settings.prune.kind in SPARSE else None
