@@ -11,7 +11,9 @@ import torch
 
 from pipestill.errors import UserError
 from pipestill.io.files import SHA256SUMS, read_json, write_json, write_text
+from pipestill.io.seals import seal
 from pipestill.serving import pool as pools
+from pipestill.serving.examples import Examples
 from pipestill.serving.pool import Pool, weights_of
 from pipestill.serving.problems import Problem
 from pipestill.serving.shelf import Shelf
@@ -170,6 +172,30 @@ def test_what_is_not_whole_is_not_served(shelf, results):
         assert model.size == pytest.approx(weights_of(model.target), rel=0.1)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("content", [[], {"primary_metric": "none"}, {"primary_metric": "accuracy"}])
+def test_an_evaluation_that_is_none_is_said_and_harms_no_other(shelf, results, content):
+    write_json(results / "creditmix_sft/eval.json", content)
+    with pytest.raises(Problem, match="`creditmix_sft` cannot be served now"):
+        shelf.find("creditmix_sft")
+    assert [exhibit.name for exhibit in shelf.all()] == ["dolly_sft"]
+
+
+def test_a_configuration_that_is_no_text_gives_no_titles(shelf, results):
+    (results / "config.yaml").write_bytes(b"\xff")
+    assert shelf.titles() == {} and shelf.names() == ["creditmix_sft", "dolly_sft"]
+
+
+def test_damaged_examples_are_said_and_harm_nothing_else(shelf, results):
+    data = results / "data/creditmix/cropped.jsonl"
+    seal(data)
+    examples, exhibit = Examples(), shelf.find("creditmix_sft")
+    assert examples.count(exhibit) == 3
+    write_text(data, "{")
+    assert examples.count(exhibit) == 0
+    with pytest.raises(Problem, match="is not as it was made"):
+        examples.row(exhibit, 1)
 
 
 def test_files_that_change_while_a_model_is_loaded_are_not_mixed(shelf, results, loader):
