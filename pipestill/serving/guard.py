@@ -14,7 +14,7 @@ from pipestill.serving.serving import Serving
 
 OPEN = frozenset({"/", "/health", "/ready"})  # need no token: a page without data, and what watchers ask
 DESCRIBED = frozenset({"/docs", "/openapi.json"})  # that browsers open by themselves, and ask for the token
-LOGIN = 'Basic realm="any name, and the token as the password", charset="UTF-8", Bearer'
+LOGIN = 'Basic realm="any name, and the token as the password"'
 OPEN_BELOW = "/playground/"
 PAGES = frozenset({"/openapi.json"})
 logger = logging.getLogger("pipestill.serving.access")
