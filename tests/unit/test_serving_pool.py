@@ -76,7 +76,9 @@ def test_a_model_is_loaded_once_for_all_who_wait(shelf, loader):
     assert loader.loads == [("creditmix_sft", 1)]
 
 
-def test_the_least_recently_used_makes_room_and_none_in_use_does(shelf, loader):
+def test_the_least_recently_used_makes_room_and_none_in_use_does(shelf, loader, monkeypatch):
+    monkeypatch.setattr(pools, "ROOM_SECONDS", 0)
+
     async def main():
         pool = Pool(2 * MB, 1, loader)
         for name, seed in (("creditmix_sft", 1), ("creditmix_sft", 2), ("creditmix_sft", 1), ("dolly_sft", 1)):
@@ -90,6 +92,21 @@ def test_the_least_recently_used_makes_room_and_none_in_use_does(shelf, loader):
                 await use(pool, shelf, "dolly_sft")
             assert error.value.status == 503 and "Retry-After" in error.value.headers
             assert pool.size == 2 * MB
+
+    asyncio.run(main())
+
+
+def test_a_model_waits_for_room_until_another_has_answered(shelf, loader):
+    async def main():
+        pool = Pool(MB, 1, loader)
+        exhibit = shelf.find("creditmix_sft")
+        async with pool.borrow(exhibit, exhibit.first):
+            waiting = asyncio.ensure_future(use(pool, shelf, "dolly_sft"))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not waiting.done() and pool.loaded("creditmix_sft") == [1]
+        await waiting
+        assert pool.loaded("creditmix_sft") == [] and pool.loaded("dolly_sft") == [1]
 
     asyncio.run(main())
 
