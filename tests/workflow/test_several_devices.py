@@ -39,13 +39,13 @@ def distributions(tmp_path_factory, tiny_model_dir, data):
 def job(tmp_path, tiny_model_dir, data, distributions):
     """A function that gives the job of a method, with some processes."""
 
-    def make(name, method, adaptation, processes, **training):
+    def make(name, method, adaptation, processes, kind=Job, **training):
         more = {}
         if method == "todi":
             more = {"options": {"teacher": "cached", "temperature": 2.0}}
         if method == "stepwise":
             more = {"options": {"one_pass": False}}
-        made = Job(tmp_path / name, tiny_model_dir, data, method, adaptation, more, **(EXACT | training))
+        made = kind(tmp_path / name, tiny_model_dir, data, method, adaptation, more, **(EXACT | training))
         made.command += ["--distributions", distributions] if method == "todi" else []
         made.processes = processes
         return made
@@ -98,28 +98,49 @@ def test_all_processes_stop_at_one_step_and_go_on_to_the_same_bytes(job):
     assert broken.digests() == whole.digests()
 
 
-def launch(job, path):
-    """Start a job as its rule does with two devices; the process, whose stderr goes to ``path``."""
-    config = smoke()
-    config["hardware"] = {"devices": 2}
-    python, *launcher = Plan(check(config), ROOT).python(SimpleNamespace(study="creditmix"))
-    command = [sys.executable, *launcher, ROOT / "workflow_scripts" / f"{job.script}.py", *job.command]
-    assert python == "python"
-    with open(path, "w") as file:
-        return subprocess.Popen([*map(str, command)], stderr=file, env=os.environ | {"PYTHONPATH": str(ROOT)})
+class Launched(Job):
+    """A job as its rule starts it with two devices: by torchrun."""
+
+    def start(self):
+        config = smoke()
+        config["hardware"] = {"devices": 2}
+        python, *launcher = Plan(check(config), ROOT).python(SimpleNamespace(study="creditmix"))
+        assert python == "python"
+        command = [sys.executable, *launcher, ROOT / "workflow_scripts" / f"{self.script}.py", *self.command]
+        return Torchrun(command, self.output.with_name("log"))
 
 
-def test_the_end_of_one_process_ends_the_job_and_the_next_call_resumes(job, tmp_path):
-    """Started by torchrun, with as many devices as the configuration says."""
-    whole, broken, log = job("whole", "sft", "lora", 2), job("broken", "sft", "lora", 2), tmp_path / "log"
+class Torchrun(subprocess.Popen):
+    """torchrun at work; a signal goes to the second of its processes."""
+
+    def __init__(self, command, log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        with open(log, "w") as file:
+            super().__init__(list(map(str, command)), stderr=file, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+    def send_signal(self, number):
+        psutil.Process(self.pid).children()[1].send_signal(number)
+
+    def said(self):
+        return self.log.read_text()
+
+
+def test_the_end_of_one_process_ends_the_job_and_the_next_call_resumes(job):
+    whole, broken = job("whole", "sft", "lora", 2), job("broken", "sft", "lora", 2, Launched)
     whole.finish()
-    process = launch(broken, log)
-    while process.poll() is None and not broken.steps():
-        psutil.wait_procs([psutil.Process()], timeout=0.01)
-    psutil.Process(process.pid).children()[1].kill()
-    assert process.wait(120) != 0
+    assert broken.interrupt(4, 0, signal.SIGKILL) == 1
     assert not broken.output.exists()
-    assert launch(broken, log).wait(300) == 0, log.read_text()
-    assert "resuming at step" in log.read_text()
+    assert "resuming at step" in broken.finish()
     assert broken.digests() == whole.digests()
     assert "2 processes share each batch" in (broken.output / "hardware.json").read_text()
+
+
+def test_a_mistake_is_one_line_of_each_process(job, data, tmp_path):
+    wrong = job("wrong", "sft", "lora", 2)
+    broken = tmp_path / "rows.jsonl"
+    broken.write_text('{"input": "a"}\n')
+    wrong.command[wrong.command.index("--data") + 1] = broken
+    process = wrong.start()
+    assert process.wait() == 1
+    assert set(process.said().splitlines()) == {f"error: {broken}, line 1: `output` is missing; the keys are input"}
