@@ -52,6 +52,9 @@ class Processes:
     def add_up(self, tensors: "Sequence[Tensor]") -> None:
         """Replace ``tensors`` by their sums over all processes, the same bits in each."""
 
+    def part(self) -> None:
+        """End the work together: from here on the first process goes on alone."""
+
 
 ALONE = Processes()
 
@@ -96,6 +99,13 @@ class Group(Processes):
                 for tensor, total in zip(bucket, whole.split([each.numel() for each in bucket]), strict=True):
                     tensor.copy_(total.view_as(tensor))
 
+    def part(self) -> None:
+        """See :meth:`Processes.part`."""
+        from torch import distributed
+
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
 
 @contextmanager
 def joined() -> Iterator[Processes]:
@@ -109,10 +119,9 @@ def joined() -> Iterator[Processes]:
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     for name in TOLD:
         del os.environ[name]  # for other libraries each process is a job with one device
-    try:
-        yield Group(distributed.get_rank(), distributed.get_world_size())
-    finally:
-        distributed.destroy_process_group()
+    group = Group(distributed.get_rank(), distributed.get_world_size())
+    yield group
+    group.part()  # not after a mistake: others may be waiting for this one, and learn of its end
 
 
 @contextmanager

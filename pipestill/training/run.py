@@ -162,6 +162,7 @@ def _trained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any], Candidates]
     candidates = Candidates(job.state.directory / "candidates", job.settings.training.keep_best)
     job.processes.lead(lambda: _check_candidates(job, candidates))
     _run(trainer, job, candidates, recipe)
+    job.processes.part()
     return trainer, gradients, candidates
 
 
