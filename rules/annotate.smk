@@ -59,19 +59,20 @@ rule train_annotator:
     priority: BEFORE_STUDENTS
     conda:
         "../envs/train.yaml"
-    threads: PLAN.config.threads
+    threads: PLAN.training_threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.training_memory,
         runtime="8h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.training_gpus,
     params:
+        python=unrecorded(PLAN.python),
         script=script("train"),
         settings=of_job(PLAN.annotator_settings),
         saves=unrecorded(PLAN.annotator_saves),
         seed=PLAN.annotator_seed,
         state=beside("model"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} "
+        "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
         "--validation {input.validation:q} --base {input.base:q} --seed {params.seed:q} --threads {threads:q} "
         "--saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
         "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"

@@ -31,12 +31,13 @@ rule train:
     priority: STUDENTS
     conda:
         "../envs/train.yaml"
-    threads: PLAN.config.threads
+    threads: PLAN.training_threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.training_memory,
         runtime="8h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.training_gpus,
     params:
+        python=unrecorded(PLAN.python),
         script=script("train"),
         settings=of_job(PLAN.training_settings),
         saves=unrecorded(PLAN.student_saves),
@@ -44,7 +45,7 @@ rule train:
         optional=options("init", "teacher_base", "teacher", "distributions"),
         state=beside("model"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} "
+        "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
         "--validation {input.validation:q} --base {input.base:q} {params.optional:q} --seed {wildcards.seed:q} "
         "--threads {threads:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
         "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
@@ -74,12 +75,13 @@ rule compress:
     priority: STUDENTS
     conda:
         "../envs/train.yaml"
-    threads: PLAN.config.threads
+    threads: PLAN.training_threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.training_memory,
         runtime="8h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.training_gpus,
     params:
+        python=unrecorded(PLAN.python),
         script=script("compress"),
         settings=of_job(PLAN.compression_settings),
         saves=unrecorded(PLAN.student_saves),
@@ -87,7 +89,7 @@ rule compress:
         optional=options("init", "teacher_base", "teacher", "distributions"),
         state=beside("model"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --data {input.data:q} "
+        "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
         "--validation {input.validation:q} --base {input.base:q} {params.optional:q} --seed {wildcards.seed:q} "
         "--threads {threads:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
         "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"

@@ -15,6 +15,16 @@ from pipestill.job.state import drop, read_state
 KEYS = ("wall_s", "cpu_s", "peak_memory_mb", "gpu_memory_mb", "tokens")
 
 
+def usage() -> dict[str, Any]:
+    """What this process has used so far: CPU seconds, and the most main memory and memory of GPUs, in MB."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "peak_memory_mb": peak_memory_mb(),
+        "gpu_memory_mb": gpu_peak_mb(),
+    }
+
+
 class CostMeter:
     """Measures this process since its start, on top of earlier attempts in ``ledger``.
 
@@ -22,6 +32,10 @@ class CostMeter:
 
     Args:
         ledger: file that carries the cost from one attempt to the next; beside the output, undeclared.
+
+    Attributes:
+        tokens: that the job has read.
+        others: :func:`usage` of the job's other processes.
     """
 
     def __init__(self, ledger: Path):
@@ -29,15 +43,18 @@ class CostMeter:
         self.earlier = _read(self.ledger)
         self.start = time.monotonic() - time.process_time()  # the imports before this line count too
         self.tokens = 0
+        self.others: list[dict[str, Any]] = []
 
     def total(self) -> dict[str, Any]:
         """Cost so far: seconds, MB (10^6 bytes) and tokens; ``gpu_memory_mb`` is null where no GPU was used."""
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        gpu = gpu_peak_mb()
+        used = [usage(), *self.others]
+        memory = sum(each["peak_memory_mb"] for each in used)
+        gpus = [each["gpu_memory_mb"] for each in used if each["gpu_memory_mb"] is not None]
+        gpu = sum(gpus) if gpus else None
         return {
             "wall_s": round(self.earlier.get("wall_s", 0) + time.monotonic() - self.start, 2),
-            "cpu_s": round(self.earlier.get("cpu_s", 0) + usage.ru_utime + usage.ru_stime, 2),
-            "peak_memory_mb": max(self.earlier.get("peak_memory_mb", 0), peak_memory_mb()),
+            "cpu_s": round(self.earlier.get("cpu_s", 0) + sum(each["cpu_s"] for each in used), 2),
+            "peak_memory_mb": max(self.earlier.get("peak_memory_mb", 0), round(memory, 1)),
             "gpu_memory_mb": max(gpu, self.earlier.get("gpu_memory_mb") or 0) if gpu is not None else None,
             "tokens": self.earlier.get("tokens", 0) + self.tokens,
         }

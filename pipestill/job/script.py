@@ -35,6 +35,11 @@ def writes(text: str | Path) -> Path:
     return path
 
 
+def write_nothing() -> None:
+    """Leave the outputs, and their seals, to another process of this job."""
+    OUTPUTS.clear()
+
+
 def json_option(section: type[BaseModel]) -> Callable[[str], Any]:
     """A ``type`` for argparse: JSON that ``section`` accepts; the error names the wrong key and the reason."""
 

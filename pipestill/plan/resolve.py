@@ -123,7 +123,7 @@ def most_rows(config: Config, study: StudyConfig, limit: int | None, share: floa
 
 def resolve_hardware(common: HardwareConfig, study: StudyConfig) -> HardwareConfig:
     """Hardware of the jobs of ``study``: the common settings, and the study's over them."""
-    return HardwareConfig.model_validate(merged(common.model_dump(), study.hardware.model_dump()))
+    return HardwareConfig.model_validate(merged(dict(common), study.hardware.model_dump()))
 
 
 def merged(base: dict, override: dict) -> dict:

@@ -12,6 +12,7 @@ from pipestill.plan.resolve import (
     new_tokens,
     rationale_tokens,
     resolve_annotator,
+    resolve_hardware,
     resolve_training,
 )
 from pipestill.settings.models import WRITERS
@@ -27,6 +28,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
         ValueError: begins with the path of a wrong key.
     """
     task = config.task(study.task)
+    devices = resolve_hardware(config.hardware, study).devices
     _check_rows(path, study, len(task.answers.strata))
     readers: dict[str, dict[str, Resolved]] = {}  # by what they read
     for method in study.methods:
@@ -41,6 +43,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             raise ValueError(
                 f"{path}: method `{method}` has `select: metric`, which is for generated answers; use `loss`"
             )
+        _check_devices(path, method, resolved.training, devices)
         _check_options(path, study, method, objective, resolved)
         _check_rationales(config, path, study, method, objective, resolved)
         check_teacher_context(config, path, study, method, objective, resolved)
@@ -51,6 +54,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
     for name, compressed in study.compress.items():
         objective, resolved = compressed.entry(name).objective, resolve_training(config.training, study, name)
         rows = most_rows(config, study, study.train_rows, study.train_share)
+        _check_devices(f"{path}.compress", name, resolved.training, devices)
         _check_warmup(f"{path}.compress", name, resolved.training, rows)
         if objective.cached(resolved.options):
             _check_codec(path, study, task, objective)
@@ -85,7 +89,9 @@ def check_annotator(config: Config, path: str, task: TaskConfig) -> None:
     kind = config.models[task.annotation.model].kind
     if kind not in WRITERS:
         raise ValueError(f"{path}.model: a `{kind}` model cannot write; name one of the kinds {', '.join(WRITERS)}")
-    _check_warmup(path, ANNOTATOR_NAME, resolve_annotator(config.training, task).training, None)
+    training = resolve_annotator(config.training, task).training
+    _check_devices(path, ANNOTATOR_NAME, training, config.hardware.devices)
+    _check_warmup(path, ANNOTATOR_NAME, training, None)
 
 
 def _check_rows(path: str, study: StudyConfig, classes: int) -> None:
@@ -155,7 +161,17 @@ def _check_teacher(config: Config, path: str, study: StudyConfig) -> None:
     training = resolve_training(config.training, study, TEACHER_NAME).training
     if training.init == "sft":
         raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
+    _check_devices(path, TEACHER_NAME, training, resolve_hardware(config.hardware, study).devices)
     _check_warmup(path, TEACHER_NAME, training, most_rows(config, study, study.teacher_rows))
+
+
+def _check_devices(path: str, method: str, training: TrainingConfig, devices: int) -> None:
+    """Refuse devices that would have nothing to do."""
+    if training.batch_size < devices:
+        raise ValueError(
+            f"{path}: the `batch_size` of `{method}` is {training.batch_size}, which {devices} devices share "
+            "(`hardware.devices`); raise the one, or lower the other"
+        )
 
 
 def _check_warmup(path: str, method: str, training: TrainingConfig, rows: float | None) -> None:

@@ -80,6 +80,7 @@ class HardwareConfig(Section):
         "device": (
             "train_teacher teacher_outputs teacher_distributions_shard train_annotator train compress predict bertscore"
         ),
+        "devices": "",
     }
 
     device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto"
@@ -88,6 +89,9 @@ class HardwareConfig(Section):
     """Number format of the computation; `auto`: bf16 on CUDA 8.0 and later, fp16 on 7.x, fp32 on CPU."""
     quantization: Literal["auto", "none", "nf4"] = "auto"
     """4-bit NF4 base weights with double quantisation under adapters (QLoRA); `auto`: on CUDA only."""
+    devices: Annotated[int, Field(ge=1, le=64, exclude=True)] = 1  # excluded: no job is told
+    """Devices of one machine that share each batch of a training (data parallel), for `cpu` (processes) and `cuda`. A
+    change of it changes rounding and the draw of dropout, and re-runs nothing."""
 
 
 HardwareOverride = partial(HardwareConfig)

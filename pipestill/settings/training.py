@@ -71,7 +71,7 @@ class TrainingConfig(Section):
     max_grad_norm: Annotated[float, Field(ge=1e-6, le=10**9)] = 1.0
     """Gradients are clipped at this norm."""
     batch_size: Batch = 8
-    """Examples in one forward pass (per_device_train_batch_size)."""
+    """Examples in one forward pass, of all devices together."""
     accumulation_steps: Batch = 1
     """Forward passes per optimizer step (gradient_accumulation_steps)."""
     max_length: Tokens = 256

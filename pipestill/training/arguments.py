@@ -27,6 +27,7 @@ def trainer_arguments(
         "state": job.state,
         "cost": job.cost,
         "parts": job.objective.parts,
+        "processes": job.processes,
         "args": _one_device(make(**_training_arguments(job))),
         "train_dataset": data.rows,
         "eval_dataset": data.validation,

@@ -6,10 +6,13 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+import numpy as np
+import torch
 from transformers import TrainerCallback
 
 from pipestill.errors import UserError
 from pipestill.job.cost import CostMeter
+from pipestill.job.processes import ALONE, Processes
 from pipestill.job.progress import Progress
 from pipestill.objectives.base import Part
 from pipestill.training.candidates import Candidates
@@ -61,6 +64,19 @@ class Schedule(TrainerCallback):
         control.should_save = state.global_step in self.save_at
 
 
+class OwnRandomness(TrainerCallback):
+    """Gives each process its own random numbers, for dropout, by seed and step: no state that a resume has to bring
+    back, with as many processes or with others."""
+
+    def __init__(self, seed: int, processes: Processes):
+        self.seed, self.processes = seed, processes
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        """Seed torch."""
+        drawn = np.random.SeedSequence([self.seed, state.global_step, self.processes.rank])
+        torch.manual_seed(int(drawn.generate_state(1, np.uint64)[0]))
+
+
 class KeepCandidates(TrainerCallback):
     """Offers the weights of every evaluation as the result."""
 
@@ -86,8 +102,8 @@ class KeepMemory(TrainerCallback):
 class Termination(TrainerCallback):
     """On SIGTERM, as from a cluster's scheduler: finish the step, save, and stop. Use as a context manager."""
 
-    def __init__(self):
-        self.requested = False
+    def __init__(self, processes: Processes = ALONE):
+        self.requested, self.processes = False, processes
 
     def __enter__(self) -> "Termination":
         """Take the signal."""
@@ -102,8 +118,8 @@ class Termination(TrainerCallback):
         self.requested = True
 
     def on_step_end(self, args, state, control, **kwargs):
-        """Stop here if asked; at the last step there is nothing to stop."""
-        if self.requested and state.global_step < state.max_steps:
+        """Stop here if asked, all processes at one step; at the last step there is nothing to stop."""
+        if any(self.processes.gather(self.requested)) and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = True
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipestill.errors import UserError
 from pipestill.job.cost import CostMeter
+from pipestill.job.processes import ALONE, Processes
 from pipestill.methods import method_of
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import KINDS, Reading, read_config, reading
@@ -42,6 +43,7 @@ class Job:
         seed: of everything random.
         state: keeps a killed job's progress.
         cost: of all attempts so far.
+        processes: that do it.
     """
 
     settings: TrainingSettings
@@ -50,6 +52,7 @@ class Job:
     seed: int
     state: TrainingState
     cost: CostMeter
+    processes: Processes = ALONE
 
     @property
     def objective(self) -> Objective:

@@ -14,7 +14,8 @@ from transformers import PrinterCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME
 
 from pipestill.errors import UserError
-from pipestill.job.cost import CostMeter
+from pipestill.job.cost import CostMeter, usage
+from pipestill.job.processes import ALONE, Processes
 from pipestill.models.rows import Row
 from pipestill.objectives.base import Part
 from pipestill.training.history import logged
@@ -37,18 +38,28 @@ class ResumableTrainer(Trainer, ABC):
         state: where checkpoints go.
         cost: counts the tokens.
         parts: what is logged beside the loss.
+        processes: that share each batch, and sum what they make of it.
         arguments: of the Trainer.
     """
 
     loss_is_scaled_for_ga = True  # tells the Trainer that accumulation is already in the divisor
 
-    def __init__(self, state: TrainingState, cost: CostMeter, parts: Sequence[Part] = (), **arguments: Any):
+    def __init__(
+        self,
+        state: TrainingState,
+        cost: CostMeter,
+        parts: Sequence[Part] = (),
+        processes: Processes = ALONE,
+        **arguments: Any,
+    ):
         self.job_state = state
         self.cost = cost
+        self.processes = processes
+        self.summed = ["loss", *(part.name for part in parts if part.in_training)]
         self.logged = logged(parts)
         rows, held_out = ([self.row_length(row) for row in arguments[f"{name}_dataset"]] for name in ("train", "eval"))
         batch_size = arguments["args"].per_device_train_batch_size
-        self.batches = LengthGroupedBatches(rows, batch_size, arguments["args"].seed)
+        self.batches = LengthGroupedBatches(rows, batch_size, arguments["args"].seed, processes)
         self.evaluation_batches = batches_by_length(held_out, EVALUATION_FACTOR * batch_size)
         super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
@@ -80,12 +91,40 @@ class ResumableTrainer(Trainer, ABC):
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
         masks = (batch[name] for batch in batch_samples for name in MASKS if name in batch)
-        self.cost.tokens += sum(int(mask.sum()) for mask in masks)
-        return sum(map(self.count_items, batch_samples))
+        own = sum(map(self.count_items, filter(None, batch_samples))), sum(int(mask.sum()) for mask in masks)
+        items, tokens, used = zip(*self.processes.gather((*own, usage())), strict=True)
+        self.cost.tokens += sum(tokens)
+        self.cost.others = list(used[1:])
+        return sum(items)
 
     def get_train_dataloader(self) -> DataLoader:
         """Batches of our own sampler, unwrapped: accelerate's wrappers do not pass the epoch on after a resume."""
-        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
+        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self._collate)
+
+    def _collate(self, rows: list[Row]) -> Batch:
+        return self.data_collator(rows) if rows else {}
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        """Forward and backward pass; nothing is to be done where other processes have all rows."""
+        if not inputs:
+            return torch.zeros((), device=self.args.device)
+        return super().training_step(model, inputs, num_items_in_batch)
+
+    def _clip_grad_norm(self, model):
+        self._sum_gradients()
+        return super()._clip_grad_norm(model)
+
+    def _sum_gradients(self) -> None:
+        """Let every process have the gradients of the whole step, which are sums of their shares."""
+        if self.processes.size == 1:
+            return
+        tensors = list(trainable(self.model).values())
+        present = self.processes.gather([tensor.grad is not None for tensor in tensors])
+        reached = [tensor for tensor, found in zip(tensors, zip(*present, strict=True), strict=True) if any(found)]
+        for tensor in reached:
+            if tensor.grad is None:
+                tensor.grad = torch.zeros_like(tensor)
+        self.processes.add_up([tensor.grad for tensor in reached])
 
     def evaluation_sums(self, batch: Batch) -> dict[str, float]:
         """What is measured on a validation batch, summed over its items: the loss, and what a subclass adds."""
@@ -103,17 +142,22 @@ class ResumableTrainer(Trainer, ABC):
         """The batch of the longest rows, on the device: for checks before the run."""
         lengths = [self.longest_sequence(row) for row in self.train_dataset]
         longest = batches_by_length(lengths, len(lengths))[0][-self.batches.batch_size :]
+        longest = longest[-math.ceil(len(longest) / self.processes.size) :]
         return self._prepare_inputs(self.data_collator([self.train_dataset[index] for index in longest]))
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
         """Means over all items of the validation rows, each counted once."""
         self.model.eval()
-        sums, items = Counter(), 0
+        own, count = Counter(), 0
         with torch.no_grad():
-            for indices in self.evaluation_batches:
+            for indices in self.processes.share(self.evaluation_batches):
                 batch = self.data_collator([self.eval_dataset[index] for index in indices])
-                items += self.count_items(batch)
-                sums.update(self.evaluation_sums(self._prepare_inputs(batch)))
+                count += self.count_items(batch)
+                own.update(self.evaluation_sums(self._prepare_inputs(batch)))
+        sums, items = Counter(), 0
+        for part, counted in self.processes.gather((own, count)):
+            sums.update(part)
+            items += counted
         metrics = {f"eval_{name}": value for name, value in self.evaluation_means(sums, items).items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -125,6 +169,9 @@ class ResumableTrainer(Trainer, ABC):
         Raises:
             UserError: the loss is not finite.
         """
+        if "loss" in logs:
+            shares = self.processes.gather({name: logs[name] for name in self.summed if name in logs})
+            logs = logs | {name: sum(share[name] for share in shares) for name in shares[0]}
         row = {name: logs[name] for name in self.logged if name in logs}
         for name in ("loss", "eval_loss"):
             if not math.isfinite(row.get(name, 0.0)):
@@ -144,6 +191,8 @@ class ResumableTrainer(Trainer, ABC):
         ]
 
     def _save_checkpoint(self, model, trial) -> None:
+        if not self.processes.first:
+            return
         self.cost.save()  # before the checkpoint is there: a kill after it loses no cost
         with self.job_state.checkpoint(self.state.global_step) as directory:
             save_file(trainable(self.model), directory / WEIGHTS)

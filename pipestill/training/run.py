@@ -3,7 +3,8 @@
 import importlib.metadata
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from pipestill.errors import UserError
@@ -12,6 +13,8 @@ from pipestill.io.lock import exclusive
 from pipestill.io.records import Json, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half
+from pipestill.job.processes import Processes, joined
+from pipestill.job.script import write_nothing
 from pipestill.job.startup import need
 from pipestill.job.state import read_state
 from pipestill.models.biases import free_biases
@@ -61,18 +64,56 @@ def train(
     if not 0 <= seed < 2**32:
         raise UserError(f"the seed is {seed}, but must be between 0 and 2^32 - 1")
     check_selection(settings)
-    plan = plan_here(settings.hardware, settings.training.adaptation, threads)
-    work = fingerprint(settings, plan, inputs, seed) | recipe.identity()
-    with exclusive(outputs.state):
-        state = TrainingState(outputs.state, work)
-        finished = state.is_finished()
-        with CostMeter(state.directory / "cost.json") as cost:
-            if not finished:
-                _make(Job(settings, inputs, plan, seed, state, cost), outputs, recipe)
-                cost.save()
-            state.publish(outputs.model)
-        write_json(outputs.cost, read_state(cost.ledger))
-        write_jsonl(outputs.memory, MemoryLog(state.directory).rows())
+    with joined() as processes:
+        plan = plan_here(settings.hardware, settings.training.adaptation, max(1, threads // processes.size))
+        plan = _noted(plan, processes)
+        work = fingerprint(settings, plan, inputs, seed) | recipe.identity()
+        with exclusive(outputs.state) if processes.first else nullcontext():
+            state = processes.lead(lambda: TrainingState(outputs.state, work))
+            finished = processes.lead(state.is_finished)
+            cost = CostMeter(state.directory / "cost.json")
+            job = Job(settings, inputs, plan, seed, state, cost, processes)
+            if processes.first:
+                _write(job, outputs, recipe, finished)
+            else:
+                write_nothing()
+                _take_part(job, recipe, finished)
+
+
+def _write(job: Job, outputs: Outputs, recipe: Recipe, finished: bool) -> None:
+    """Make what is not made yet, and write all outputs."""
+    with job.cost as cost:
+        if not finished:
+            _make(job, outputs, recipe)
+            cost.save()
+        job.state.publish(outputs.model)
+    write_json(outputs.cost, read_state(cost.ledger))
+    write_jsonl(outputs.memory, MemoryLog(job.state.directory).rows())
+
+
+def _take_part(job: Job, recipe: Recipe, finished: bool) -> None:
+    """Train with the first process, which does all the rest alone."""
+    if recipe.trains and not finished:
+        _prepare(job)
+        _trained(job, recipe)
+
+
+def _noted(plan: HardwarePlan, processes: Processes) -> HardwarePlan:
+    """A process's plan with a note of the others.
+
+    Raises:
+        UserError: they have not a device each.
+    """
+    if processes.size == 1:
+        return plan
+    found = processes.gather(plan.device)
+    if set(found) not in ({"cpu"}, {"cuda"}):
+        raise UserError(
+            f"hardware.devices: {processes.size} devices are asked for, of the kinds `cpu` or `cuda`, and this job "
+            f"finds {', '.join(found)}: lower it, or give the job more"
+        )
+    note = f"{processes.size} processes share each batch, each with a device and {plan.threads} threads of its own"
+    return replace(plan, notes=(*plan.notes, note))
 
 
 def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, seed: int) -> Json:
@@ -88,9 +129,8 @@ def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, 
 
 
 def _make(job: Job, outputs: Outputs, recipe: Recipe) -> None:
-    need(*job.objective.libraries)
-    apply(job.plan)
-    model, extras = _trained(job, recipe) if recipe.trains else _untrained(job, recipe)
+    _prepare(job)
+    model, extras = _described(*_trained(job, recipe), job) if recipe.trains else _untrained(job, recipe)
     extras |= recipe.facts() | {
         "hardware.json": job.plan.to_json(),
         "training.json": job.settings.model_dump() | {"seed": job.seed},
@@ -102,6 +142,11 @@ def _make(job: Job, outputs: Outputs, recipe: Recipe) -> None:
         recipe.save(model, job.tokenizer, job.state.finished, lineage=lineage, extras=extras)
 
 
+def _prepare(job: Job) -> None:
+    need(*job.objective.libraries)
+    apply(job.plan)
+
+
 def _untrained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any]]:
     """What a recipe makes of the start, and what is to be written of it."""
     data = half(job.objective, "train").read(job.objective, job)
@@ -109,15 +154,25 @@ def _untrained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any]]:
     return model, {"profile.json": profile(model.requires_grad_(False), job.plan)}
 
 
-def _trained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any]]:
-    """The trained model, and what is to be written of its training."""
+def _trained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any], Candidates]:
+    """The trainer at the end of the training, the check of its first gradients, and what is chosen from."""
     with _enough_memory(job):
         trainer = _trainer(job, recipe)
         gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
     candidates = Candidates(job.state.directory / "candidates", job.settings.training.keep_best)
+    job.processes.lead(lambda: _check_candidates(job, candidates))
+    _run(trainer, job, candidates, recipe)
+    job.processes.part()
+    return trainer, gradients, candidates
+
+
+def _check_candidates(job: Job, candidates: Candidates) -> None:
     if not candidates.are_whole():
         job.state.drop_checkpoints()  # the steps before them must be done again to offer them again
-    _run(trainer, job, candidates, recipe)
+
+
+def _described(trainer: Any, gradients: dict[str, Any], candidates: Candidates, job: Job) -> tuple[Any, dict[str, Any]]:
+    """The trained model with the weights that were chosen, and what is to be written of its training."""
     history = trainer.history()
     extras = {
         "profile.json": profile(trainer.model, job.plan) | {"gradient_check": gradients},
@@ -155,24 +210,41 @@ def _trainer(job: Job, recipe: Recipe) -> Any:
 
 def _run(trainer: Any, job: Job, candidates: Candidates, recipe: Recipe) -> None:
     """Train to the end from where the state says, offering the weights of evaluations as candidates."""
-    from pipestill.training.callbacks import KeepCandidates, KeepMemory, Report, Schedule, Termination
+    from pipestill.training.callbacks import (
+        KeepCandidates,
+        KeepMemory,
+        OwnRandomness,
+        Report,
+        Schedule,
+        Termination,
+    )
 
-    training, checkpoint = job.settings.training, job.state.last_checkpoint()
-    if checkpoint:
+    training, processes = job.settings.training, job.processes
+    checkpoint = processes.lead(job.state.last_checkpoint)
+    writing = (
+        [
+            *([KeepCandidates(candidates)] if training.select != "last" else []),
+            KeepMemory(MemoryLog(job.state.directory)),
+            Report("training", job.cost, job.objective.parts),
+        ]
+        if processes.first
+        else []
+    )
+    if checkpoint and processes.first:
         print(f"resuming at step {int(checkpoint.name)}", file=sys.stderr)
-    with Termination() as termination:
+    with Termination(processes) as termination:
         for callback in (
             *recipe.callbacks(),
             Schedule(training.evaluations, training.saves, trainer.batches),
-            *([KeepCandidates(candidates)] if training.select != "last" else []),
+            *([OwnRandomness(job.seed, processes)] if processes.size > 1 else []),
             termination,
-            KeepMemory(MemoryLog(job.state.directory)),
-            Report("training", job.cost, job.objective.parts),
+            *writing,
         ):
             trainer.add_callback(callback)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if trainer.state.global_step < trainer.state.max_steps:
-            print(f"SIGTERM: the state of step {trainer.state.global_step} is saved, leaving", file=sys.stderr)
+            if processes.first:
+                print(f"SIGTERM: the state of step {trainer.state.global_step} is saved, leaving", file=sys.stderr)
             raise SystemExit(TERMINATED)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
+from pipestill.job.processes import ALONE, Processes
+
 WINDOW = 50  # batches that are sorted by length among themselves; more means less padding and less chance
 
 
@@ -19,12 +21,15 @@ class LengthGroupedBatches(Sampler[list[int]]):
         lengths: tokens of each row.
         batch_size: rows of a batch.
         seed: of the order.
+        processes: that share each batch: this one gets every ``size``-th of its rows, so that all have rows of like
+            lengths, and none where there are fewer rows than processes.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int):
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, processes: Processes = ALONE):
         self.lengths = np.asarray(lengths)
         self.batch_size = batch_size
         self.seed = seed
+        self.processes = processes
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -32,7 +37,7 @@ class LengthGroupedBatches(Sampler[list[int]]):
         return -(-len(self.lengths) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Rows of each batch of this epoch."""
+        """Rows of each batch of this epoch, or this process's share of them."""
         generator = np.random.default_rng([self.seed, self.epoch])
         order = generator.permutation(len(self.lengths))
         batches = []
@@ -42,7 +47,7 @@ class LengthGroupedBatches(Sampler[list[int]]):
             window = window[np.argsort(self.lengths[window], kind="stable")]
             batches += [window[i : i + self.batch_size] for i in range(0, len(window), self.batch_size)]
         for index in generator.permutation(len(batches)):
-            yield batches[index].tolist()
+            yield self.processes.share(batches[index]).tolist()
 
 
 def batches_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:

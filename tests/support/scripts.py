@@ -21,16 +21,16 @@ PRELOADED += ("pipestill.training.resumable", "transformers.models.qwen2.modelin
 
 
 class Script:
-    """A workflow script at work; it writes nothing to stdout.
+    """A workflow script at work, with ``environment`` beside that of this process; it writes nothing to stdout.
 
     Attributes:
         returncode: as of a ``subprocess.Popen``; none where no call has seen its end.
     """
 
-    def __init__(self, name, *arguments):
+    def __init__(self, name, *arguments, environment=None):
         self._directory, self._pid, self.returncode = tempfile.TemporaryDirectory(), None, None
         argv = [str(ROOT / "workflow_scripts" / f"{name}.py"), *map(str, arguments)]
-        request = argv, os.getcwd(), dict(os.environ), self._directory.name
+        request = argv, os.getcwd(), os.environ | (environment or {}), self._directory.name
         print(json.dumps(request), file=_server().stdin, flush=True)
         while self._pid is None:
             assert _server().poll() is None, "the process that forks has ended"

@@ -156,6 +156,10 @@ def test_a_ledger_that_would_be_removed(default, ledger):
         ),
         ([("studies/creditmix/training/warmup", 1000)], "is 1000 steps, and its training 375 at most"),
         (
+            [("studies/creditmix/hardware/devices", 4), ("studies/creditmix/training/batch_size", 2)],
+            "studies.creditmix: the `batch_size` of `sft` is 2, which 4 devices share",
+        ),
+        (
             [
                 ("tasks/multiclinsum/annotation/training/warmup", 9),
                 ("tasks/multiclinsum/annotation/training/max_steps", 3),

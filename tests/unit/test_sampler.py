@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pipestill.job.processes import Group
 from pipestill.training.sampler import WINDOW, LengthGroupedBatches, batches_by_length
 
 LENGTHS = np.random.default_rng(0).integers(5, 300, 997)
@@ -51,3 +52,12 @@ def test_small_files(rows):
 def test_evaluation_batches_are_sorted():
     batches = batches_by_length([5, 1, 4, 2, 3], 2)
     assert batches == [[1, 3], [4, 2], [0]]
+
+
+def test_processes_share_each_batch_without_repeats_or_drops():
+    whole = list(LengthGroupedBatches(LENGTHS[:49], 8, seed=3))
+    parts = [list(LengthGroupedBatches(LENGTHS[:49], 8, 3, Group(rank, 3))) for rank in range(3)]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        assert sorted(index for share in shares for index in share) == sorted(batch)
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert [] in parts[1]  # of the batch with a single row

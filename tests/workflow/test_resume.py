@@ -12,100 +12,19 @@ import pytest
 import torch
 
 from pipestill.inference.generation import generate
-from pipestill.methods import METHODS
 from pipestill.models.hardware import HardwarePlan
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.prompts import encode_prompt
 from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import TASKS
 from support.distributions import capture as capture_distributions
 from support.models import make_directory
-from support.scripts import Script
-
-LABELS = ("Good", "Standard", "Bad")
-CHECKPOINTS = 5
+from support.training_scripts import Job, write_training_files
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Rows of unequal length in all schemas."""
-    directory, draw = tmp_path_factory.mktemp("data"), random.Random(1)
-    for split, n in (("train", 45), ("validation", 7)):
-        rows = {"sft": [], "dpo": [], "stepwise": [], "cd": []}
-        for _ in range(n):
-            prompt = f"Age: {draw.randint(18, 80)}.0, Outstanding Debt: {'9' * draw.randint(1, 20)}"
-            chosen, rejected = draw.sample(LABELS, 2)
-            rows["sft"].append({"input": prompt, "output": chosen})
-            explained = {"rationale_prompt": f"Why? {prompt}", "rationale": f"{rejected} {chosen}"}
-            rows["stepwise"].append({"input": prompt, "output": chosen, **explained})
-            rows["dpo"].append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
-            ids = [f"{split} {number}" for number in range(len(rows["cd"]))]
-            read = {"question": f"{prompt}?", "answer": chosen, "demonstrations": ids[-2:]}
-            rows["cd"].append({"id": f"{split} {len(ids)}", "input": prompt, "output": chosen, **read})
-        for name, lines in rows.items():
-            text = "".join(f"{json.dumps(row)}\n" for row in lines)
-            (directory / f"{split}_{name}.jsonl").write_text(text)
-    return directory
-
-
-class Job:
-    """One training job in ``directory``: the rule's command."""
-
-    def __init__(self, directory, base, data, method, adaptation, more=None, compression=None, **training):
-        # 3 epochs of 12 batches in 18 steps: resumes fall inside epochs, inside accumulation groups of unequal size
-        defaults = dict(epochs=3, batch_size=4, accumulation_steps=2, learning_rate=5e-3, evaluations=4)
-        training = TrainingConfig(adaptation=adaptation, saves=CHECKPOINTS, **(defaults | training))
-        settings = {"method": method, "training": training.model_dump(), "hardware": {}, **(more or {})}
-        if method == "vanilla":
-            settings["labels"] = {label: label for label in LABELS}
-        self.script = "compress" if compression else "train"
-        settings = {**compression, "trains": True, "training": settings} if compression else settings
-        self.output, self.state, self.cost = directory / "model", directory / "model.state", directory / "cost.json"
-        self.command = ["--settings", json.dumps(settings), "--base", base, "--seed", "1"]
-        rows = METHODS[method].objective.file.name
-        self.command += ["--data", data / f"train_{rows}.jsonl", "--output", self.output, "--state", self.state]
-        self.command += ["--validation", data / f"validation_{rows}.jsonl", "--cost", self.cost]
-        self.memory = directory / "memory.jsonl"
-        self.command += ["--memory", self.memory]
-
-    def start(self):
-        return Script(self.script, *self.command)
-
-    def finish(self):
-        """Run to the end; what it said."""
-        process = self.start()
-        assert process.wait() == 0, process.said()
-        return process.said()
-
-    def steps(self):
-        return sorted(int(path.name) for path in self.state.glob("checkpoints/*") if path.name.isdigit())
-
-    def interrupt(self, after, delay, how):
-        """Send a signal ``delay`` seconds after a checkpoint newer than step ``after`` appears; the exit code."""
-        process = self.start()
-        while process.poll() is None and not (self.steps() and self.steps()[-1] > after):
-            time.sleep(0.001)
-        time.sleep(delay)
-        process.send_signal(how)
-        return process.wait()
-
-    def spend(self, seconds):
-        """Add processor time to what the attempts so far have noted; the sum."""
-        ledger = self.state / "cost.json"
-        noted = json.loads(ledger.read_text())
-        assert noted["cpu_s"] > 0
-        noted["cpu_s"] += seconds
-        ledger.write_text(json.dumps(noted))
-        return noted["cpu_s"]
-
-    def history(self):
-        """Rows of ``history.jsonl``."""
-        return list(map(json.loads, (self.output / "history.jsonl").read_text().splitlines()))
-
-    def digests(self):
-        """The output, file by file."""
-        return (self.output / "SHA256SUMS").read_text()
+    return write_training_files(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

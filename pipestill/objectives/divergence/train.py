@@ -65,7 +65,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
 
     def __init__(self, objective: Divergence, options: DivergenceOptions, teacher: Teacher, **arguments: Any):
         super().__init__(**arguments)
-        self._means = 0  # of cross-entropy and divergence, over the step so far
+        self._means = self._nothing()  # of cross-entropy and divergence, over the step so far
         self.kind, self.teacher = objective.kind, teacher
         if self.head is None:
             raise UserError(
@@ -140,5 +140,8 @@ class DivergenceTrainer(CrossEntropyTrainer):
         if "loss" in logs:
             cross_entropy, divergence = self._means.tolist()
             logs = logs | {"cross_entropy": cross_entropy, "divergence": divergence}
-            self._means = 0
+            self._means = self._nothing()
         super().log(logs, start_time)
+
+    def _nothing(self) -> torch.Tensor:
+        return torch.zeros(2, device=self.args.device)

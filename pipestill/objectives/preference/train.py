@@ -1,6 +1,7 @@
 """Training by TRL's direct preference optimisation, on the tokens that cross-entropy and label ranking see."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -72,23 +73,31 @@ class PreferenceTrainer(ResumableTrainer, DPOTrainer):
         if "ref" in getattr(self.model, "peft_config", ()):
             self.model.delete_adapter("ref")  # a copy that TRL makes of a fresh adapter, which changes nothing
         path = self.job_state.directory / "reference" / f"{name}.safetensors"
-        if not path.is_file():
-            with atomic_path(path) as temporary:
-                save_file(self._reference(dataset, name), temporary)
+        if not self.processes.lead(path.is_file):
+            sums = self._reference(dataset, name)
+            self.processes.lead(lambda: _keep(sums, path))
         columns = {f"ref_{side}_logps": values.tolist() for side, values in load_file(path).items()}
         return [row | {key: values[index] for key, values in columns.items()} for index, row in enumerate(dataset)]
 
     def _reference(self, dataset: list[Row], name: str) -> dict[str, torch.Tensor]:
         self.model.eval()
         sums = {side: torch.zeros(len(dataset)) for side in ("chosen", "rejected")}
-        progress = Progress(len(dataset), "pairs", f"reference log-probabilities ({name})")
         lengths = [self.row_length(row) for row in dataset]
-        for indices in batches_by_length(lengths, EVALUATION_FACTOR * self.batches.batch_size):
+        batches = self.processes.share(batches_by_length(lengths, EVALUATION_FACTOR * self.batches.batch_size))
+        progress = Progress(sum(map(len, batches)), "pairs", f"reference log-probabilities ({name})")
+        for indices in batches:
             batch = self._prepare_inputs(self.data_collator([dataset[index] for index in indices]))
             chosen, rejected = self.compute_ref_log_probs(self.model, batch)
             sums["chosen"][indices], sums["rejected"][indices] = chosen.float().cpu(), rejected.float().cpu()
-            progress.update(len(indices))
+            if self.processes.first:
+                progress.update(len(indices))
+        self.processes.add_up(list(sums.values()))
         return sums
 
     def _send_telemetry(self) -> None:
         """TRL reports its use to its makers; we do not."""
+
+
+def _keep(sums: dict[str, torch.Tensor], path: Path) -> None:
+    with atomic_path(path) as temporary:
+        save_file(sums, temporary)

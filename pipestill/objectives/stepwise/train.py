@@ -88,7 +88,7 @@ class StepwiseTrainer(CrossEntropyTrainer):
 
     def parts(self, batch: Batch) -> list[Batch]:
         """What goes through the model at a time."""
-        if self.one_pass:
+        if self.one_pass or not batch:
             return [batch]
         chosen = (~batch["explains"], batch["explains"])
         return [_rows(batch, rows) for rows in chosen if rows.any()]

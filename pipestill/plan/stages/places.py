@@ -8,6 +8,7 @@ from pipestill.plan.shares import origin
 
 Wildcards = Any  # Snakemake's, whose attributes are those of the rule
 Files = list[str] | str
+TRAINING_MB = 4000
 
 
 class Places(Jobs):
@@ -67,6 +68,30 @@ class Places(Jobs):
     def run_seeds(self, w: Wildcards) -> list[int]:
         """Seeds of the runs of an experiment."""
         return self.seeds(w.study, w.method)
+
+    def devices(self, w: Wildcards) -> int:
+        """Devices that share a training."""
+        study = getattr(w, "study", None)
+        return (self.hardware(study) if study else self.config.hardware).devices
+
+    def python(self, w: Wildcards) -> list[str]:
+        """What runs the script of a training: Python, or for several devices torchrun, which starts a process each."""
+        if self.devices(w) == 1:
+            return ["python"]
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--virtual-local-rank"]
+        return ["python", *launcher, f"--nproc-per-node={self.devices(w)}"]
+
+    def training_threads(self, w: Wildcards) -> int:
+        """Threads of a training: one for each device at least."""
+        return max(self.config.threads, self.devices(w))
+
+    def training_memory(self, w: Wildcards) -> int:
+        """Main memory that a training asks for, in MB: as much for each device."""
+        return TRAINING_MB * self.devices(w)
+
+    def training_gpus(self, w: Wildcards) -> int:
+        """GPUs that a training asks for."""
+        return self.gpu * self.devices(w)
 
     @property
     def gpu(self) -> int:
