@@ -171,6 +171,24 @@ class SubmissionConfig(Section):
     """Archives or folders of the documents to summarise; the study's own test documents when absent."""
 
 
+class UnlabelledConfig(Section):
+    """Prompts without gold outputs, which the teacher answers or scores: further training rows of the methods that
+    learn from the study's teacher."""
+
+    reruns: ClassVar = {"*": "unlabelled training_file"}
+
+    rows: Count | None = None
+    """Prompts at most; when absent, all of the `file`, or none."""
+    file: LocalPath | None = None
+    """File of inputs, a column for each input of the task; when absent, `rows` are of the training split, those that
+    `train_rows` leaves: their gold outputs are not looked at."""
+
+    @property
+    def given(self) -> bool:
+        """True if there are any."""
+        return bool(self.rows or self.file)
+
+
 class StudyConfig(Section):
     """One comparison: a task, a student, a teacher and the methods to compare."""
 
@@ -219,6 +237,8 @@ class StudyConfig(Section):
     on_long_answer: OnLongAnswer = "stop"
     """Treatment of answers to learn from that leave no room for a prompt in `max_length`: `stop` the run, `drop` their
     rows, or `crop` them; the report counts them."""
+    unlabelled: UnlabelledConfig = UnlabelledConfig()
+    """Prompts without gold outputs, for `kd` and the divergences."""
     learning_curve: Annotated[list[NonzeroShare], Field(min_length=1, max_length=100)] = [0.25, 0.5, 1.0]
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}

@@ -64,7 +64,7 @@ class Plan(DataStages, AnnotationStages, EvaluationStages):
     def files(self) -> list[str]:
         """Names of training files."""
         objectives = [method_of(name).objective for name in (TEACHER_NAME, *METHODS)]
-        return list(dict.fromkeys(each.file.name for each in objectives if each))
+        return list(dict.fromkeys(file.name for each in objectives if each for file in each.files))
 
 
 def of_job(settings: Callable[..., Any], **known: str) -> Callable[[Any], Any]:

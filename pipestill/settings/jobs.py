@@ -48,6 +48,23 @@ class TrainingFileSettings(OfTask):
     """Options of the task's kind of answers that its rows depend on."""
 
 
+class UnlabelledSettings(OfTask):
+    """Settings of a job that takes prompts without gold outputs."""
+
+    rows: Count | None = None
+    """Prompts at most; all when absent."""
+    file: str | None = None
+    """File of inputs; none: they are those of the training rows that no student has the gold output of."""
+    seed: Seed
+    """Seed of the draw."""
+    data: Json = {}
+    """Options of the task's layout, by which inputs of a file are read and cropped."""
+    splitter: Splitter = "sentencex"
+    """Splitter of their sentences."""
+    prompt: Prompt
+    """The prompt of each."""
+
+
 class Asking(OfTask):
     """Settings of the questions to a model."""
 

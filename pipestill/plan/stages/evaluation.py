@@ -59,8 +59,8 @@ class EvaluationStages(TrainingStages):
 
     def evaluated_data(self, w: Wildcards) -> list[str]:
         """Data files that an experiment's numbers come from."""
-        objective = self.entry(w.study, w.method).objective
-        return [self.cropped(w), *([f"<results>/data/{w.study}/{objective.file.name}.jsonl"] if objective else [])]
+        file = self.file(w.study, w.method)
+        return [self.cropped(w), *([f"<results>/data/{w.study}/{file.name}.jsonl"] if file else [])]
 
     def run_costs(self, w: Wildcards) -> list[str]:
         """Cost of the training jobs of the runs of an experiment."""
@@ -106,6 +106,8 @@ class EvaluationStages(TrainingStages):
         directory = self.teacher_directory(w)
         trained = [f"{directory}/cost.json"] if self.teacher_model(w) else []
         outputs = [f"{directory}/outputs_cost.json"] if OUTPUTS in self.sources(w.study, method) else []
+        if self.learns_unlabelled(w.study, method):
+            outputs.append(f"{directory}/unlabelled_outputs_cost.json")
         return [*trained, *outputs, *costs]
 
     def annotation_usage(self, w: Wildcards) -> Files:
@@ -127,7 +129,7 @@ class EvaluationStages(TrainingStages):
     def long_answers(self, w: Wildcards) -> Files:
         """Counts of long answers among those that an experiment learnt from, where they do not stop the run."""
         trained = self.entry(w.study, w.method).trains and self.study(w.study).on_long_answer != "stop"
-        file = f"long_answers/{self.entry(w.study, w.method).objective.file.name}.json" if trained else ""
+        file = f"long_answers/{self.file(w.study, w.method).name}.json" if trained else ""
         return f"<results>/data/{w.study}/{file}" if file else []
 
     def evaluation_code(self, w: Wildcards) -> str:
