@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import create_model
 
-from pipestill.losses.kinds import KINDS, NoOptions
 from pipestill.io.records import Json, Record
+from pipestill.losses.kinds import KINDS, NoOptions
 from pipestill.objectives.base import (
     DISTRIBUTIONS,
     SFT,
