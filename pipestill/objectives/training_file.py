@@ -107,11 +107,12 @@ def training_rows(
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
     held_out = room.records(of_split(records, "validation"))
     row = objective.file.row if unlabelled is None else objective.with_unlabelled.row
+    asked = list(unlabelled or ())[: settings.unlabelled]
     learnt = partial(objective.learnt, explained=settings.explained)
     with task.answers.lessons(task.answers.options(settings.answers)) as lessons:
         taught = Sources(task, settings.prompt, lessons, outputs, rationales, settings.seed, chosen, settings.context)
         gold = replace(taught, outputs=None)
-        train = room.rows([row(each, taught) for each in (*chosen, *(unlabelled or ()))], learnt)
+        train = room.rows([row(each, taught) for each in (*chosen, *asked)], learnt)
         validation = room.rows([row(each, gold) for each in held_out], learnt)
     room.check()
     return train, validation

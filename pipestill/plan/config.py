@@ -35,6 +35,7 @@ from pipestill.tasks import Task, find_task
 from pipestill.text.sentences import Splitter
 
 Gap = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
+Prompts = Annotated[int, Field(ge=0, le=10**9)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), Distinct]
 
 
@@ -175,13 +176,18 @@ class UnlabelledConfig(Section):
     """Prompts without gold outputs, which the teacher answers or scores: further training rows of the methods that
     learn from the study's teacher."""
 
-    reruns: ClassVar = {"*": "unlabelled training_file"}
+    reruns: ClassVar = {"*": "unlabelled training_file", "curve": "training_file", "sft_curve": "training_file"}
 
     rows: Count | None = None
     """Prompts at most; when absent, all of the `file`, or none."""
     file: LocalPath | None = None
     """File of inputs, a column for each input of the task; when absent, `rows` are of the training split, those that
     `train_rows` leaves: their gold outputs are not looked at."""
+
+    curve: Annotated[list[Prompts], Field(max_length=100), Distinct] = []
+    """Numbers of such prompts that the report's curve is drawn through, beside the rows with gold outputs."""
+    sft_curve: Annotated[list[Count], Field(max_length=100), Distinct] = []
+    """Numbers of rows with gold outputs, `train_rows`, of the curve of `sft` beside it."""
 
     @property
     def given(self) -> bool:

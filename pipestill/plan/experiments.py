@@ -329,7 +329,7 @@ class Experiments:
         if share < 1:
             depends["train_share"] = share
         if self.learns_unlabelled(study, method):
-            depends["unlabelled"] = self.study(study).unlabelled.model_dump()
+            depends["unlabelled"] = self.study(study).unlabelled.model_dump(include={"rows", "file"})
         if self.study(study).on_long_answer != "stop":
             depends["on_long_answer"] = self.study(study).on_long_answer
         if resolved.training.init == "sft" or OWN_OUTPUTS in self.sources(study, method):

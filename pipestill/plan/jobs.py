@@ -90,6 +90,7 @@ class Jobs(Experiments):
             explained=self.rationale_tokens(study, method) > 0,
             on_long_answer=settings.on_long_answer,
             context=self.teacher_context(study, method),
+            unlabelled=settings.unlabelled.rows if self.learns_unlabelled(study, method) else None,
             answers=settings.answers.model_dump(mode="json", include=settings.answers.learnt) if judged else {},
             **(self._rationales(study) if explained else {}),
         )

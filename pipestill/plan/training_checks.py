@@ -100,6 +100,8 @@ def _check_unlabelled(config: Config, path: str, study: StudyConfig) -> None:
     """Refuse prompts without gold outputs that no teacher answers, that no method learns, or whose gold outputs the
     teacher learns."""
     if not study.unlabelled.given:
+        if study.unlabelled.curve or study.unlabelled.sft_curve:
+            raise ValueError(f"{path}.unlabelled: its curves are through prompts; give it `rows` or a `file`")
         return
     if study.teacher is None:
         raise ValueError(f"{path}.unlabelled: a teacher answers such prompts; set `{path}.teacher`, or remove the key")
@@ -108,6 +110,13 @@ def _check_unlabelled(config: Config, path: str, study: StudyConfig) -> None:
     rows += [compressed.entry(name).objective for name, compressed in study.compress.items()]
     if not any(objective and objective.with_unlabelled for objective in rows):
         raise ValueError(f"{path}.unlabelled: no method learns from such prompts; add one of {', '.join(takers)}")
+    own = study.unlabelled
+    if own.rows is not None and max(own.curve, default=0) > own.rows:
+        raise ValueError(f"{path}.unlabelled.curve: {max(own.curve)} prompts are more than its `rows` {own.rows}")
+    if own.sft_curve and SFT not in study.methods:
+        raise ValueError(f"{path}.unlabelled.sft_curve: it is drawn for the method `sft`; add that, or remove the key")
+    if own.sft_curve and min(own.sft_curve) < len(config.task(study.task).answers.strata):
+        raise ValueError(f"{path}.unlabelled.sft_curve: {min(own.sft_curve)} rows are none for each class; raise it")
     learns = study.unlabelled.file is None and not study.pretrained_teacher
     if learns and not config.tasks[study.task].data.splits.teacher_share:
         raise ValueError(

@@ -44,6 +44,8 @@ class TrainingFileSettings(OfTask):
     """Treatment of answers that leave no room for a prompt."""
     context: TeacherContext | None = None
     """Context that the teacher reads before the question of each row, if it reads one."""
+    unlabelled: Count | None = None
+    """Prompts without gold outputs at most, of those that there are."""
     answers: Json = {}
     """Options of the task's kind of answers that its rows depend on."""
 

@@ -45,7 +45,7 @@ def generated():
     studies = config["studies"]
     config["seeds"] = [1]
     config["run"] += DECLARED
-    studies["creditmix"] |= {"methods": ["base", "sft", "kd", "dpo"], "unlabelled": {"rows": 8}}
+    studies["creditmix"] |= {"methods": ["base", "sft", "kd", "dpo"], "unlabelled": {"rows": 8, "sft_curve": [12]}}
     studies["mnli"]["methods"] = ["base", "icl", "cd", "sft"]
     plain = {"text": "{features}:", "render": "raw", "verbalizers": {"Good": "good"}}
     config["tasks"]["creditmix"]["prompts"] = {"plain": plain, "spare": {"text": "{features}"}}

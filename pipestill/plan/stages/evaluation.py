@@ -14,6 +14,7 @@ from pipestill.plan.shares import origin
 from pipestill.plan.stages.data import local_digests
 from pipestill.plan.stages.places import Files, Wildcards
 from pipestill.plan.stages.training import TrainingStages
+from pipestill.plan.worth import worth_points
 
 
 class EvaluationStages(TrainingStages):
@@ -147,10 +148,11 @@ class EvaluationStages(TrainingStages):
         return lambda w: [f"<results>/{study}_{method}/{name}" for study, method in self.experiments]
 
     def of_curves(self, name: str) -> Callable[[Wildcards], list[str]]:
-        """Function that gives one file of each experiment that is only a point of a curve of in-context learning."""
+        """Function that gives one file of each experiment that is only a point of a curve of the report."""
 
         def files(w: Wildcards) -> list[str]:
             found = [(each.study, each.method) for study in self.config.run for each in points(self.given, study)]
+            found += [each for study in self.config.run for each in worth_points(self.given, study)]
             others = [each for each in dict.fromkeys(found) if each not in self.experiments]
             return [f"<results>/{study}_{method}/{name}" for study, method in others]
 
@@ -169,6 +171,10 @@ class EvaluationStages(TrainingStages):
     def curve_points(self, w: Wildcards) -> str:
         """JSON of the points of each study's curve of in-context learning."""
         return canonical_json({study: points(self.given, study) for study in self.config.run})
+
+    def worth_curves(self, w: Wildcards) -> str:
+        """JSON of the points of each study's curves of what its teacher is worth."""
+        return canonical_json({study: worth_points(self.given, study) for study in self.config.run})
 
     def of_learning_curve(self, name: str) -> Callable[[Wildcards], list[str]]:
         """Function that gives one file of each experiment that a learning curve is drawn through."""
