@@ -100,7 +100,7 @@ def of_files():
     submission = {"methods": ["lead", "sft"], "submission": {"documents": challenge}, "overrides": {}}
     studies["multiclinsum"] |= submission
     studies["mnli"] |= {"methods": ["base", "icl"], "overrides": {}}
-    studies["mnli-bert"] |= {"methods": ["base"], "teacher": None, "overrides": {}}
+    studies["mnli-bert"] |= {"methods": ["base"], "teacher": None, "overrides": {}, "unlabelled": {}}
     drawn = {"decoding": "free", "sampling": True, "max_new_tokens": 12}
     studies["idp"] |= {"methods": ["sft"], "teacher": None, "answers": drawn, "variants": {}, "overrides": {}}
     drawn, variants = {"sampling": True, "max_new_tokens": 12}, {"plan": {"prompt": "instructed"}}

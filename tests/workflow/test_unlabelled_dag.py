@@ -52,3 +52,18 @@ def test_a_share_has_the_prompts_and_the_teacher_of_the_whole_study(tmp_path):
     assert counts["training_file"] == 2 * 3 + 1
     [line] = commands(process, "unlabelled")
     assert "--labelled" not in line
+
+
+def test_curves_of_rows_have_one_teacher(tmp_path):
+    study = {"methods": ["sft", "kd", "fkl"], "distributions": {"codec": "labels"}, "train_rows": 75}
+    asked = {"rows": 40, "curve": [0, 20, 40], "sft_curve": [75, 300]}
+    process = plan(tmp_path, "all", "-p", extra=overlay(tmp_path, unlabelled=asked, **study))
+    counts = jobs(process)
+    once = ("unlabelled", "unlabelled_outputs", "teacher_outputs", "train_teacher", "teacher_distributions")
+    assert {rule: counts[rule] for rule in once} == dict.fromkeys(once, 1)
+    assert (counts["train"], counts["evaluate"]) == (3 + 1 + 2 * 2, 3 + 1 + 1 + 2 * 2)
+    lines = "\n".join(commands(process, "training_file"))
+    rows = set(re.findall(r'"unlabelled":(\d+)}.* --train results/data/(\S+)\.jsonl', lines))
+    assert rows == {
+        (n, f"creditmix{at}/{file}") for n, at in (("20", "@prompts-20"), ("40", "")) for file in ("kd", "taught")
+    }
