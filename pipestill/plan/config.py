@@ -185,9 +185,9 @@ class UnlabelledConfig(Section):
     `train_rows` leaves: their gold outputs are not looked at."""
 
     curve: Annotated[list[Prompts], Field(max_length=100), Distinct] = []
-    """Numbers of such prompts that the report's curve is drawn through, beside the rows with gold outputs."""
+    """Further numbers of such prompts that the report's curve is drawn through, beside the rows with gold outputs."""
     sft_curve: Annotated[list[Count], Field(max_length=100), Distinct] = []
-    """Numbers of rows with gold outputs, `train_rows`, of the curve of `sft` beside it."""
+    """Further numbers of rows with gold outputs, in place of `train_rows`, of the curve of `sft` beside it."""
 
     @property
     def given(self) -> bool:

@@ -19,7 +19,7 @@ class Point(NamedTuple):
 
 
 def worth_points(config: Config, name: str) -> list[Point]:
-    """Points of the curves of a study, SFT first, each from few rows to many; none where it asks for none."""
+    """Points of the curves of a study, its own experiments among them; none where it asks for none."""
     return [point for point, _ in _points(config.studies[name], name)]
 
 
@@ -34,15 +34,21 @@ def with_worth(config: Config) -> Config:
 
 
 def _points(study: StudyConfig, name: str) -> list[tuple[Point, dict[str, object]]]:
-    """Each point, and what is another in its study."""
+    """Each point, the study itself among them, and what is another in its study."""
     own, found = study.unlabelled, []
-    for rows in sorted(own.sft_curve):
-        where = name if rows == study.train_rows else f"{name}@gold-{rows}"
-        found.append((Point(where, SFT), {"train_rows": rows, "unlabelled": UnlabelledConfig()}))
+    if not own.curve and not own.sft_curve:
+        return []
+    if SFT in study.methods:
+        found.append((Point(name, SFT), {}))
+    for rows in sorted({*own.sft_curve} - {study.train_rows}):
+        changed = {"train_rows": rows, "unlabelled": UnlabelledConfig()}
+        found.append((Point(f"{name}@gold-{rows}", SFT), changed))
     for method in study.methods:
         objective = METHODS[method].objective
-        for rows in sorted(own.curve) if objective and objective.with_unlabelled else []:
-            where = name if rows == own.rows else f"{name}@prompts-{rows}"
+        if objective is None or objective.with_unlabelled is None:
+            continue
+        for rows in sorted({*own.curve} - {own.rows}):
             fewer = UnlabelledConfig(rows=rows, file=own.file) if rows else UnlabelledConfig()
-            found.append((Point(where, method), {"unlabelled": fewer}))
+            found.append((Point(f"{name}@prompts-{rows}", method), {"unlabelled": fewer}))
+        found.append((Point(name, method), {}))
     return found
