@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,24 @@ def command(args: argparse.Namespace) -> None:
             allow_origins=tuple(args.allow_origin),
             allow_schemas=args.allow_schemas,
             allow_code=args.allow_code,
-            token=os.environ.get(TOKEN) or None,
+            token=token_of(os.environ),
         )
     )
+
+
+def token_of(environ: Mapping[str, str]) -> str | None:
+    """The token that clients must send; none where the environment has none.
+
+    Raises:
+        UserError: it is empty, so that nobody would be asked for it, or no header can hold it.
+    """
+    token = environ.get(TOKEN)
+    if token is not None and not re.fullmatch(r"[!-~]+", token):
+        raise UserError(
+            f"{TOKEN} is empty, or has other characters than visible ones of ASCII: correct it, or unset it to serve "
+            "without a token"
+        )
+    return token
 
 
 def bytes_of(text: str) -> int:

@@ -1,6 +1,13 @@
 """Zeros that stay zeros in training."""
 
+from typing import TYPE_CHECKING
+
 import torch
+
+from pipestill.compression.structure import linear_layers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Masks:
@@ -10,10 +17,9 @@ class Masks:
     to be stored to resume: the zeros of a saved state are the masks.
     """
 
-    def __init__(self, model: torch.nn.Module):
-        """Remember where the weights of ``model``'s linear layers are zero now."""
-        layers = (module for module in model.modules() if isinstance(module, torch.nn.Linear))
-        zeros = [(layer.weight, layer.weight == 0) for layer in layers]
+    def __init__(self, model: "PreTrainedModel"):
+        """Remember where the weights that can be pruned are zero now."""
+        zeros = [(layer.weight, layer.weight == 0) for layer in linear_layers(model).values()]
         self.zeros = [(weight, mask) for weight, mask in zeros if mask.any()]
 
     def __bool__(self) -> bool:

@@ -8,7 +8,7 @@ import torch
 from pipestill.compression.activations import Batch, influence, squared_inputs
 from pipestill.compression.sparse import smallest, smallest_in_rows, two_of_four, wanda
 from pipestill.compression.structure import family, feed_forwards, linear_layers, stacks
-from pipestill.plan.compressible import check, kept_channels, kept_layers
+from pipestill.plan.compressible import check, left_of
 from pipestill.settings.compression import SPARSE, Prune
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _cut_layers(model: "PreTrainedModel", settings: Prune, calibration: Sequence
     for stack, layers in stacks(model).items():
         values = influence(model, layers, calibration)
         order = sorted(range(first, len(layers)), key=lambda number: (values[number], number))
-        gone = sorted(order[: len(layers) - kept_layers(len(layers), settings)])
+        gone = sorted(order[: len(layers) - left_of(len(layers), settings)])
         removed[stack.path] = gone
     for stack, layers in stacks(model).items():
         kept = [number for number in range(len(layers)) if number not in removed[stack.path]]
@@ -106,7 +106,7 @@ def _cut_channels(model: "PreTrainedModel", settings: Prune, calibration: Sequen
     """Keep the channels of each feed-forward part that are most active: those with the largest norm over tokens."""
     parts, key = feed_forwards(model), family(model).channels
     count = getattr(model.config, key)
-    keep = kept_channels(count, settings)
+    keep = left_of(count, settings)
     named = {str(number): part.out for number, part in enumerate(parts)}
     squares = squared_inputs(model, named, calibration)
     for number, part in enumerate(parts):

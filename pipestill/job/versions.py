@@ -4,8 +4,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = (
-    "pipestill", "torch", "transformers", "peft", "trl", "tokenizers", "safetensors", "bitsandbytes", "numpy",
-    "snakemake",
+    "pipestill", "torch", "transformers", "peft", "trl", "tokenizers", "safetensors", "bitsandbytes", "torchao",
+    "compressed-tensors", "numpy", "snakemake",
 )  # fmt: skip
 
 

@@ -225,6 +225,16 @@ def share_freed_memory() -> None:
         mallopt(-8, 1)  # M_ARENA_MAX
 
 
+def bound_kernel_caches() -> None:
+    """Keep the kernels of few shapes; to be called before the first computation.
+
+    torch keeps those of 1,024 shapes, and oneDNN below it again as many, which is hundreds of megabytes where every
+    batch has a shape of its own. What the environment says already stays as it is.
+    """
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "1")  # of torch, whose cache saves nothing before that of oneDNN
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+
+
 def keep_freed_memory() -> None:
     """Let tensors use again what earlier ones have freed.
 

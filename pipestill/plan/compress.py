@@ -59,8 +59,8 @@ class RecoverConfig(Section):
     objective: Literal[tuple(RECOVERIES)] = next(iter(RECOVERIES))
     """Loss: `cross_entropy` on gold outputs; or that mixed with a divergence from the student as it was before
     (`self`), or from the study's `teacher`, as `training.divergence` says."""
-    divergence: Literal[DIVERGENCES] = "fkl"
-    """The divergence."""
+    divergence: Literal[DIVERGENCES] | None = None
+    """The divergence; `fkl` where nothing is said."""
     epochs: Annotated[float, Field(ge=0.001, le=10_000)] | None = None
     """Passes over the training data."""
     max_steps: Annotated[int, Field(ge=1, le=10**7)] | None = None
@@ -68,15 +68,29 @@ class RecoverConfig(Section):
     learning_rate: Annotated[float, Field(ge=1e-9, le=1)] | None = None
     """Peak learning rate."""
 
+    @model_validator(mode="after")
+    def _divergence_has_a_use(self):
+        if self.divergence and not self.diverges:
+            raise ValueError(
+                "`divergence` has no use with `cross_entropy`: set `objective` to `teacher` or `self`, or leave it out "
+                "(in an overlay: `null`)"
+            )
+        return self
+
     @property
     def learns(self) -> Recovery:
         """What it learns from."""
         return RECOVERIES[self.objective]
 
     @property
+    def diverges(self) -> bool:
+        """True if it learns from what a model finds likely."""
+        return self.learns.parent or self.learns.teacher
+
+    @property
     def method(self) -> str:
         """The method whose objective it has."""
-        return self.divergence if self.learns.parent or self.learns.teacher else SFT
+        return (self.divergence or "fkl") if self.diverges else SFT
 
 
 class CompressConfig(_From):

@@ -22,6 +22,7 @@ def check_compress(config: Config, path: str, study: StudyConfig) -> None:
     for name, compressed in study.compress.items():
         where = f"{path}.compress.{name}"
         _check_parent(config, where, study, compressed)
+        _check_rate(config, where, study, compressed)
         if path.partition(".")[2] in config.run:
             _check_adapter(config, where, study, compressed.parent)
         _check_recovery(where, study, compressed)
@@ -51,10 +52,12 @@ def _check_parent(config: Config, where: str, study: StudyConfig, compressed: Co
     parent = compressed.parent
     trained = [method for method in study.methods if METHODS[method].trains]
     if parent not in (BASE, *trained):
-        there = ", ".join((BASE, *trained))
+        there, row = ", ".join((BASE, *trained)), where.rpartition(".compress.")[2]
+        added = ", add it to `methods`" if parent in METHODS and METHODS[parent].trains else ""
         raise ValueError(
-            f"{where}.{FROM}: `{shortened(parent)}` is no student that the study trains ({there}); name "
-            "one of them, or put `null` in place of the row, or of `compress`"
+            f"{where}.{FROM}: `{shortened(parent)}` is no student that the study trains ({there}); name one of them"
+            f"{added}, or say `{row}: null` (or `compress: null`: no row at all) if an overlay is to leave "
+            "it out"
         )
     if parent == BASE:
         return
@@ -74,6 +77,16 @@ def _check_adapter(config: Config, where: str, study: StudyConfig, parent: str) 
             f"{where}.{FROM}: `{parent}` is an adapter on weights that may be held in 4 bits, into which it cannot be "
             "merged exactly; set `hardware.quantization: none`, and it is merged first, or `adaptation: full` for "
             f"`{parent}`"
+        )
+
+
+def _check_rate(config: Config, where: str, study: StudyConfig, compressed: CompressConfig) -> None:
+    """Refuse a recovery at the learning rate of a few biases, which is far too high for all weights."""
+    training = resolve_training(config.training, study, compressed.origin).training
+    if training.adaptation == "biases" and compressed.training and compressed.training.learning_rate is None:
+        raise ValueError(
+            f"{where}.recover.learning_rate: recovery trains all weights, and the rate of `{compressed.origin}` "
+            f"({training.learning_rate:g}) is that of its biases; set one"
         )
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 from pipestill.errors import UserError
-from pipestill.settings.compression import DYNAMIC, Prune, Quantize
+from pipestill.settings.compression import DYNAMIC, SMALLEST_GROUP, Prune, Quantize
 
 
 @dataclass(frozen=True)
@@ -114,13 +115,8 @@ def family_of(config: Mapping[str, Any]) -> Family:
     return FAMILIES[kind]
 
 
-def kept_layers(count: int, prune: Prune) -> int:
-    """Layers of a stack of ``count`` that pruning of its depth leaves; 0 or ``count`` where it cannot be done."""
-    return count - round(count * prune.amount)
-
-
-def kept_channels(count: int, prune: Prune) -> int:
-    """Channels of ``count`` that pruning of the width leaves."""
+def left_of(count: int, prune: Prune) -> int:
+    """Layers of a stack, or channels, of ``count`` that pruning leaves; 0 or ``count`` where it cannot be done."""
     return count - round(count * prune.amount)
 
 
@@ -148,33 +144,44 @@ def check(config: Mapping[str, Any], prune: Prune | None, quantize: Quantize | N
     if prune:
         config = _pruned(config, family, prune)
     if quantize and quantize.group_size:
-        for width in family.inputs(config):
-            if width % quantize.group_size:
-                raise UserError(
-                    f"quantize.group: {quantize.group_size} weights do not divide the {width} inputs of a layer"
-                    f"{' of the pruned model' if prune else ''}: take a number that divides "
-                    f"{', '.join(map(str, family.inputs(config)))}"
-                )
+        _check_group(family.inputs(config), quantize.group_size, prune)
+
+
+def _check_group(widths: list[int], group: int, prune: Prune | None) -> None:
+    """Refuse a group that does not divide every width, with one that does."""
+    odd = next((width for width in widths if width % group), None)
+    if odd is None:
+        return
+    largest = gcd(*widths)
+    way = f"take a number that divides {largest}"
+    if largest < SMALLEST_GROUP:
+        cut = prune and prune.kind == "width"
+        way = "prune another share, which leaves a multiple of it, or take `int8`" if cut else "take `int8`"
+    raise UserError(
+        f"quantize.group: {group} weights do not divide the {odd} inputs of a layer"
+        f"{' of the pruned model' if prune else ''}: {way}"
+    )
+
+
+def _check_amount(count: int, parts: str, prune: Prune) -> None:
+    """Refuse an amount that leaves nothing, or everything, of ``count`` parts."""
+    left = left_of(count, prune)
+    if not 0 < left < count:
+        raise UserError(
+            f"prune.amount: {prune.amount:g} of {count} {parts} are {count - left}: at least one has to go, and one "
+            "has to stay"
+        )
 
 
 def _pruned(config: Mapping[str, Any], family: Family, prune: Prune) -> Mapping[str, Any]:
     """The config of the pruned model, as far as it tells widths."""
     if prune.kind == "depth":
         for stack in family.stacks:
-            count = config.get(stack.layers, config[family.stacks[0].layers])
-            if not 0 < kept_layers(count, prune) < count:
-                raise UserError(
-                    f"prune.amount: {prune.amount:g} of {count} layers are {round(count * prune.amount)}: at least one "
-                    "has to go, and one has to stay"
-                )
+            _check_amount(config.get(stack.layers, config[family.stacks[0].layers]), "layers", prune)
     elif prune.kind == "width":
         count = config[family.channels]
-        if not 0 < kept_channels(count, prune) < count:
-            raise UserError(
-                f"prune.amount: {prune.amount:g} of {count} channels are {round(count * prune.amount)}: at least one "
-                "has to go, and one has to stay"
-            )
-        return {**config, family.channels: kept_channels(count, prune)}
+        _check_amount(count, "channels", prune)
+        return {**config, family.channels: left_of(count, prune)}
     elif prune.kind == "2:4":
         odd = next((width for width in family.inputs(config) if width % 4), None)
         if odd:

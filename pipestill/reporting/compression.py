@@ -90,9 +90,10 @@ class Compression:
         study, smallest, fastest = self.study, self.smallest, self.fastest
         own, of_best = self.size(smallest.experiment), self.size(self.leader)
         share = percent(own.bytes_on_disk / of_best.bytes_on_disk)
+        beside = f", {share} of the best one's {size(of_best.bytes_on_disk)}" if smallest.comparison else ""
         found = [
             f"The smallest model that is not significantly worse than the best: {self._said(smallest)}; "
-            f"{size(own.bytes_on_disk)}, {share} of the best one's {size(of_best.bytes_on_disk)}."
+            f"{size(own.bytes_on_disk)}{beside}."
         ]
         if fastest.experiment is not smallest.experiment:
             rate = f"{number(self.size(fastest.experiment).speed, 0)} tokens a second"

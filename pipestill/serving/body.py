@@ -9,6 +9,8 @@ from pipestill.errors import shortened
 from pipestill.io.records import Json
 from pipestill.serving.problems import GONE, Problem
 
+DEEPEST = 100  # levels of a body: checks, and json when it writes, go down deeper than json when it reads
+
 
 async def read_object(request: Request) -> Json:
     """The JSON object that a request holds.
@@ -37,15 +39,29 @@ def parse_object(body: bytes) -> Json:
     except UnicodeDecodeError:
         raise Problem(400, "the body is not UTF-8: send text as UTF-8") from None
     except RecursionError:
-        raise Problem(400, "the body is nested too deeply: send a flat object") from None
+        raise _too_deep() from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise Problem(400, f"the body is not JSON, {error.msg} ({where}): correct it") from None
     except ValueError:  # an integer of thousands of digits
         raise Problem(400, "the body holds a number with too many digits: correct it") from None
+    if body.count(b"[") + body.count(b"{") > DEEPEST and _is_deep(value):
+        raise _too_deep()
     if not isinstance(value, dict):
-        raise Problem(422, 'the body is no JSON object: send one such as {"text": "..."}')
+        raise Problem(422, 'the body is no JSON object: send one such as {"name": "..."}')
     return value
+
+
+def _too_deep() -> Problem:
+    return Problem(400, "the body is nested too deeply: send a flat object")
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        held = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [value for values in held for value in values]
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def _no_number(name: str) -> NoReturn:

@@ -148,4 +148,5 @@ def _refused(error: ValidationError) -> Problem:
         return Problem(400, detail, param=param, code="unsupported_parameter")
     if first["type"] == "missing":
         return Problem(400, f"`{param}` is missing: add it", param=param, code="missing_required_parameter")
-    return Problem(400, f"`{param}`: {first['msg']}", param=param, code="invalid_value")
+    where = f"`{param}`" if param else "the name of a field"
+    return Problem(400, f"{where}: {first['msg']}", param=param or None, code="invalid_value")

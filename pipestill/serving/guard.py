@@ -1,5 +1,6 @@
 """What every request passes first: the Host check, the token, and the line in the log."""
 
+import base64
 import hmac
 import ipaddress
 import logging
@@ -12,6 +13,8 @@ from pipestill.serving.problems import Problem, unexpected
 from pipestill.serving.serving import Serving
 
 OPEN = frozenset({"/", "/health", "/ready"})  # need no token: a page without data, and what watchers ask
+DESCRIBED = frozenset({"/docs", "/openapi.json"})  # that browsers open by themselves, and ask for the token
+LOGIN = 'Basic realm="any name, and the token as the password"'
 OPEN_BELOW = "/playground/"
 PAGES = frozenset({"/openapi.json"})
 logger = logging.getLogger("pipestill.serving.access")
@@ -89,9 +92,12 @@ class Guard:
         if self.token is None or scope["path"] in OPEN or scope["path"].startswith(OPEN_BELOW):
             return
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        described = scope["path"] in DESCRIBED
+        if described and scheme.lower() == b"basic":
+            scheme, given = b"bearer", password_of(given)
         if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self.token):
             detail = "this server needs a token: send it as `Authorization: Bearer TOKEN`"
-            raise Problem(401, detail, {"WWW-Authenticate": "Bearer"})
+            raise Problem(401, detail, {"WWW-Authenticate": LOGIN if described else "Bearer"})
 
     def knows(self, host: str) -> bool:
         """Whether ``host`` is a name of this server; any address is, as no foreign name leads to a page of one."""
@@ -103,6 +109,14 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def password_of(given: bytes) -> bytes:
+    """The password that a browser sends with a name; empty where there is none."""
+    try:
+        return base64.b64decode(given).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})

@@ -1,10 +1,10 @@
 """`POST /judge/{study}`: one answer to a test example, scored as the pipeline scores it."""
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from threading import Lock
 
-import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
@@ -65,11 +65,8 @@ def judged(exhibit: Exhibit, record: Record, answer: str) -> Json:
 
 def router(serving: Serving) -> APIRouter:
     """The route."""
-    routes, one_at_a_time = APIRouter(), Lock()
-
-    def work(exhibit: Exhibit, record: Record, answer: str) -> Json:
-        with one_at_a_time:  # so that the sandbox takes no more than its share of the machine
-            return judged(exhibit, record, answer)
+    routes = APIRouter()
+    worker = ThreadPoolExecutor(1, "judge")  # so that the sandbox takes no more than its share of the machine
 
     @routes.post("/judge/{study}", openapi_extra=DESCRIBED)
     async def judge(request: Request, study: str) -> Response:
@@ -80,7 +77,9 @@ def router(serving: Serving) -> APIRouter:
             raise Problem(403, "this server runs no code: start it with `--allow-code`")
         record = serving.examples.record(exhibit, number)
         try:
-            found = await serving.until(request, anyio.to_thread.run_sync(work, exhibit, record, answer))
+            with serving.admission():
+                judging = asyncio.get_running_loop().run_in_executor(worker, judged, exhibit, record, answer)
+                found = await serving.until(request, judging)
         except UserError as error:
             raise Problem(503, str(error)) from None
         return JSONResponse(found)

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from pipestill.errors import UserError
 from pipestill.io.records import Json
 from pipestill.serving.chat_body import ChatBody
-from pipestill.serving.problems import MEDIA_TYPE, Problem
+from pipestill.serving.problems import CHATS, MEDIA_TYPE, Problem
 from pipestill.serving.serving import Serving
 from pipestill.serving.shelf import Exhibit
 from pipestill.serving.studies import options_schema
@@ -21,6 +21,31 @@ PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "One sentence with the fault and the way out."},
+    },
+}
+FAULT = {
+    "description": "a fault, with a sentence",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+FAULT_OF_CHATS = {
+    "description": "a fault, as clients of chats know it",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "error": {
+                        "type": "object",
+                        "properties": {
+                            "message": {"type": "string"},
+                            "type": {"type": "string"},
+                            "param": {"type": ["string", "null"]},
+                            "code": {"type": ["string", "null"]},
+                        },
+                    }
+                },
+            }
+        }
     },
 }
 ERRORS = {
@@ -49,6 +74,15 @@ def describe(app: FastAPI, serving: Serving) -> None:
         made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = PROBLEM
+        for path, operations in made["paths"].items():
+            for each in operations.values():  # FastAPI describes errors of its own, which are not answered here
+                each["responses"].pop("422", None)
+                each["responses"]["default"] = FAULT_OF_CHATS if path.startswith(CHATS) else FAULT
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        if serving.settings.token:
+            made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            made["security"] = [{"token": []}]
         for exhibit in serving.shelf.all():
             made["paths"][f"/infer/{exhibit.name}"] = {"post": operation(serving, exhibit, schemas)}
         describe_chats(made["paths"]["/v1/chat/completions"]["post"], serving, schemas)
@@ -90,13 +124,7 @@ def operation(serving: Serving, exhibit: Exhibit, schemas: Json) -> Json:
                 "content": {"application/json": answer_of(exhibit, {"$ref": f"#/components/schemas/{reply.__name__}"})},
             }
         }
-        | {
-            status: {
-                "description": said,
-                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            }
-            for status, said in ERRORS.items()
-        },
+        | {status: {**FAULT, "description": said} for status, said in ERRORS.items()},
     }
 
 
@@ -109,6 +137,7 @@ def request_of(serving: Serving, exhibit: Exhibit) -> Json:
         "schema": {
             "type": "object",
             "properties": {**options["properties"], **fields, **texts},
+            "required": exhibit.first.settings.asking.prompt.missing(dict.fromkeys(task.inputs, "")),
             "additionalProperties": False,
         }
     }

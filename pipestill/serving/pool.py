@@ -22,6 +22,7 @@ from pipestill.io.seals import verify
 from pipestill.serving.problems import Problem, busy, unexpected
 from pipestill.serving.shelf import Exhibit, Stamp, stamp_of
 
+ROOM_SECONDS = 5  # that a model waits for others to have answered, so that there is room for it
 RETRY_SECONDS = 5  # after which a model that could not be loaded is tried again
 WEIGHTS, ADAPTER = "*.safetensors", "adapter_model.safetensors"
 Key = tuple[str, int | None]
@@ -61,6 +62,7 @@ class Pool:
         self._loading: dict[tuple[Key, Stamp], asyncio.Task[Model]] = {}
         self._failed: dict[Key, tuple[Stamp, float, Problem]] = {}
         self._executor, self._turn = ThreadPoolExecutor(1, "load"), asyncio.Lock()
+        self._freed = asyncio.Event()  # a request has given a model back
         self.warm = False  # some model has been loaded
 
     @property
@@ -89,6 +91,7 @@ class Pool:
             yield model
         finally:
             model.users -= 1
+            self._freed.set()
 
     async def _get(self, exhibit: Exhibit, target: Target) -> Model:
         key = (exhibit.name, target.seed)
@@ -109,7 +112,7 @@ class Pool:
     async def _load(self, key: Key, exhibit: Exhibit, target: Target) -> Model:
         try:
             async with self._turn:  # room that is made for a model is not given to another one
-                self._make_room(weights_of(target), exhibit.name)
+                await self._make_room(weights_of(target), exhibit.name)
                 loop = asyncio.get_running_loop()
                 loaded, size = await loop.run_in_executor(self._executor, self._loaded, target)
                 if stamp_of(*exhibit.watched) != exhibit.stamp:
@@ -127,21 +130,28 @@ class Pool:
         finally:
             del self._loading[key, exhibit.stamp]
 
-    def _make_room(self, size: int, name: str) -> None:
+    async def _make_room(self, size: int, name: str) -> None:
         """Give up models until there is room for one of ``size`` bytes.
 
         Raises:
-            Problem: all others are in use.
+            Problem: all others stay in use.
         """
-        if self.max_memory is None:
-            return
+        try:
+            async with asyncio.timeout(ROOM_SECONDS):
+                while not self._has_room(size):
+                    self._freed.clear()
+                    await self._freed.wait()
+        except TimeoutError:
+            raise busy(f"there is no memory for `{name}` while other models answer: try again") from None
+
+    def _has_room(self, size: int) -> bool:
+        """Whether there is room for ``size`` bytes, when models that nobody uses are given up for it."""
         for key, model in list(self._models.items()):
-            if self.size + size <= self.max_memory:
-                return
+            if self.max_memory is None or self.size + size <= self.max_memory:
+                break
             if not model.users:
                 del self._models[key]
-        if self.size + size > self.max_memory:
-            raise busy(f"there is no memory for `{name}` while other models answer: try again")
+        return self.max_memory is None or self.size + size <= self.max_memory
 
     def _loaded(self, target: Target) -> tuple[Loaded, int]:
         """In the loader's thread."""

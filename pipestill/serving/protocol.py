@@ -103,7 +103,7 @@ class DeadlineProtocol(H11Protocol):
         state = self.conn.their_state
         if state is h11.SEND_BODY:
             self._set(state, self.settings.body_seconds)
-        elif state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):
+        elif state is h11.IDLE and (self.timeout_keep_alive_task is None or self.conn.trailing_data[0]):
             self._set(state, self.settings.header_seconds)
         else:
             self._set(None, 0)

@@ -9,7 +9,7 @@ from types import FrameType
 import uvicorn
 
 from pipestill.errors import UserError
-from pipestill.models.hardware import share_freed_memory
+from pipestill.models.hardware import bound_kernel_caches, share_freed_memory
 from pipestill.serving.app import create_app
 from pipestill.serving.protocol import protocol_of
 from pipestill.serving.serving import Serving
@@ -38,7 +38,8 @@ def listen_at(host: str, port: int) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise UserError(f"cannot listen at {host} port {port} ({error.strerror}): choose another --port") from None
+        said = f"cannot listen at {host} port {port} ({error.strerror}): choose another --host or --port"
+        raise UserError(said) from None
     return listening
 
 
@@ -73,6 +74,7 @@ def serve(settings: ServeSettings) -> None:
         UserError: there is nothing to serve, or no place to listen at.
     """
     share_freed_memory()
+    bound_kernel_caches()
     app = create_app(settings)
     serving = app.state.serving
     listening = listen_at(settings.host, settings.port)

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -110,6 +112,7 @@ class Serving:
     admitted: int = 0
     cold: str = "the first model is not loaded yet: try again"
     _askings: dict[tuple[str, int | None, str], tuple[Target, Asking]] = field(default_factory=dict)
+    _askings_turn: threading.Lock = field(default_factory=threading.Lock)  # long requests are prepared in threads
     _warming: "asyncio.Task[None] | None" = None
 
     @classmethod
@@ -181,15 +184,17 @@ class Serving:
 
     def _asking(self, exhibit: Exhibit, target: Target, key: str, options: Mapping[str, object]) -> Asking:
         place = exhibit.name, target.seed, key
-        known = self._askings.pop(place, None)
+        with self._askings_turn:
+            known = self._askings.pop(place, None)
         if known is None or known[0] is not target:
             known = target, target.asking(options)
             most = target.settings.asking.max_new_tokens
             if known[1].max_new_tokens > most:
                 raise UserError(f"`max_new_tokens` is above the {most} that `{exhibit.name}` writes: ask for fewer")
-        self._askings[place] = known
-        if len(self._askings) > KEPT:
-            del self._askings[next(iter(self._askings))]
+        with self._askings_turn:
+            self._askings[place] = known
+            if len(self._askings) > KEPT:
+                del self._askings[next(iter(self._askings))]
         return known[1]
 
     async def answer(self, asked: Asked, heard: Heard | None = None) -> Answered:
@@ -202,19 +207,29 @@ class Serving:
         Raises:
             Problem: there are too many requests, or it cannot be answered.
         """
-        self.check_room()
-        self.admitted += 1
-        try:
+        with self.admission():
             async with self.pool.borrow(asked.exhibit, asked.target) as model:
                 future = asyncio.get_running_loop().create_future()
                 ticket = Ticket(model, asked.asking, asked.key, asked.question, asked.tokens, future, heard)
                 reply = await self.batcher.submit(ticket)
-        finally:
-            self.admitted -= 1
         queue, took = ticket.started - ticket.queued, ticket.ended - ticket.started
         answered = Answered(asked, reply, 1000 * queue, 1000 * took, ticket.batch)
         self.measures.answered(asked.exhibit.name, queue, reply["prompt_tokens"], reply["written_tokens"])
         return answered
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """Inside, a request counts as one that is not answered yet.
+
+        Raises:
+            Problem: there are too many requests.
+        """
+        self.check_room()
+        self.admitted += 1
+        try:
+            yield
+        finally:
+            self.admitted -= 1
 
     async def prepared(self, size: int, prepare: Callable[[], T]) -> T:
         """What ``prepare`` makes of a request of ``size`` bytes; of a long one in another thread, as it takes a while.

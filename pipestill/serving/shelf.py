@@ -228,7 +228,7 @@ class Shelf:
             before = stamp_of(directory / JOB)
             targets = runs_of(name, directory)
             path = directory / EVALUATION
-            exhibit = Exhibit(name, targets, (), read_json(path) if path.is_file() else {})
+            exhibit = Exhibit(name, targets, (), evaluation_of(path))
             stamp = stamp_of(*exhibit.watched)
         except (UserError, OSError) as error:
             said = error if isinstance(error, UserError) else f"{type(error).__name__} while it was read"
@@ -250,9 +250,26 @@ class Shelf:
         return found
 
 
+def evaluation_of(path: Path) -> Json:
+    """The content of an ``eval.json``; nothing where there is none.
+
+    Raises:
+        UserError: it is none that evaluation writes.
+    """
+    content = read_json(path) if path.is_file() else {}
+    try:
+        name = content.get("primary_metric")
+        if name is not None:
+            entry_of(name)
+            _ = [content["metrics"][name][part] for part in ("mean", "ci95")]
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is not as evaluation writes it: evaluate again") from None
+    return content
+
+
 def _titles(config: Path) -> dict[str, str]:
     try:
         content = yaml.safe_load(config.read_text())
         return {name: (content["studies"][name] or {}).get("title") or name for name in content["run"]}
-    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError):  # made by hand or by another version
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, yaml.YAMLError):  # by hand, or another version
         return {}

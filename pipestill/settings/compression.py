@@ -10,6 +10,7 @@ Pruning = Literal["magnitude", "wanda", "2:4", "depth", "width"]
 Scheme = Literal["int8", "int4", "int3", "int2", "int8-dynamic"]
 SPARSE: tuple[Pruning, ...] = ("magnitude", "wanda", "2:4")  # they set weights to zero and keep every shape
 DYNAMIC: Scheme = "int8-dynamic"
+SMALLEST_GROUP = 8  # weights that share a scale
 BITS: dict[Scheme, int] = {"int8": 8, "int4": 4, "int3": 3, "int2": 2, DYNAMIC: 8}
 
 
@@ -41,7 +42,7 @@ class Quantize(Section):
     of weights; `int8-dynamic`: as `int8`, and each token's activations in 8 bits too."""
     qat: bool = False
     """Train with rounded weights (quantisation-aware training), rather than round after training."""
-    group: Annotated[int, Field(ge=8, le=1024)] = 32
+    group: Annotated[int, Field(ge=SMALLEST_GROUP, le=1024)] = 32
     """Weights in a row that share a scale, for `int4`, `int3` and `int2`; it divides the width of every layer."""
 
     @property

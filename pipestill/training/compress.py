@@ -13,8 +13,11 @@ from pipestill.compression.storing import save_quantized
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import Json
+from pipestill.job.versions import versions
 from pipestill.models.lineage import is_adapter
 from pipestill.models.rows import collate
+from pipestill.plan.compressible import check
+from pipestill.settings.compression import SPARSE
 from pipestill.settings.jobs import CompressionSettings
 from pipestill.training.job import Data, Job
 from pipestill.training.recipe import Recipe
@@ -46,16 +49,18 @@ class Compression(Recipe):
         self.pruned: Json | None = None
 
     def identity(self) -> Json:
-        """The settings."""
-        return {"compression": self.settings.model_dump(include={"prune", "quantize", "trains"})}
+        """The settings, and the version of what quantises."""
+        told = self.settings.model_dump(include={"prune", "quantize", "trains"})
+        return {"compression": told, "quantised by": versions().get("torchao") if self.settings.quantize else None}
 
     def start(self, model: Any, job: Job, data: Data) -> Any:
         """The pruned model, which rounds its weights where it is trained for that."""
         settings = self.settings
         _refuse_packed(job.inputs.init)
+        check(model.config.to_dict(), settings.prune, settings.quantize)  # of models that the dry run did not see
         if settings.prune:
             self.pruned = prune(model, settings.prune, calibration(job, data, settings.prune.calibration))
-            self.masks = Masks(model)
+            self.masks = Masks(model) if settings.prune.kind in SPARSE else None
         if settings.trains and settings.quantize and settings.quantize.qat:
             prepare_qat(model, settings.quantize)
         return model

@@ -57,6 +57,13 @@ def given(study="dolly", changes=None, **rows):
             "x.recover.objective: the study has no teacher",
         ),
         ("dolly", {}, {"x": WIDTH | {"recover": {"divergence": "uld"}}}, 'divergence` is "uld", but: Input should be'),
+        ("dolly", {}, {"x": WIDTH | {"recover": {"divergence": "todi"}}}, "x.recover: `divergence` has no use with"),
+        (
+            "mnli",
+            {},
+            {"x": {"from": "bitfit", "quantize": {"scheme": "int4", "qat": True}}},
+            "x.recover.learning_rate: recovery trains all weights, and the rate of `bitfit` (0.1) is that of",
+        ),
     ],
 )
 def test_a_student_that_cannot_be_made_is_refused_in_one_sentence(study, changes, rows, sentence):
@@ -64,6 +71,24 @@ def test_a_student_that_cannot_be_made_is_refused_in_one_sentence(study, changes
         check(given(study, changes, **rows))
     assert sentence in str(refused.value)
     assert str(refused.value).startswith(("config: studies.", "config: `studies."))
+
+
+def test_a_parent_that_an_overlay_drops_is_refused_with_three_ways_out():
+    config = given(**{"int3": {"from": "todi", "quantize": {"scheme": "int3"}}})
+    config["studies"]["dolly"]["methods"] = ["base", "sft"]
+    with pytest.raises(UserError) as refused:
+        check(config)
+    assert str(refused.value) == (
+        "config: studies.dolly.compress.int3.from: `todi` is no student that the study trains (base, sft); name one of "
+        "them, add it to `methods`, or say `int3: null` (or `compress: null`: no row at all) if an overlay is to leave "
+        "it out"
+    )
+
+
+def test_a_student_of_few_biases_is_compressed_at_a_rate_for_all_weights():
+    quantised = {"from": "bitfit", "quantize": {"scheme": "int4"}}
+    rows = {"rounded": quantised, "trained": quantised | {"recover": {"learning_rate": 1e-3}}}
+    assert set(check(given("mnli", **rows)).studies["mnli"].compress) == set(rows)
 
 
 @pytest.mark.parametrize(

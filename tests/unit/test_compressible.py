@@ -41,6 +41,7 @@ def test_a_group_that_divides_no_width():
     assert "48 weights do not divide the 128 inputs of a layer" in problem(
         QWEN2, None, Quantize(scheme="int4", group=48)
     )
+    assert "take a number that divides 128" in problem(QWEN2, None, Quantize(scheme="int4", group=256))
     check(QWEN2, None, Quantize(scheme="int8", group=48))  # has no groups
     check(QWEN2, None, Quantize(scheme="int4", group=128))
     wide = QWEN2 | {"head_dim": 20}
@@ -51,6 +52,7 @@ def test_a_group_that_does_not_divide_what_pruning_leaves():
     third = Prune(kind="width", amount=0.3)
     message = problem(QWEN2, third, Quantize(scheme="int4"))
     assert "32 weights do not divide the 269 inputs of a layer of the pruned model" in message
+    assert message.endswith("prune another share, which leaves a multiple of it, or take `int8`")  # 269 is a prime
     check(QWEN2, Prune(kind="width", amount=0.75), Quantize(scheme="int4"))
 
 

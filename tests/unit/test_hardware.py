@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipestill.models import hardware
 from pipestill.models.hardware import HardwarePlan, Probe, _cpu_bf16, apply, keep_freed_memory, plan_hardware, probe
 from pipestill.settings.models import HardwareConfig
 
@@ -136,3 +137,9 @@ def test_glibc_is_asked_to_keep_freed_memory(monkeypatch):
 def test_other_c_libraries_are_left_as_they_are(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
     keep_freed_memory()
+
+
+def test_kernels_of_few_shapes_are_kept_unless_the_environment_says_more(monkeypatch):
+    monkeypatch.setattr(hardware.os, "environ", found := {"LRU_CACHE_CAPACITY": "7"})
+    hardware.bound_kernel_caches()
+    assert found == {"LRU_CACHE_CAPACITY": "7", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}

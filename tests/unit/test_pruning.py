@@ -150,6 +150,13 @@ def test_a_model_without_zeros_has_no_masks():
     assert not Masks(small("qwen2"))
 
 
+def test_zeros_of_what_is_not_pruned_are_not_held():
+    model = small("llama")
+    with torch.no_grad():
+        model.lm_head.weight[0] = 0
+    assert not Masks(model)
+
+
 def test_amounts_and_kinds_that_make_no_sense():
     assert "less than 1" in wrong("magnitude", 1.0)
     assert "greater than 0" in wrong("depth", 0.0)

@@ -74,6 +74,12 @@ def test_the_smallest_and_the_fastest_are_not_significantly_worse_than_the_best(
     assert "the best itself); 150 tokens a second." in second
 
 
+def test_the_best_is_not_measured_by_itself_where_it_is_the_smallest_too(study):
+    least = SIZES | {"narrow": SIZES["narrow"].model_copy(update={"bytes_on_disk": 1000})}
+    (sentence,) = compression(replace(study, sizes=least)).sentences()
+    assert sentence.endswith("the best itself); 1.0 kB.")
+
+
 def test_the_comparisons_of_methods_are_as_without_them(study):
     alone = replace(study, experiments=study.compared, sizes={})
     for family in (compare, against_sft):

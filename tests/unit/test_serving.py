@@ -102,6 +102,9 @@ def test_the_description_has_a_path_for_each_experiment_with_real_examples(addre
     assert reply.status == 200 and list(shown) == SEED_FIELDS
     assert shown["scores"] == pytest.approx(reply.json()["scores"], abs=1e-5)
     assert set(api["components"]["schemas"]["LabelReply"]["properties"]) == set(SEED_FIELDS)
+    assert content["schema"]["required"] == ["features"]
+    assert "Problem" in str(api["paths"]["/studies/{study}/examples"]["get"]["responses"]["default"])
+    assert "HTTPValidationError" not in str(api)
     page = call(address, "GET", "/docs").body.decode()
     assert "curl -s -X POST" in page and "/infer/creditmix_sft" in page
     assert not re.search(r"(src|href)=\"https?:", page)
@@ -116,7 +119,8 @@ def test_what_is_counted_has_labels_of_the_shelf_alone(address):
     assert "secret" not in text and "pipestill_models_bytes" in text
 
 
-DEEP = b'{"features": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+def deep(name: str, levels: int) -> bytes:
+    return b'{"%s": %s%s}' % (name.encode(), b"[" * levels, b"]" * levels)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +135,9 @@ DEEP = b'{"features": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
         (b'{"features": "\xff"}', 400, "is not UTF-8"),
         (b'{"features": "\\ud800"}', 422, "`features` is not UTF-8 text"),
         (b'{"\\ud800": "a"}', 422, "is unknown here: send features"),
-        (DEEP, 400, "nested too deeply"),
+        (deep("features", 100_000), 400, "nested too deeply"),
+        (deep("calibration", 100), 400, "nested too deeply"),
+        (deep("calibration", 99), 422, "`calibration`"),
         (b"[]", 422, "no JSON object"),
         (b'""', 422, "no JSON object"),
         (b"", 400, "is not JSON"),

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from pipestill.cli import main, serve
+from pipestill.errors import UserError
 from pipestill.serving import run as runs
 from pipestill.serving.run import listen_at
 from support.served import make_results
@@ -55,7 +56,7 @@ def test_a_port_that_is_taken_is_one_sentence(run):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         code, err = run("--port", taken.getsockname()[1])
-    assert code == 1 and "choose another --port" in err and err.count("\n") == 1
+    assert code == 1 and "choose another --host or --port" in err and err.count("\n") == 1
 
 
 def test_sizes_have_units():
@@ -74,3 +75,13 @@ def test_the_token_comes_from_the_environment(monkeypatch, results):
     monkeypatch.setattr(sys, "argv", ["pipestill", "serve", "--results", str(results), "--max-memory", "1G"])
     main()
     assert told[0].token == "t0ken" and told[0].host == "127.0.0.1" and told[0].max_memory == 2**30
+
+
+@pytest.mark.parametrize("token", ["", " ", "two words", "line\n", "\u00e9"])
+def test_a_token_that_no_client_could_send_is_refused(token):
+    with pytest.raises(UserError, match="is empty, or has other characters"):
+        serve.token_of({serve.TOKEN: token})
+
+
+def test_without_a_token_none_is_asked_for():
+    assert serve.token_of({}) is None

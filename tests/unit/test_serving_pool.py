@@ -11,7 +11,9 @@ import torch
 
 from pipestill.errors import UserError
 from pipestill.io.files import SHA256SUMS, read_json, write_json, write_text
+from pipestill.io.seals import seal
 from pipestill.serving import pool as pools
+from pipestill.serving.examples import Examples
 from pipestill.serving.pool import Pool, weights_of
 from pipestill.serving.problems import Problem
 from pipestill.serving.shelf import Shelf
@@ -74,7 +76,9 @@ def test_a_model_is_loaded_once_for_all_who_wait(shelf, loader):
     assert loader.loads == [("creditmix_sft", 1)]
 
 
-def test_the_least_recently_used_makes_room_and_none_in_use_does(shelf, loader):
+def test_the_least_recently_used_makes_room_and_none_in_use_does(shelf, loader, monkeypatch):
+    monkeypatch.setattr(pools, "ROOM_SECONDS", 0)
+
     async def main():
         pool = Pool(2 * MB, 1, loader)
         for name, seed in (("creditmix_sft", 1), ("creditmix_sft", 2), ("creditmix_sft", 1), ("dolly_sft", 1)):
@@ -88,6 +92,21 @@ def test_the_least_recently_used_makes_room_and_none_in_use_does(shelf, loader):
                 await use(pool, shelf, "dolly_sft")
             assert error.value.status == 503 and "Retry-After" in error.value.headers
             assert pool.size == 2 * MB
+
+    asyncio.run(main())
+
+
+def test_a_model_waits_for_room_until_another_has_answered(shelf, loader):
+    async def main():
+        pool = Pool(MB, 1, loader)
+        exhibit = shelf.find("creditmix_sft")
+        async with pool.borrow(exhibit, exhibit.first):
+            waiting = asyncio.ensure_future(use(pool, shelf, "dolly_sft"))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not waiting.done() and pool.loaded("creditmix_sft") == [1]
+        await waiting
+        assert pool.loaded("creditmix_sft") == [] and pool.loaded("dolly_sft") == [1]
 
     asyncio.run(main())
 
@@ -170,6 +189,30 @@ def test_what_is_not_whole_is_not_served(shelf, results):
         assert model.size == pytest.approx(weights_of(model.target), rel=0.1)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("content", [[], {"primary_metric": "none"}, {"primary_metric": "accuracy"}])
+def test_an_evaluation_that_is_none_is_said_and_harms_no_other(shelf, results, content):
+    write_json(results / "creditmix_sft/eval.json", content)
+    with pytest.raises(Problem, match="`creditmix_sft` cannot be served now"):
+        shelf.find("creditmix_sft")
+    assert [exhibit.name for exhibit in shelf.all()] == ["dolly_sft"]
+
+
+def test_a_configuration_that_is_no_text_gives_no_titles(shelf, results):
+    (results / "config.yaml").write_bytes(b"\xff")
+    assert shelf.titles() == {} and shelf.names() == ["creditmix_sft", "dolly_sft"]
+
+
+def test_damaged_examples_are_said_and_harm_nothing_else(shelf, results):
+    data = results / "data/creditmix/cropped.jsonl"
+    seal(data)
+    examples, exhibit = Examples(), shelf.find("creditmix_sft")
+    assert examples.count(exhibit) == 3
+    write_text(data, "{")
+    assert examples.count(exhibit) == 0
+    with pytest.raises(Problem, match="is not as it was made"):
+        examples.row(exhibit, 1)
 
 
 def test_files_that_change_while_a_model_is_loaded_are_not_mixed(shelf, results, loader):

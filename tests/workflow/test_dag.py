@@ -60,7 +60,7 @@ def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_p
     generating = sum(learns_generated_answers(study) for study in told)
     points = sum(points_apart(config, study) + variant_rows(study) for study in studies)
     methods = [(study, METHODS[name]) for study in studies for name in study["methods"]]
-    compressed = [study for study in studies for row in study.get("compress", {}).values() if row]
+    compressed = [study for study in studies for row in (study.get("compress") or {}).values() if row]
     experiments = len(methods) + sum(len(study.get("checkpoints", {})) for study in studies) + len(taught)
     experiments += len(compressed)
     expected = {

@@ -93,7 +93,7 @@ with warnings.catch_warnings():  # `schema` is a name that pydantic itself has g
 class JsonReply(GeneratedReply):
     """JSON as text."""
 
-    faults: list[str]
+    faults: list[str] = []
     """What is not valid by the schema, a sentence each."""
 
 
