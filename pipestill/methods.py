@@ -135,9 +135,12 @@ def check_objectives(methods: Iterable[Method]) -> None:
     files: dict[str, TrainingFile] = {}
     sections: dict[str, type[Objective]] = {}
     for objective in (method.objective for method in methods if method.objective):
-        name, section = objective.file.name, objective.section
-        if name in OF_RECORDS or files.setdefault(name, objective.file) != objective.file:
-            raise ValueError(f"two kinds of rows would lie in `{name}.jsonl`; give a training file another name")
+        section = objective.section
+        for file in objective.files:
+            if file.name in OF_RECORDS or files.setdefault(file.name, file) != file:
+                raise ValueError(
+                    f"two kinds of rows would lie in `{file.name}.jsonl`; give a training file another name"
+                )
         shared = section in TrainingConfig.model_fields
         if section and (shared or sections.setdefault(section, type(objective)) is not type(objective)):
             raise ValueError(f"`training.{section}` is not the section of one objective alone; give it another name")

@@ -1,8 +1,10 @@
 """Data.
 
 Comes in: a task's raw files, from a generator, local files or addresses.
-Goes out: results/data/<task>/cropped.jsonl (all splits) and results/data/<study>/{teacher,sft,kd,dpo,stepwise}.jsonl.
-Steps: download, records (bad rows out, splits), prompts (cropped inputs), training_file (rows of an objective).
+Goes out: results/data/<task>/cropped.jsonl (all splits) and results/data/<study>/{teacher,sft,kd,dpo,stepwise}.jsonl;
+where a study asks for prompts without gold outputs, results/data/<study>/unlabelled/ and taught.jsonl.
+Steps: download, records (bad rows out, splits), prompts (cropped inputs), unlabelled, training_file (rows of an
+objective).
 """
 
 
@@ -90,11 +92,47 @@ rule prompts:
         "--output {output:q} > {log:q} 2>&1"
 
 
+rule unlabelled:
+    """Take prompts without gold outputs: of training rows that no student has the output of, or of a file."""
+    input:
+        records=PLAN.cropped,
+        labelled=PLAN.unlabelled_labels,
+        tokenizer=PLAN.crop_tokenizer,
+    output:
+        records="<results>/data/{study}/unlabelled/records.jsonl",
+        prompts="<results>/data/{study}/unlabelled/prompts.jsonl",
+    log:
+        "<logs>/unlabelled/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/unlabelled/{study}.jsonl"
+    wildcard_constraints:
+        study="|".join(PLAN.own_studies),
+    priority: BEFORE_STUDENTS
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        script=script("unlabelled"),
+        settings=of_job(PLAN.unlabelled_settings),
+        identity=PLAN.unlabelled_identity,
+        labelled=options("labelled"),
+        tokenizer=file_of("tokenizer", "tokenizer.json"),
+        code=PLAN.task_code("unlabelled"),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --records {input.records:q} {params.labelled:q} "
+        "{params.tokenizer:q} --output {output.records:q} --prompts {output.prompts:q} > {log:q} 2>&1"
+
+
 rule training_file:
     """Write the rows that an objective is trained on, balanced over classes where there are some, and validation rows."""
     input:
         records=PLAN.cropped,
         outputs=PLAN.file_outputs,
+        unlabelled=PLAN.file_unlabelled,
+        unlabelled_outputs=PLAN.file_unlabelled_outputs,
         rationales=PLAN.file_rationales,
         tokenizer=PLAN.file_tokenizer,
         learner=PLAN.learner,
@@ -116,7 +154,7 @@ rule training_file:
     params:
         script=script("training_file"),
         settings=of_job(PLAN.training_file_settings),
-        optional=options("outputs", "rationales"),
+        optional=options("outputs", "unlabelled", "unlabelled_outputs", "rationales"),
         tokenizer=file_of("tokenizer", "tokenizer.json"),
         code=PLAN.file_code,
     shell:

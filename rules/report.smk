@@ -93,11 +93,12 @@ rule report:
         methods=PLAN.method_entries,
         titles=PLAN.titles,
         curves=PLAN.curve_points,
+        worth=PLAN.worth_curves,
         code=PLAN.report_code("report"),
     shell:
         "python {params.script:q} --evals {input.evaluations:q} --scores {input.scores:q} "
         "--predictions {input.predictions:q} --records {input.records:q} --titles {params.titles:q} "
-        "--curves {params.curves:q} --curve-evals {input.curves:q} --curve-predictions {input.curve_predictions:q} "
+        "--curves {params.curves:q} --worth {params.worth:q} --curve-evals {input.curves:q} --curve-predictions {input.curve_predictions:q} "
         "--fidelity {input.fidelity:q} --sizes {input.sizes:q} --config {input.config:q} --output-dir {params.directory:q} > {log:q} 2>&1"
 
 

@@ -1,7 +1,8 @@
 """The teacher.
 
 Comes in: its base model and results/data/<study>/teacher.jsonl, rows that students never see.
-Goes out: results/teachers/<study>/model/; outputs.jsonl, its answers to the prompts that students are trained on;
+Goes out: results/teachers/<study>/model/; outputs.jsonl, its answers to the prompts that students are trained on, and
+unlabelled_outputs.jsonl, those to prompts without gold outputs;
 distributions/, what it finds likely at each token of the students' training and validation answers; fidelity.json.
 """
 
@@ -62,6 +63,38 @@ rule teacher_outputs:
     resources:
         mem_mb=4000,
         runtime="4h",
+        gpu=PLAN.gpu,
+    params:
+        script=script("teacher_outputs"),
+        settings=of_job(PLAN.scoring_settings, method=TEACHER_NAME),
+        teacher=options("teacher"),
+        state=beside("outputs"),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
+        "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
+        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+
+
+rule unlabelled_outputs:
+    """Let the teacher answer prompts without gold outputs, and score their labels."""
+    input:
+        prompts="<results>/data/{study}/unlabelled/prompts.jsonl",
+        base=PLAN.teacher_base,
+        teacher=PLAN.teacher_model,
+    output:
+        outputs="<results>/teachers/{study}/unlabelled_outputs.jsonl",
+        cost="<results>/teachers/{study}/unlabelled_outputs_cost.json",
+    log:
+        "<logs>/unlabelled_outputs/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/unlabelled_outputs/{study}.jsonl"
+    priority: BEFORE_STUDENTS
+    conda:
+        "../envs/train.yaml"
+    threads: PLAN.config.threads
+    resources:
+        mem_mb=4000,
+        runtime="8h",
         gpu=PLAN.gpu,
     params:
         script=script("teacher_outputs"),

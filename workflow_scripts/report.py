@@ -21,6 +21,7 @@ def main() -> None:
     )
     parser.add_argument("--sizes", type=reads, nargs="*", default=[], help="sizes of the models of some studies")
     parser.add_argument("--curves", type=json.loads, default={}, help="JSON object: points of each study's curve")
+    parser.add_argument("--worth", type=json.loads, default={}, help="JSON object: points of curves of rows")
     parser.add_argument("--curve-evals", type=reads, nargs="*", default=[], help="eval.json of its further points")
     parser.add_argument("--curve-predictions", type=reads, nargs="*", default=[], help="predictions beside them")
     parser.add_argument("--config", type=reads, required=True, help="the run's configuration")
@@ -33,7 +34,7 @@ def main() -> None:
         fidelity=args.fidelity,
         titles=args.titles,
         sizes=args.sizes,
-        curves=Curves(args.curves, args.curve_evals),
+        curves=Curves(args.curves, args.worth, args.curve_evals),
     )
     for path in write_report(sources, args.output_dir):
         writes(path)

@@ -18,6 +18,8 @@ def main() -> None:
     parser.add_argument("--settings", type=json_option(TrainingFileSettings), required=True, help="JSON object")
     parser.add_argument("--records", type=reads, required=True, help="cropped records")
     parser.add_argument("--outputs", type=reads, help="the teacher's outputs, where the objective uses them")
+    parser.add_argument("--unlabelled", type=reads, help="records without gold outputs, where the objective uses them")
+    parser.add_argument("--unlabelled-outputs", type=reads, help="the teacher's outputs for them")
     parser.add_argument("--rationales", type=reads, help="the annotation's answers, where the objective uses them")
     parser.add_argument("--tokenizer", type=reads, help="tokenizer.json whose tokens are counted in rationales")
     parser.add_argument("--learner", type=reads, help="base model that is trained on the rows, for its tokens")
@@ -28,7 +30,8 @@ def main() -> None:
     settings, task = args.settings, task_of(args.settings)
     options = task.layout.Options.model_validate(settings.data)
     how = Cropping(settings.prompt, unit_ends(args.tokenizer), settings.splitter)
-    names = ("records", "outputs", "rationales", "train", "validation", "long_answers")
+    names = ("records", "outputs", "unlabelled", "unlabelled_outputs", "rationales")
+    names += ("train", "validation", "long_answers")
     wording = settings.prompt.fill(dict.fromkeys(task.inputs, ""))
     write_training_file(
         task,

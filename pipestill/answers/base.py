@@ -129,8 +129,17 @@ class Lessons:
         self.answers = answers
 
     def taught(self, record: Record, said: Json) -> str:
-        """What is learnt of a teacher's outputs (:class:`Said` as JSON): the first."""
+        """What is learnt of a teacher's outputs (:class:`Said` as JSON): as :meth:`said`."""
+        return self.said(said)
+
+    def said(self, said: Json) -> str:
+        """The teacher's answer where no gold output is known: its first output."""
         return said["outputs"][0]
+
+    def likeliest(self, said: Json) -> str:
+        """The same, but of labels the likeliest."""
+        scores = said.get("label_scores")
+        return max(scores, key=scores.get) if scores else self.said(said)
 
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """See :meth:`Answers.rejected`."""

@@ -90,6 +90,11 @@ class Record(Line):
     meta: Json = field(default_factory=dict)
 
     @property
+    def labelled(self) -> bool:
+        """True if it has a gold output."""
+        return bool(self.references)
+
+    @property
     def question(self) -> str:
         """Its inputs as one text, by which splits are compared."""
         return normalise("\n".join(self.inputs.values()))

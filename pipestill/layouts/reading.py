@@ -160,10 +160,14 @@ def _at(place: int | str) -> dict[str, int | str]:
     return {"line": place} if isinstance(place, int) else {"file": place}
 
 
+def id_of(task: Content, question: str) -> str:
+    """Key of the record that asks a question."""
+    return f"{task.name}-{hashlib.sha256(question.encode()).hexdigest()[:12]}"
+
+
 def _record(task: Content, example: Example, question: str, place: int | str, test_set: str | None) -> Record:
-    key = question if test_set is None else f"{test_set}\n{question}"
     return Record(
-        id=f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}",
+        id=id_of(task, question if test_set is None else f"{test_set}\n{question}"),
         split=None,
         inputs=dict(example.inputs),
         target=example.target,

@@ -136,6 +136,8 @@ class Objective(ABC):
         libraries: packages that its half needs and that jobs hide (:mod:`pipestill.job.startup`).
         teacher: whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs.
         store: name of the teacher's distributions that it can read.
+        with_unlabelled: what it is trained on where the teacher answers prompts without gold outputs too; none: it
+            learns nothing of them.
     """
 
     section: ClassVar[str | None] = None
@@ -146,6 +148,12 @@ class Objective(ABC):
     file: TrainingFile
     teacher: TeacherUse = "unused"
     store: str | None = None
+    with_unlabelled: TrainingFile | None = None
+
+    @property
+    def files(self) -> tuple[TrainingFile, ...]:
+        """All that it may be trained on."""
+        return tuple(dict.fromkeys(each for each in (self.file, self.with_unlabelled) if each))
 
     @property
     def identity(self) -> Json:

@@ -1,6 +1,6 @@
 """The training file of an objective: records drawn, equal per stratum where answers have strata, and a row for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -89,8 +89,12 @@ def training_rows(
     outputs: dict[str, Json] | None,
     rationales: dict[str, str] | None,
     room: Room | None = None,
+    unlabelled: Sequence[Record] | None = None,
 ) -> tuple[list[Json], list[Json]]:
     """Training rows, and validation rows with gold outputs in the same schema.
+
+    Rows of ``unlabelled`` records follow those of records with gold outputs; none where the objective has no use for
+    such records.
 
     The teacher learns from the training split where there is no teacher split, which is so only with a `teacher_share`
     of 0: layouts refuse to leave it empty otherwise.
@@ -102,12 +106,13 @@ def training_rows(
     own = room.records(of_split(records, objective.file.split) or of_split(records, "train"))
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
     held_out = room.records(of_split(records, "validation"))
-    row = objective.file.row
+    row = objective.file.row if unlabelled is None else objective.with_unlabelled.row
+    asked = list(unlabelled or ())[: settings.unlabelled]
     learnt = partial(objective.learnt, explained=settings.explained)
     with task.answers.lessons(task.answers.options(settings.answers)) as lessons:
         taught = Sources(task, settings.prompt, lessons, outputs, rationales, settings.seed, chosen, settings.context)
         gold = replace(taught, outputs=None)
-        train = room.rows([row(each, taught) for each in chosen], learnt)
+        train = room.rows([row(each, taught) for each in (*chosen, *asked)], learnt)
         validation = room.rows([row(each, gold) for each in held_out], learnt)
     room.check()
     return train, validation
@@ -128,21 +133,23 @@ def write_training_file(
         objective: whose rows they are.
         settings: of the job.
         files: ``records``, ``train`` and ``validation`` to write; ``outputs`` and ``rationales`` where they are used,
-            and ``long_answers`` to write, if they are to be counted.
+            ``unlabelled`` records and ``unlabelled_outputs`` where there are such, and ``long_answers`` to write, if
+            they are to be counted.
         crop: shortens the rationale of a record.
         room: for each answer; none: any number of tokens.
     """
     records = read_records(files["records"])
     outputs = None
-    if files.get("outputs"):
-        said = iterate_lines(files["outputs"], Said, "make the teacher's outputs again")
-        outputs = {each.id: vars(each) for each in said}
+    for path in filter(None, (files.get("outputs"), files.get("unlabelled_outputs"))):
+        said = iterate_lines(path, Said, "make the teacher's outputs again")
+        outputs = (outputs or {}) | {each.id: vars(each) for each in said}
+    unlabelled = read_records(files["unlabelled"]) if files.get("unlabelled") else None
     rationales = None
     if files.get("rationales"):
         explained = of_split(records, "train") + of_split(records, "validation")
         rationales = read_rationales(files["rationales"], explained, settings.allow_missing, crop)
     room = room or Room()
-    train, validation = training_rows(task, objective, settings, records, outputs, rationales, room)
+    train, validation = training_rows(task, objective, settings, records, outputs, rationales, room, unlabelled)
     write_jsonl(files["train"], train)
     write_jsonl(files["validation"], validation)
     counted = room.counted(train, {record.id for record in of_split(records, "validation")})

@@ -35,6 +35,7 @@ from pipestill.tasks import Task, find_task
 from pipestill.text.sentences import Splitter
 
 Gap = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
+Prompts = Annotated[int, Field(ge=0, le=10**9)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), Distinct]
 
 
@@ -171,6 +172,29 @@ class SubmissionConfig(Section):
     """Archives or folders of the documents to summarise; the study's own test documents when absent."""
 
 
+class UnlabelledConfig(Section):
+    """Prompts without gold outputs, which the teacher answers or scores: further training rows of the methods that
+    learn from the study's teacher."""
+
+    reruns: ClassVar = {"*": "unlabelled training_file", "curve": "training_file", "sft_curve": "training_file"}
+
+    rows: Count | None = None
+    """Prompts at most; when absent, all of the `file`, or none."""
+    file: LocalPath | None = None
+    """File of inputs, a column for each input of the task; when absent, `rows` are of the training split, those that
+    `train_rows` leaves: their gold outputs are not looked at."""
+
+    curve: Annotated[list[Prompts], Field(max_length=100), Distinct] = []
+    """Further numbers of such prompts that the report's curve is drawn through, beside the rows with gold outputs."""
+    sft_curve: Annotated[list[Count], Field(max_length=100), Distinct] = []
+    """Further numbers of rows with gold outputs, in place of `train_rows`, of the curve of `sft` beside it."""
+
+    @property
+    def given(self) -> bool:
+        """True if there are any."""
+        return bool(self.rows or self.file)
+
+
 class StudyConfig(Section):
     """One comparison: a task, a student, a teacher and the methods to compare."""
 
@@ -219,6 +243,8 @@ class StudyConfig(Section):
     on_long_answer: OnLongAnswer = "stop"
     """Treatment of answers to learn from that leave no room for a prompt in `max_length`: `stop` the run, `drop` their
     rows, or `crop` them; the report counts them."""
+    unlabelled: UnlabelledConfig = UnlabelledConfig()
+    """Prompts without gold outputs, for `kd` and the divergences."""
     learning_curve: Annotated[list[NonzeroShare], Field(min_length=1, max_length=100)] = [0.25, 0.5, 1.0]
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}

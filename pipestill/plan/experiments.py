@@ -8,7 +8,7 @@ from pipestill.errors import UserError
 from pipestill.io.digests import json_digest
 from pipestill.io.records import Json
 from pipestill.methods import BASE, METHODS, PRETRAINED_TEACHER, SFT, TEACHER_NAME, Method, method_of
-from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, OWN_OUTPUTS, RATIONALES, Objective
+from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, OWN_OUTPUTS, RATIONALES, Objective, TrainingFile
 from pipestill.plan.compress import CompressConfig
 from pipestill.plan.config import Config, StudyConfig, TaskConfig, percent
 from pipestill.plan.resolve import (
@@ -159,7 +159,19 @@ class Experiments:
         it, whichever of them a study has, so that a further one leaves the file as it is."""
         if file == method_of(TEACHER_NAME).objective.file.name:
             return TEACHER_NAME
-        return next(name for name, method in METHODS.items() if method.trains and method.objective.file.name == file)
+        trained = {name: method.objective.files for name, method in METHODS.items() if method.trains}
+        return next(name for name, files in trained.items() if file in {each.name for each in files})
+
+    def learns_unlabelled(self, study: str, method: str) -> bool:
+        """True if the teacher's answers to prompts without gold outputs are among a method's training rows."""
+        objective = self.entry(study, method).objective
+        takes = objective is not None and objective.with_unlabelled is not None and self.study(study).unlabelled.given
+        return takes and self.learns_from_teacher(study, method)
+
+    def file(self, study: str, method: str) -> TrainingFile | None:
+        """What a method is trained on, if it is trained."""
+        objective = self.entry(study, method).objective
+        return objective.with_unlabelled if self.learns_unlabelled(study, method) else objective and objective.file
 
     def longest_row(self, study: str, file: str) -> int | None:
         """Tokens of prompt and answer that every training on a file has room for; none where nothing is trained on it.
@@ -169,7 +181,7 @@ class Experiments:
         settings = self.study(study)
         learners = [TEACHER_NAME] if self.maker(study, file) == TEACHER_NAME else self._learners(study)
         trained = [name for name in learners if self.entry(study, name).trains]
-        reading = [name for name in trained if self.entry(study, name).objective.file.name == file]
+        reading = [name for name in trained if self.file(study, name).name == file]
         if settings.on_long_answer != "stop":
             reading = trained
         return min((self.training(study, name).training.max_length for name in reading), default=None)
@@ -267,6 +279,8 @@ class Experiments:
             found.append(
                 f"{entry.title} was trained in its single-task variant: it writes a rationale before each answer."
             )
+        if self.learns_unlabelled(study, method):
+            found.append(f"{entry.title} learnt what the teacher says to prompts without gold outputs too.")
         if entry.trains and self.share(study, method) < 1:
             found.append(f"Students were trained on {percent(settings.train_share)} % of the training rows.")
         return found
@@ -314,6 +328,8 @@ class Experiments:
         }
         if share < 1:
             depends["train_share"] = share
+        if self.learns_unlabelled(study, method):
+            depends["unlabelled"] = self.study(study).unlabelled.model_dump(include={"rows", "file"})
         if self.study(study).on_long_answer != "stop":
             depends["on_long_answer"] = self.study(study).on_long_answer
         if resolved.training.init == "sft" or OWN_OUTPUTS in self.sources(study, method):

@@ -23,6 +23,7 @@ from pipestill.settings.jobs import (
     ScoringSettings,
     TrainingFileSettings,
     TrainingSettings,
+    UnlabelledSettings,
 )
 from pipestill.settings.section import Section
 from pipestill.tasks import Task
@@ -45,10 +46,25 @@ class Jobs(Experiments):
         """Settings of the job that writes a training file."""
         return told(self._training_file(study, file))
 
+    def unlabelled_settings(self, study: str) -> str:
+        """Settings of the job that takes prompts without gold outputs."""
+        settings, task = self.study(study), self.task_config(study)
+        own = {"data": self.task(study).layout.crop_options(task.data) | {"columns": task.data.columns}}
+        section = UnlabelledSettings(
+            task=settings.task,
+            declared=task.declared,
+            rows=settings.unlabelled.rows,
+            file=settings.unlabelled.file,
+            seed=task.data.splits.seed,
+            prompt=self.prompt(study),
+            **(own | {"splitter": task.splitter} if settings.unlabelled.file else {}),
+        )
+        return told(section)
+
     def context_output_settings(self, study: str) -> str:
         """Settings of the job in which a teacher answers training rows with a context."""
         method = self.readers(study, CONTEXT)[0]
-        rows = self._training_file(study, METHODS[method].objective.file.name)
+        rows = self._training_file(study, self.file(study, method).name)
         asked = TEACHER_NAME if self.learns_from_teacher(study, method) else method
         section = ContextOutputSettings(
             asking=self.asking(study, asked, answers=False).model_copy(update={"prompt": rows.context.prompt}),
@@ -74,6 +90,7 @@ class Jobs(Experiments):
             explained=self.rationale_tokens(study, method) > 0,
             on_long_answer=settings.on_long_answer,
             context=self.teacher_context(study, method),
+            unlabelled=settings.unlabelled.rows if self.learns_unlabelled(study, method) else None,
             answers=settings.answers.model_dump(mode="json", include=settings.answers.learnt) if judged else {},
             **(self._rationales(study) if explained else {}),
         )

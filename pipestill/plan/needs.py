@@ -17,6 +17,7 @@ class Needs:
         judged: studies whose answers are judged, to be measured or learnt from.
         bertscores: studies whose answers are scored by BERTScore.
         challenges: studies for which documents of a challenge are taken.
+        unlabelled: studies for which prompts without gold outputs are taken.
         annotations: tasks whose rationales are asked for.
         curves: studies whose learning curve is drawn.
     """
@@ -29,5 +30,6 @@ class Needs:
     judged: Sequence[str] = ()
     bertscores: Sequence[str] = ()
     challenges: Sequence[str] = ()
+    unlabelled: Sequence[str] = ()
     annotations: Sequence[str] = ()
     curves: Sequence[str] = ()

@@ -13,6 +13,7 @@ from pipestill.plan.stages.annotation import AnnotationStages
 from pipestill.plan.stages.data import DataStages
 from pipestill.plan.stages.evaluation import EvaluationStages
 from pipestill.plan.variants import variants_of
+from pipestill.plan.worth import with_worth
 
 
 class Plan(DataStages, AnnotationStages, EvaluationStages):
@@ -24,7 +25,7 @@ class Plan(DataStages, AnnotationStages, EvaluationStages):
     """
 
     def __init__(self, given: Config, root: Path):
-        super().__init__(with_curves(with_shares(given)))
+        super().__init__(with_worth(with_curves(with_shares(given))))
         self.given = given
         self.root = root
 
@@ -64,7 +65,7 @@ class Plan(DataStages, AnnotationStages, EvaluationStages):
     def files(self) -> list[str]:
         """Names of training files."""
         objectives = [method_of(name).objective for name in (TEACHER_NAME, *METHODS)]
-        return list(dict.fromkeys(each.file.name for each in objectives if each))
+        return list(dict.fromkeys(file.name for each in objectives if each for file in each.files))
 
 
 def of_job(settings: Callable[..., Any], **known: str) -> Callable[[Any], Any]:

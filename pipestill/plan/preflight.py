@@ -46,6 +46,11 @@ def problems(plan: Plan, needs: Needs) -> list[str]:
                 found.append(
                     f"{key}: {shortened(file.path, PATH)} does not exist; put the documents there, or name another file"
                 )
+    for name in needs.unlabelled:
+        file = config.studies[name].unlabelled.file
+        if file is not None and not Path(file).is_file():
+            fault = "is a directory" if Path(file).is_dir() else "does not exist"
+            found.append(f"studies.{name}.unlabelled.file: {shortened(file, PATH)} {fault}; name a file of inputs")
     for name in needs.annotations:
         found += _annotation_problems(plan, name)
     for study in needs.curves:

@@ -47,6 +47,7 @@ def start_run(workflow: Any, plan: Plan) -> list[str]:
         judged=sorted({*of("evaluate", "study"), *of("training_file", "study")}),
         bertscores=sorted(set(of("bertscore", "study"))),
         challenges=of("challenge", "study"),
+        unlabelled=of("unlabelled", "study"),
         annotations=of("annotate", "task"),
         curves=of("learning_curve", "study"),
     )

@@ -30,6 +30,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
     task = config.task(study.task)
     devices = resolve_hardware(config.hardware, study).devices
     _check_rows(path, study, len(task.answers.strata))
+    _check_unlabelled(config, path, study)
     readers: dict[str, dict[str, Resolved]] = {}  # by what they read
     for method in study.methods:
         objective, resolved = METHODS[method].objective, resolve_training(config.training, study, method)
@@ -47,15 +48,14 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
         _check_options(path, study, method, objective, resolved)
         _check_rationales(config, path, study, method, objective, resolved)
         check_teacher_context(config, path, study, method, objective, resolved)
-        _check_warmup(path, method, resolved.training, most_rows(config, study, study.train_rows, study.train_share))
+        _check_warmup(path, method, resolved.training, _rows_of(config, study, objective))
         if objective.cached(resolved.options):
             _check_codec(path, study, task, objective)
             readers.setdefault(objective.store, {})[method] = resolved
     for name, compressed in study.compress.items():
         objective, resolved = compressed.entry(name).objective, resolve_training(config.training, study, name)
-        rows = most_rows(config, study, study.train_rows, study.train_share)
         _check_devices(f"{path}.compress", name, resolved.training, devices)
-        _check_warmup(f"{path}.compress", name, resolved.training, rows)
+        _check_warmup(f"{path}.compress", name, resolved.training, _rows_of(config, study, objective))
         if objective.cached(resolved.options):
             _check_codec(path, study, task, objective)
             readers.setdefault(objective.store, {})[name] = resolved
@@ -100,6 +100,43 @@ def _check_rows(path: str, study: StudyConfig, classes: int) -> None:
         rows = getattr(study, key)
         if rows is not None and rows < classes:
             raise ValueError(f"{path}.{key}: {rows} rows are none for each of {classes} classes; raise it")
+
+
+def _check_unlabelled(config: Config, path: str, study: StudyConfig) -> None:
+    """Refuse prompts without gold outputs that no teacher answers, that no method learns, or whose gold outputs the
+    teacher learns."""
+    if not study.unlabelled.given:
+        if study.unlabelled.curve or study.unlabelled.sft_curve:
+            raise ValueError(f"{path}.unlabelled: its curves are through prompts; give it `rows` or a `file`")
+        return
+    if study.teacher is None:
+        raise ValueError(f"{path}.unlabelled: a teacher answers such prompts; set `{path}.teacher`, or remove the key")
+    takers = [name for name, method in METHODS.items() if method.objective and method.objective.with_unlabelled]
+    rows = [*(METHODS[name].objective for name in study.methods)]
+    rows += [compressed.entry(name).objective for name, compressed in study.compress.items()]
+    if not any(objective and objective.with_unlabelled for objective in rows):
+        raise ValueError(f"{path}.unlabelled: no method learns from such prompts; add one of {', '.join(takers)}")
+    own = study.unlabelled
+    if own.rows is not None and max(own.curve, default=0) > own.rows:
+        raise ValueError(f"{path}.unlabelled.curve: {max(own.curve)} prompts are more than its `rows` {own.rows}")
+    if own.sft_curve and SFT not in study.methods:
+        raise ValueError(f"{path}.unlabelled.sft_curve: it is drawn for the method `sft`; add that, or remove the key")
+    if own.sft_curve and min(own.sft_curve) < len(config.task(study.task).answers.strata):
+        raise ValueError(f"{path}.unlabelled.sft_curve: {min(own.sft_curve)} rows are none for each class; raise it")
+    learns = study.unlabelled.file is None and not study.pretrained_teacher
+    if learns and not config.tasks[study.task].data.splits.teacher_share:
+        raise ValueError(
+            f"{path}.unlabelled: with a `teacher_share` of 0 the teacher learns the gold outputs of these rows; raise "
+            f"`tasks.{study.task}.data.splits.teacher_share`, or name a `file`"
+        )
+
+
+def _rows_of(config: Config, study: StudyConfig, objective: Objective) -> float:
+    """Rows that a student learns from at most, as far as the configuration says."""
+    own, unlabelled = most_rows(config, study, study.train_rows, study.train_share), study.unlabelled
+    if not unlabelled.given or objective is None or objective.with_unlabelled is None:
+        return own
+    return own + (unlabelled.rows or math.inf)
 
 
 def _check_options(path: str, study: StudyConfig, method: str, objective: Objective, resolved: Resolved) -> None:

@@ -35,6 +35,16 @@ def load_experiment(path: Path) -> Experiment:
     return Experiment(path, evaluation, runs)
 
 
+def beyond(studies: Sequence[Study], paths: Sequence[Path]) -> dict[tuple[str, str], Experiment]:
+    """Experiments by study and method: those of ``studies``, and further ones, whose ``eval.json`` lie at ``paths``.
+
+    Raises:
+        UserError: as :func:`load_experiment`.
+    """
+    found = {(own.evaluation.study, own.method): own for own in map(load_experiment, paths)}
+    return found | {(study.name, own.method): own for study in studies for own in study.experiments}
+
+
 def collect(paths: Sequence[Path], titles: Mapping[str, str] | None = None) -> list[Study]:
     """All studies of the evaluations at ``paths``, in the order given; methods in the order of the registry.
 

@@ -2,28 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pipestill.errors import UserError
-from pipestill.reporting.collect import load_experiment
-from pipestill.reporting.study import CurvePoint, Study
+from pipestill.reporting.study import CurvePoint, Experiment, Study
 
 Points = Sequence[tuple[str, int, str, str]]  # prompt, demonstrations, study and method of the experiment
 
 
-def with_curves(studies: Sequence[Study], points: Mapping[str, Points], evaluations: Sequence[Path]) -> list[Study]:
+def with_curves(
+    studies: Sequence[Study], points: Mapping[str, Points], loaded: Mapping[tuple[str, str], Experiment]
+) -> list[Study]:
     """Studies with their curves.
 
     Args:
         studies: whose own experiments may be points too.
         points: by study.
-        evaluations: ``eval.json`` of experiments beyond those of the studies.
+        loaded: experiments by study and method.
 
     Raises:
-        UserError: an experiment is missing, or its files are broken.
+        UserError: an experiment is missing.
     """
-    loaded = {(own.evaluation.study, own.method): own for own in map(load_experiment, evaluations)}
-    loaded |= {(study.name, own.method): own for study in studies for own in study.experiments}
     return [replace(study, curve=_curve(study.name, points.get(study.name, ()), loaded)) for study in studies]
 
 

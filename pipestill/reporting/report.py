@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipestill.io.files import write_text
-from pipestill.reporting.collect import collect
+from pipestill.reporting.collect import beyond, collect
 from pipestill.reporting.comparisons import write_comparisons
 from pipestill.reporting.compression import with_sizes
 from pipestill.reporting.context_curve import Points, with_curves
@@ -16,18 +16,21 @@ from pipestill.reporting.findings import findings
 from pipestill.reporting.html import Page, write_page
 from pipestill.reporting.overview import overview
 from pipestill.reporting.summary import write_summary
+from pipestill.reporting.worth import Rows, with_worth
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves of in-context learning.
+    """Curves through experiments beyond those of the studies.
 
     Attributes:
-        points: of each study, see :mod:`pipestill.reporting.context_curve`.
+        points: of in-context learning, of each study, see :mod:`pipestill.reporting.context_curve`.
+        worth: of rows, see :mod:`pipestill.reporting.worth`.
         evaluations: ``eval.json`` of experiments beyond those of the studies.
     """
 
     points: Mapping[str, Points] = field(default_factory=dict)
+    worth: Mapping[str, Rows] = field(default_factory=dict)
     evaluations: Sequence[Path] = ()
 
 
@@ -42,7 +45,7 @@ class Sources:
         fidelity: ``fidelity.json`` of the studies that have a cache of their teacher's distributions.
         titles: of the studies that have one.
         sizes: files of sizes and speeds of the models of studies that have compressed students.
-        curves: of in-context learning.
+        curves: of in-context learning, and of rows.
     """
 
     evaluations: Sequence[Path]
@@ -69,7 +72,9 @@ def write_report(sources: Sources, directory: Path) -> list[Path]:
     """
     directory, caches = Path(directory), read_fidelity(sources.fidelity)
     studies = collect(sources.evaluations, sources.titles)
-    studies = with_curves(studies, sources.curves.points, sources.curves.evaluations)
+    others = beyond(studies, sources.curves.evaluations)
+    studies = with_curves(studies, sources.curves.points, others)
+    studies = with_worth(studies, sources.curves.worth, others)
     studies = with_sizes(studies, sources.sizes)
     found = [findings(study, caches.get(study.name)) for study in studies]
     write_summary(directory, found)

@@ -111,6 +111,8 @@ class Study:
         name: of the study.
         experiments: rows of its tables.
         curve: of in-context learning, by prompt, in the order of demonstrations; empty where there is none.
+        worth: experiments by the rows that they learn from, few first, by method; SFT's rows have gold outputs. Empty
+            where no such curve is asked for.
         sizes: of the models of its rows, by method, where these were measured.
         title: its name for people, where it has one.
     """
@@ -120,6 +122,7 @@ class Study:
     curve: Mapping[str, Sequence[CurvePoint]] = field(default_factory=dict)
     title: str | None = None
     sizes: Mapping[str, Size] = field(default_factory=dict)
+    worth: Mapping[str, Sequence[Experiment]] = field(default_factory=dict)
 
     @property
     def heading(self) -> str:

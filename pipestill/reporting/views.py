@@ -14,6 +14,7 @@ from pipestill.reporting.over_sft import over_sft_rows
 from pipestill.reporting.overview import recommendation
 from pipestill.reporting.rationales import rationales
 from pipestill.reporting.study import Study
+from pipestill.reporting.worth import worth_of
 
 TURNED = {"better": "worse", "worse": "better", "open": "open"}
 
@@ -77,6 +78,7 @@ def study_view(findings: Findings, examples: Examples) -> Json:
         "comparisons": findings.pairs,
         "matrix": difference_matrix(study, findings.pairs),
         "compression": findings.compression,
+        "worth": worth_of(study),
         "over_sft": over_sft_rows(study, findings.over_sft),
         "closeness": closeness_rows(study),
         "measured_on": measured_on(study),

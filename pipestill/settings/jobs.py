@@ -44,8 +44,27 @@ class TrainingFileSettings(OfTask):
     """Treatment of answers that leave no room for a prompt."""
     context: TeacherContext | None = None
     """Context that the teacher reads before the question of each row, if it reads one."""
+    unlabelled: Count | None = None
+    """Prompts without gold outputs at most, of those that there are."""
     answers: Json = {}
     """Options of the task's kind of answers that its rows depend on."""
+
+
+class UnlabelledSettings(OfTask):
+    """Settings of a job that takes prompts without gold outputs."""
+
+    rows: Count | None = None
+    """Prompts at most; all when absent."""
+    file: str | None = None
+    """File of inputs; none: they are those of the training rows that no student has the gold output of."""
+    seed: Seed
+    """Seed of the draw."""
+    data: Json = {}
+    """Options of the task's layout, by which inputs of a file are read and cropped."""
+    splitter: Splitter = "sentencex"
+    """Splitter of their sentences."""
+    prompt: Prompt
+    """The prompt of each."""
 
 
 class Asking(OfTask):

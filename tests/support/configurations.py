@@ -45,7 +45,7 @@ def generated():
     studies = config["studies"]
     config["seeds"] = [1]
     config["run"] += DECLARED
-    studies["creditmix"]["methods"] = ["base", "sft", "kd", "dpo"]
+    studies["creditmix"] |= {"methods": ["base", "sft", "kd", "dpo"], "unlabelled": {"rows": 8, "sft_curve": [12]}}
     studies["mnli"]["methods"] = ["base", "icl", "cd", "sft"]
     plain = {"text": "{features}:", "render": "raw", "verbalizers": {"Good": "good"}}
     config["tasks"]["creditmix"]["prompts"] = {"plain": plain, "spare": {"text": "{features}"}}
@@ -100,7 +100,7 @@ def of_files():
     submission = {"methods": ["lead", "sft"], "submission": {"documents": challenge}, "overrides": {}}
     studies["multiclinsum"] |= submission
     studies["mnli"] |= {"methods": ["base", "icl"], "overrides": {}}
-    studies["mnli-bert"] |= {"methods": ["base"], "teacher": None, "overrides": {}}
+    studies["mnli-bert"] |= {"methods": ["base"], "teacher": None, "overrides": {}, "unlabelled": {}}
     drawn = {"decoding": "free", "sampling": True, "max_new_tokens": 12}
     studies["idp"] |= {"methods": ["sft"], "teacher": None, "answers": drawn, "variants": {}, "overrides": {}}
     drawn, variants = {"sampling": True, "max_new_tokens": 12}, {"plan": {"prompt": "instructed"}}

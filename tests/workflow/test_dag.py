@@ -39,6 +39,14 @@ def points_apart(config, study):
     return sum(prompt != own or shots not in (0, icl["shots"]) for prompt, shots in points)
 
 
+def rows_apart(study):
+    """Points of the curves of rows that are no experiments of the study itself; each is trained."""
+    asked = study.get("unlabelled", {})
+    learners = sum(bool((own := METHODS[name].objective) and own.with_unlabelled) for name in study["methods"])
+    of_sft = {*asked.get("sft_curve", [])} - {study.get("train_rows")}
+    return len(of_sft) + learners * len({*asked.get("curve", [])} - {asked.get("rows")})
+
+
 def learns_generated_answers(study):
     """True if context distillation learns what its teacher generates."""
     return study.get("overrides", {}).get("cd", {}).get("context", {}).get("answers") == "teacher"
@@ -58,13 +66,14 @@ def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_p
     stored = [study for study in studies if stores_distributions(config, study)]
     told = [study for study in studies if "cd" in study["methods"]]
     generating = sum(learns_generated_answers(study) for study in told)
-    points = sum(points_apart(config, study) + variant_rows(study) for study in studies)
+    points = sum(points_apart(config, study) + rows_apart(study) + variant_rows(study) for study in studies)
     methods = [(study, METHODS[name]) for study in studies for name in study["methods"]]
     compressed = [study for study in studies for row in (study.get("compress") or {}).values() if row]
     experiments = len(methods) + sum(len(study.get("checkpoints", {})) for study in studies) + len(taught)
     experiments += len(compressed)
     expected = {
-        "train": sum(len(study.get("seeds", config["seeds"])) for study, method in methods if method.trains),
+        "train": sum(len(study.get("seeds", config["seeds"])) for study, method in methods if method.trains)
+        + sum(len(study.get("seeds", config["seeds"])) * rows_apart(study) for study in studies),
         "compress": sum(len(study.get("seeds", config["seeds"])) for study in compressed),
         "model_sizes": sum(study in compressed for study in studies),
         "train_teacher": sum(not study.get("pretrained_teacher") for study in taught),

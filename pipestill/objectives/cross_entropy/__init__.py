@@ -9,8 +9,8 @@ from pipestill.settings.section import Section
 
 def teacher_row(record: Record, sources: Sources) -> Json:
     """``{"id", "input", "teacher_output"}``: what the teacher says, or the gold output without a teacher."""
-    said = sources.said(record)
-    output = record.target if said is None else sources.lessons.taught(record, said)
+    said, lessons = sources.said(record), sources.lessons
+    output = record.target if said is None else lessons.taught(record, said) if record.labelled else lessons.said(said)
     return {"id": record.id, "input": sources.asked(record), "teacher_output": sources.answer(output)}
 
 
@@ -28,6 +28,11 @@ class CrossEntropy(Objective):
 
     file: TrainingFile = SFT
     teacher: TeacherUse = "unused"
+
+    @property
+    def with_unlabelled(self) -> TrainingFile | None:
+        """The teacher's outputs are learnt whether there are gold ones or not."""
+        return None if self.teacher == "unused" else self.file
 
     def sources(self, options: Section) -> frozenset[str]:
         """The teacher's outputs, where the file has them."""

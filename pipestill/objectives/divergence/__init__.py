@@ -6,8 +6,18 @@ from typing import ClassVar, Literal
 
 from pydantic import create_model
 
+from pipestill.io.records import Json, Record
 from pipestill.losses.kinds import KINDS, NoOptions
-from pipestill.objectives.base import DISTRIBUTIONS, SFT, Objective, Part, TeacherUse, TrainingFile
+from pipestill.objectives.base import (
+    DISTRIBUTIONS,
+    SFT,
+    Objective,
+    Part,
+    Sources,
+    TeacherUse,
+    TrainingFile,
+    gold_row,
+)
 from pipestill.settings.distributions import ComparedDivergence
 from pipestill.settings.section import Section, Share, Temperature, Tokens
 
@@ -56,6 +66,18 @@ def options_of(kind: str) -> type[DivergenceOptions]:
     return create_model(f"{own.__name__}Options", __base__=(DivergenceOptions, own), __doc__=own.__doc__)
 
 
+def taught_row(record: Record, sources: Sources) -> Json:
+    """``{"id", "input", "output"}``: the gold output or, where there is none, what the teacher answers: its greedy
+    output, or its likeliest label."""
+    if record.labelled:
+        return gold_row(record, sources)
+    answer = sources.lessons.likeliest(sources.said(record))
+    return {"id": record.id, "input": sources.asked(record), "output": sources.answer(answer)}
+
+
+TAUGHT = TrainingFile("taught", taught_row)
+
+
 @dataclass(frozen=True)
 class Divergence(Objective):
     """A divergence.
@@ -83,6 +105,11 @@ class Divergence(Objective):
     def settings(self) -> type[DivergenceOptions]:
         """See :func:`options_of`."""
         return options_of(self.kind)
+
+    @property
+    def with_unlabelled(self) -> TrainingFile | None:
+        """Rows of what the study's teacher answers too."""
+        return None if self.teacher == "unused" else TAUGHT
 
     @property
     def shares_tokens(self) -> bool:

@@ -6,8 +6,9 @@ from pathlib import Path
 from pipestill.io.digests import FETCHING, canonical_json, code_digest, listing_digest
 from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.methods import method_of
-from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, OWN_OUTPUTS, RATIONALES
+from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, OWN_OUTPUTS, RATIONALES, SFT
 from pipestill.plan.jobs import layout_module, told
+from pipestill.plan.shares import origin
 from pipestill.plan.stages.places import Files, Places, Wildcards
 
 
@@ -86,6 +87,29 @@ class DataStages(Places):
         if OWN_OUTPUTS in made_of:
             return f"{self.asked_run(w)}/outputs.jsonl"
         return f"{self.teacher_directory(w)}/outputs.jsonl" if OUTPUTS in made_of else []
+
+    def unlabelled_labels(self, w: Wildcards) -> Files:
+        """Training rows with gold outputs, where others of their split are taken without theirs."""
+        return f"<results>/data/{w.study}/{SFT.name}.jsonl" if self.study(w.study).unlabelled.file is None else []
+
+    def unlabelled_identity(self, w: Wildcards) -> list[str]:
+        """Digest of the file of inputs, if there is one."""
+        file = self.study(w.study).unlabelled.file
+        return local_digests([Path(file)] if file else [])
+
+    def file_unlabelled(self, w: Wildcards) -> Files:
+        """Records without gold outputs, for the training files that have rows of them; of a study at a share of its
+        rows, those of the whole one."""
+        name = f"<results>/data/{origin(w.study)}/unlabelled/records.jsonl"
+        return name if self._is_unlabelled(w) else []
+
+    def file_unlabelled_outputs(self, w: Wildcards) -> Files:
+        """What the teacher says to them."""
+        return f"{self.teacher_directory(w)}/unlabelled_outputs.jsonl" if self._is_unlabelled(w) else []
+
+    def _is_unlabelled(self, w: Wildcards) -> bool:
+        maker = self.maker(w.study, w.file)
+        return self.learns_unlabelled(w.study, maker) and self.file(w.study, maker).name == w.file
 
     def file_rationales(self, w: Wildcards) -> Files:
         """The annotation's answers, for the training files that are made of them."""

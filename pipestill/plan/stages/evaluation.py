@@ -14,6 +14,7 @@ from pipestill.plan.shares import origin
 from pipestill.plan.stages.data import local_digests
 from pipestill.plan.stages.places import Files, Wildcards
 from pipestill.plan.stages.training import TrainingStages
+from pipestill.plan.worth import worth_points
 
 
 class EvaluationStages(TrainingStages):
@@ -59,8 +60,8 @@ class EvaluationStages(TrainingStages):
 
     def evaluated_data(self, w: Wildcards) -> list[str]:
         """Data files that an experiment's numbers come from."""
-        objective = self.entry(w.study, w.method).objective
-        return [self.cropped(w), *([f"<results>/data/{w.study}/{objective.file.name}.jsonl"] if objective else [])]
+        file = self.file(w.study, w.method)
+        return [self.cropped(w), *([f"<results>/data/{w.study}/{file.name}.jsonl"] if file else [])]
 
     def run_costs(self, w: Wildcards) -> list[str]:
         """Cost of the training jobs of the runs of an experiment."""
@@ -106,6 +107,8 @@ class EvaluationStages(TrainingStages):
         directory = self.teacher_directory(w)
         trained = [f"{directory}/cost.json"] if self.teacher_model(w) else []
         outputs = [f"{directory}/outputs_cost.json"] if OUTPUTS in self.sources(w.study, method) else []
+        if self.learns_unlabelled(w.study, method):
+            outputs.append(f"{directory}/unlabelled_outputs_cost.json")
         return [*trained, *outputs, *costs]
 
     def annotation_usage(self, w: Wildcards) -> Files:
@@ -127,7 +130,7 @@ class EvaluationStages(TrainingStages):
     def long_answers(self, w: Wildcards) -> Files:
         """Counts of long answers among those that an experiment learnt from, where they do not stop the run."""
         trained = self.entry(w.study, w.method).trains and self.study(w.study).on_long_answer != "stop"
-        file = f"long_answers/{self.entry(w.study, w.method).objective.file.name}.json" if trained else ""
+        file = f"long_answers/{self.file(w.study, w.method).name}.json" if trained else ""
         return f"<results>/data/{w.study}/{file}" if file else []
 
     def evaluation_code(self, w: Wildcards) -> str:
@@ -145,10 +148,11 @@ class EvaluationStages(TrainingStages):
         return lambda w: [f"<results>/{study}_{method}/{name}" for study, method in self.experiments]
 
     def of_curves(self, name: str) -> Callable[[Wildcards], list[str]]:
-        """Function that gives one file of each experiment that is only a point of a curve of in-context learning."""
+        """Function that gives one file of each experiment that is only a point of a curve of the report."""
 
         def files(w: Wildcards) -> list[str]:
             found = [(each.study, each.method) for study in self.config.run for each in points(self.given, study)]
+            found += [each for study in self.config.run for each in worth_points(self.given, study)]
             others = [each for each in dict.fromkeys(found) if each not in self.experiments]
             return [f"<results>/{study}_{method}/{name}" for study, method in others]
 
@@ -167,6 +171,10 @@ class EvaluationStages(TrainingStages):
     def curve_points(self, w: Wildcards) -> str:
         """JSON of the points of each study's curve of in-context learning."""
         return canonical_json({study: points(self.given, study) for study in self.config.run})
+
+    def worth_curves(self, w: Wildcards) -> str:
+        """JSON of the points of each study's curves of what its teacher is worth."""
+        return canonical_json({study: worth_points(self.given, study) for study in self.config.run})
 
     def of_learning_curve(self, name: str) -> Callable[[Wildcards], list[str]]:
         """Function that gives one file of each experiment that a learning curve is drawn through."""

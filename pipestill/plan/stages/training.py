@@ -47,7 +47,7 @@ class TrainingStages(Places):
 
     def stored_data(self, w: Wildcards) -> list[str]:
         """Training and validation rows that distributions are stored for."""
-        file = self.entry(w.study, self.readers(w.study, w.store)[0]).objective.file.name
+        file = self.file(w.study, self.readers(w.study, w.store)[0]).name
         return [f"<results>/data/{w.study}/{file}.jsonl", f"<results>/data/{w.study}/validation/{file}.jsonl"]
 
     def stored_base(self, w: Wildcards) -> str:
@@ -89,11 +89,11 @@ class TrainingStages(Places):
 
     def training_data(self, w: Wildcards) -> str:
         """Training file of an experiment."""
-        return f"<results>/data/{w.study}/{self.entry(w.study, w.method).objective.file.name}.jsonl"
+        return f"<results>/data/{w.study}/{self.file(w.study, w.method).name}.jsonl"
 
     def validation_data(self, w: Wildcards) -> str:
         """Validation rows in the schema of the training file."""
-        return f"<results>/data/{w.study}/validation/{self.entry(w.study, w.method).objective.file.name}.jsonl"
+        return f"<results>/data/{w.study}/validation/{self.file(w.study, w.method).name}.jsonl"
 
     def start(self, w: Wildcards) -> Files:
         """Model directory that training starts from: the SFT student, or the one that is compressed."""

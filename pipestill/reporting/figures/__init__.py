@@ -6,6 +6,7 @@ from pipestill.reporting.figures.gap import gap
 from pipestill.reporting.figures.metrics import cost
 from pipestill.reporting.figures.queries import queries
 from pipestill.reporting.figures.training import kl_to_teacher, loss
+from pipestill.reporting.figures.worth import worth_curves
 from pipestill.reporting.panels import Figure
 from pipestill.reporting.study import Study
 
@@ -18,6 +19,12 @@ FIGURES = {  # of any study; its kind of answers has more
         context_curve,
         "In-context learning: the untrained student after 0 and more demonstrations, a line a prompt, mean over the "
         "draws with its interval.",
+    ),
+    "worth": Figure(
+        worth_curves,
+        "Quality by training rows, mean over the seeds with its interval. All rows of SFT have gold outputs; the other "
+        "methods have those of the table, and the rest are prompts that the teacher answers. The dashed line is the "
+        "teacher.",
     ),
     "frontier": Figure(
         frontier,

@@ -1,0 +1,49 @@
+"""Figure of what a teacher is worth: the primary metric by training rows, with gold outputs or without."""
+
+import numpy as np
+
+from pipestill.reporting.figures.canvas import (
+    REFERENCE,
+    WIDTH,
+    colour_of,
+    dashes_of,
+    draw_interval,
+    name_at_the_right,
+    style,
+    svg,
+)
+from pipestill.reporting.study import Study
+
+APART = 0.03  # of a logarithm between two methods, so that their intervals stand side by side
+
+
+def worth_curves(study: Study) -> str | None:
+    """A line a method with the interval of each point, and the teacher's mean; none where the study has no curve."""
+    if not study.worth:
+        return None
+    with style() as Figure:
+        from matplotlib.ticker import NullLocator
+
+        figure = Figure(figsize=(WIDTH * 0.75, 3.6), layout="constrained")
+        axes, named, ticks = figure.add_subplot(), [], set()
+        axes.set_xscale("log")
+        for row, (method, points) in enumerate(study.worth.items()):
+            own = study.get(method)
+            colour, aside = colour_of(study, own), np.exp((row - (len(study.worth) - 1) / 2) * APART)
+            x = [each.evaluation.n_train * aside for each in points]
+            for place, each in zip(x, points, strict=True):
+                draw_interval(axes, place, each.metric(study.primary).ci95, colour, upright=True)
+            means = [each.mean(study.primary) for each in points]
+            axes.plot(x, means, color=colour, linestyle=dashes_of(study, own), marker="o", markersize=5)
+            named.append((x[-1], means[-1], own.title, colour))
+            ticks |= {each.evaluation.n_train for each in points}
+        if study.teacher:
+            mean = study.teacher.mean(study.primary)
+            axes.axhline(mean, color=REFERENCE, linewidth=1.2, linestyle=(0, (3, 2)))
+            named.append((axes.get_xlim()[1], mean, study.teacher.title, REFERENCE))
+        axes.set_xticks(sorted(ticks), [str(rows) for rows in sorted(ticks)], rotation=45)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(xlabel="training rows", ylabel=study.metric_title(study.primary))
+        axes.set_title(f"{study.name}: mean over the seeds, with its 95 % interval")
+        name_at_the_right(axes, named)
+        return svg(figure)

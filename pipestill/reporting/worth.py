@@ -1,0 +1,101 @@
+"""What a teacher is worth in labels: quality by the rows that students learn from, with gold outputs or without."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from pipestill.errors import UserError
+from pipestill.methods import SFT
+from pipestill.reporting.study import Experiment, Study
+
+Rows = Sequence[tuple[str, str]]  # study and method of each point
+
+
+def with_worth(
+    studies: Sequence[Study], points: Mapping[str, Rows], loaded: Mapping[tuple[str, str], Experiment]
+) -> list[Study]:
+    """Studies with their curves of rows, by method.
+
+    Args:
+        studies: whose own experiments may be points too.
+        points: by study.
+        loaded: experiments by study and method.
+
+    Raises:
+        UserError: an experiment is missing.
+    """
+    return [replace(study, worth=_curves(study.name, points.get(study.name, ()), loaded)) for study in studies]
+
+
+def _curves(study: str, points: Rows, loaded: Mapping[tuple[str, str], Experiment]) -> dict[str, list[Experiment]]:
+    found: dict[str, list[Experiment]] = {}
+    for name, method in points:
+        if (name, method) not in loaded:
+            raise UserError(f"the curve of {study} needs results/{name}_{method}/eval.json; run the report again")
+        found.setdefault(method, []).append(loaded[name, method])
+    return {method: sorted(own, key=lambda each: each.evaluation.n_train) for method, own in found.items()}
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What learning from the teacher is worth to one method.
+
+    Attributes:
+        experiment: of the method, with the most prompts.
+        labelled: rows with gold outputs that it learnt from.
+        prompts: without gold outputs.
+        least: gold outputs with which SFT is as good, at least; none: fewer than those of its first point.
+        most: the same at most; none: more than those of its last point.
+    """
+
+    experiment: Experiment
+    labelled: int
+    prompts: int
+    least: float | None
+    most: float | None
+
+    def sentence(self) -> str:
+        """In words."""
+        if self.least is not None and self.most is not None:
+            reach = f"about {_rounded(self.most)}"
+        else:
+            reach = f"more than {self.least:.0f}" if self.least is not None else f"fewer than {self.most:.0f}"
+        return (
+            f"{self.experiment.title}, with {self.labelled} gold outputs and {self.prompts} prompts without, is as "
+            f"good as SFT with {reach} gold outputs."
+        )
+
+
+def worth_of(study: Study) -> list[Worth]:
+    """What each method's teacher is worth, by the means of the primary metric: SFT's curve is followed from its first
+    point to where it reaches the method, evenly on the logarithm of its rows. None without a curve of SFT."""
+    gold = study.worth.get(SFT, ())
+    if not gold:
+        return []
+    sign = -1 if study.lower_is_better else 1
+    curve = [(each.evaluation.n_train, sign * each.mean(study.primary)) for each in gold]
+    found = []
+    for method, points in study.worth.items():
+        if method != SFT:
+            labelled = study.sft.evaluation.n_train
+            last = points[-1]
+            least, most = _reached(curve, sign * last.mean(study.primary))
+            found.append(Worth(last, labelled, last.evaluation.n_train - labelled, least, most))
+    return found
+
+
+def _reached(curve: Sequence[tuple[int, float]], value: float) -> tuple[float | None, float | None]:
+    """Rows at which a curve first reaches ``value``, as its least and most."""
+    if value <= curve[0][1]:
+        return (float(curve[0][0]),) * 2 if value == curve[0][1] else (None, float(curve[0][0]))
+    for (before, low), (after, high) in pairwise(curve):
+        if low < value <= high:
+            rows = math.exp(math.log(before) + (math.log(after) - math.log(before)) * (value - low) / (high - low))
+            return rows, rows
+    return float(curve[-1][0]), None
+
+
+def _rounded(rows: float) -> str:
+    """Two digits."""
+    return f"{float(f'{rows:.2g}'):.0f}"

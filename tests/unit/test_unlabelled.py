@@ -1,0 +1,238 @@
+"""Prompts without gold outputs: which they are, what training files make of them, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from pipestill.answers.base import Said
+from pipestill.errors import UserError
+from pipestill.io.records import of_split, read_jsonl, read_records, write_jsonl
+from pipestill.layouts.base import Cropping
+from pipestill.methods import METHODS
+from pipestill.objectives.training_file import training_rows
+from pipestill.objectives.unlabelled import draw, of_file, of_training_split
+from pipestill.plan.check import check
+from pipestill.plan.experiments import Experiments
+from pipestill.plan.needs import Needs
+from pipestill.plan.plan import Plan
+from pipestill.plan.preflight import problems
+from pipestill.plan.shares import with_shares
+from pipestill.settings.jobs import TrainingFileSettings, UnlabelledSettings
+from pipestill.tasks import TASKS
+from support.configurations import smoke
+from support.layout_runs import prepare, prompted
+from support.reports import script
+
+CREDITMIX = TASKS["creditmix"]
+PROMPT = CREDITMIX.prompts["answer"]
+DATA = {"rows": 300, "splits": {"test_rows": 30, "val_rows": 15, "teacher_share": 0.3}, "max_chars": 200}
+LABELS = CREDITMIX.answers.classes
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    found, _ = prepare(CREDITMIX, tmp_path_factory.mktemp("creditmix"), **DATA)
+    return prompted(CREDITMIX, found, **DATA)[0]
+
+
+def rows_of(records, method, outputs=None, unlabelled=None):
+    settings = TrainingFileSettings(task="creditmix", method=method, seed=1, rows=12, prompt=PROMPT)
+    objective = METHODS[method].objective
+    return training_rows(CREDITMIX, objective, settings, records, outputs, None, None, unlabelled)
+
+
+def run(name, **options):
+    script(name, [part for key, value in options.items() for part in (f"--{key.replace('_', '-')}", str(value))])
+
+
+def said_to(records):
+    """A teacher that writes nonsense, and finds the last label the likeliest."""
+    scores = dict(zip(LABELS, (-3.0, -2.0, -1.0), strict=True))
+    return {each.id: vars(Said(each.id, [f"said of {each.id}"], scores)) for each in records}
+
+
+def test_the_rest_of_the_training_split_is_taken_without_its_gold_outputs(records):
+    labelled = {row["id"] for row in rows_of(records, "sft")[0]}
+    found = of_training_split(records, labelled)
+    assert {each.id for each in found} | labelled == {each.id for each in of_split(records, "train")}
+    assert not {each.id for each in found} & labelled
+    own = {each.id: each for each in records}
+    for each in found:
+        assert not each.labelled and own[each.id].labelled and each.inputs == own[each.id].inputs
+        assert (each.target, each.references, each.meta, each.prompt) == ("", [], {}, None)
+    drawn = draw(found, 20, 42)
+    assert draw(found, 5, 42) == drawn[:5] and len(drawn) == 20 != draw(found, 20, 43)
+    assert sorted(each.id for each in draw(found, None, 42)) == sorted(each.id for each in found)
+    with pytest.raises(UserError, match="none is left for `unlabelled`: lower `train_rows`"):
+        of_training_split(records, {each.id for each in records})
+
+
+def test_rows_of_what_the_teacher_says_follow_those_with_gold_outputs(records):
+    labelled = of_split(records, "train")
+    gold, held_out = rows_of(records, "sft")
+    unlabelled = draw(of_training_split(records, {row["id"] for row in gold}), 7, 42)
+    said = said_to([*labelled, *unlabelled])
+    kd, _ = rows_of(records, "kd", said)
+    more, validation = rows_of(records, "kd", said, unlabelled)
+    assert more[: len(kd)] == kd and validation == rows_of(records, "kd")[1]
+    assert [row["teacher_output"] for row in more[len(kd) :]] == [f"said of {each.id}" for each in unlabelled]
+
+    taught, validation = rows_of(records, "fkl", said_to(unlabelled), unlabelled)
+    assert taught[: len(gold)] == gold and validation == held_out
+    for row, each in zip(taught[len(gold) :], unlabelled, strict=True):
+        assert row == {"id": each.id, "input": PROMPT.fill(each.inputs), "output": LABELS[-1]}
+
+
+def test_teachers_of_texts_teach_their_first_output():
+    lessons = TASKS["dolly"].answers.lessons(TASKS["dolly"].answers.options({}))
+    with lessons as taught:
+        assert taught.likeliest(vars(Said("a", ["first", "second"]))) == "first"
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_a_file_of_inputs_gives_those_that_the_data_do_not_ask(records, tmp_path, ending):
+    test = of_split(records, "test")[0].inputs["features"]
+    texts = [test, "Age: 31, Annual Income: 5", "Age: 31,  Annual Income: 5", "word " * 90, test.upper()]
+    path = tmp_path / f"inputs.{ending}"
+    if ending == "csv":
+        path.write_text("features,answer\n" + "".join(f'"{text}",Good\n' for text in texts))
+    else:
+        write_jsonl(path, [{"Features": text, "answer": "Good"} for text in texts])
+    settings = UnlabelledSettings(task="creditmix", seed=1, prompt=PROMPT, data={"max_chars": 200})
+    found = of_file(CREDITMIX, path, settings, Cropping(PROMPT), records)
+    assert [each.inputs["features"] for each in found] == [texts[1], ("word " * 40).strip()]
+    assert not any(each.labelled for each in found) and {each.split for each in found} == {"train"}
+    assert len({each.id for each in [*found, *records]}) == len(records) + 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (['{"question": "Age: 3"}'], "line 1: there is no text `features`; each row has a column for each of features"),
+        (['{"features": 3}'], "line 1: there is no text `features`"),
+        (['{"features": "a"}', '{"features": " "}'], "line 2: `features` says nothing; give it text, or remove"),
+        (['{"features": "a"}', '{"features"'], "line 2: "),
+    ],
+)
+def test_files_that_are_no_inputs_are_refused_by_line(records, tmp_path, rows, sentence):
+    path = tmp_path / "inputs.jsonl"
+    path.write_text("\n".join(rows) + "\n")
+    settings = UnlabelledSettings(task="creditmix", seed=1, prompt=PROMPT)
+    with pytest.raises(UserError, match=sentence):
+        of_file(CREDITMIX, path, settings, Cropping(PROMPT), records)
+
+
+def test_a_file_that_asks_nothing_new_is_refused(records, tmp_path):
+    write_jsonl(tmp_path / "inputs.jsonl", [each.inputs for each in records[:3]])
+    settings = UnlabelledSettings(task="creditmix", seed=1, prompt=PROMPT)
+    with pytest.raises(UserError, match="none of 3 rows asks what the task's own data do not; name another file"):
+        of_file(CREDITMIX, tmp_path / "inputs.jsonl", settings, Cropping(PROMPT), records)
+
+
+def test_documents_of_a_file_are_cropped_in_their_language(tmp_path):
+    task = TASKS["multiclinsum"]
+    long = "A man had a cough. " * 30
+    write_jsonl(tmp_path / "inputs.jsonl", [{"document": long, "language": "es"}, {"document": "Ein Fall."}])
+    data, prompt = {"crop": {"unit": "chars", "text": 40}}, task.prompts["answer"]
+    settings = UnlabelledSettings(task="multiclinsum", seed=1, prompt=prompt, data=data)
+    first, second = of_file(task, tmp_path / "inputs.jsonl", settings, Cropping(prompt), [])
+    assert first.inputs["document"] == "A man had a cough. A man had a cough." and first.test_set == "es"
+    assert second.test_set == task.layout.languages[0]
+
+
+def test_the_jobs_write_prompts_and_rows(records, tmp_path):
+    config = smoke()
+    config["studies"]["creditmix"] |= {"methods": ["sft", "fkl"], "unlabelled": {"rows": 5}, "train_rows": 12}
+    config["studies"]["creditmix"] |= {"distributions": {"codec": "labels"}, "overrides": {}}
+    plan = Plan(check(config), Path())
+    cropped, labelled = tmp_path / "cropped.jsonl", tmp_path / "sft.jsonl"
+    write_jsonl(cropped, records)
+    gold, _ = rows_of(records, "sft")
+    write_jsonl(labelled, gold)
+    files = {"records": cropped, "labelled": labelled}
+    out = {"output": tmp_path / "records.jsonl", "prompts": tmp_path / "prompts.jsonl"}
+    run("unlabelled", settings=plan.unlabelled_settings("creditmix"), **files, **out)
+    found, prompts = read_records(out["output"]), read_jsonl(out["prompts"])
+    assert found == draw(of_training_split(records, {row["id"] for row in gold}), 5, 42)
+    assert prompts == [{"id": each.id, "input": PROMPT.fill(each.inputs)} for each in found]
+    write_jsonl(tmp_path / "said.jsonl", said_to(found).values())
+    run(
+        "training_file",
+        settings=plan.training_file_settings("creditmix", "taught"),
+        records=cropped,
+        unlabelled=out["output"],
+        unlabelled_outputs=tmp_path / "said.jsonl",
+        train=tmp_path / "taught.jsonl",
+        validation=tmp_path / "validation.jsonl",
+    )
+    rows = read_jsonl(tmp_path / "taught.jsonl")
+    assert [row["id"] for row in rows[-5:]] == [each.id for each in found]
+    assert {row["output"] for row in rows[-5:]} == {LABELS[-1]} and len(rows) == 12 + 5
+
+
+def study(**settings):
+    config = smoke()
+    own = {"methods": ["base", "sft", "kd", "fkl"], "distributions": {"codec": "labels"}, "overrides": {}}
+    config["studies"]["creditmix"] |= own | {"unlabelled": {"rows": 9}} | settings
+    return config
+
+
+def test_a_study_says_who_learns_them():
+    plain, asked = Experiments(check(study(unlabelled={}))), Experiments(with_shares(check(study())))
+    for method, (before, after) in {"sft": ("sft", "sft"), "kd": ("kd", "kd"), "fkl": ("sft", "taught")}.items():
+        assert plain.file("creditmix", method).name == before
+        assert asked.file("creditmix", method).name == asked.file("creditmix@25", method).name == after
+        learns = method != "sft"
+        assert asked.learns_unlabelled("creditmix", method) == learns
+        assert not plain.learns_unlabelled("creditmix", method)
+        notes = asked.notes("creditmix", method)
+        assert any("prompts without gold outputs" in note for note in notes) == learns
+        assert ("unlabelled" in asked.depends("creditmix", method)) == learns
+    assert plain.file("creditmix", "base") is None
+    assert asked.depends("creditmix", "sft") == plain.depends("creditmix", "sft")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"teacher": None, "methods": ["sft", "kd"]}, "studies.creditmix.unlabelled: a teacher answers such prompts"),
+        (
+            {"methods": ["base", "sft", "dpo"]},
+            "no method learns from such prompts; add one of kd, fkl, rkl",
+        ),
+        ({"unlabelled": {"rows": 0}}, "studies.creditmix.unlabelled.rows"),
+        ({"unlabelled": {"file": ""}}, "studies.creditmix.unlabelled.file"),
+        ({"unlabelled": {"share": 1}}, "share"),
+    ],
+)
+def test_prompts_that_nobody_answers_or_learns_are_refused(change, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check(study(**change))
+
+
+def test_a_teacher_that_learns_the_gold_outputs_is_refused(tmp_path):
+    config = study()
+    config["tasks"]["creditmix"]["data"]["splits"]["teacher_share"] = 0
+    with pytest.raises(UserError, match="the teacher learns the gold outputs of these rows; raise `tasks"):
+        check(config)
+    config["studies"]["creditmix"]["unlabelled"] = {"file": "inputs.csv"}
+    check(config)
+    config["studies"]["creditmix"] |= {"unlabelled": {"rows": 9}, "pretrained_teacher": True}
+    check(config)
+
+
+def test_a_missing_file_is_said_before_any_job(tmp_path):
+    for name, fault in (("nothing.csv", "does not exist"), ("", "is a directory")):
+        plan = Plan(check(study(unlabelled={"file": str(tmp_path / name)})), Path())
+        said = problems(plan, Needs(unlabelled=["creditmix"]))
+        assert said == [f"studies.creditmix.unlabelled.file: {tmp_path / name} {fault}; name a file of inputs"]
+
+
+def test_warm_up_may_last_as_long_as_the_prompts_let_it():
+    training = {"batch_size": 8, "epochs": 1, "warmup": 4}
+    config = study(train_rows=24, unlabelled={"rows": 16}, methods=["kd"], training=training)
+    config["training"].pop("max_steps")
+    check(config)
+    config["studies"]["creditmix"]["unlabelled"]["rows"] = 8
+    with pytest.raises(UserError, match="the `warmup` of `kd` is 4 steps, and its training 4 at most"):
+        check(config)
