@@ -63,16 +63,18 @@ rule teacher_outputs:
     resources:
         mem_mb=4000,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=TEACHER_NAME),
         teacher=options("teacher"),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule unlabelled_outputs:
@@ -95,16 +97,18 @@ rule unlabelled_outputs:
     resources:
         mem_mb=4000,
         runtime="8h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=TEACHER_NAME),
         teacher=options("teacher"),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule student_outputs:
@@ -127,15 +131,17 @@ rule student_outputs:
     resources:
         mem_mb=4000,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=SFT),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} --teacher {input.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule context_outputs:
@@ -158,16 +164,18 @@ rule context_outputs:
     resources:
         mem_mb=4000,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("context_outputs"),
         settings=of_job(PLAN.context_output_settings),
         teacher=options("teacher"),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --records {input.records:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule teacher_distributions_shard:

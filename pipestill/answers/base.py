@@ -57,6 +57,10 @@ class AnswerOptions(Section):
         """The settings in effect."""
         return self.model_dump(mode="json")
 
+    def unserved(self) -> dict[str, str]:
+        """What in them needs the model in the process that asks it, not in a server: why, by key."""
+        return {}
+
 
 class Reply(BaseModel):
     """What a server says to one request; each kind adds its own fields."""
@@ -271,6 +275,10 @@ class Answers(ABC):
         Raises:
             UserError: with the way out.
         """
+
+    def unserved(self) -> str | None:
+        """Why models in servers cannot give such answers, if they cannot."""
+        return None if self.written else "answers of this kind are not written: each possible one is scored"
 
     def models(self, options: AnswerOptions) -> dict[str, str]:
         """Further models that measuring needs, by the key that names them."""

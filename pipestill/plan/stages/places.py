@@ -5,6 +5,7 @@ from typing import Any
 from pipestill.methods import SFT, TEACHER_NAME
 from pipestill.plan.jobs import Jobs
 from pipestill.plan.shares import origin
+from pipestill.settings.models import SERVING
 
 Wildcards = Any  # Snakemake's, whose attributes are those of the rule
 Files = list[str] | str
@@ -92,6 +93,14 @@ class Places(Jobs):
     def training_gpus(self, w: Wildcards) -> int:
         """GPUs that a training asks for."""
         return self.gpu * self.devices(w)
+
+    def asking_devices(self, w: Wildcards) -> int:
+        """Devices that a job divides the model among that it asks."""
+        return self.devices(w) if self.study(w.study).engine in SERVING else 1
+
+    def asking_gpus(self, w: Wildcards) -> int:
+        """GPUs that such a job asks for."""
+        return self.gpu * self.asking_devices(w)
 
     @property
     def gpu(self) -> int:
