@@ -155,7 +155,8 @@ class Answers(ABC):
 
     The halves are modules beside it (:func:`pipestill.job.halves.half`):
 
-    ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run;
+    ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run, and
+    ``probe(task, weighed, asking, records, label, directory)``, if there is one, what is read from its logits then;
     ``say(task, loaded, asking, prompts, work)`` gives what a model says to prompts by key, :class:`Said` each;
     ``replies(task, loaded, asking, questions, run, listen)`` answers questions by hand.
     ``score``: ``runs(task, experiment, predictions, columns)`` gives the runs of an experiment by seed, and

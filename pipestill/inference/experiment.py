@@ -4,11 +4,12 @@ import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 from pipestill.inference.contexts import CONTEXT, draw_context, training_records
 from pipestill.inference.engines import Models, Place
-from pipestill.inference.loaded import Loaded, load, prepare
+from pipestill.inference.loaded import Loaded, prepare
 from pipestill.inference.work import Work, fingerprint
 from pipestill.io.files import SHA256SUMS, fresh_directory, sha256, write_json
 from pipestill.io.lock import exclusive
@@ -81,8 +82,7 @@ def predict_experiment(
         for seed, model in runs.models.items()
     }
     answers = half(task.answers, "predict")
-    asked = settings.asking.max_prompt_tokens + settings.asking.max_new_tokens
-    tokens = None if settings.context else asked
+    tokens = None if settings.context else settings.asking.max_prompt_tokens + settings.asking.max_new_tokens
     with (
         exclusive(state),
         fresh_directory(output) as directory,
@@ -90,19 +90,20 @@ def predict_experiment(
     ):
         for number, (seed, model) in enumerate(runs.models.items(), 1):
             results, label = directory / f"seed_{seed}", f"run {number}/{len(runs.models)} (seed {seed})"
-            with engine.opened(Models(runs.base, model), plan, Place(state / "engine", devices, tokens)) as loaded:
+            asked = Models(runs.base, model)
+            with engine.opened(asked, plan, Place(state / "engine", devices, tokens)) as loaded:
                 if settings.context:
                     drawn = draw_context(settings.context, task, settings.asking, loaded, records, pool, seed)
                     loaded = replace(loaded, context=drawn.context)
                     write_json(results / CONTEXT, drawn.row())
                 work = Work(state_of(state / f"seed_{seed}", digests[seed]), cost, label)
                 answers.predict(task, loaded, settings.asking, records, work, results)
-            if measure:
-                seen = load(runs.base, model, plan) if loaded.writer else loaded
-                if measured := measure(seen):
-                    write_json(results / "agreement.json", measured)
-                del seen
-            del loaded
+            weighed = cache(partial(engine.weighed, asked, plan, loaded))
+            if probe := getattr(answers, "probe", None):
+                probe(task, weighed, settings.asking, records, label, results)
+            if measure and (measured := measure(weighed())):
+                write_json(results / "agreement.json", measured)
+            del loaded, weighed
             gc.collect()  # a model refers to itself; free its memory before the next is loaded
         write_json(directory / "job.json", runs.describe(settings, output).model_dump())
         write_json(directory / "hardware.json", plan.to_json())

@@ -33,7 +33,8 @@ def main() -> None:
         send(signal.SIGKILL)
 
     def read() -> None:
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 1024):  # not through its buffer, whose lock this thread would hold at the end
+            pass
         over.set()
 
     signal.signal(signal.SIGTERM, lambda *_: over.set())

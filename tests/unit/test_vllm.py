@@ -244,7 +244,11 @@ def configuration(study, **changes):
     [
         ("creditmix", {}, r"studies\.creditmix\.engine: `vllm` does not fit the answers .*scored; leave the key out"),
         ("mnli-bert", {}, r"studies\.mnli-bert\.engine: `vllm` does not fit"),
-        ("multiclinsum-t5", {}, r"serves no `seq2seq` models, and `studies\.multiclinsum-t5\.student` is one"),
+        (
+            "multiclinsum-t5",
+            {"answers": {}},
+            r"serves no `seq2seq` models, and `studies\.multiclinsum-t5\.student` is one",
+        ),
         ("idp", {}, r"studies\.idp\.answers\.decoding: vLLM does not follow our schemas"),
         (
             "idp",

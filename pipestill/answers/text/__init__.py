@@ -93,11 +93,6 @@ class Text(GeneratedAnswers):
         """The measure is told by its name."""
         return cls(**facts | {"measure": MEASURES[facts["measure"]], "pairs": bool(facts.get("pairs"))})
 
-    def unserved(self) -> str | None:
-        """How likely references are is read from a model's own probabilities."""
-        reads = "perplexity" in self.metrics
-        return "`perplexity` reads the probability of every reference; measure otherwise" if reads else None
-
     @property
     def metrics(self) -> tuple[str, ...]:
         """Those of its measure."""

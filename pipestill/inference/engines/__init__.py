@@ -3,6 +3,7 @@
 ``versions()``: versions that its answers depend on, beside those of :func:`pipestill.job.versions.versions`.
 ``planned(plan)``: how it holds a model's weights, where a plan asks for what it cannot do.
 ``opened(models, plan, place)``: a context with the :class:`~pipestill.inference.loaded.Loaded` model.
+``weighed(models, plan, loaded)``: behind that context, the model with weights in this process, whose logits are read.
 """
 
 from dataclasses import dataclass

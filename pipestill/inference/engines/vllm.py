@@ -12,7 +12,7 @@ from pipestill.errors import UserError, shortened
 from pipestill.inference.engines import Models, Place
 from pipestill.inference.engines.server import Completion, Server, serve
 from pipestill.inference.generation import GREEDY, Answer, Constraint, check_lengths, text_of, without_rationale
-from pipestill.inference.loaded import Loaded
+from pipestill.inference.loaded import Loaded, load
 from pipestill.inference.rows import ends_of
 from pipestill.job import programs
 from pipestill.models.hardware import HardwarePlan
@@ -68,6 +68,11 @@ def opened(models: Models, plan: HardwarePlan, place: Place) -> Iterator[Loaded]
             yield Loaded(shell, tokenizer, plan, writer=Writer(server, shell, tokenizer))
     finally:
         shutil.rmtree(merged, ignore_errors=True)
+
+
+def weighed(models: Models, plan: HardwarePlan, loaded: Loaded) -> Loaded:
+    """The model, loaded now that the server has given the memory back."""
+    return replace(load(models.base, models.trained, plan), context=loaded.context)
 
 
 def _shell(directory: Any, plan: HardwarePlan) -> "PreTrainedModel":
