@@ -30,7 +30,7 @@ rule predict:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
         gpu=PLAN.asking_gpus,
     params:

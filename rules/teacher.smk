@@ -61,7 +61,7 @@ rule teacher_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
         gpu=PLAN.asking_gpus,
     params:
@@ -95,7 +95,7 @@ rule unlabelled_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="8h",
         gpu=PLAN.asking_gpus,
     params:
@@ -129,7 +129,7 @@ rule student_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
         gpu=PLAN.asking_gpus,
     params:
@@ -162,7 +162,7 @@ rule context_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
         gpu=PLAN.asking_gpus,
     params:

@@ -13,12 +13,14 @@ import subprocess
 import sys
 import threading
 
+from pipestill.job.programs import bare
+
 END_S = 5.0  # shorter than who asked waits for this process
 
 
 def main() -> None:
     """Run the command of the command line in a group of its own; the exit code is its."""
-    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True, env=bare())
     over = threading.Event()
 
     def send(number: int) -> None:

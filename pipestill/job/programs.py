@@ -48,5 +48,6 @@ def version(file: str) -> str:
 
 
 def bare() -> dict[str, str]:
-    """The environment without what is meant for this Python, for a program that may have another one."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "OPENAI_"))}
+    """The environment without what is meant for this Python, as a program may have another one, and without keys."""
+    others = ("PYTHON", "OPENAI_", "VLLM_API_KEY")
+    return {name: value for name, value in os.environ.items() if not name.startswith(others)}

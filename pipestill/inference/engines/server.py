@@ -1,10 +1,11 @@
 """A server of vLLM on this machine, which nobody but this user reaches."""
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import index
@@ -53,7 +54,7 @@ class Server:
     child: Child
     client: Any
 
-    def complete(self, prompt: list[int], ends: list[int], parameters: Mapping[str, Any]) -> Completion:
+    def complete(self, prompt: Sequence[int], ends: list[int], parameters: Mapping[str, Any]) -> Completion:
         """What the model writes behind a prompt of tokens.
 
         Args:
@@ -70,7 +71,7 @@ class Server:
         extra = {"return_token_ids": True, "stop_token_ids": ends, **parameters.get("extra_body", {})}
         try:
             reply = self.client.completions.with_raw_response.create(
-                **{**parameters, "model": NAME, "prompt": prompt, "extra_body": extra}
+                **{**parameters, "model": NAME, "prompt": list(prompt), "extra_body": extra}
             )
         except openai.APIStatusError:
             raise
@@ -122,13 +123,12 @@ def serve(directory: Path, precision: str, place: Place) -> Iterator[Server]:
             *("--enable-prompt-tokens-details", "--disable-uvicorn-access-log"),
             *length,
         ]
-        environment = {name: value for name, value in programs.bare().items() if not name.startswith("VLLM_API")}
         process = subprocess.Popen(
             [sys.executable, "-m", keeper.__name__, *command],
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
-            env=environment | OFFLINE,
+            env=os.environ | OFFLINE,
         )
         child = Child(process, log)
         try:

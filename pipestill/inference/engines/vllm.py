@@ -136,19 +136,19 @@ class Writer:
             for number, prompt in enumerate(prompts):
                 if number not in done:
                     own = {"seed": random.Random(keys[number]).getrandbits(SEED_BITS)} if decoding.sampling else {}
-                    asked[pool.submit(self._answer, list(prompt), fixed | own)] = number
+                    asked[pool.submit(self._answer, prompt, fixed | own)] = number
             try:
                 for batch in _as_they_come(asked):
                     yield [(number, without_rationale(each) if after_rationale else each) for number, each in batch]
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def complete(self, prompt: list[int], parameters: Mapping[str, Any]) -> tuple[str, Completion]:
+    def complete(self, prompt: Sequence[int], parameters: Mapping[str, Any]) -> tuple[str, Completion]:
         """The text that the model writes behind a prompt, and it as tokens; see :meth:`Server.complete`."""
         found = self.server.complete(prompt, sorted(ends_of(self.shell)), parameters)
         return text_of(self.tokenizer, found.tokens), found
 
-    def _answer(self, prompt: list[int], parameters: Mapping[str, Any]) -> Answer:
+    def _answer(self, prompt: Sequence[int], parameters: Mapping[str, Any]) -> Answer:
         import openai
 
         try:

@@ -10,6 +10,7 @@ from pipestill.settings.models import SERVING
 Wildcards = Any  # Snakemake's, whose attributes are those of the rule
 Files = list[str] | str
 TRAINING_MB = 4000
+ASKING_MB, SERVER_MB = 4000, 32_000  # a server of large models reads their weights by way of main memory
 
 
 class Places(Jobs):
@@ -101,6 +102,10 @@ class Places(Jobs):
     def asking_gpus(self, w: Wildcards) -> int:
         """GPUs that such a job asks for."""
         return self.gpu * self.asking_devices(w)
+
+    def asking_memory(self, w: Wildcards) -> int:
+        """Main memory that such a job asks for, in MB."""
+        return SERVER_MB * self.asking_devices(w) if self.study(w.study).engine in SERVING else ASKING_MB
 
     @property
     def gpu(self) -> int:
