@@ -1,6 +1,5 @@
 """Checks of engines that serve models, and of what they are asked; every message names the key to change."""
 
-from pipestill.errors import shortened
 from pipestill.job import programs
 from pipestill.methods import METHODS
 from pipestill.objectives.base import CONTEXT_OUTPUTS, OUTPUTS, OWN_OUTPUTS
@@ -32,30 +31,30 @@ def check_engine(config: Config, path: str, study: StudyConfig) -> None:
         raise ValueError(f"{where} does not read weights as `{path}.compress` stores them; {TRANSFORMERS}")
     if resolve_hardware(config.hardware, study).quantization == "nf4":
         raise ValueError(f"{where} reads weights that are not quantised; set `{path}.hardware.quantization: none`")
-    for key, given in {
-        "answers": {},
-        **{f"variants.{name}.answers": v.answers for name, v in study.variants.items()},
-    }.items():
+    _check_answers(config, path, where, study)
+
+
+def _check_answers(config: Config, path: str, where: str, study: StudyConfig) -> None:
+    """Refuse options of answers, those of variants included, and what students would learn from the default ones."""
+    asked = {f"{path}.answers": {}}
+    asked |= {f"{path}.variants.{name}.answers": variant.answers for name, variant in study.variants.items()}
+    for key, given in asked.items():
         options = study.answers.model_validate(merged(study.answers.model_dump(), given))
         for name, reason in options.unserved().items():
-            raise ValueError(f"{path}.{key}.{name}: {reason}, or leave `{path}.engine` out")
-    if (held := type(study.answers)().unserved()) and (method := _says(config, study)):
+            raise ValueError(f"{key}.{name}: {reason}, or leave `{path}.engine` out")
+    if (held := type(study.answers)().unserved()) and (method := _learner(config, study)):
         raise ValueError(
-            f"{where} cannot make what `{method}` learns from: a teacher's outputs have the default "
-            f"`{'`, `'.join(held)}`; leave `{shortened(method)}` or the key out"
+            f"{where} cannot make what `{method}` learns from: outputs that are learnt have the default "
+            f"`{'`, `'.join(held)}`; leave the method or the key out"
         )
 
 
-def _says(config: Config, study: StudyConfig) -> str | None:
+def _learner(config: Config, study: StudyConfig) -> str | None:
     """A method that learns from what a model says to prompts, if the study has one."""
-    said = {OUTPUTS, OWN_OUTPUTS, CONTEXT_OUTPUTS}
+    said = {OWN_OUTPUTS, CONTEXT_OUTPUTS, *([OUTPUTS] if study.teacher else [])}
     for method in study.methods:
         objective = METHODS[method].objective
-        if (
-            objective
-            and study.teacher
-            and objective.sources(resolve_training(config.training, study, method).options) & said
-        ):
+        if objective and said & objective.sources(resolve_training(config.training, study, method).options):
             return method
     return None
 
