@@ -8,10 +8,14 @@ from tempfile import TemporaryDirectory
 import generation as writing
 import label_ranking
 import torch
-from machine import measured, not_measured
+from machine import Row, measured, not_measured
 from training_step import make_rows, trainers
 
+from pipestill.errors import UserError
+from pipestill.inference.engines import Models, Place
 from pipestill.io.files import write_sha256sums
+from pipestill.job import programs
+from pipestill.job.engines import engine_of
 from pipestill.models.adapters import add_adapter
 from pipestill.models.hardware import HardwarePlan, plan_here
 from pipestill.models.libraries import import_libraries
@@ -45,6 +49,16 @@ def make_model(report):
     return model.eval()
 
 
+def write_model(report, directory: Path) -> Path:
+    """The same on disk, with a tokenizer of fewer tokens."""
+    make_model(report).save_pretrained(directory)
+    load_tokenizer(TOKENIZER).save_pretrained(directory)
+    write_sha256sums(directory)
+    if report.device == "cuda":
+        torch.cuda.empty_cache()  # others take what is free
+    return directory
+
+
 def _plan(report) -> HardwarePlan:
     hardware = HardwareConfig(device=report.device, precision="auto", quantization="nf4")
     return plan_here(hardware, "lora", torch.get_num_threads())
@@ -58,12 +72,7 @@ def qlora(report) -> None:
         return
     import_libraries(four_bit=True)
     with TemporaryDirectory() as directory:
-        base = Path(directory) / "base"
-        model = make_model(report)
-        model.save_pretrained(base)
-        del model
-        load_tokenizer(TOKENIZER).save_pretrained(base)
-        write_sha256sums(base)
+        base = write_model(report, Path(directory) / "base")
         trained = add_adapter(load_base_model(base, plan, training=True), LoraConfig(), plan)
         for name, (batch, accumulated, checkpointing) in SETTINGS.items():
             rows = make_rows(batch if report.tiny else batch * accumulated, trained.config.vocab_size)
@@ -112,11 +121,12 @@ def ranking(report) -> None:
 
 
 def generation(report) -> None:
-    """Greedy answers; one by one only to the first prompts, since that takes long."""
+    """Greedy answers; one by one only to the first prompts, since that takes long. Last comes vLLM, where it is
+    installed, without its start."""
     model, draw = make_model(report), random.Random(7)
-    longest, vocabulary = (60, 30_000) if report.tiny else (writing.LONGEST, model.config.vocab_size)
+    longest = 60 if report.tiny else writing.LONGEST
     prompts = [
-        [draw.randrange(10, vocabulary) for _ in range(draw.randint(writing.SHORTEST, longest))]
+        [draw.randrange(10, 30_000) for _ in range(draw.randint(writing.SHORTEST, longest))]
         for _ in range(4 if report.tiny else writing.PROMPTS)
     ]
     writing.set_ends(model, varying=False)
@@ -127,6 +137,33 @@ def generation(report) -> None:
             row = report.add(way, partial(measured, partial(answer, model, asked), report.device, 2, 20))
             if "ms" in row:
                 row["written_tokens_per_s"] = round(1000 * len(asked) * writing.NEW / row["ms"], 1)
+        del model
+        report.add("vllm", partial(_vllm, report, prompts, writing.NEW))
     finally:
         writing.NEW = new
     report.divide("unsorted", "ours", "to_ours")
+    report.divide("vllm", "ours", "to_ours")
+
+
+def _vllm(report, prompts: list[list[int]], new: int) -> Row:
+    if programs.find("vllm") is None:
+        return not_measured(programs.missing("vllm"))
+    plan = HardwarePlan(report.device, "fp32" if report.tiny else "bf16")
+    written = []
+
+    def ask(writer) -> None:
+        written[:] = [answer.tokens for batch in writer(prompts, max_new_tokens=new) for _, answer in batch]
+
+    with TemporaryDirectory() as directory:
+        place = Place(Path(directory) / "state", tokens=1024)
+        base = write_model(report, Path(directory) / "base")
+        try:
+            with engine_of("vllm").opened(Models(base, None), plan, place) as loaded:
+                row = measured(partial(ask, loaded.writer), report.device, 2)
+        except UserError as error:
+            return not_measured(str(error))
+    for key in ("peak_mb", "beyond_mb"):  # of this process, which holds nothing
+        row.pop(key, None)
+    if "ms" in row:
+        row["written_tokens_per_s"] = round(1000 * sum(written) / row["ms"], 1)
+    return row

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from support.vllm import installed
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 ROWS = {  # that a part has, of those that need no rival's library
     "fused": ["hidden 2048 products", "hidden 4096 jsd published", "hidden 4096 jsd liger", "hidden 4096 todi ours"],
     "sparse": ["logits fkl densify", "logits todi ours", "products of the student", "fused todi"],
     "qlora": ["batch 1, checkpointing default", "batch 1, checkpointing ours", "batch 8 default", "batch 8 ours"],
     "ranking": ["no_prefix seed", "no_prefix harness", "shared_512 ours"],
-    "generation": ["one by one", "unsorted", "ours"],
+    "generation": ["one by one", "unsorted", "ours", "vllm"],
     "nccl": ["two processes"],
 }
 
@@ -42,7 +44,8 @@ def on_cpu(monkeypatch):
 
 
 @pytest.mark.parametrize("part", ROWS)
-def test_every_part_runs_on_small_shapes(run, on_cpu, part):
+def test_every_part_runs_on_small_shapes(run, on_cpu, part, tmp_path, monkeypatch):
+    installed(tmp_path / "vllm", monkeypatch)
     rows = run(part, "--tiny", "--rounds", "1")
     assert set(ROWS[part]) <= set(rows)
     for name in ROWS[part]:
