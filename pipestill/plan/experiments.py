@@ -41,6 +41,7 @@ class Experiments:
     def __init__(self, config: Config):
         self.config = config
         self._resolved: dict[tuple[str, str], Resolved] = {}  # they are asked for hundreds of times
+        self._variants: dict[str, dict[str, Row]] = {}  # they too
 
     @cached_property
     def experiments(self) -> list[tuple[str, str]]:
@@ -78,7 +79,9 @@ class Experiments:
 
     def row(self, study: str, method: str) -> Row:
         """The models behind a row of the tables of a study, and what is another in it."""
-        return variants_of(self.study(study)).get(method) or Row(method)
+        if study not in self._variants:
+            self._variants[study] = variants_of(self.study(study))
+        return self._variants[study].get(method) or Row(method)
 
     def answers(self, study: str, method: str) -> AnswerOptions:
         """Options of the answers in one row of a study."""
