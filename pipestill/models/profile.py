@@ -57,7 +57,8 @@ def check_gradients(
     """One forward and backward pass before a run; model, gradients and random generators are left as they were.
 
     Args:
-        model: fresh, before the first step, its weights divided or not: while ``lora_B`` is zero, every first gradient must come from it.
+        model: fresh, before the first step: while ``lora_B`` is zero, every first gradient must come from it. Its
+            weights may be divided.
         batch: one real batch on the model's device; ``labels`` [batch, seq] with ``IGNORED`` where nothing is learned.
         loss: maps model and batch to the loss; by default the model's own.
 

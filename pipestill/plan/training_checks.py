@@ -206,8 +206,8 @@ def _check_devices(path: str, method: str, training: TrainingConfig, hardware: H
     """Refuse devices that would have nothing to do, and weights in 4 bits that would be divided."""
     if training.batch_size < hardware.processes:
         raise ValueError(
-            f"{path}: the `batch_size` of `{method}` is {training.batch_size}, which {hardware.processes} devices share "
-            "(`hardware.devices`, `hardware.nodes`); raise the one, or lower the others"
+            f"{path}: the `batch_size` of `{method}` is {training.batch_size}, which {hardware.processes} devices "
+            "share (`hardware.devices`, `hardware.nodes`); raise the one, or lower the others"
         )
     if hardware.strategy == "fsdp" and hardware.processes > 1 and training.adaptation == "lora" and not hardware.whole:
         raise ValueError(

@@ -95,10 +95,10 @@ class HardwareConfig(Section):
     """Devices of a machine that share each batch of a training (data parallel), for `cpu` (processes) and `cuda`. A
     change of it changes rounding and the draw of dropout, and re-runs nothing."""
     nodes: Annotated[int, Field(ge=1, le=64, exclude=True)] = 1
-    """Machines with `devices` devices each that share each batch of a training, under Slurm. A change re-runs nothing."""
+    """Machines, each with `devices` devices, that share each batch of a training, under Slurm."""
     strategy: Annotated[Strategy, Field(exclude=True)] = "ddp"
     """What several devices do with the weights: `ddp`: each holds all of them; `fsdp`: weights, gradients and optimizer
-    are divided among them, for models that do not fit on one. A change re-runs nothing."""
+    are divided among them, for models that do not fit on one."""
 
     @property
     def whole(self) -> bool:

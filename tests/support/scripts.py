@@ -26,8 +26,7 @@ def script_of(name):
 
 
 class Script:
-    """A workflow script, or another file, at work with ``environment`` beside that of this process; it writes nothing to
-    stdout.
+    """A workflow script, or another file, at work with ``environment`` beside that of this process; stdout is lost.
 
     Attributes:
         pid: of the process.

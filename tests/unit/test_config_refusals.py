@@ -168,7 +168,7 @@ def test_a_ledger_that_would_be_removed(default, ledger):
                 ("studies/creditmix/hardware", {"devices": 2, "strategy": "fsdp"}),
                 ("studies/creditmix/training/adaptation", "lora"),
             ],
-            "studies.creditmix: `hardware.strategy: fsdp` divides weights among devices, which those in 4 bits cannot be",
+            "studies.creditmix: `hardware.strategy: fsdp` divides weights among devices, which those in 4 bits cannot",
         ),
         (
             [

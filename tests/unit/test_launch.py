@@ -61,8 +61,8 @@ def outside(monkeypatch):
 def test_several_machines_need_a_place_to_meet(outside, capsys):
     assert launch.main(["--nodes", "2", "--devices", "1", "train.py"]) == 1
     assert capsys.readouterr().err == (
-        "error: hardware.nodes: 2 machines are asked for outside of a job of Slurm: lower it, or make this call on each "
-        "machine with PET_RDZV_ENDPOINT=HOST:PORT, a free port on one of them\n"
+        "error: hardware.nodes: 2 machines are asked for outside of a job of Slurm: lower it, or make this call on "
+        "each machine with PET_RDZV_ENDPOINT=HOST:PORT, a free port on one of them\n"
     )
 
 

@@ -1,6 +1,5 @@
 """Training jobs of several processes, against one process with the same batches."""
 
-import json
 import signal
 from types import SimpleNamespace
 
