@@ -126,10 +126,10 @@ class ResumableTrainer(Trainer, ABC):
         counts for nothing.
         """
         parts = self.parts(inputs)
+        missing = max(self.processes.gather(len(parts))) - len(parts) if self.divided else 0
         loss = torch.zeros((), device=self.args.device)
         for part in parts:
             loss += super().training_step(model, part, num_items_in_batch)
-        missing = max(self.processes.gather(len(parts))) - len(parts) if self.divided else 0
         for _ in range(missing):
             spare = self.data_collator([self.train_dataset[0]])
             super().training_step(model, spare, num_items_in_batch + math.inf)

@@ -59,7 +59,7 @@ def make(place, files, name, processes=1, strategy="ddp", kind=Job, **training):
     job.command += ["--strategy", strategy]
     job.command += ["--distributions", files.manifest] if name == "todi" else []
     job.command += ["--teacher-base", files.t5_teacher] if name == "taught" else []
-    job.command += ["--teacher-base", files.teacher, "--init", files.base] if name == "pruned" else []
+    job.command += ["--teacher-base", files.teacher] if name == "pruned" else []
     job.processes = processes
     return job
 
