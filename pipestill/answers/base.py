@@ -156,7 +156,7 @@ class Answers(ABC):
     The halves are modules beside it (:func:`pipestill.job.halves.half`):
 
     ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run, and
-    ``probe(task, weighed, asking, records, label, directory)``, if there is one, what is read from its logits then;
+    of kinds that are ``probed``, ``probe(weighed, asking, records, label, directory)`` what is read from its logits;
     ``say(task, loaded, asking, prompts, work)`` gives what a model says to prompts by key, :class:`Said` each;
     ``replies(task, loaded, asking, questions, run, listen)`` answers questions by hand.
     ``score``: ``runs(task, experiment, predictions, columns)`` gives the runs of an experiment by seed, and
@@ -182,6 +182,7 @@ class Answers(ABC):
         asked: inputs of such a task that says none.
         pairs: whether its rows have a worse answer too, in the column ``rejected``.
         run_to_judge: whether an answer is run as a program to score it.
+        probed: whether a run is measured by its logits too.
     """
 
     Options: ClassVar[type[AnswerOptions]]
@@ -197,6 +198,7 @@ class Answers(ABC):
     asked: ClassVar[tuple[str, ...]] = ("text",)
     pairs: bool = False
     run_to_judge: ClassVar[bool] = False
+    probed: bool = False
 
     @classmethod
     def of(cls, facts: Json) -> Self:

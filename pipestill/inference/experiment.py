@@ -99,8 +99,8 @@ def predict_experiment(
                 work = Work(state_of(state / f"seed_{seed}", digests[seed]), cost, label)
                 answers.predict(task, loaded, settings.asking, records, work, results)
             weighed = cache(partial(engine.weighed, asked, plan, loaded))
-            if probe := getattr(answers, "probe", None):
-                probe(task, weighed, settings.asking, records, label, results)
+            if task.answers.probed:
+                answers.probe(weighed, settings.asking, records, label, results)
             if measure and (measured := measure(weighed())):
                 write_json(results / "agreement.json", measured)
             del loaded, weighed

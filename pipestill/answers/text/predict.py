@@ -20,16 +20,12 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], w
     written(loaded, ask_records(loaded, asking, options, tested, work), tested, directory)
 
 
-def probe(
-    task: Task, model: Callable[[], Loaded], asking: Asking, records: list[Record], label: str, directory: Path
-) -> None:
-    """Write how likely a run finds references to ``likelihood.jsonl``, where the task has perplexity among its metrics
-    and test records have references."""
-    referenced = [record for record in of_split(records, "test") if record.references]
-    if "perplexity" in task.answers.metrics and referenced:
+def probe(weighed: Callable[[], Loaded], asking: Asking, records: list[Record], label: str, directory: Path) -> None:
+    """Write how likely a run finds references to ``likelihood.jsonl``, where test records have references."""
+    if referenced := [record for record in of_split(records, "test") if record.references]:
         rows = reversed(read_jsonl(directory / "predictions.jsonl"))
         rationales = {row["id"]: row["rationale"] for row in rows if row.get("rationale") is not None}
-        write_jsonl(directory / "likelihood.jsonl", likelihoods(model(), asking, referenced, label, rationales))
+        write_jsonl(directory / "likelihood.jsonl", likelihoods(weighed(), asking, referenced, label, rationales))
 
 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
