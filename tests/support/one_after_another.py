@@ -11,9 +11,10 @@ from pathlib import Path
 def main():
     """Run them to the end."""
     told = dict(os.environ)
-    for port, *sys.argv in json.loads(Path(sys.argv[1]).read_text()):
+    for port, *arguments in json.loads(Path(sys.argv[1]).read_text()):
+        sys.argv = arguments
         os.environ.update(told, MASTER_PORT=str(port))
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 if __name__ == "__main__":
