@@ -13,6 +13,7 @@ from pipestill.methods import METHODS
 from pipestill.plan import paths
 from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
+from pipestill.plan.start import ASKING
 from support.configurations import of_addresses, of_files, smoke
 from support.rules import read_rules
 from support.workflow import ROOT
@@ -21,6 +22,7 @@ OF_FILES = {"input", "output", "threads", "resources"}  # arguments of functions
 PACE = {  # settings that are not recorded, by rule
     "annotate": {"pace"},
     **{rule: {"saves", "python"} for rule in ("train", "train_teacher", "train_annotator", "compress")},
+    **{rule: {"devices"} for rule in ASKING},
 }
 
 
