@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, first_line
 from pipestill.io.files import read_json
 from pipestill.job.script import tell
 
@@ -71,6 +71,7 @@ def _torchrun(options: list[str], logs: Path) -> int:
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
 
     logging.disable(logging.ERROR)  # of ends torchrun has more lines than there are facts
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the imports; a job sets its own
@@ -79,6 +80,9 @@ def _torchrun(options: list[str], logs: Path) -> int:
     except ChildFailedError as error:
         ends = [(rank, failure.exitcode) for rank, failure in error.failures.items()]
         return _told(logs) or _ended(ends)
+    except RendezvousError as error:
+        tell(UserError(f"the calls on the machines of this job do not meet: {first_line(error)}"))
+        return UserError.exit_code
     except SignalException as error:
         return _told(logs) or 128 + error.sigval
     return 0
