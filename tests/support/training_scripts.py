@@ -52,7 +52,7 @@ class Scripts:
         for script in self.scripts:
             script.send_signal(number)
 
-    def wait(self, seconds=300):
+    def wait(self, seconds=600):
         """Wait until all have ended; see :meth:`poll`."""
         for script in self.scripts:
             script.wait(seconds)
