@@ -21,7 +21,7 @@ from support.workflow import ROOT
 OF_FILES = {"input", "output", "threads", "resources"}  # arguments of functions that Snakemake does not record
 PACE = {  # settings that are not recorded, by rule
     "annotate": {"pace"},
-    **{rule: {"saves", "python"} for rule in ("train", "train_teacher", "train_annotator", "compress")},
+    **{rule: {"saves", "python", "strategy"} for rule in ("train", "train_teacher", "train_annotator", "compress")},
     **{rule: {"devices"} for rule in ASKING},
 }
 
