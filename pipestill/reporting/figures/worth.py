@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipestill.methods import SFT
 from pipestill.reporting.figures.canvas import (
     REFERENCE,
     WIDTH,
@@ -18,8 +19,12 @@ APART = 0.03  # of a logarithm between two methods, so that their intervals stan
 
 
 def worth_curves(study: Study) -> str | None:
-    """A line a method with the interval of each point, and the teacher's mean; none where the study has no curve."""
-    if not study.worth:
+    """A line a method with the interval of each point, and the teacher's mean; none where the study has no curve.
+
+    A thin line at the height of a method with all of its prompts begins at the gold outputs among its rows: above SFT
+    with as many, and through the point at which SFT is as good.
+    """
+    if all(len(points) == 1 for points in study.worth.values()):
         return None
     with style() as Figure:
         from matplotlib.ticker import NullLocator
@@ -37,6 +42,8 @@ def worth_curves(study: Study) -> str | None:
             axes.plot(x, means, color=colour, linestyle=dashes_of(study, own), marker="o", markersize=5)
             named.append((x[-1], means[-1], own.title, colour))
             ticks |= {each.evaluation.n_train for each in points}
+            if method != SFT and study.sft:
+                axes.hlines(means[-1], study.sft.evaluation.n_train, x[-1], color=colour, linewidth=0.8, linestyle=":")
         if study.teacher:
             mean = study.teacher.mean(study.primary)
             axes.axhline(mean, color=REFERENCE, linewidth=1.2, linestyle=(0, (3, 2)))
