@@ -150,11 +150,10 @@ def _check_annotated(config: Config, path: str, study: StudyConfig) -> None:
             f"`tasks.{study.task}.annotation.steps` one with `out: {ANSWER}`"
         )
     for number, step in enumerate(steps):
-        if "target" in gaps(f"{step.prompt}{step.system or ''}"):
-            raise ValueError(
-                f"tasks.{study.task}.annotation.steps.{number}: `{{target}}` is the gold output, which prompts of "
-                f"`{path}.unlabelled` have not; leave it out"
-            )
+        for name in gaps(f"{step.prompt}{step.system or ''}"):
+            if name in ("target", "prompt"):  # the gold output, and what a record with one is asked
+                where = f"tasks.{study.task}.annotation.steps.{number}"
+                raise ValueError(f"{where}: what `{path}.unlabelled` gives has no `{{{name}}}`; leave it out")
 
 
 def _rows_of(config: Config, study: StudyConfig, objective: Objective, resolved: Resolved) -> float:

@@ -264,7 +264,7 @@ def test_a_context_that_shows_gold_answers_is_for_others():
     sources = {"cd": "context_outputs", "fkl": "outputs", "sft": None}
     assert {name: plan.unlabelled_source("mnli", name) for name in sources} == sources
     config["studies"]["mnli"]["overrides"]["cd"]["context"] = {"teacher_context": "hint"}
-    config["tasks"]["mnli"]["prompts"] = {"teacher": {"text": "{premise} {hypothesis}? {target}", "privileged": True}}
+    config["tasks"]["mnli"]["prompts"] = {"teacher": {"text": "{premise} {hypothesis}? {label}", "privileged": True}}
     assert Experiments(check(config)).unlabelled_source("mnli", "cd") is None
 
 
@@ -274,18 +274,18 @@ def test_a_context_that_shows_gold_answers_is_for_others():
         ({"rationale": "Why?\n{document}"}, "rationale and answer of the annotation; give `tasks.multiclinsum.anno"),
         (
             {"answer": "Sum up.\n{document}", "rationale": "Why {target}?\n{document}"},
-            r"annotation.steps.1: `\{target\}` is the gold output, which prompts of `studies.multiclinsum",
+            r"annotation.steps.1: what `studies.multiclinsum.unlabelled` gives has no `\{target\}`; leave it out",
         ),
     ],
 )
 def test_annotations_that_do_not_answer_or_look_at_gold_outputs_are_refused(steps, sentence):
     config = smoke()
     annotation = config["tasks"]["multiclinsum"]["annotation"]
-    annotation["steps"] = [{"out": name, "prompt": prompt} for name, prompt in steps.items()]
+    annotation["steps"] = [{"out": name, "prompt": prompt, "max_tokens": 9} for name, prompt in steps.items()]
     config["studies"]["multiclinsum"]["unlabelled"] = {"rows": 5}
     with pytest.raises(UserError, match=sentence):
         check(config)
-    annotation["steps"] = [{"out": name, "prompt": "{document}"} for name in ("rationale", "answer")]
+    annotation["steps"] = [{"out": name, "prompt": "{document}", "max_tokens": 9} for name in ("rationale", "answer")]
     assert Experiments(check(config)).annotates_unlabelled("multiclinsum")
 
 

@@ -19,7 +19,7 @@ def commands(process, script):
 
 def test_the_teacher_answers_them_once_for_all_methods_that_learn_from_it(tmp_path):
     study = {"methods": ["sft", "kd", "dpo", "fkl", "todi"], "distributions": {"codec": "labels"}}
-    before = plan(tmp_path, "all", "-p", extra=overlay(tmp_path, **study))
+    before = plan(tmp_path, "all", "-p", extra=overlay(tmp_path, unlabelled={"rows": None}, **study))
     after = plan(tmp_path, "all", "-p", extra=overlay(tmp_path, unlabelled={"rows": 40}, **study))
     new = {"unlabelled": 1, "unlabelled_outputs": 1, "training_file": jobs(before)["training_file"] + 1}
     assert jobs(after) == jobs(before) | new
