@@ -337,7 +337,7 @@ def test_gold_outputs_for_kd_are_said_in_every_table(default):
     default["studies"]["idp"]["teacher"] = None
     plan = planned(default)
     assert "gold outputs" in plan.notes("idp", "kd")[0]
-    assert ("creditmix", "teacher") not in plan.experiments
+    assert ("idp", "teacher") not in plan.experiments
     assert not plan.learns_from_teacher("creditmix", "kd")
 
 
