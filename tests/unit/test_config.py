@@ -338,7 +338,7 @@ def test_gold_outputs_for_kd_are_said_in_every_table(default):
     plan = planned(default)
     assert "gold outputs" in plan.notes("idp", "kd")[0]
     assert ("idp", "teacher") not in plan.experiments
-    assert not plan.learns_from_teacher("creditmix", "kd")
+    assert not plan.learns_from_teacher("idp", "kd")
 
 
 def preset(default, name):
