@@ -1,5 +1,7 @@
 """Figure of what a teacher is worth: the primary metric by training rows, with gold outputs or without."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from pipestill.methods import SFT
@@ -16,6 +18,7 @@ from pipestill.reporting.figures.canvas import (
 from pipestill.reporting.study import Study
 
 APART = 0.03  # of a logarithm between two methods, so that their intervals stand side by side
+LEGIBLE = 1.15  # ratio of two numbers at the axis
 
 
 def worth_curves(study: Study) -> str | None:
@@ -48,9 +51,19 @@ def worth_curves(study: Study) -> str | None:
             mean = study.teacher.mean(study.primary)
             axes.axhline(mean, color=REFERENCE, linewidth=1.2, linestyle=(0, (3, 2)))
             named.append((axes.get_xlim()[1], mean, study.teacher.title, REFERENCE))
-        axes.set_xticks(sorted(ticks), [str(rows) for rows in sorted(ticks)], rotation=45)
+        marked = _apart(ticks)
+        axes.set_xticks(marked, [str(rows) for rows in marked], rotation=45)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set(xlabel="training rows", ylabel=study.metric_title(study.primary))
         axes.set_title(f"{study.name}: mean over the seeds, with its 95 % interval")
         name_at_the_right(axes, named)
         return svg(figure)
+
+
+def _apart(rows: Iterable[int]) -> list[int]:
+    """Numbers at the axis: those too close to a lower one are left out."""
+    kept: list[int] = []
+    for each in sorted(rows):
+        if not kept or each >= LEGIBLE * kept[-1]:
+            kept.append(each)
+    return kept
