@@ -32,7 +32,7 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 class StepConfig(Section):
     """One question of a chain, with the conditions of its answer. It is asked again if an answer breaks them."""
 
-    reruns: ClassVar = {"*": "annotate", **dict.fromkeys(("prompt", "out"), "annotator_data annotate")}
+    reruns: ClassVar = {"*": "annotate", "prompt": "annotator_data annotate"}
 
     prompt: Question
     """The user's message. `{name}` stands for a field of the record, such as an input of the task, or for the answer of
