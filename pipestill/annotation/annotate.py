@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -33,7 +33,13 @@ KEPT = ("text", "finish_reason", "model", "provider", "usage", "latency_s", "att
 
 
 def annotate(
-    settings: AnnotationConfig, task: str, records: Path, local: LocalModel | None, output: Path, usage_file: Path
+    settings: AnnotationConfig,
+    task: str,
+    records: Path,
+    local: LocalModel | None,
+    output: Path,
+    usage_file: Path,
+    unlabelled: Sequence[Path] = (),
 ) -> None:
     """Write ``{"id", <name of each step>: answer}`` for the records of the splits to annotate, and ``usage.json``.
 
@@ -44,6 +50,7 @@ def annotate(
         local: the model to serve, for ``provider: local``.
         output: JSON Lines file, in the order of the records.
         usage_file: JSON file.
+        unlabelled: further files of records, without gold outputs.
 
     Raises:
         BudgetReached: exit code 3.
@@ -51,7 +58,7 @@ def annotate(
         UserError: bad records, settings or environment.
     """
     start = time.monotonic()
-    rows, shared = _rows(settings, records), parameters(settings, _identity(settings, local))
+    rows, shared = _rows(settings, records, unlabelled), parameters(settings, _identity(settings, local))
     directory = Path(settings.ledger) / task
     with exclusive(directory), ExitStack() as stack:
         directory.mkdir(parents=True, exist_ok=True)
@@ -77,21 +84,28 @@ def annotate(
 
 
 def write_estimate(
-    settings: AnnotationConfig, task: str, records: Path, local: LocalModel | None, output: Path
+    settings: AnnotationConfig,
+    task: str,
+    records: Path,
+    local: LocalModel | None,
+    output: Path,
+    unlabelled: Sequence[Path] = (),
 ) -> None:
     """Write an estimate of the requests and cost of :func:`annotate`; nothing is sent, and no key is needed."""
-    rows, shared = _rows(settings, records), parameters(settings, _identity(settings, local))
+    rows, shared = _rows(settings, records, unlabelled), parameters(settings, _identity(settings, local))
     directory = Path(settings.ledger) / task
     with exclusive(directory):
         answers = open_journal(directory / LEDGER, KEPT)
     write_json(output, estimate(settings, shared, rows, answers.rows))
 
 
-def _rows(settings: AnnotationConfig, records: Path) -> list[Record]:
-    rows = [record for record in iterate_records(records) if record.split in settings.splits]
+def _rows(settings: AnnotationConfig, records: Path, unlabelled: Sequence[Path]) -> list[Record]:
+    """Records to annotate, each id once."""
+    files = (records, *unlabelled)
+    rows = {each.id: each for path in files for each in iterate_records(path) if each.split in settings.splits}
     if not rows:
         raise UserError(f"{records} has no records of the splits {', '.join(settings.splits)}: nothing to annotate")
-    return rows
+    return list(rows.values())
 
 
 def _identity(settings: AnnotationConfig, local: LocalModel | None) -> str:

@@ -173,8 +173,8 @@ class SubmissionConfig(Section):
 
 
 class UnlabelledConfig(Section):
-    """Prompts without gold outputs, which the teacher answers or scores: further training rows of the methods that
-    learn from the study's teacher."""
+    """Prompts without gold outputs, which the teacher or the annotation answers: further training rows of the methods
+    that learn from these."""
 
     reruns: ClassVar = {"*": "unlabelled training_file", "curve": "training_file", "sft_curve": "training_file"}
 
@@ -246,7 +246,7 @@ class StudyConfig(Section):
     """Treatment of answers to learn from that leave no room for a prompt in `max_length`: `stop` the run, `drop` their
     rows, or `crop` them; the report counts them."""
     unlabelled: UnlabelledConfig = UnlabelledConfig()
-    """Prompts without gold outputs, for `kd` and the divergences."""
+    """Prompts without gold outputs, for `kd`, the divergences, `cd` and `stepwise`."""
     learning_curve: Annotated[list[NonzeroShare], Field(min_length=1, max_length=100)] = [0.25, 0.5, 1.0]
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}

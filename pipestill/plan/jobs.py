@@ -187,9 +187,9 @@ class Jobs(Experiments):
         )
         return told(section, training=resolved.training.used())
 
-    def annotator_prompt(self, task: str) -> str:
-        """The question that a task's local annotator is trained to answer."""
-        return self.config.tasks[task].annotation.steps[0].prompt
+    def annotator_questions(self, task: str) -> str:
+        """JSON of the questions that a task's local annotator is trained to answer, by what they ask for."""
+        return canonical_json({step.out: step.prompt for step in self.config.tasks[task].annotation.steps})
 
     def annotation_settings(self, task: str) -> str:
         """Settings of the job that annotates a task, those that its results depend on."""

@@ -16,7 +16,8 @@ from pipestill.settings.training import TrainingOverride
 from pipestill.text.credentials import has_key, has_login
 from pipestill.text.patterns import check_pattern
 
-RATIONALE = "rationale"  # the answer that training files are made of
+RATIONALE = "rationale"  # what training files are made of
+ANSWER = "answer"  # the same where there is no gold output
 OPENROUTER = "https://openrouter.ai/api/v1"
 OPENROUTER_KEY = "OPENROUTER_API_KEY"
 ENDS_WITH_A_FIELD = re.compile(r"\{\w+\}\s*$")
@@ -39,7 +40,8 @@ class StepConfig(Section):
     an earlier step; `{{` and `}}` are braces. That of a `local` model ends with a field, so that a message that is too
     long loses only text, also in training."""
     out: Identifier
-    """Name of the answer, other than the records' own fields; that of one step is `rationale`."""
+    """Name of the answer, other than the records' own fields; that of one step is `rationale`. `answer` is what
+    `stepwise` learns at prompts without gold outputs."""
     system: Question | None = None
     """The system's message, if any."""
     max_tokens: Tokens = 512
@@ -187,9 +189,13 @@ class AnnotationConfig(Section):
             self.price = PriceConfig(input=0, output=0)
         if self.max_cost is not None and self.price is None:
             raise ValueError("`max_cost` needs `price`: without it nobody knows what the next request may cost")
-        if self.provider == "local" and (len(self.steps) > 1 or self.steps[0].system is not None):
-            raise ValueError("a `local` model is trained to answer one question: give one step, without `system`")
-        if self.provider == "local" and not ENDS_WITH_A_FIELD.search(self.steps[0].prompt):
+        local = self.steps if self.provider == "local" else []
+        if any(step.out not in (RATIONALE, ANSWER) or step.system is not None for step in local):
+            raise ValueError(
+                f"a `local` model is trained to write a `{RATIONALE}` and, if asked for, an `{ANSWER}`: give one step "
+                "for each, without `system`"
+            )
+        if not all(ENDS_WITH_A_FIELD.search(step.prompt) for step in local):
             raise ValueError(
                 "a `local` model is trained on prompts that lose their end where they are too long: let `prompt` end "
                 "with a field such as `{document}`, and put the question before it"

@@ -17,6 +17,7 @@ from pipestill.objectives.base import (
     TeacherUse,
     TrainingFile,
     gold_row,
+    output_row,
 )
 from pipestill.settings.distributions import ComparedDivergence
 from pipestill.settings.section import Section, Share, Temperature, Tokens
@@ -71,8 +72,7 @@ def taught_row(record: Record, sources: Sources) -> Json:
     output, or its likeliest label."""
     if record.labelled:
         return gold_row(record, sources)
-    answer = sources.lessons.likeliest(sources.said(record))
-    return {"id": record.id, "input": sources.asked(record), "output": sources.answer(answer)}
+    return output_row(record, sources, sources.lessons.likeliest(sources.said(record)))
 
 
 TAUGHT = TrainingFile("taught", taught_row)

@@ -3,6 +3,7 @@
 from pipestill.io.digests import code_digest
 from pipestill.job.engines import engine_name
 from pipestill.plan.resolve import resolve_annotator
+from pipestill.plan.shares import origin
 from pipestill.plan.stages.places import Files, Places, Wildcards
 from pipestill.settings.models import SERVING
 
@@ -12,6 +13,12 @@ class AnnotationStages(Places):
 
     def _is_local(self, w: Wildcards) -> bool:
         return self.config.tasks[w.task].annotation.provider == "local"
+
+    def unlabelled_files(self, w: Wildcards) -> list[str]:
+        """Records that are annotated beside the task's own: inputs of files that studies learn without gold outputs."""
+        asking = [name for name, study in self.config.studies.items() if study.task == w.task and origin(name) == name]
+        files = [name for name in asking if self.study(name).unlabelled.file and self.annotates_unlabelled(name)]
+        return [f"<results>/data/{name}/unlabelled/records.jsonl" for name in files]
 
     def annotator_base(self, w: Wildcards) -> Files:
         """Base model of a task's local annotator; nothing for other providers."""
