@@ -38,6 +38,7 @@ COULD = (
 )
 
 
+DENIED_AGAIN = 0.75  # share of the pairs that a "not" tells apart for which another pair is drawn
 INFLECTED = ("a", "an", "was", "did", "by")  # words that come with another form of the same sentence
 FORMS = (
     ("{a} {b} ?", ("Yes", "No")),
@@ -161,6 +162,8 @@ def difference(rng: Random) -> Document:
         return Document("differences", ((f"{a} question: {b} Which word is new? answer:", False), (f" {new}", True)))
     follows = rng.random() < 0.5
     a, b = _pair(rng, "follows" if follows else "contradicts")
+    while not follows and "not" in _words(b) and rng.random() < DENIED_AGAIN:
+        a, b = _pair(rng, "contradicts")
     form, words = rng.choice(FORMS)
     return Document("differences", ((form.format(a=a, b=b), False), (f" {words[0 if follows else 1]}", True)))
 
