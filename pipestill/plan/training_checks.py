@@ -46,6 +46,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             )
         _check_devices(path, method, resolved.training, devices)
         _check_options(path, study, method, objective, resolved)
+        _check_on_policy(config, path, study, method, objective, resolved)
         _check_rationales(config, path, study, method, objective, resolved)
         check_teacher_context(config, path, study, method, objective, resolved)
         _check_warmup(path, method, resolved.training, _rows_of(config, study, objective))
@@ -147,6 +148,20 @@ def _check_options(path: str, study: StudyConfig, method: str, objective: Object
             raise ValueError(f"{path}.overrides.{method}.{objective.section}: `{option}` has no use here; remove it")
     if objective.asks_teacher(resolved.options) and method_of(method).teacher == "unused" and study.teacher is None:
         raise ValueError(f"{path}: the options of `{method}` ask for a teacher; set `{path}.teacher`, or change them")
+
+
+def _check_on_policy(
+    config: Config, path: str, study: StudyConfig, method: str, objective: Objective, resolved: Resolved
+) -> None:
+    where = f"{path}: `{method}` learns from answers of its own (`divergence.on_policy`)"
+    try:
+        objective.check_on_policy(resolved.options, config.models[study.student].kind)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    own, training = objective.on_policy(resolved.options), resolved.training
+    step = training.batch_size * training.accumulation_steps
+    if own and 0 < own.buffer < step:
+        raise ValueError(f"{where}: a `buffer` of {own.buffer} has not a step's {step} rows; raise it, or set it to 0")
 
 
 def _check_rationales(
