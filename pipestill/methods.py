@@ -105,13 +105,13 @@ METHODS: dict[str, Method] = {
     ),
     "gkd": Method(
         "GKD",
-        "Generalised knowledge distillation: Jensen-Shannon divergence, in half of the steps on the student's own answers.",
+        "Generalised knowledge distillation: Jensen-Shannon divergence, in half of the steps on own answers.",
         Divergence("jsd"),
         training={"divergence": ON_POLICY | {"on_policy": {"share": 0.5}}},
     ),
     "distillm": Method(
         "DistiLLM",
-        "Skewed reverse divergence, on the student's own answers the more the validation loss rises, kept for later steps.",
+        "Skewed reverse divergence, on the student's own answers the more the validation loss rises; they are kept.",
         Divergence("srkl"),
         training={"divergence": ON_POLICY | {"on_policy": {"schedule": "adaptive", "buffer": 1000}}},
     ),

@@ -202,11 +202,13 @@ class Objective(ABC):
         return None
 
     def check_on_policy(self, options: Section, kind: ModelKind) -> None:
-        """Refuse own answers that a student of a kind cannot write, or that its teacher does not read.
+        """Refuse own answers that a student of a kind cannot write, or that its teacher does not read; for objectives
+        that can be :meth:`on_policy`.
 
         Raises:
             ValueError: says what to do.
         """
+        raise NotImplementedError(type(self).__name__)
 
     def context(self, options: Section) -> ContextSettings | None:
         """Context that the teacher reads before the questions of training rows; none for most."""

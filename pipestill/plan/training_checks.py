@@ -153,14 +153,17 @@ def _check_options(path: str, study: StudyConfig, method: str, objective: Object
 def _check_on_policy(
     config: Config, path: str, study: StudyConfig, method: str, objective: Objective, resolved: Resolved
 ) -> None:
+    """Refuse answers of a student's own that nothing can be learnt from, and a buffer that no step can draw from."""
+    own, training = objective.on_policy(resolved.options), resolved.training
+    if own is None:
+        return
     where = f"{path}: `{method}` learns from answers of its own (`divergence.on_policy`)"
     try:
         objective.check_on_policy(resolved.options, config.models[study.student].kind)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    own, training = objective.on_policy(resolved.options), resolved.training
     step = training.batch_size * training.accumulation_steps
-    if own and 0 < own.buffer < step:
+    if 0 < own.buffer < step:
         raise ValueError(f"{where}: a `buffer` of {own.buffer} has not a step's {step} rows; raise it, or set it to 0")
 
 

@@ -1,4 +1,4 @@
-"""Training on own answers against plain loops written from the papers: whole logits, one row and one token at a time."""
+"""Training on own answers against plain loops written from the papers: whole logits, one row, one token at a time."""
 
 import random
 from itertools import chain
@@ -50,7 +50,7 @@ def log_probabilities(model, prompt, answer):
 
 @pytest.mark.parametrize(("method", "share", "kd_rate"), [("gkd", 0.5, 0.7), ("minillm", 1.0, 1.0)])
 def test_training_equals_a_plain_loop(tmp_path, method, share, kd_rate):
-    """Algorithm 1 of GKD, and the single-step gradient of MiniLLM: sum over t of the gradient of KL(q, p) at own tokens.
+    """Algorithm 1 of GKD, and the single-step gradient of MiniLLM, that of KL(q, p) summed over own tokens.
 
     Prompts, padding, and rows of the head beyond the tokenizer count nowhere; the end of an answer does where it has
     one; rows of whole steps count by their tokens.
@@ -265,7 +265,12 @@ ONLINE = {"teacher": "online"}
 @pytest.mark.parametrize(
     ("study", "method", "divergence", "sentence"),
     [
-        ("dolly", "jsd", {"on_policy": {"share": 0.5}}, r"`jsd` learns .* not written yet; set `divergence.teacher: on"),
+        (
+            "dolly",
+            "jsd",
+            {"on_policy": {"share": 0.5}},
+            r"`jsd` learns .* not written yet; set `divergence.teacher: on",
+        ),
         ("dolly", "gkd", {"teacher": "cached"}, r"`gkd` learns .* set `divergence.teacher: online`"),
         ("dolly", "gkd", {"kd_rate": 0.0}, r"with a `kd_rate` of 0 nothing is learnt from own answers; raise it"),
         ("dolly", "distillm", {"on_policy": {"buffer": 9}}, r"a `buffer` of 9 has not a step's 16 rows; raise it, or"),

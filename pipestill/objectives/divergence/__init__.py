@@ -140,8 +140,6 @@ class Divergence(Objective):
         Raises:
             ValueError: says what to do.
         """
-        if self.on_policy(options) is None:
-            return
         if kind not in WRITERS:
             raise ValueError(f"a `{kind}` student writes no answers to learn from; set `share: 0`")
         if not self.shares_tokens:

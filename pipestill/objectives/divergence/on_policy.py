@@ -1,4 +1,4 @@
-"""Training on answers of the student's own: the teacher, beside it, says at each of their tokens what it finds likely."""
+"""Training on answers of the student's own: the teacher beside it says at each of their tokens what it finds likely."""
 
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -23,23 +23,22 @@ PLACE = "place"  # of a row in the training file
 OWN = "own"  # marks batches of own answers
 
 
-def on_policy_trainer(settings: OnPolicy, job: Job, rows: list[Row], **arguments: Any) -> "OnPolicyTrainer":
+def trainer(settings: OnPolicy, job: Job, *, train_dataset: list[Row], **arguments: Any) -> "OnPolicyTrainer":
     """The trainer of a job.
 
     Args:
         settings: of own answers.
         job: of the trainer.
-        rows: to train on.
-        arguments: of a :class:`~pipestill.objectives.divergence.train.DivergenceTrainer`, all but those rows.
+        train_dataset: rows to train on.
+        arguments: of a :class:`~pipestill.objectives.divergence.train.DivergenceTrainer`.
     """
-    placed = [row | {PLACE: place} for place, row in enumerate(rows)]
-    longest = job.settings.training.max_length
-    return OnPolicyTrainer(settings, longest, **arguments | {"train_dataset": placed})
+    placed = [row | {PLACE: place} for place, row in enumerate(train_dataset)]
+    return OnPolicyTrainer(settings, job.settings.training.max_length, train_dataset=placed, **arguments)
 
 
 class OnPolicyTrainer(DivergenceTrainer):
-    """Trains some of its steps on answers of the student's own, by their divergence alone, weighted by ``kd_rate`` as in
-    the other steps. No gradient flows through the drawing of answers, which are tokens like any other.
+    """Trains some of its steps on answers of the student's own, by their divergence alone, weighted by ``kd_rate`` as
+    in the other steps. No gradient flows through the drawing of answers, which are tokens like any other.
 
     Args:
         settings: which steps do, and how answers are drawn.

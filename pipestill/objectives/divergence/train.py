@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy, linear
 
 from pipestill.errors import UserError
+from pipestill.job.halves import half
 from pipestill.losses import IGNORED
 from pipestill.losses.classes import likeliest
 from pipestill.losses.linear import LinearLoss, linear_divergence
@@ -38,7 +39,8 @@ def read(objective: Divergence, job: Job) -> TaughtData:
         UserError: no teacher stands beside a student that learns from answers of its own.
     """
     try:
-        objective.check_on_policy(job.options, job.reading.kind)
+        if objective.on_policy(job.options):
+            objective.check_on_policy(job.options, job.reading.kind)
     except ValueError as error:
         raise UserError(f"`{job.settings.method}` learns from answers of its own: {error}") from None
     data, teacher = read_gold(objective, job), make_teacher(objective, job)
@@ -54,9 +56,7 @@ def trainer(objective: Divergence, job: Job, model: Any, data: TaughtData) -> "D
     own = objective.on_policy(job.options)
     if own is None:
         return DivergenceTrainer(**made, **arguments)
-    from pipestill.objectives.divergence.on_policy import on_policy_trainer
-
-    return on_policy_trainer(own, job, data.rows, **made, **arguments)
+    return half(objective, "on_policy").trainer(own, job, **made, **arguments)
 
 
 def _collate(rows: list[Row], pad_token_id: int, teacher: Teacher) -> dict[str, Any]:
