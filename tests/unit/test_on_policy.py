@@ -118,7 +118,7 @@ def test_answers_end_where_the_student_or_the_limit_ends_them(tmp_path):
 
 
 def test_no_gradient_flows_through_the_draw(tmp_path):
-    """The gradient is that of the divergence at fixed answers: by finite differences in float64."""
+    """The gradient is that of the divergence at fixed answers: by finite differences; norms are in float32."""
     trainer = trainer_for(tmp_path, "gkd", make_student().double(), {"share": 1.0}, teacher=make_teacher().double())
     (batch,), items = trainer.get_batch_samples(iter([trainer.train_dataset]), 1, torch.device("cpu"))
     model = trainer.model.eval()
@@ -126,12 +126,12 @@ def test_no_gradient_flows_through_the_draw(tmp_path):
     weight = model.model.layers[1].self_attn.v_proj.weight
     direction = torch.randn(weight.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     values = []
-    for size in (1e-5, -1e-5):
+    for size in (1e-3, -1e-3):
         with torch.no_grad():
             weight += size * direction
             values.append(trainer.compute_loss(model, batch, num_items_in_batch=items).item())
             weight -= size * direction
-    assert (weight.grad * direction).sum().item() == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-4)
+    assert (weight.grad * direction).sum().item() == pytest.approx((values[0] - values[1]) / 2e-3, rel=1e-3)
 
 
 def course(settings, steps, losses, per_step):
