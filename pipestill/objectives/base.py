@@ -201,9 +201,9 @@ class Objective(ABC):
         """Settings of training on answers of the student's own, if there is some."""
         return None
 
-    def check_on_policy(self, options: Section, kind: ModelKind) -> None:
-        """Refuse own answers that a student of a kind cannot write, or that its teacher does not read; for objectives
-        that can be :meth:`on_policy`.
+    def check_on_policy(self, options: Section, kind: ModelKind, divided: bool) -> None:
+        """Refuse own answers that a student of a kind, or with divided weights, cannot write, or that its teacher does
+        not read; for objectives that can be :meth:`on_policy`.
 
         Raises:
             ValueError: says what to do.

@@ -276,6 +276,7 @@ ONLINE = {"teacher": "online"}
         ("dolly", "distillm", {"on_policy": {"buffer": 9}}, r"a `buffer` of 9 has not a step's 16 rows; raise it, or"),
         ("dolly", "uld", ONLINE | {"on_policy": {"share": 1}}, r"the teacher of `uld` has other tokens"),
         ("mnli-bert", "gkd", {}, r"a `masked` student writes no answers to learn from; set `share: 0`"),
+        ("dolly", "gkd", {"hardware": {"strategy": "fsdp", "devices": 2}}, r"which `hardware.strategy: fsdp` divides"),
         ("dolly", "gkd", {"on_policy": {"share": 1.5}}, r"overrides\.gkd\.divergence\.on_policy\.share"),
     ],
 )
@@ -284,7 +285,8 @@ def test_own_answers_that_cannot_be_are_refused(study, method, divergence, sente
     settings = config["studies"][study]
     settings["methods"] = ["sft", method]
     settings["compress"] = {}
-    settings["overrides"] = {method: {"divergence": divergence}}
+    settings["overrides"] = {method: {"divergence": dict(divergence)}}
+    settings["hardware"] = settings["overrides"][method]["divergence"].pop("hardware", {})
     with pytest.raises(UserError, match=sentence):
         check(config)
     settings["overrides"] = {method: {"divergence": ONLINE | {"on_policy": {"share": 0.0, "schedule": "constant"}}}}

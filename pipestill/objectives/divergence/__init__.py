@@ -133,15 +133,17 @@ class Divergence(Objective):
         """As configured."""
         return options.on_policy if options.on_policy.active else None
 
-    def check_on_policy(self, options: DivergenceOptions, kind: ModelKind) -> None:
-        """Refuse a teacher that is not there or has other tokens, a student that does not write, and a loss without
-        the teacher.
+    def check_on_policy(self, options: DivergenceOptions, kind: ModelKind, divided: bool) -> None:
+        """Refuse a teacher that is not there or has other tokens, a student that does not write or is in no place
+        whole, and a loss without the teacher.
 
         Raises:
             ValueError: says what to do.
         """
         if kind not in WRITERS:
             raise ValueError(f"a `{kind}` student writes no answers to learn from; set `share: 0`")
+        if divided:
+            raise ValueError("each device answers with all weights, which `hardware.strategy: fsdp` divides; set `ddp`")
         if not self.shares_tokens:
             raise ValueError(f"the teacher of `{self.kind}` has other tokens than the answers; set `share: 0`")
         if not self.online(options):

@@ -108,13 +108,12 @@ class OnPolicyTrainer(DivergenceTrainer):
     def _read(self, place: int) -> int:
         return len(prompt_of(self.train_dataset[place]))
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def contribution(self, model: torch.nn.Module, batch: Batch, items: int) -> torch.Tensor:
         """Of own answers, the divergence's share of the mean."""
-        if OWN not in inputs:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        self._own_share += self.count_items(inputs) / num_items_in_batch
-        parts = self.counted_parts(model, inputs, num_items_in_batch, kd_rate=1.0)
-        return self.kd_rate * parts.loss / num_items_in_batch
+        if OWN not in batch:
+            return super().contribution(model, batch, items)
+        self._own_share += self.count_items(batch) / items
+        return self.kd_rate * self.counted(model, batch, items, kd_rate=1.0).loss / items
 
     def at_worst(self, row: Row) -> Row:
         """With the longest answer that the student may write."""

@@ -40,7 +40,7 @@ def read(objective: Divergence, job: Job) -> TaughtData:
     """
     try:
         if objective.on_policy(job.options):
-            objective.check_on_policy(job.options, job.reading.kind)
+            objective.check_on_policy(job.options, job.reading.kind, job.divided)
     except ValueError as error:
         raise UserError(f"`{job.settings.method}` learns from answers of its own: {error}") from None
     data, teacher = read_gold(objective, job), make_teacher(objective, job)
@@ -89,7 +89,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
         self.options = objective.own(options) | {"temperature": options.temperature, "t_squared": options.t_squared}
         self.kd_rate, self.chunk = options.kd_rate, options.chunk
 
-    def parts(self, model: torch.nn.Module, batch: Batch, kd_rate: float) -> LinearLoss:
+    def losses(self, model: torch.nn.Module, batch: Batch, kd_rate: float) -> LinearLoss:
         """See :func:`pipestill.losses.linear.linear_divergence`."""
         target = self.teacher.target(batch)
         with self.accelerator.autocast():
@@ -108,17 +108,17 @@ class DivergenceTrainer(CrossEntropyTrainer):
 
     def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """The mixed loss."""
-        return self.parts(model, batch, self.kd_rate).loss
+        return self.losses(model, batch, self.kd_rate).loss
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def contribution(self, model: torch.nn.Module, batch: Batch, items: int) -> torch.Tensor:
         """The batch's share of the mean; its parts are kept for the log."""
-        return self.counted_parts(model, inputs, num_items_in_batch, self.kd_rate).loss / num_items_in_batch
+        return self.counted(model, batch, items, self.kd_rate).loss / items
 
-    def counted_parts(self, model: torch.nn.Module, batch: Batch, items: int, kd_rate: float) -> LinearLoss:
-        """The parts of a batch's loss, added to those of its step, which has ``items``."""
-        parts = self.parts(model, batch, kd_rate)
-        self._means = self._means + torch.stack([parts.cross_entropy, parts.divergence]).detach() / items
-        return parts
+    def counted(self, model: torch.nn.Module, batch: Batch, items: int, kd_rate: float) -> LinearLoss:
+        """The losses of a batch, added to those of its step, which has ``items``."""
+        losses = self.losses(model, batch, kd_rate)
+        self._means = self._means + torch.stack([losses.cross_entropy, losses.divergence]).detach() / items
+        return losses
 
     def evaluation_sums(self, batch: Batch) -> dict[str, float]:
         """The loss and its parts, KL(teacher, student) at the same temperature, and how often both agree on the best.
