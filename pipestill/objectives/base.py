@@ -10,6 +10,7 @@ from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, Split
 from pipestill.settings.contexts import ContextSettings, TeacherContext
 from pipestill.settings.models import ModelKind
+from pipestill.settings.on_policy import OnPolicy
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import Section
 from pipestill.tasks.base import Task
@@ -208,6 +209,19 @@ class Objective(ABC):
     def cached(self, options: Section) -> bool:
         """True if stored distributions of the teacher are read."""
         return False
+
+    def on_policy(self, options: Section) -> OnPolicy | None:
+        """Settings of training on answers of the student's own, if there is some."""
+        return None
+
+    def check_on_policy(self, options: Section, kind: ModelKind, divided: bool) -> None:
+        """Refuse own answers that a student of a kind, or with divided weights, cannot write, or that its teacher does
+        not read; for objectives that can be :meth:`on_policy`.
+
+        Raises:
+            ValueError: says what to do.
+        """
+        raise NotImplementedError(type(self).__name__)
 
     def context(self, options: Section) -> ContextSettings | None:
         """Context that the teacher reads before the questions of training rows; none for most."""

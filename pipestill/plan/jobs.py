@@ -154,6 +154,8 @@ class Jobs(Experiments):
         by_metric = resolved.training.select == "metric"
         beside = objective.online(resolved.options)
         modules = [half_name(objective, "train")]
+        if objective.on_policy(resolved.options):
+            modules.append(half_name(objective, "on_policy"))
         if by_metric:
             answers = self.task(study).answers
             modules += [self.task(study).module, half_name(answers, "predict"), *answers.scorers]

@@ -48,6 +48,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             )
         _check_devices(path, method, resolved.training, hardware)
         _check_options(path, study, method, objective, resolved)
+        _check_on_policy(config, path, study, method, objective, resolved, hardware.divides)
         _check_rationales(config, path, study, method, objective, resolved)
         check_teacher_context(config, path, study, method, objective, resolved)
         _check_warmup(path, method, resolved.training, _rows_of(config, study, objective, resolved))
@@ -174,6 +175,29 @@ def _check_options(path: str, study: StudyConfig, method: str, objective: Object
         raise ValueError(f"{path}: the options of `{method}` ask for a teacher; set `{path}.teacher`, or change them")
 
 
+def _check_on_policy(
+    config: Config,
+    path: str,
+    study: StudyConfig,
+    method: str,
+    objective: Objective,
+    resolved: Resolved,
+    divided: bool,
+) -> None:
+    """Refuse answers of a student's own that nothing can be learnt from, and a buffer that no step can draw from."""
+    own, training = objective.on_policy(resolved.options), resolved.training
+    if own is None:
+        return
+    where = f"{path}: `{method}` learns from answers of its own (`divergence.on_policy`)"
+    try:
+        objective.check_on_policy(resolved.options, config.models[study.student].kind, divided)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    step = training.batch_size * training.accumulation_steps
+    if 0 < own.buffer < step:
+        raise ValueError(f"{where}: a `buffer` of {own.buffer} has not a step's {step} rows; raise it, or set it to 0")
+
+
 def _check_rationales(
     config: Config, path: str, study: StudyConfig, method: str, objective: Objective, resolved: Resolved
 ) -> None:
@@ -234,7 +258,7 @@ def _check_devices(path: str, method: str, training: TrainingConfig, hardware: H
             f"{path}: the `batch_size` of `{method}` is {training.batch_size}, which {hardware.processes} devices "
             "share (`hardware.devices`, `hardware.nodes`); raise the one, or lower the others"
         )
-    if hardware.strategy == "fsdp" and hardware.processes > 1 and training.adaptation == "lora" and not hardware.whole:
+    if hardware.divides and training.adaptation == "lora" and not hardware.whole:
         raise ValueError(
             f"{path}: `hardware.strategy: fsdp` divides weights among devices, which those in 4 bits cannot be; set "
             "`hardware.quantization: none`, or `strategy: ddp`"

@@ -113,5 +113,10 @@ class HardwareConfig(Section):
         """That share each batch of a training."""
         return self.devices * self.nodes
 
+    @property
+    def divides(self) -> bool:
+        """True if they divide the weights too."""
+        return self.strategy == "fsdp" and self.processes > 1
+
 
 HardwareOverride = partial(HardwareConfig)

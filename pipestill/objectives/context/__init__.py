@@ -151,6 +151,9 @@ class ContextDistillation(Divergence):
         """Always."""
         return True
 
+    def on_policy(self, options: ContextOptions) -> None:
+        """Never: no teacher stands beside the student."""
+
     def context(self, options: ContextOptions) -> ContextSettings:
         """What stands before questions."""
         return ContextSettings(shots=options.shots if options.demonstrated else 0, instruction=options.instruction)
