@@ -20,6 +20,7 @@ from pipestill.plan.data_checks import report_data
 from pipestill.plan.paths import beside, file_of, folder, options, script, unrecorded
 from pipestill.plan.plan import Plan, of_job
 from pipestill.plan.start import start_run
+from pipestill.warm import python_directory
 
 try:
     CHECKED = check(config)
@@ -34,7 +35,7 @@ except UserError as error:
 PREFIX = f"export PYTHONPATH={shlex.quote(str(ROOT))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 if not any(str(method) == "conda" for method in workflow.deployment_settings.deployment_method):
     # `python` is the one that runs Snakemake, whether its environment is activated or not.
-    PREFIX += f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+    PREFIX += f"PATH={shlex.quote(str(python_directory()))}:$PATH; "
 shell.prefix(PREFIX)
 ANNOTATED = "|".join(PLAN.annotated) or "-"
 EXTRACTIVE = [name for name, method in METHODS.items() if not method.model]
