@@ -1,7 +1,8 @@
 """The training file of an objective: records drawn, equal per stratum where answers have strata, and a row for each."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -13,7 +14,7 @@ from pipestill.io.records import Json, Record, iterate_jsonl, iterate_lines, of_
 from pipestill.io.seals import again
 from pipestill.objectives.base import Objective, Sources
 from pipestill.objectives.long_answers import Room
-from pipestill.settings.annotation import RATIONALE
+from pipestill.settings.annotation import ANSWER, RATIONALE
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks.base import Task
 
@@ -81,6 +82,39 @@ def read_rationales(path: Path, records: list[Record], allow_missing: float, cro
     return found
 
 
+def annotated_outputs(path: Path, records: Sequence[Record], answers: Answers, allow_missing: float) -> dict[str, Json]:
+    """What the annotation answers to prompts without gold outputs (:class:`Said` as JSON), by id; texts that are no
+    ``answers`` of their kind are none.
+
+    Raises:
+        UserError: more than a share ``allow_missing`` of the records have no answer.
+    """
+    rows, found = {row.get("id"): row for row in iterate_jsonl(path)}, {}
+    for record in records:
+        with suppress(ValueError):
+            text = answers.read(rows.get(record.id, {}).get(ANSWER))
+            found[record.id] = vars(Said(record.id, [text]))
+    if len(found) < (1 - allow_missing) * len(records):
+        raise UserError(
+            f"{path} answers {len(found)} of {len(records)} prompts without gold outputs in a way that can be read: "
+            f"let the question of the step `{ANSWER}` say how, or raise `annotation.allow_missing`"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Prompts without gold outputs.
+
+    Attributes:
+        records: of the prompts.
+        outputs: what is said to them (:class:`Said` as JSON), by id; none where that is still to be asked for.
+    """
+
+    records: Sequence[Record]
+    outputs: dict[str, Json] | None = None
+
+
 def training_rows(
     task: Task,
     objective: Objective,
@@ -89,12 +123,12 @@ def training_rows(
     outputs: dict[str, Json] | None,
     rationales: dict[str, str] | None,
     room: Room | None = None,
-    unlabelled: Sequence[Record] | None = None,
+    unlabelled: Unlabelled | None = None,
 ) -> tuple[list[Json], list[Json]]:
     """Training rows, and validation rows with gold outputs in the same schema.
 
-    Rows of ``unlabelled`` records follow those of records with gold outputs; none where the objective has no use for
-    such records.
+    Rows of ``unlabelled`` prompts follow those of records with gold outputs; none where the objective has no use for
+    such prompts.
 
     The teacher learns from the training split where there is no teacher split, which is so only with a `teacher_share`
     of 0: layouts refuse to leave it empty otherwise.
@@ -107,10 +141,12 @@ def training_rows(
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
     held_out = room.records(of_split(records, "validation"))
     row = objective.file.row if unlabelled is None else objective.with_unlabelled.row
-    asked = list(unlabelled or ())[: settings.unlabelled]
+    asked = unlabelled.records[: settings.unlabelled] if unlabelled else []
     learnt = partial(objective.learnt, explained=settings.explained)
     with task.answers.lessons(task.answers.options(settings.answers)) as lessons:
-        taught = Sources(task, settings.prompt, lessons, outputs, rationales, settings.seed, chosen, settings.context)
+        said = unlabelled and unlabelled.outputs
+        drawn = settings.seed, chosen, settings.context
+        taught = Sources(task, settings.prompt, lessons, outputs, said, rationales, *drawn)
         gold = replace(taught, outputs=None)
         train = room.rows([row(each, taught) for each in (*chosen, *asked)], learnt)
         validation = room.rows([row(each, gold) for each in held_out], learnt)
@@ -133,21 +169,23 @@ def write_training_file(
         objective: whose rows they are.
         settings: of the job.
         files: ``records``, ``train`` and ``validation`` to write; ``outputs`` and ``rationales`` where they are used,
-            ``unlabelled`` records and ``unlabelled_outputs`` where there are such, and ``long_answers`` to write, if
-            they are to be counted.
+            ``unlabelled`` records and ``unlabelled_outputs`` where there are such (without the latter, what the
+            annotation answers is learnt), and ``long_answers`` to write, if they are to be counted.
         crop: shortens the rationale of a record.
         room: for each answer; none: any number of tokens.
     """
     records = read_records(files["records"])
-    outputs = None
-    for path in filter(None, (files.get("outputs"), files.get("unlabelled_outputs"))):
-        said = iterate_lines(path, Said, "make the teacher's outputs again")
-        outputs = (outputs or {}) | {each.id: vars(each) for each in said}
-    unlabelled = read_records(files["unlabelled"]) if files.get("unlabelled") else None
+    outputs, said = (_read_said(files.get(name)) for name in ("outputs", "unlabelled_outputs"))
+    asked = read_records(files["unlabelled"]) if files.get("unlabelled") else []
     rationales = None
     if files.get("rationales"):
         explained = of_split(records, "train") + of_split(records, "validation")
+        known = {each.id for each in explained}
+        explained += [each for each in asked if each.id not in known]
         rationales = read_rationales(files["rationales"], explained, settings.allow_missing, crop)
+        said = annotated_outputs(files["rationales"], asked, task.answers, settings.allow_missing)
+        asked = [each for each in asked if each.id in said]
+    unlabelled = Unlabelled(asked, said) if files.get("unlabelled") else None
     room = room or Room()
     train, validation = training_rows(task, objective, settings, records, outputs, rationales, room, unlabelled)
     write_jsonl(files["train"], train)
@@ -156,3 +194,10 @@ def write_training_file(
     if files.get("long_answers"):
         write_json(files["long_answers"], counted.model_dump())
     print("\n".join([f"{len(train)} training rows, {len(validation)} validation rows", *counted.notes()]))
+
+
+def _read_said(path: Path | None) -> dict[str, Json] | None:
+    """What a model said, by id."""
+    if path is None:
+        return None
+    return {each.id: vars(each) for each in iterate_lines(path, Said, "make the teacher's outputs again")}

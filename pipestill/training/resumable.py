@@ -70,6 +70,10 @@ class ResumableTrainer(Trainer, ABC):
         self.remove_callback(PrinterCallback)
         self.divide()
 
+    def _move_model_to_device(self, model, device) -> None:
+        if not self.divided:  # else each part goes there by itself
+            super()._move_model_to_device(model, device)
+
     def divide(self) -> None:
         """Divide the weights, if that is asked for and not done; from here on :attr:`within` gives whole ones."""
         if self.divided and self.within is undivided:
@@ -169,12 +173,17 @@ class ResumableTrainer(Trainer, ABC):
 
     def hardest_batch(self) -> Batch:
         """The batch of the longest rows, on the device: for checks before the run."""
-        lengths = [self.longest_sequence(row) for row in self.train_dataset]
+        rows = [self.at_worst(row) for row in self.train_dataset]
+        lengths = [self.longest_sequence(row) for row in rows]
         longest = batches_by_length(lengths, len(lengths))[0][-self.batches.batch_size :]
         longest = longest[-math.ceil(len(longest) / self.processes.size) :]
-        return self._prepare_inputs(self.data_collator([self.train_dataset[index] for index in longest]))
+        return self._prepare_inputs(self.data_collator([rows[index] for index in longest]))
 
-    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
+    def at_worst(self, row: Row) -> Row:
+        """What a row may become, as far as memory goes."""
+        return row
+
+    def measure(self) -> dict[str, float]:
         """Means over all items of the validation rows, each counted once."""
         self.model.eval()
         own, count = Counter(), 0
@@ -189,7 +198,11 @@ class ResumableTrainer(Trainer, ABC):
         for part, counted in self.processes.gather((own, count)):
             sums.update(part)
             items += counted
-        metrics = {f"eval_{name}": value for name, value in self.evaluation_means(sums, items).items()}
+        return self.evaluation_means(sums, items)
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
+        """Log what :meth:`measure` finds."""
+        metrics = {f"eval_{name}": value for name, value in self.measure().items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -241,6 +254,10 @@ class ResumableTrainer(Trainer, ABC):
             self._save_scaler(str(directory))
             self._save_rng_state(str(directory))
             self.state.save_to_json(str(directory / TRAINER_STATE_NAME))
+            self.keep(directory)
+
+    def keep(self, directory: Path) -> None:
+        """Write into a checkpoint what a subclass goes on with."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None) -> None:
         put_weights(self.model, load_file(Path(resume_from_checkpoint) / WEIGHTS))

@@ -130,7 +130,9 @@ def of_addresses():
     studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl", "cd"], "pretrained_teacher": True, "compress": {}}
     told = {"context": {"teacher_context": "instruction", "instruction": "Be brief."}}
     studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}, "cd": told}
-    config["training"]["divergence"]["teacher"] = "online"
+    studies["mnli-bert"]["methods"] = ["base", "sft"]  # a masked student writes no answers
+    own = {"share": 0.5, "schedule": "adaptive", "buffer": 64}
+    config["training"]["divergence"] |= {"teacher": "online", "on_policy": own}
     return config
 
 

@@ -94,7 +94,7 @@ def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_p
 
 
 def test_one_experiment_plans_exactly_its_own_runs(tmp_path):
-    counts = jobs(plan(tmp_path, "results/creditmix_dpo/eval.json"))
+    counts = jobs(plan(tmp_path, "results/idp_sft/eval.json"))
     once = ("download", "records", "prompts", "training_file", "base_model", "predict", "evaluate")
     assert counts == {**dict.fromkeys(once, 1), "train": len(configuration()["seeds"])}
 

@@ -14,7 +14,7 @@ LAYERS = (
     "cli",
 )
 HALVES = {  # modules of a kind of answers or an objective that belong to a stage, by the layer that runs it
-    **{"predict": "inference", "train": "training", "teachers": "training", "make_teacher": "training"},
+    **{"predict": "inference", **dict.fromkeys(("train", "teachers", "make_teacher", "on_policy"), "training")},
     **dict.fromkeys(("score", "classification", "subsets", "entry", "card"), "evaluation"),
     **{"show": "reporting", "figures": "reporting", "judge": "serving"},
 }
