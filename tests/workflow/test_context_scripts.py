@@ -210,5 +210,5 @@ def test_prompts_without_gold_outputs_are_asked_about_alone(tmp_path, tiny_model
     settings = ContextOutputSettings.model_validate_json(plan.context_output_settings("dolly"))
     said = tmp_path / "said.jsonl"
     places = Places(records, tiny_model_dir, None, tmp_path / "state", said, tmp_path / "cost.json")
-    write_context_outputs(settings, places, 1, asked)
+    write_context_outputs(settings, places, 1, unlabelled=asked)
     assert {row["id"]: len(row["outputs"]) for row in read_jsonl(said)} == {"u0": 1, "u1": 1, "u2": 1}
