@@ -113,7 +113,7 @@ rule annotate:
         pace=unrecorded(of_job(PLAN.annotation_pace)),
         local=options("model", "base"),
         documents=PLAN.annotated_with,
-        code=code_digest("annotate"),
+        code=PLAN.annotation_code,
     shell:
         "python {params.script:q} --task {wildcards.task:q} --settings {params.settings:q} --pace {params.pace:q} "
         "--records {input.records:q} {params.local:q} {params.documents:q} --threads {threads:q} "
@@ -146,7 +146,7 @@ rule annotation_estimate:
         pace=of_job(PLAN.annotation_pace),
         local=options("model", "base"),
         documents=PLAN.annotated_with,
-        code=code_digest("annotate"),
+        code=PLAN.annotation_code,
     shell:
         "python {params.script:q} --task {wildcards.task:q} --settings {params.settings:q} --pace {params.pace:q} "
         "--records {input.records:q} {params.local:q} {params.documents:q} --estimate {output:q} > {log:q} 2>&1"

@@ -65,18 +65,20 @@ rule teacher_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=TEACHER_NAME),
         teacher=options("teacher"),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule unlabelled_outputs:
@@ -97,18 +99,20 @@ rule unlabelled_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="8h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=TEACHER_NAME),
         teacher=options("teacher"),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule student_outputs:
@@ -129,17 +133,19 @@ rule student_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=SFT),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} --teacher {input.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule context_outputs:
@@ -160,18 +166,20 @@ rule context_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("context_outputs"),
         settings=of_job(PLAN.context_output_settings),
         teacher=options("teacher"),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --records {input.records:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule teacher_distributions_shard:

@@ -10,17 +10,17 @@ import argparse
 import logging
 import os
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipestill.errors import UserError
+from pipestill.errors import UserError, first_line
 from pipestill.io.files import read_json
 from pipestill.job.script import tell
 
 MEETING = "PET_RDZV_ENDPOINT"
+JOB = ("SLURM_JOB_ID", "SLURM_CONF")  # what srun needs; the rest is of this step, which has one machine
 PORTS = range(20_000, 30_000)  # below those that systems give out themselves
 
 
@@ -29,10 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=1, help="machines")
     parser.add_argument("--devices", type=int, required=True, help="devices of each")
+    parser.add_argument("--host", help="of the calls that srun makes: name of the machine where they meet")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="SCRIPT ...", help="script and its options")
     args = parser.parse_args(arguments)
     try:
-        meeting = ["--standalone"] if args.nodes == 1 else _meeting(args.nodes)
+        meeting = ["--standalone"] if args.nodes == 1 else ["--rdzv-backend", "c10d", *_meeting(args)]
     except UserError as error:
         tell(error)
         return error.exit_code
@@ -41,50 +42,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _torchrun([*meeting, *processes, "--log-dir", logs, *args.command], Path(logs))
 
 
-def _meeting(nodes: int) -> list[str]:
-    """Options of torchrun on where the calls meet.
+def _meeting(args: argparse.Namespace) -> list[str]:
+    """Options of torchrun on where the calls meet. Of a call by Slurm that has made no others yet it never returns.
 
     Raises:
         UserError: nothing says where.
     """
     if os.environ.get(MEETING):
-        return ["--rdzv-backend", "c10d"]
-    job = os.environ.get("SLURM_JOB_ID")
-    if job is None:
+        return []
+    job, here = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURMD_NODENAME")
+    if job is None or here is None:
         raise UserError(
-            f"hardware.nodes: {nodes} machines are asked for outside of a job of Slurm: lower it, or make this call on "
-            f"each machine with {MEETING}=HOST:PORT, a free port on one of them"
+            f"hardware.nodes: {args.nodes} machines are asked for outside of a job of Slurm: lower it, or make this "
+            f"call on each machine with {MEETING}=HOST:PORT, a free port on one of them"
         )
-    if os.environ.get("SLURM_STEP_NUM_NODES") != str(nodes):
-        one_each = ["--overlap", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
-        os.execvp("srun", ["srun", *one_each, sys.executable, "-m", "pipestill.job.launch", *sys.argv[1:]])
-    host, step = os.environ["SLURM_LAUNCH_NODE_IPADDR"], os.environ["SLURM_STEP_ID"]
+    if args.host is None:
+        kept = {name: value for name, value in os.environ.items() if name in JOB or not name.startswith("SLURM_")}
+        one_each = ["--overlap", f"--nodes={args.nodes}", f"--ntasks={args.nodes}", "--ntasks-per-node=1"]
+        call = [f"--nodes={args.nodes}", f"--devices={args.devices}", f"--host={here}", *args.command]
+        os.execvpe("srun", ["srun", *one_each, sys.executable, "-m", "pipestill.job.launch", *call], kept)
+    step = os.environ["SLURM_STEP_ID"]
     port = PORTS[(int(job) * 100 + int(step)) % len(PORTS)]
-    names = ["--rdzv-endpoint", f"{host}:{port}", "--rdzv-id", f"{job}.{step}"]
-    return ["--rdzv-backend", "c10d", "--rdzv-conf", f"is_host={int(_is_here(host))}", *names]
-
-
-def _is_here(address: str) -> bool:
-    """Whether it is one of this machine's."""
-    try:
-        with socket.create_server((address, 0)):
-            return True
-    except OSError:
-        return False
+    place = ["--rdzv-endpoint", f"{os.environ['SLURM_LAUNCH_NODE_IPADDR']}:{port}", "--rdzv-id", f"{job}.{step}"]
+    return [*place, "--rdzv-conf", f"is_host={int(here == args.host)}"]
 
 
 def _torchrun(options: list[str], logs: Path) -> int:
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # of ends it has more lines than there are facts
+    logging.disable(logging.ERROR)  # of ends torchrun has more lines than there are facts
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the imports; a job sets its own
     try:
         run.run(run.parse_args(options))
     except ChildFailedError as error:
         ends = [(rank, failure.exitcode) for rank, failure in error.failures.items()]
         return _told(logs) or _ended(ends)
+    except RendezvousError as error:
+        tell(UserError(f"the calls on the machines of this job do not meet: {first_line(error)}"))
+        return UserError.exit_code
     except SignalException as error:
         return _told(logs) or 128 + error.sigval
     return 0

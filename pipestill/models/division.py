@@ -1,5 +1,6 @@
 """Weights that are divided among the processes of a job (FSDP): each holds a part of every tensor."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +54,7 @@ def divide(model: torch.nn.Module, device: str, *, head_stays: bool = False) -> 
     from torch.distributed.fsdp import fully_shard
     from transformers.modeling_layers import GradientCheckpointingLayer  # what transformers calls a layer
 
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module")  # T5's layers give views, which nothing writes to
     mesh = DeviceMesh.from_group(_get_default_group(), device)
     layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
     whole = Divided(model)

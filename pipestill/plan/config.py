@@ -14,7 +14,7 @@ from pipestill.settings.contexts import InContextConfig
 from pipestill.settings.distributions import OPTIONS, Stored
 from pipestill.settings.evaluation import StatisticsConfig
 from pipestill.settings.jobs import OnLongAnswer
-from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
+from pipestill.settings.models import BaseModelConfig, Engine, HardwareConfig, HardwareOverride
 from pipestill.settings.places import LocalPath
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import (
@@ -213,6 +213,7 @@ class StudyConfig(Section):
         "train_share": "training_file",
         "on_long_answer": "training_file",
         "learning_curve": "learning_curve",
+        "engine": "teacher_outputs predict",
         "hardware": "train_teacher teacher_outputs teacher_distributions_shard train compress predict bertscore",
         "training": "training_file teacher_distributions_shard distribution_fidelity train compress predict",
         "overrides": "training_file train_teacher teacher_distributions_shard distribution_fidelity train predict",
@@ -250,6 +251,9 @@ class StudyConfig(Section):
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}
     """Settings of test answers: keys depend on the task's kind of answers."""
+    engine: Engine = "transformers"
+    """What writes the teacher's outputs and test answers: `transformers`; or `vllm`, a server on this machine for large
+    causal models on GPUs, which are divided among `hardware.devices`."""
     icl: InContextConfig = InContextConfig()
     """In-context learning, for the method `icl`."""
     distributions: DistributionsConfig = DistributionsConfig()

@@ -10,6 +10,8 @@ from pipestill.settings.places import LocalPath, Repository
 from pipestill.settings.section import Section, partial
 
 ModelKind = Literal["causal", "seq2seq", "masked"]
+Engine = Literal["transformers", "vllm"]
+SERVING: dict[Engine, tuple[ModelKind, ...]] = {"vllm": ("causal",)}  # engines with a server, and what they can serve
 WRITERS: tuple[ModelKind, ...] = ("causal", "seq2seq")  # kinds of models that generate text
 WITHOUT_CUDA = ("cpu", "mps", "xpu")  # devices on which `quantization: auto` leaves weights as they are
 Strategy = Literal["ddp", "fsdp"]
@@ -92,8 +94,9 @@ class HardwareConfig(Section):
     quantization: Literal["auto", "none", "nf4"] = "auto"
     """4-bit NF4 base weights with double quantisation under adapters (QLoRA); `auto`: on CUDA only."""
     devices: Annotated[int, Field(ge=1, le=64, exclude=True)] = 1  # excluded: no job is told
-    """Devices of a machine that share each batch of a training (data parallel), for `cpu` (processes) and `cuda`. A
-    change of it changes rounding and the draw of dropout, and re-runs nothing."""
+    """Devices of a machine that share each batch of a training (data parallel), for `cpu` (processes) and `cuda`, and
+    that `engine: vllm` divides a model among. A change of it changes rounding and the draw of dropout, and re-runs
+    nothing."""
     nodes: Annotated[int, Field(ge=1, le=64, exclude=True)] = 1
     """Machines, each with `devices` devices, that share each batch of a training, under Slurm."""
     strategy: Annotated[Strategy, Field(exclude=True)] = "ddp"

@@ -70,6 +70,10 @@ class ResumableTrainer(Trainer, ABC):
         self.remove_callback(PrinterCallback)
         self.divide()
 
+    def _move_model_to_device(self, model, device) -> None:
+        if not self.divided:  # else each part goes there by itself
+            super()._move_model_to_device(model, device)
+
     def divide(self) -> None:
         """Divide the weights, if that is asked for and not done; from here on :attr:`within` gives whole ones."""
         if self.divided and self.within is undivided:

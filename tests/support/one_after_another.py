@@ -1,5 +1,5 @@
-"""Training jobs one after the other in this process: a file has a list of their scripts and options. Where several
-processes do the same, they join for each."""
+"""Training jobs one after the other in this process, or in each of several: a file lists the ports where the processes
+meet for each job, its script and its options."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from pathlib import Path
 def main():
     """Run them to the end."""
     told = dict(os.environ)
-    for number, (script, *arguments) in enumerate(json.loads(Path(sys.argv[1]).read_text())):
-        os.environ.update(told, TORCHELASTIC_RESTART_COUNT=str(number))  # each has a place of its own to meet
-        sys.argv = [script, *arguments]
-        runpy.run_path(script, run_name="__main__")
+    for port, *arguments in json.loads(Path(sys.argv[1]).read_text()):
+        sys.argv = arguments
+        os.environ.update(told, MASTER_PORT=str(port))
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Script:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def wait(self, seconds=300):
+    def wait(self, seconds=600):
         """Wait until it ends; how it did."""
         end = time.monotonic() + seconds
         while self.poll() is None:

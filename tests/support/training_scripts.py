@@ -52,7 +52,7 @@ class Scripts:
         for script in self.scripts:
             script.send_signal(number)
 
-    def wait(self, seconds=300):
+    def wait(self, seconds=600):
         """Wait until all have ended; see :meth:`poll`."""
         for script in self.scripts:
             script.wait(seconds)
@@ -81,7 +81,9 @@ def meeting():
 
 def finish_all(jobs, processes, place):
     """Run jobs to the end, one after the other in the same processes, with the list of them in the file ``place``."""
-    place.write_text(json.dumps([[str(script_of(job.script)), *map(str, job.command)] for job in jobs]))
+    meetings = [meeting() for _ in jobs]
+    listed = zip(meetings, jobs, strict=True)
+    place.write_text(json.dumps([(at.port, str(script_of(job.script)), *map(str, job.command)) for at, job in listed]))
     program = Path(__file__).with_name("one_after_another.py")
     process = Together(processes, program, place) if processes > 1 else Script(program, place)
     assert process.wait() == 0, process.said()

@@ -1,5 +1,6 @@
 """What starts a process for each device, and what it makes of their ends."""
 
+import itertools
 import os
 
 import pytest
@@ -68,28 +69,30 @@ def test_several_machines_need_a_place_to_meet(outside, capsys):
 
 def test_a_job_of_slurm_starts_itself_on_each_machine(outside):
     calls = []
-    outside.setattr(os, "execvp", lambda file, arguments: calls.append((file, arguments)) or exit())
-    outside.setattr("sys.argv", ["launch.py", "--nodes=2", "--devices=4", "train.py"])
-    outside.setenv("SLURM_JOB_ID", "7")
-    outside.setenv("SLURM_STEP_NUM_NODES", "1")  # the step that Snakemake runs in
+    outside.setattr(os, "execvpe", lambda *call: calls.append(call) or exit())
+    for name, value in {"SLURM_JOB_ID": "7", "SLURM_NNODES": "1", "SLURMD_NODENAME": "a"}.items():
+        outside.setenv(name, value)
     with pytest.raises(SystemExit):
-        launch.main(["--nodes=2", "--devices=4", "train.py"])
-    ((file, arguments),) = calls
+        launch.main(["--nodes", "2", "--devices", "4", "train.py", "--seed", "1"])
+    ((file, arguments, environment),) = calls
     assert file == arguments[0] == "srun"
+    assert [name for name in environment if name.startswith("SLURM_")] == ["SLURM_JOB_ID"]
     assert {"--overlap", "--nodes=2", "--ntasks=2"} < set(arguments)
-    assert arguments[-5:] == ["-m", "pipestill.job.launch", "--nodes=2", "--devices=4", "train.py"]
+    own = ["-m", "pipestill.job.launch", "--nodes=2", "--devices=4", "--host=a", "train.py", "--seed", "1"]
+    assert arguments[-len(own) :] == own
 
 
-@pytest.mark.parametrize(("address", "here"), [("127.0.0.1", 1), ("192.0.2.1", 0)])
-def test_the_calls_of_a_step_meet_at_the_first_machine(outside, address, here):
+@pytest.mark.parametrize(("node", "is_host"), [("a", 1), ("b", 0)])
+def test_the_calls_of_a_step_meet_at_the_first_machine(outside, node, is_host):
     started = []
     outside.setattr(launch, "_torchrun", lambda options, logs: started.append(options) or 0)
-    for name, value in {"JOB_ID": 7, "STEP_ID": 3, "STEP_NUM_NODES": 2, "LAUNCH_NODE_IPADDR": address}.items():
-        outside.setenv(f"SLURM_{name}", str(value))
-    assert launch.main(["--nodes=2", "--devices=4", "train.py", "--seed", "1"]) == 0
+    told = {"SLURM_JOB_ID": 7, "SLURM_STEP_ID": 3, "SLURM_LAUNCH_NODE_IPADDR": "192.0.2.1", "SLURMD_NODENAME": node}
+    for name, value in told.items():
+        outside.setenv(name, str(value))
+    assert launch.main(["--nodes=2", "--devices=4", "--host=a", "train.py", "--seed", "1"]) == 0
     (options,) = started
-    told = dict(zip(options[:-3:2], options[1:-3:2], strict=False))
-    assert told["--rdzv-endpoint"] == f"{address}:20703"
-    assert (told["--rdzv-id"], told["--rdzv-conf"]) == ("7.3", f"is_host={here}")
+    told = {name: value for name, value in itertools.pairwise(options) if name.startswith("--")}
+    assert told["--rdzv-endpoint"] == "192.0.2.1:20703"
+    assert (told["--rdzv-id"], told["--rdzv-conf"]) == ("7.3", f"is_host={is_host}")
     assert (told["--nnodes"], told["--nproc-per-node"]) == ("2", "4")
     assert options[-3:] == ["train.py", "--seed", "1"]

@@ -5,11 +5,12 @@ from typing import Any
 from pipestill.methods import SFT, TEACHER_NAME
 from pipestill.plan.jobs import Jobs
 from pipestill.plan.shares import origin
-from pipestill.settings.models import HardwareConfig
+from pipestill.settings.models import SERVING, HardwareConfig
 
 Wildcards = Any  # Snakemake's, whose attributes are those of the rule
 Files = list[str] | str
 TRAINING_MB = 4000
+ASKING_MB, SERVER_MB = 4000, 32_000  # a server of large models reads their weights by way of main memory
 
 
 class Places(Jobs):
@@ -101,6 +102,18 @@ class Places(Jobs):
     def training_gpus(self, w: Wildcards) -> int:
         """GPUs that a training asks for, on all machines."""
         return self.gpu * self.shared(w).processes
+
+    def asking_devices(self, w: Wildcards) -> int:
+        """Devices that a job divides the model among that it asks."""
+        return self.shared(w).devices if self.study(w.study).engine in SERVING else 1
+
+    def asking_gpus(self, w: Wildcards) -> int:
+        """GPUs that such a job asks for."""
+        return self.gpu * self.asking_devices(w)
+
+    def asking_memory(self, w: Wildcards) -> int:
+        """Main memory that such a job asks for, in MB."""
+        return SERVER_MB * self.asking_devices(w) if self.study(w.study).engine in SERVING else ASKING_MB
 
     @property
     def gpu(self) -> int:
