@@ -94,7 +94,7 @@ def replies_to(
         Iterator over (place of a question, its reply); with ``listen``, each as soon as it is whole.
     """
     encoder, demonstrated = loaded.encoder(asking.prompt), bool(loaded.context.demonstrations)
-    read = [encoder.encode(question.prompt, asking.max_prompt_tokens) for question in questions]
+    read = [question.read(encoder, asking.max_prompt_tokens) for question in questions]
     seeds = [_drawn(decoding, question) for question in questions]
     explained = asking.rationale_tokens > 0
     pieces = [_pieces(loaded, asking, constraint) for _ in questions] if listen else []

@@ -118,7 +118,7 @@ def replies(
         return rank_all(loaded, encoded, label_ids).mean_log_prob
 
     name, prior = loaded.once(("prior", run, asking.model_dump_json()), lambda: _prior(task, asking, run, score))
-    read = [encoder.encode(prompt, asking.max_prompt_tokens) for prompt in prompts]
+    read = [question.read(encoder, asking.max_prompt_tokens) for question in questions]
     kept = loaded.once(("prefix", asking.prompt.model_dump_json()), KeptPrefix)
     raw = rank_all(loaded, [tokens for tokens, _ in read], label_ids, kept).mean_log_prob
     result = calibrate(raw, prior)
