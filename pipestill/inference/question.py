@@ -22,7 +22,7 @@ dropped: it ends there."""
 
 @dataclass(frozen=True)
 class Question:
-    """What one model is asked by hand.
+    """What a model is asked by hand.
 
     Attributes:
         prompt: of the task.
@@ -33,17 +33,18 @@ class Question:
     prompt: str
     cropped: bool = False
     sampling_seed: int | None = None
-    _read: "list[tuple[list[int], bool]]" = field(default_factory=list, init=False, repr=False, compare=False)
+    _read: list[tuple] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def read(self, encoder: "PromptEncoder", max_tokens: int) -> tuple[list[int], bool]:
-        """Tokens of the prompt, ``max_tokens`` at most, and whether it was cut; a second time they are there already.
+        """Tokens of the prompt, ``max_tokens`` at most, and whether it was cut; the next time they are there already.
 
         Raises:
             UserError: see :meth:`~pipestill.models.prompts.PromptEncoder.encode`.
         """
-        if not self._read:
-            self._read.append(encoder.encode(self.prompt, max_tokens))
-        return self._read[0]
+        how = encoder.tokenizer, encoder.kind, encoder.form, encoder.context, max_tokens
+        if not self._read or self._read[0] != how:
+            self._read[:] = how, encoder.encode(self.prompt, max_tokens)
+        return self._read[1]
 
 
 class Pieces:
