@@ -21,10 +21,10 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@touch $@
 
 demo: setup ## a first look: every system, one seed, the telling methods; no hub, no key, no GPU
-	$(BIN)/pipestill make all --cores $(CORES) --configfile config.yaml resources/presets/demo.yaml
+	$(BIN)/pipestill make all --warm --cores $(CORES) --configfile config.yaml resources/presets/demo.yaml
 
 all: setup ## run every study, method and seed of config.yaml
-	$(BIN)/pipestill make all --cores $(CORES)
+	$(BIN)/pipestill make all --warm --cores $(CORES)
 
 test: setup ## run all tests; no network
 	$(BIN)/python -m pytest -q -n $(CORES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder tests/workflow tests/unit

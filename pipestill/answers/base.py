@@ -34,7 +34,7 @@ class AnswerOptions(Section):
         trusted: names of options that are taken from clients of a server only where that is allowed.
     """
 
-    reruns: ClassVar = {"max_new_tokens": "teacher_outputs train predict"}
+    reruns: ClassVar = {"max_new_tokens": "teacher_outputs unlabelled_outputs train predict"}
 
     unasked: ClassVar[frozenset[str]] = frozenset()
     measuring: ClassVar[frozenset[str]] = frozenset()

@@ -204,7 +204,7 @@ class StudyConfig(Section):
         "prompt": "training_file predict",
         "student": "training_file predict checkpoint evaluate",
         "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
-        "pretrained_teacher": "training_file teacher_outputs teacher_distributions_shard train predict",
+        "pretrained_teacher": "training_file teacher_outputs unlabelled_outputs teacher_distributions_shard train predict",
         "methods": "training_file distribution_fidelity learning_curve predict model_sizes",
         "seeds": "train_teacher train",
         "train_rows": "training_file",

@@ -41,6 +41,8 @@ class Experiments:
     def __init__(self, config: Config):
         self.config = config
         self._resolved: dict[tuple[str, str], Resolved] = {}  # they are asked for hundreds of times
+        self._variants: dict[str, dict[str, Row]] = {}  # and so are these
+        self._entries: dict[tuple[str, str], Method] = {}
 
     @cached_property
     def experiments(self) -> list[tuple[str, str]]:
@@ -78,7 +80,9 @@ class Experiments:
 
     def row(self, study: str, method: str) -> Row:
         """The models behind a row of the tables of a study, and what is another in it."""
-        return variants_of(self.study(study)).get(method) or Row(method)
+        if study not in self._variants:
+            self._variants[study] = variants_of(self.study(study))
+        return self._variants[study].get(method) or Row(method)
 
     def answers(self, study: str, method: str) -> AnswerOptions:
         """Options of the answers in one row of a study."""
@@ -87,6 +91,11 @@ class Experiments:
 
     def entry(self, study: str, method: str) -> Method:
         """The method behind one row of a study's tables, by the title of the row."""
+        if (study, method) not in self._entries:
+            self._entries[study, method] = self._entry(study, method)
+        return self._entries[study, method]
+
+    def _entry(self, study: str, method: str) -> Method:
         row = self.row(study, method)
         pretrained = row.method == TEACHER_NAME and self.study(study).pretrained_teacher
         compressed = self.compression(study, row.method)
@@ -159,8 +168,8 @@ class Experiments:
         it, whichever of them a study has, so that a further one leaves the file as it is."""
         if file == method_of(TEACHER_NAME).objective.file.name:
             return TEACHER_NAME
-        trained = {name: method.objective.files for name, method in METHODS.items() if method.trains}
-        return next(name for name, files in trained.items() if file in {each.name for each in files})
+        trained = [name for name, method in METHODS.items() if method.trains]
+        return next(name for name in trained if file in {each.name for each in METHODS[name].objective.files})
 
     def learns_unlabelled(self, study: str, method: str) -> bool:
         """True if the teacher's answers to prompts without gold outputs are among a method's training rows."""

@@ -119,7 +119,7 @@ def test_further_pairs_of_the_paper_preset_can_be_switched_on(tmp_path, study):
     overlay.write_text(f"run: [{study}]\n")
     extra = [ROOT / "resources" / "presets" / "paper.yaml", overlay]
     counts = jobs(plan(tmp_path, f"results/{study}_todi/eval.json", extra=extra))
-    assert (counts["train_teacher"], counts["train"]) == (1, len(configuration(*extra)["seeds"]))
+    assert (counts["train_teacher"], counts["train"]) == (1, len(configuration(*extra)["studies"][study]["seeds"]))
     assert "teacher_distributions" not in counts  # as published, the teacher runs beside the student
 
 
