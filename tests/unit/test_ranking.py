@@ -161,7 +161,7 @@ def test_of_the_last_layer_only_what_is_asked_for_is_read(monkeypatch):
     prompts, labels = make_prompts("shared"), LABELS["deep"]
     last = model.model.layers[-1]
     for part in (last.mlp.up_proj, last.self_attn.o_proj):
-        part.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[1]))
+        part.register_forward_hook(lambda _, given, made: widths.append(given[0].shape[1]))
     attended = []
     sdpa = torch.nn.functional.scaled_dot_product_attention
     monkeypatch.setattr(
@@ -185,7 +185,7 @@ def test_prompts_of_about_one_length_are_a_batch():
         return [indices for indices, _ in score_in_batches(prompts, score, 1000, set(), **how)]
 
     assert batches() == [[2, 4, 1, 3, 0]]
-    assert batches(padding=0.25) == [[2, 4, 1], [3, 0]] and batches(behind=-8, padding=0.25) == [[2], [4, 1], [3, 0]]
+    assert batches(padding=0.25) == [[2, 4, 1], [3, 0]] and batches(behind=-7, padding=0.25) == [[2], [4, 1], [3], [0]]
 
 
 def test_labels_that_begin_with_the_likeliest_token_of_the_vocabulary():
