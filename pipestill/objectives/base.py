@@ -89,6 +89,7 @@ class TrainingFile:
         split: whose records it is made of.
         answer: key of the answer in a row.
         judged: whether rows hold other answers than gold ones, as :class:`~pipestill.answers.base.Lessons` give them.
+        sampled: whether rows are of several answers of the teacher to a prompt, where a study asks for them.
     """
 
     name: str
@@ -96,6 +97,7 @@ class TrainingFile:
     split: Split = "train"
     answer: str = "output"
     judged: bool = False
+    sampled: bool = False
 
 
 def gold_row(record: Record, sources: Sources) -> Json:

@@ -13,6 +13,7 @@ from pipestill.io.records import Json, Record, iterate_jsonl, iterate_lines, of_
 from pipestill.io.seals import again
 from pipestill.objectives.base import Objective, Sources
 from pipestill.objectives.long_answers import Room
+from pipestill.objectives.samples import Kept, with_kept
 from pipestill.settings.annotation import RATIONALE
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks.base import Task
@@ -90,8 +91,10 @@ def training_rows(
     rationales: dict[str, str] | None,
     room: Room | None = None,
     unlabelled: Sequence[Record] | None = None,
+    tell: Callable[[Kept], object] = lambda kept: None,
 ) -> tuple[list[Json], list[Json]]:
-    """Training rows, and validation rows with gold outputs in the same schema.
+    """Training rows, and validation rows with gold outputs in the same schema; ``tell`` is told what became of a
+    teacher's several answers.
 
     Rows of ``unlabelled`` records follow those of records with gold outputs; none where the objective has no use for
     such records.
@@ -111,8 +114,12 @@ def training_rows(
     learnt = partial(objective.learnt, explained=settings.explained)
     with task.answers.lessons(task.answers.options(settings.answers)) as lessons:
         taught = Sources(task, settings.prompt, lessons, outputs, rationales, settings.seed, chosen, settings.context)
-        gold = replace(taught, outputs=None)
-        train = room.rows([row(each, taught) for each in (*chosen, *asked)], learnt)
+        gold, rows_of = replace(taught, outputs=None), [*chosen, *asked]
+        if settings.keep:
+            rows_of, outputs, kept = with_kept(rows_of, taught, settings.keep)
+            taught = replace(taught, outputs=outputs)
+            tell(kept)
+        train = room.rows([row(each, taught) for each in rows_of], learnt)
         validation = room.rows([row(each, gold) for each in held_out], learnt)
     room.check()
     return train, validation
@@ -149,10 +156,14 @@ def write_training_file(
         explained = of_split(records, "train") + of_split(records, "validation")
         rationales = read_rationales(files["rationales"], explained, settings.allow_missing, crop)
     room = room or Room()
-    train, validation = training_rows(task, objective, settings, records, outputs, rationales, room, unlabelled)
+    told: list[Kept] = []
+    made_of = settings, records, outputs, rationales, room, unlabelled
+    train, validation = training_rows(task, objective, *made_of, told.append)
     write_jsonl(files["train"], train)
     write_jsonl(files["validation"], validation)
     counted = room.counted(train, {record.id for record in of_split(records, "validation")})
     if files.get("long_answers"):
-        write_json(files["long_answers"], counted.model_dump())
-    print("\n".join([f"{len(train)} training rows, {len(validation)} validation rows", *counted.notes()]))
+        kept = {"kept": told[0].model_dump()} if told else {}
+        write_json(files["long_answers"], counted.model_dump() | kept)
+    notes = [note for counts in (counted, *told) for note in counts.notes()]
+    print("\n".join([f"{len(train)} training rows, {len(validation)} validation rows", *notes]))

@@ -31,6 +31,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
     devices = resolve_hardware(config.hardware, study).devices
     _check_rows(path, study, len(task.answers.strata))
     _check_unlabelled(config, path, study)
+    _check_samples(path, study)
     readers: dict[str, dict[str, Resolved]] = {}  # by what they read
     for method in study.methods:
         objective, resolved = METHODS[method].objective, resolve_training(config.training, study, method)
@@ -129,6 +130,13 @@ def _check_unlabelled(config: Config, path: str, study: StudyConfig) -> None:
             f"{path}.unlabelled: with a `teacher_share` of 0 the teacher learns the gold outputs of these rows; raise "
             f"`tasks.{study.task}.data.splits.teacher_share`, or name a `file`"
         )
+
+
+def _check_samples(path: str, study: StudyConfig) -> None:
+    """Refuse several answers to a prompt where a method learns them and no teacher gives them."""
+    objectives = [METHODS[name].objective for name in study.methods]
+    if study.kd.filtered and study.teacher is None and any(each and each.file.sampled for each in objectives):
+        raise ValueError(f"{path}.kd: a teacher gives such answers; set `{path}.teacher`, or remove the key")
 
 
 def _rows_of(config: Config, study: StudyConfig, objective: Objective) -> float:

@@ -13,7 +13,7 @@ from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half
 from pipestill.job.row_log import state_of
-from pipestill.settings.jobs import ScoringSettings
+from pipestill.settings.jobs import OutputSettings, ScoringSettings
 from pipestill.tasks import task_of
 
 
@@ -38,8 +38,9 @@ class Places:
     cost: Path
 
 
-def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: int) -> None:
-    """Write what the teacher says (:class:`~pipestill.answers.base.Said`) to each prompt.
+def write_teacher_outputs(settings: OutputSettings, places: Places, threads: int) -> None:
+    """Write what the teacher says (:class:`~pipestill.answers.base.Said`) to each prompt: its likeliest answer first,
+    and further ones that are drawn, where the settings ask for some.
 
     Args:
         settings: how it is asked.
@@ -50,7 +51,13 @@ def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: in
     prompts = {row["id"]: row["input"] for row in read_jsonl(places.data)}
 
     def say(loaded: Loaded, work: Work) -> dict[str, Said]:
-        return half(task.answers, "predict").say(task, loaded, settings.asking, prompts, work)
+        asked = half(task.answers, "predict")
+        said = asked.say(task, loaded, settings.asking, prompts, work)
+        if settings.drawing:
+            drawn = asked.draw(task, loaded, settings.asking, settings.drawing, prompts, work)
+            for key, found in said.items():
+                found.outputs += drawn[key]
+        return said
 
     write_said(settings, places, threads, say)
 

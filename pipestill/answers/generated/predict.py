@@ -1,6 +1,7 @@
 """The frame in which generated answers are asked for, once per sampling seed, and written."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,14 @@ def said_of(asked: Asked) -> dict[str, Said]:
     for (key, _), answer in asked.items():
         found.setdefault(key, Said(key, [])).outputs.append(answer["text"])
     return found
+
+
+def drawn(
+    loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work, **how: Any
+) -> dict[str, list[str]]:
+    """Texts of :func:`ask` by the key of their prompt, in the order of the seeds."""
+    drawing = replace(work, label=f"{work.label}: further answers")
+    return {key: said.outputs for key, said in said_of(ask(loaded, asking, decoding, prompts, drawing, **how)).items()}
 
 
 def replies_to(
