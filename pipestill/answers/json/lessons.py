@@ -4,7 +4,6 @@ from functools import cached_property
 
 from pipestill.answers.base import Lessons
 from pipestill.answers.json.document import listed, says
-from pipestill.answers.json.score import is_valid
 from pipestill.io.parsing import BadJson, parse_json
 from pipestill.io.records import Record
 from pipestill.metrics.json_fields import compare
@@ -19,7 +18,7 @@ class JsonLessons(Lessons):
 
     def check(self, record: Record, output: str, gold: str | None) -> bool | None:
         """Whether it is valid by the schema of the task, and the inputs say all that it says."""
-        if not is_valid(self.answers.schema, output):
+        if not self.answers.schema.accepts(output):
             return False
         return says("\n".join(record.inputs.values()), parse_json(output), self._listed)
 
