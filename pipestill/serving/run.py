@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -121,6 +122,7 @@ def serve(settings: ServeSettings) -> None:
     """
     share_freed_memory()
     bound_kernel_caches()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one prompt is no work for several threads
     app = create_app(settings)
     serving = app.state.serving
     listening = listen_at(settings.host, settings.port)
