@@ -136,7 +136,9 @@ def _check_samples(path: str, study: StudyConfig) -> None:
     """Refuse several answers to a prompt where a method learns them and no teacher gives them."""
     objectives = [METHODS[name].objective for name in study.methods]
     if study.kd.filtered and study.teacher is None and any(each and each.file.sampled for each in objectives):
-        raise ValueError(f"{path}.kd: a teacher gives such answers; set `{path}.teacher`, or remove the key")
+        raise ValueError(
+            f"{path}.kd: a teacher gives such answers; set `{path}.teacher`, or `samples: 1` and `keep: all`"
+        )
 
 
 def _rows_of(config: Config, study: StudyConfig, objective: Objective) -> float:
