@@ -64,17 +64,21 @@ rule train_annotator:
         mem_mb=PLAN.training_memory,
         runtime="8h",
         gpu=PLAN.training_gpus,
+        nodes=PLAN.nodes,
+        tasks=PLAN.nodes,
+        tasks_per_gpu=0,
     params:
         python=unrecorded(PLAN.python),
         script=script("train"),
         settings=of_job(PLAN.annotator_settings),
+        strategy=unrecorded(PLAN.strategy),
         saves=unrecorded(PLAN.annotator_saves),
         seed=PLAN.annotator_seed,
         state=beside("model"),
     shell:
         "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
         "--validation {input.validation:q} --base {input.base:q} --seed {params.seed:q} --threads {threads:q} "
-        "--saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
+        "--strategy {params.strategy:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
         "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
 
 
@@ -109,7 +113,7 @@ rule annotate:
         pace=unrecorded(of_job(PLAN.annotation_pace)),
         local=options("model", "base"),
         documents=PLAN.annotated_with,
-        code=code_digest("annotate"),
+        code=PLAN.annotation_code,
     shell:
         "python {params.script:q} --task {wildcards.task:q} --settings {params.settings:q} --pace {params.pace:q} "
         "--records {input.records:q} {params.local:q} {params.documents:q} --threads {threads:q} "
@@ -142,7 +146,7 @@ rule annotation_estimate:
         pace=of_job(PLAN.annotation_pace),
         local=options("model", "base"),
         documents=PLAN.annotated_with,
-        code=code_digest("annotate"),
+        code=PLAN.annotation_code,
     shell:
         "python {params.script:q} --task {wildcards.task:q} --settings {params.settings:q} --pace {params.pace:q} "
         "--records {input.records:q} {params.local:q} {params.documents:q} --estimate {output:q} > {log:q} 2>&1"

@@ -20,9 +20,10 @@ def main() -> None:
     parser.add_argument("--output", type=writes, required=True, help="JSON Lines file to write")
     parser.add_argument("--cost", type=writes, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--devices", type=int, default=1, help="that an engine with a server divides the model among")
     args = parser.parse_args()
     places = Places(args.records, args.base, args.teacher, args.state, args.output, args.cost)
-    write_context_outputs(args.settings, places, args.threads)
+    write_context_outputs(args.settings, places, args.threads, args.devices)
 
 
 if __name__ == "__main__":

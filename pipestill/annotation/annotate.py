@@ -18,6 +18,7 @@ from pipestill.annotation.journal import open_journal
 from pipestill.annotation.local_server import LocalModel, serve
 from pipestill.annotation.redaction import read_key
 from pipestill.annotation.request import parameters
+from pipestill.annotation.token_endpoint import TokenEndpoint, served
 from pipestill.annotation.usage import usage
 from pipestill.errors import UserError
 from pipestill.io.files import verify_sha256sums, write_json
@@ -25,6 +26,7 @@ from pipestill.io.lock import exclusive
 from pipestill.io.records import Json, Record, iterate_records, write_jsonl
 from pipestill.job.progress import Progress
 from pipestill.settings.annotation import OPENROUTER, AnnotationConfig
+from pipestill.settings.models import SERVING
 
 LEDGER, CALLS, DEAD = "ledger.jsonl", "calls.jsonl", "dead.jsonl"
 KEPT = ("text", "finish_reason", "model", "provider", "usage", "latency_s", "attempts", "max_tokens")  # of an answer
@@ -107,9 +109,12 @@ def _key(settings: AnnotationConfig) -> str | None:
 @contextmanager
 def _connection(
     settings: AnnotationConfig, key: str | None, local: LocalModel | None, merged: Path
-) -> Iterator[Endpoint]:
+) -> Iterator[Endpoint | TokenEndpoint]:
     """Connect to the provider; a local model is served until the context ends."""
-    if local:
+    if local and settings.engine in SERVING:
+        with served(settings.engine, local, merged) as endpoint:
+            yield endpoint
+    elif local:
         with serve(local, merged) as (server, name):
             yield Endpoint(f"{server.url}/v1", server.key, name, settings.timeout_s, check=server.check)
     else:

@@ -58,6 +58,10 @@ class AnswerOptions(Section):
         """The settings in effect."""
         return self.model_dump(mode="json")
 
+    def unserved(self) -> dict[str, str]:
+        """What in them needs the model in the process that asks it, not in a server: why, by key."""
+        return {}
+
 
 class Reply(BaseModel):
     """What a server says to one request; each kind adds its own fields."""
@@ -178,7 +182,8 @@ class Answers(ABC):
 
     The halves are modules beside it (:func:`pipestill.job.halves.half`):
 
-    ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run;
+    ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run, and
+    ``probe(task, weighed, asking, records, label, directory)``, if there is one, what is read from its logits then;
     ``say(task, loaded, asking, prompts, work)`` gives what a model says to prompts by key, :class:`Said` each;
     ``draw(task, loaded, asking, decoding, prompts, work)`` gives further texts to them, drawn, one a sampling seed;
     ``replies(task, loaded, asking, questions, run, listen)`` answers questions by hand.
@@ -299,6 +304,10 @@ class Answers(ABC):
         Raises:
             UserError: with the way out.
         """
+
+    def unserved(self) -> str | None:
+        """Why models in servers cannot give such answers, if they cannot."""
+        return None if self.written else "answers of this kind are not written: each possible one is scored"
 
     def models(self, options: AnswerOptions) -> dict[str, str]:
         """Further models that measuring needs, by the key that names them."""

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -31,12 +31,14 @@ class Answer:
         tokens: how many were generated, the end included.
         rationale: what was written before it and the marker, where that was asked for; none without a marker.
         ended: by the model itself; false for one that was cut or dropped.
+        read: tokens of the prompt that were read for it, where whoever wrote it says so.
     """
 
     text: str
     tokens: int
     rationale: str | None = None
     ended: bool = True
+    read: int | None = None
 
 
 class Constraint(Protocol):
@@ -118,7 +120,7 @@ def generate(
         UserError: a prompt is empty or too long for the model, the model's output is not a number, or one prompt does
             not fit in memory.
     """
-    _check_lengths(model, prompts, max_new_tokens)
+    check_lengths(model, prompts, max_new_tokens)
     if decoding.sampling and len(keys) != len(prompts):
         raise ValueError(f"{len(keys)} keys for {len(prompts)} prompts")
     if constraint and after_rationale:
@@ -129,7 +131,7 @@ def generate(
     batches = _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, budget, done, *how)
     if not after_rationale:
         return batches
-    return ([(index, _without_rationale(answer)) for index, answer in batch] for batch in batches)
+    return ([(index, without_rationale(answer)) for index, answer in batch] for batch in batches)
 
 
 def shared_length(model, prompts: Sequence[Sequence[int]]) -> int:
@@ -145,9 +147,15 @@ def shared_length(model, prompts: Sequence[Sequence[int]]) -> int:
     return length
 
 
-def _without_rationale(answer: Answer) -> Answer:
+def text_of(tokenizer, tokens: Sequence[int]) -> str:
+    """The text of an answer: without special tokens and surrounding spaces, in the normal form of texts."""
+    return clean(tokenizer.batch_decode([tokens], skip_special_tokens=True)[0]).strip()
+
+
+def without_rationale(answer: Answer) -> Answer:
+    """An answer that is a rationale, a marker and the answer, in its parts."""
     rationale, text = split(answer.text)
-    return Answer(text, answer.tokens, rationale, answer.ended)
+    return replace(answer, text=text, rationale=rationale)
 
 
 def _generate(
@@ -168,10 +176,7 @@ def _generate(
     answering = constraint.answer_batch if constraint else answer_batch
 
     def answer(written: Written) -> Answer:
-        if constraint:
-            text = constraint.text(written.tokens)
-        else:
-            text = clean(tokenizer.batch_decode([written.tokens], skip_special_tokens=True)[0]).strip()
+        text = constraint.text(written.tokens) if constraint else text_of(tokenizer, written.tokens)
         return Answer(text, len(written.tokens), ended=written.ended)
 
     while waiting:
@@ -207,7 +212,12 @@ def _generate(
         waiting = waiting[1:]
 
 
-def _check_lengths(model, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+def check_lengths(model, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    """Refuse prompts that a model cannot answer.
+
+    Raises:
+        UserError: one is empty, or too long.
+    """
     limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
     for index, prompt in enumerate(prompts):
         if len(prompt) == 0:

@@ -14,7 +14,7 @@ from pipestill.settings.contexts import InContextConfig
 from pipestill.settings.distributions import OPTIONS, Stored
 from pipestill.settings.evaluation import StatisticsConfig
 from pipestill.settings.jobs import OnLongAnswer
-from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
+from pipestill.settings.models import BaseModelConfig, Engine, HardwareConfig, HardwareOverride
 from pipestill.settings.places import LocalPath
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.samples import SamplesConfig
@@ -205,9 +205,8 @@ class StudyConfig(Section):
         "prompt": "training_file predict",
         "student": "training_file predict checkpoint evaluate",
         "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
-        "pretrained_teacher": (
-            "training_file teacher_outputs unlabelled_outputs teacher_distributions_shard train predict"
-        ),
+        "pretrained_teacher": "training_file teacher_outputs unlabelled_outputs teacher_distributions_shard train "
+        "predict",
         "methods": "training_file distribution_fidelity learning_curve predict model_sizes",
         "seeds": "train_teacher train",
         "train_rows": "training_file",
@@ -215,6 +214,7 @@ class StudyConfig(Section):
         "train_share": "training_file",
         "on_long_answer": "training_file",
         "learning_curve": "learning_curve",
+        "engine": "teacher_outputs predict",
         "hardware": "train_teacher teacher_outputs teacher_distributions_shard train compress predict bertscore",
         "training": "training_file teacher_distributions_shard distribution_fidelity train compress predict",
         "overrides": "training_file train_teacher teacher_distributions_shard distribution_fidelity train predict",
@@ -254,6 +254,9 @@ class StudyConfig(Section):
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}
     """Settings of test answers: keys depend on the task's kind of answers."""
+    engine: Engine = "transformers"
+    """What writes the teacher's outputs and test answers: `transformers`; or `vllm`, a server on this machine for large
+    causal models on GPUs, which are divided among `hardware.devices`."""
     icl: InContextConfig = InContextConfig()
     """In-context learning, for the method `icl`."""
     distributions: DistributionsConfig = DistributionsConfig()

@@ -25,7 +25,7 @@ from pipestill.plan.shares import at_share
 from pipestill.plan.variants import Row, rows_of, variants_of
 from pipestill.settings.evaluation import Annotator, Experiment
 from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.models import HardwareConfig
+from pipestill.settings.models import SERVING, HardwareConfig
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.samples import SamplesConfig
 from pipestill.tasks import Task
@@ -324,6 +324,8 @@ class Experiments:
                 "hardware": self.hardware(study).model_dump(),
                 "answers": self.answers(study, method).used(),
             }
+            if settings.engine in SERVING:
+                depends["engine"] = settings.engine
         for key, model in self.task(study).answers.models(settings.answers).items():
             depends[key] = self.config.models[model].model_dump()
         if entry.in_context:
@@ -372,5 +374,7 @@ class Experiments:
         identity = annotation.model_dump(include=RATIONALES_DEPEND_ON)
         if annotation.provider != "local":
             return identity
+        if annotation.engine in SERVING:
+            identity["engine"] = annotation.engine
         training = resolve_annotator(self.config.training, self.config.tasks[task]).training.used()
         return identity | {"model": self.config.models[annotation.model].model_dump(), "training": training}

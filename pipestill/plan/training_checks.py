@@ -15,7 +15,7 @@ from pipestill.plan.resolve import (
     resolve_hardware,
     resolve_training,
 )
-from pipestill.settings.models import WRITERS
+from pipestill.settings.models import WRITERS, HardwareConfig
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import Task
 from pipestill.tasks.base import RATIONALE
@@ -28,7 +28,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
         ValueError: begins with the path of a wrong key.
     """
     task = config.task(study.task)
-    devices = resolve_hardware(config.hardware, study).devices
+    hardware = resolve_hardware(config.hardware, study)
     _check_rows(path, study, len(task.answers.strata))
     _check_unlabelled(config, path, study)
     _check_samples(path, study)
@@ -45,7 +45,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             raise ValueError(
                 f"{path}: method `{method}` has `select: metric`, which is for generated answers; use `loss`"
             )
-        _check_devices(path, method, resolved.training, devices)
+        _check_devices(path, method, resolved.training, hardware)
         _check_options(path, study, method, objective, resolved)
         _check_rationales(config, path, study, method, objective, resolved)
         check_teacher_context(config, path, study, method, objective, resolved)
@@ -55,7 +55,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             readers.setdefault(objective.store, {})[method] = resolved
     for name, compressed in study.compress.items():
         objective, resolved = compressed.entry(name).objective, resolve_training(config.training, study, name)
-        _check_devices(f"{path}.compress", name, resolved.training, devices)
+        _check_devices(f"{path}.compress", name, resolved.training, hardware)
         _check_warmup(f"{path}.compress", name, resolved.training, _rows_of(config, study, objective))
         if objective.cached(resolved.options):
             _check_codec(path, study, task, objective)
@@ -91,7 +91,7 @@ def check_annotator(config: Config, path: str, task: TaskConfig) -> None:
     if kind not in WRITERS:
         raise ValueError(f"{path}.model: a `{kind}` model cannot write; name one of the kinds {', '.join(WRITERS)}")
     training = resolve_annotator(config.training, task).training
-    _check_devices(path, ANNOTATOR_NAME, training, config.hardware.devices)
+    _check_devices(path, ANNOTATOR_NAME, training, config.hardware)
     _check_warmup(path, ANNOTATOR_NAME, training, None)
 
 
@@ -208,16 +208,21 @@ def _check_teacher(config: Config, path: str, study: StudyConfig) -> None:
     training = resolve_training(config.training, study, TEACHER_NAME).training
     if training.init == "sft":
         raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
-    _check_devices(path, TEACHER_NAME, training, resolve_hardware(config.hardware, study).devices)
+    _check_devices(path, TEACHER_NAME, training, resolve_hardware(config.hardware, study))
     _check_warmup(path, TEACHER_NAME, training, most_rows(config, study, study.teacher_rows))
 
 
-def _check_devices(path: str, method: str, training: TrainingConfig, devices: int) -> None:
-    """Refuse devices that would have nothing to do."""
-    if training.batch_size < devices:
+def _check_devices(path: str, method: str, training: TrainingConfig, hardware: HardwareConfig) -> None:
+    """Refuse devices that would have nothing to do, and weights in 4 bits that would be divided."""
+    if training.batch_size < hardware.processes:
         raise ValueError(
-            f"{path}: the `batch_size` of `{method}` is {training.batch_size}, which {devices} devices share "
-            "(`hardware.devices`); raise the one, or lower the other"
+            f"{path}: the `batch_size` of `{method}` is {training.batch_size}, which {hardware.processes} devices "
+            "share (`hardware.devices`, `hardware.nodes`); raise the one, or lower the others"
+        )
+    if hardware.strategy == "fsdp" and hardware.processes > 1 and training.adaptation == "lora" and not hardware.whole:
+        raise ValueError(
+            f"{path}: `hardware.strategy: fsdp` divides weights among devices, which those in 4 bits cannot be; set "
+            "`hardware.quantization: none`, or `strategy: ddp`"
         )
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from pipestill.settings.models import SERVING, Engine
 from pipestill.settings.places import LocalPath, split_address
 from pipestill.settings.section import CleanText, Count, Distinct, Section, Seed, Share, Tokens, Word
 from pipestill.settings.training import TrainingOverride
@@ -109,6 +110,8 @@ class AnnotationConfig(Section):
     on the teacher split and served on this machine."""
     model: Word
     """The model's name at the provider; for `local` a key of `models`."""
+    engine: Engine = "transformers"
+    """What serves a `local` model: `transformers`, or `vllm` for large ones on a GPU."""
     base_url: Word | None = None
     """Address of an `endpoint`, up to `/v1`; https://, or http:// on this machine."""
     key_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=200)] | None = None
@@ -174,6 +177,10 @@ class AnnotationConfig(Section):
             raise ValueError("`base_url` is the address of `provider: endpoint`; give both or neither")
         if self.key_variable is not None and self.provider != "endpoint":
             raise ValueError("`key_variable` is for `provider: endpoint`; remove it")
+        if self.engine in SERVING and self.provider != "local":
+            raise ValueError(f"`engine: {self.engine}` serves a model of `provider: local`; remove it")
+        if self.engine in SERVING and self.extra_body:
+            raise ValueError(f"`extra_body` is for other servers than that of `engine: {self.engine}`; remove it")
         if self.base_url is not None:
             _check_address(self.base_url)
         if self.provider == "local" and self.price is None:

@@ -8,7 +8,7 @@ from pipestill.io.records import Json
 from pipestill.settings.compression import Prune, Quantize
 from pipestill.settings.contexts import InContextSettings, TeacherContext
 from pipestill.settings.generation import GenerationConfig
-from pipestill.settings.models import HardwareConfig
+from pipestill.settings.models import Engine, HardwareConfig
 from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.samples import Keep
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
@@ -100,6 +100,8 @@ class ScoringSettings(ModelSettings):
 
     asking: Asking
     """The questions."""
+    engine: Engine = "transformers"
+    """What runs the model."""
     code: str
     """Digest of the code: the state of other code is not resumed."""
 

@@ -16,13 +16,14 @@ from pipestill.teacher.outputs import Places, write_said
 from pipestill.text.context import Context
 
 
-def write_context_outputs(settings: ContextOutputSettings, places: Places, threads: int) -> None:
+def write_context_outputs(settings: ContextOutputSettings, places: Places, threads: int, devices: int = 1) -> None:
     """Write what the teacher says (:class:`~pipestill.answers.base.Said`) to the question of each training row.
 
     Args:
         settings: of the rows, and how the teacher is asked.
         places: where; ``data`` are cropped records.
         threads: torch threads.
+        devices: that an engine may divide the teacher among.
     """
     task, context = task_of(settings.asking), settings.rows.context
     objective = method_of(settings.rows.method).objective
@@ -40,4 +41,4 @@ def write_context_outputs(settings: ContextOutputSettings, places: Places, threa
             said |= half(task.answers, "predict").say(task, own, settings.asking, questions, work)
         return said
 
-    write_said(settings, places, threads, say)
+    write_said(settings, places, threads, say, devices)

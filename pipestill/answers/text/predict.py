@@ -1,6 +1,6 @@
 """Text: generated; where a metric asks for it, how likely the references are is read too."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipestill.answers.base import Said
@@ -9,24 +9,28 @@ from pipestill.inference.likelihood import likelihoods
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
-from pipestill.io.records import Json, Record, of_split, write_jsonl
+from pipestill.io.records import Json, Record, of_split, read_jsonl, write_jsonl
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
 
 def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
-    """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``.
-
-    Where the task has perplexity among its metrics and test records have references, there is a ``likelihood.jsonl``.
-    """
+    """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``."""
     tested, options = of_split(records, "test"), task.answers.options(asking.answers)
-    rows = written(loaded, ask_records(loaded, asking, options, tested, work), tested, directory)
-    referenced = [record for record in tested if record.references]
+    written(loaded, ask_records(loaded, asking, options, tested, work), tested, directory)
+
+
+def probe(
+    task: Task, model: Callable[[], Loaded], asking: Asking, records: list[Record], label: str, directory: Path
+) -> None:
+    """Write how likely a run finds references to ``likelihood.jsonl``, where the task has perplexity among its metrics
+    and test records have references."""
+    referenced = [record for record in of_split(records, "test") if record.references]
     if "perplexity" in task.answers.metrics and referenced:
-        rationales = {row["id"]: row["rationale"] for row in reversed(rows) if row.get("rationale") is not None}
-        found = likelihoods(loaded, asking, referenced, work.label, rationales)
-        write_jsonl(directory / "likelihood.jsonl", found)
+        rows = reversed(read_jsonl(directory / "predictions.jsonl"))
+        rationales = {row["id"]: row["rationale"] for row in rows if row.get("rationale") is not None}
+        write_jsonl(directory / "likelihood.jsonl", likelihoods(model(), asking, referenced, label, rationales))
 
 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:

@@ -75,7 +75,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
         self.options = objective.own(options) | {"temperature": options.temperature, "t_squared": options.t_squared}
         self.kd_rate, self.chunk = options.kd_rate, options.chunk
 
-    def parts(self, model: torch.nn.Module, batch: Batch) -> LinearLoss:
+    def losses(self, model: torch.nn.Module, batch: Batch) -> LinearLoss:
         """See :func:`pipestill.losses.linear.linear_divergence`."""
         target = self.teacher.target(batch)
         with self.accelerator.autocast():
@@ -94,13 +94,13 @@ class DivergenceTrainer(CrossEntropyTrainer):
 
     def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """The mixed loss."""
-        return self.parts(model, batch).loss
+        return self.losses(model, batch).loss
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def contribution(self, model: torch.nn.Module, batch: Batch, items: int) -> torch.Tensor:
         """The batch's share of the mean; its parts are kept for the log."""
-        parts = self.parts(model, inputs)
-        self._means = self._means + torch.stack([parts.cross_entropy, parts.divergence]).detach() / num_items_in_batch
-        return parts.loss / num_items_in_batch
+        losses = self.losses(model, batch)
+        self._means = self._means + torch.stack([losses.cross_entropy, losses.divergence]).detach() / items
+        return losses.loss / items
 
     def evaluation_sums(self, batch: Batch) -> dict[str, float]:
         """The loss and its parts, KL(teacher, student) at the same temperature, and how often both agree on the best.

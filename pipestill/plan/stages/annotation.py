@@ -1,7 +1,10 @@
 """Annotation."""
 
+from pipestill.io.digests import code_digest
+from pipestill.job.engines import engine_name
 from pipestill.plan.resolve import resolve_annotator
 from pipestill.plan.stages.places import Files, Places, Wildcards
+from pipestill.settings.models import SERVING
 
 
 class AnnotationStages(Places):
@@ -29,6 +32,11 @@ class AnnotationStages(Places):
     def annotator_gpu(self, w: Wildcards) -> int:
         """GPUs of an annotation job: those that serve a local annotator."""
         return self.gpu if self._is_local(w) else 0
+
+    def annotation_code(self, w: Wildcards) -> str:
+        """Digest of the code of an annotation, with that of the engine of a local annotator."""
+        engine = self.config.tasks[w.task].annotation.engine
+        return code_digest("annotate", *([engine_name(engine)] if engine in SERVING else []))
 
     def annotated_with(self, w: Wildcards) -> list[str]:
         """Options that name the device of a local annotator, and say that a task's documents were generated."""
