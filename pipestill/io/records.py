@@ -1,21 +1,24 @@
 """Records and predictions, and the JSON Lines files that hold them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, BinaryIO, Literal, Self, TypeVar
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from pipestill.errors import UserError
 from pipestill.io.files import atomic_path, dump_compact
 from pipestill.io.normal import normalise
 from pipestill.io.parsing import BadJson, parse_json
+from pipestill.io.sequences import Chosen, Stored
 
 Split = Literal["teacher", "train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("teacher", "train", "validation", "test")
 
+AGAIN = "make the file again"  # what to do about a broken line
 Json = dict[str, Any]  # an object of a JSON file, where no type says more
 
 
@@ -151,20 +154,28 @@ def read_jsonl(path: Path) -> list[Json]:
 
 def iterate_jsonl(path: Path) -> Iterator[Json]:
     """Rows of ``path`` one by one; raises like :func:`read_jsonl`."""
+    with _opened(path) as file:
+        for number, line in enumerate(file, 1):
+            yield _json_of(path, number, line)
+
+
+def _opened(path: Path) -> BinaryIO:
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist")
-    with open(path, "rb") as file:  # bytes, of which only \n ends a line
-        for number, line in enumerate(file, 1):
-            where = f"{path}, line {number}"
-            try:
-                row = parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except UnicodeDecodeError:
-                raise UserError(f"{where}: not UTF-8 text") from None
-            except BadJson as error:
-                raise UserError(f"{where}: not valid JSON ({error})") from None
-            if not isinstance(row, dict):
-                raise UserError(f"{where}: a JSON object is expected, not {type(row).__name__}")
-            yield row
+    return open(path, "rb")  # bytes, of which only \n ends a line
+
+
+def _json_of(path: Path, number: int, line: bytes) -> Json:
+    where = f"{path}, line {number}"
+    try:
+        row = parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError:
+        raise UserError(f"{where}: not UTF-8 text") from None
+    except BadJson as error:
+        raise UserError(f"{where}: not valid JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise UserError(f"{where}: a JSON object is expected, not {type(row).__name__}")
+    return row
 
 
 def iterate_lines(path: Path, kind: type[L], again: str) -> Iterator[L]:
@@ -179,15 +190,29 @@ def iterate_lines(path: Path, kind: type[L], again: str) -> Iterator[L]:
         UserError: the file is missing or broken; the message names the line.
     """
     for number, row in enumerate(iterate_jsonl(path), 1):
-        try:
-            yield kind.of(row)
-        except UserError as error:
-            raise UserError(f"{path}, line {number}: {error}; {again}") from None
+        yield _line_of(path, number, row, kind, again)
+
+
+def _line_of(path: Path, number: int, row: Json, kind: type[L], again: str) -> L:
+    try:
+        return kind.of(row)
+    except UserError as error:
+        raise UserError(f"{path}, line {number}: {error}; {again}") from None
 
 
 def iterate_records(path: Path) -> Iterator[Record]:
     """The records of ``path`` one by one; raises like :func:`iterate_lines`."""
-    return iterate_lines(path, Record, "make the file again")
+    return iterate_lines(path, Record, AGAIN)
+
+
+class RecordFile(Stored[Record]):
+    """The records of a file, each read when it is asked for; raises like :func:`iterate_records` as it is read."""
+
+    def __init__(self, path: Path):
+        def read(number: int, line: bytes) -> Record:
+            return _line_of(path, number, _json_of(path, number, line), Record, AGAIN)
+
+        super().__init__(_opened(path), read)
 
 
 def read_records(path: Path) -> list[Record]:
@@ -198,3 +223,9 @@ def read_records(path: Path) -> list[Record]:
 def of_split(records: Iterable[Record], split: Split) -> list[Record]:
     """The records of one split, in order."""
     return [record for record in records if record.split == split]
+
+
+def by_split(records: Sequence[Record]) -> dict[Split, Chosen[Record]]:
+    """The records of each split, in order, which are read when they are asked for."""
+    codes = np.fromiter((SPLITS.index(record.split) for record in records), np.int8, len(records))
+    return {split: Chosen(records, np.flatnonzero(codes == code)) for code, split in enumerate(SPLITS)}

@@ -4,6 +4,8 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from pipestill.errors import UserError
 from pipestill.io.records import SPLITS
 from pipestill.io.texts import Text
@@ -93,13 +95,13 @@ class AnyRows(Rows):
         path = Path(options.path)
         rows = list(islice(self.read(path, options.path), LOOKED_AT + 1))
         reading = self.checked(task, options, rows[:LOOKED_AT], options.path)
-        said = [f"{options.path}: {reading.rows} rows, {len(reading.bad)} unusable, {reading.repeated} repeated"]
+        said = [f"{options.path}: {reading.rows} rows, {reading.unusable} unusable, {reading.repeated} repeated"]
         said += [f"line {row['line']}: {row['reason']}" for row in reading.bad[:3]]
         if len(rows) > LOOKED_AT:
             return "; ".join([f"the first rows of {said[0]}", *said[1:]])
         try:
-            divide(reading.records, task.answers, options.splits)
+            codes = divide(reading.records, task.answers, options.splits)
         except UserError as error:
             raise UserError(f"{options.path}: {error}") from None
-        sizes = (f"{sum(record.split == split for record in reading.records)} {split}" for split in SPLITS)
+        sizes = (f"{np.count_nonzero(codes == code)} {split}" for code, split in enumerate(SPLITS))
         return "; ".join([*said, f"splits: {', '.join(sizes)}"])
