@@ -33,7 +33,7 @@ WORDS = (
 )
 PROMPT_TOKENS = 98
 SPLITS = {"test_frac": 0.5, "val_frac": 0.05}
-OWN = {"kind": "labels", "labels": ["bad", "fair", "good"]}
+LABELS = ["bad", "fair", "good"]
 MEMORY_GOAL = 200  # bytes a row
 
 
@@ -59,7 +59,10 @@ class Tree:
         """Options that declare a task."""
         if self.task != "own":
             return []
-        return ["--declared", json.dumps({"answers": {**OWN, "null_inputs": [""]}, "inputs": ["text"]})]
+        return [
+            "--declared",
+            json.dumps({"kind": "labels", "answers": {"labels": LABELS, "null_inputs": [""]}, "inputs": ["text"]}),
+        ]
 
     def directory(self, method: str) -> Path:
         """Of an experiment."""
@@ -132,9 +135,9 @@ class Tree:
         if stage in ("records", "crop", "balance"):
             return self.rows
         tested = self.rows // 2
-        return (tested if stage == "evaluate" or self.kind == "text" else tested + self.rows // 20) * (
-            2 if stage == "report" else 1
-        )
+        if stage == "predict" and self.kind == "labels":
+            return tested + self.rows // 20
+        return len(METHODS) * tested if stage == "report" else tested
 
 
 def _script(name: str) -> Path:
@@ -196,7 +199,7 @@ def _asked(rng, number: int) -> dict:
 
 
 def _review(rng, number: int) -> dict:
-    return {"text": f"No. {number}: {' '.join(rng.choices(WORDS, k=25))}", "label": rng.choice(OWN["labels"])}
+    return {"text": f"No. {number}: {' '.join(rng.choices(WORDS, k=25))}", "label": rng.choice(LABELS)}
 
 
 def answer(tree: Tree, method: str) -> None:

@@ -1,6 +1,7 @@
 """Records and predictions, and the JSON Lines files that hold them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -137,10 +138,22 @@ class Prediction(Line):
         return cls(*row, subset=record.subset, **more)
 
 
+@contextmanager
+def line_writer(path: Path) -> Iterator[Callable[[Mapping[str, Any] | Line], None]]:
+    """Gives what writes a row; ``path`` is there when the block ends well."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+
+        def write(row: Mapping[str, Any] | Line) -> None:
+            file.write(f"{dump_compact(row.row() if isinstance(row, Line) else row)}\n")
+
+        yield write
+
+
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | Line]) -> None:
     """Write ``rows`` to ``path`` in one step."""
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{dump_compact(row.row() if isinstance(row, Line) else row)}\n" for row in rows)
+    with line_writer(path) as write:
+        for row in rows:
+            write(row)
 
 
 def read_jsonl(path: Path) -> list[Json]:
@@ -205,14 +218,22 @@ def iterate_records(path: Path) -> Iterator[Record]:
     return iterate_lines(path, Record, AGAIN)
 
 
-class RecordFile(Stored[Record]):
-    """The records of a file, each read when it is asked for; raises like :func:`iterate_records` as it is read."""
+class LineFile(Stored[L]):
+    """The lines of ``path`` as ``kind``, each read when it is asked for; arguments and errors are those of
+    :func:`iterate_lines`."""
 
-    def __init__(self, path: Path):
-        def read(number: int, line: bytes) -> Record:
-            return _line_of(path, number, _json_of(path, number, line), Record, AGAIN)
+    def __init__(self, path: Path, kind: type[L], again: str):
+        def read(number: int, line: bytes) -> L:
+            return _line_of(path, number, _json_of(path, number, line), kind, again)
 
         super().__init__(_opened(path), read)
+
+
+class RecordFile(LineFile[Record]):
+    """The records of ``path``, each read when it is asked for."""
+
+    def __init__(self, path: Path):
+        super().__init__(path, Record, AGAIN)
 
 
 def read_records(path: Path) -> list[Record]:

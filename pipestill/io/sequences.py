@@ -3,13 +3,14 @@
 import os
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import BinaryIO, Generic, TypeVar, overload
 
 import numpy as np
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Stored(Sequence[T], Generic[T]):
@@ -94,6 +95,38 @@ class Chosen(Sequence[T], Generic[T]):
     def __iter__(self) -> Iterator[T]:
         """Over all of them."""
         return (self[place] for place in range(len(self)))
+
+
+class ByKey(Mapping[str, V], Generic[T, V]):
+    """Rows of a sequence by a key, the last one where several have it; 16 bytes of memory a row.
+
+    Args:
+        rows: the sequence.
+        key: of a row.
+        value: what a row is read as.
+    """
+
+    def __init__(self, rows: Sequence[T], key: Callable[[T], str], value: Callable[[T], V]):
+        self._rows, self._key, self._value = rows, key, value
+        hashes = np.fromiter((hash(key(row)) for row in rows), np.int64, len(rows))
+        self._places = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._places]
+
+    def __getitem__(self, key: str) -> V:
+        """The row of a key."""
+        start, end = (np.searchsorted(self._hashes, hash(key), side) for side in ("left", "right"))
+        for place in reversed(self._places[start:end]):
+            if self._key(row := self._rows[int(place)]) == key:
+                return self._value(row)
+        raise KeyError(key)
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        """Over the keys."""
+        return map(self._key, self._rows)
 
 
 def shuffled(places: np.ndarray, rng: Random) -> np.ndarray:

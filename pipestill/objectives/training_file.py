@@ -1,16 +1,22 @@
 """The training file of an objective: records drawn, equal per stratum where answers have strata, and a row for each."""
 
-from collections.abc import Callable, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
+
+import numpy as np
 
 from pipestill.answers.base import Answers, Said
+from pipestill.answers.strata import strata_of
 from pipestill.errors import UserError
 from pipestill.io.files import write_json
-from pipestill.io.records import Json, Record, iterate_jsonl, iterate_lines, of_split, read_records, write_jsonl
+from pipestill.io.records import Json, LineFile, Record, RecordFile, by_split, iterate_jsonl, line_writer, of_split
 from pipestill.io.seals import again
+from pipestill.io.sequences import ByKey, Chosen, shuffled
 from pipestill.objectives.base import Objective, Sources
 from pipestill.objectives.long_answers import Room
 from pipestill.settings.annotation import RATIONALE
@@ -25,7 +31,9 @@ def share_of(size: int, share: float) -> int:
     return max(1, round(share * size))
 
 
-def draw(records: list[Record], answers: Answers, rows: int | None, seed: int, share: float = 1.0) -> list[Record]:
+def draw(
+    records: Sequence[Record], answers: Answers, rows: int | None, seed: int, share: float = 1.0
+) -> Sequence[Record]:
     """At most ``rows`` records in a seeded order, equally many of each stratum; of these a ``share`` is taken.
 
     Smaller ``rows`` or ``share`` take a subset of what larger ones take.
@@ -33,10 +41,11 @@ def draw(records: list[Record], answers: Answers, rows: int | None, seed: int, s
     Raises:
         UserError: there is no record of a stratum, or no row for it.
     """
+    own = strata_of(records, answers)
     strata = sorted(answers.strata, key=str)
-    members = {stratum: [each for each in records if answers.stratum(each) == stratum] for stratum in strata}
+    members = {stratum: np.flatnonzero(own == answers.strata.index(stratum)) for stratum in strata}
     for stratum, found in members.items():
-        if not found:
+        if not len(found):
             raise UserError(
                 f"there are {len(records)} rows to train on, but none of class {stratum!r}; change the sizes and the "
                 "`teacher_share` under `splits`"
@@ -48,15 +57,11 @@ def draw(records: list[Record], answers: Answers, rows: int | None, seed: int, s
         )
     size = min(map(len, members.values()))
     size = share_of(size if limit is None else min(size, limit), share)
+    order = Random(f"order {seed}")
     if strata == [None]:
-        Random(f"order {seed}").shuffle(members[None])
-        return members[None][:size]
-    chosen = []
-    for stratum, found in members.items():
-        Random(f"balance {seed} {stratum}").shuffle(found)
-        chosen += found[:size]
-    Random(f"order {seed}").shuffle(chosen)
-    return chosen
+        return Chosen(records, shuffled(members[None], order)[:size])
+    drawn = [shuffled(found, Random(f"balance {seed} {stratum}"))[:size] for stratum, found in members.items()]
+    return Chosen(records, shuffled(np.concatenate(drawn), order))
 
 
 def read_rationales(path: Path, records: list[Record], allow_missing: float, crop: Crop) -> dict[str, str]:
@@ -81,17 +86,17 @@ def read_rationales(path: Path, records: list[Record], allow_missing: float, cro
     return found
 
 
-def training_rows(
+def made_rows(
     task: Task,
     objective: Objective,
     settings: TrainingFileSettings,
-    records: list[Record],
-    outputs: dict[str, Json] | None,
-    rationales: dict[str, str] | None,
+    records: Sequence[Record],
+    outputs: Mapping[str, Json] | None,
+    rationales: Mapping[str, str] | None,
     room: Room | None = None,
     unlabelled: Sequence[Record] | None = None,
-) -> tuple[list[Json], list[Json]]:
-    """Training rows, and validation rows with gold outputs in the same schema.
+) -> Iterator[tuple[bool, Json]]:
+    """Training rows, then validation rows with gold outputs in the same schema; each with whether it is to train on.
 
     Rows of ``unlabelled`` records follow those of records with gold outputs; none where the objective has no use for
     such records.
@@ -100,22 +105,31 @@ def training_rows(
     of 0: layouts refuse to leave it empty otherwise.
 
     Raises:
-        UserError: there are no rows, or an answer has no ``room`` where that stops the run.
+        UserError: there are no rows, or, behind the last one, an answer has no ``room`` where that stops the run.
     """
-    room = room or Room()
-    own = room.records(of_split(records, objective.file.split) or of_split(records, "train"))
+    room, of = room or Room(), by_split(records)
+    own = room.records(of[objective.file.split] or of["train"])
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
-    held_out = room.records(of_split(records, "validation"))
+    held_out = room.records(of["validation"])
     row = objective.file.row if unlabelled is None else objective.with_unlabelled.row
-    asked = list(unlabelled or ())[: settings.unlabelled]
+    asked = (unlabelled or ())[: settings.unlabelled]
     learnt = partial(objective.learnt, explained=settings.explained)
     with task.answers.lessons(task.answers.options(settings.answers)) as lessons:
         taught = Sources(task, settings.prompt, lessons, outputs, rationales, settings.seed, chosen, settings.context)
         gold = replace(taught, outputs=None)
-        train = room.rows([row(each, taught) for each in (*chosen, *asked)], learnt)
-        validation = room.rows([row(each, gold) for each in held_out], learnt)
+        for made in room.rows((row(each, taught) for part in (chosen, asked) for each in part), learnt):
+            yield True, made
+        for made in room.rows((row(each, gold) for each in held_out), learnt):
+            yield False, made
     room.check()
-    return train, validation
+
+
+def training_rows(*what: Any) -> tuple[list[Json], list[Json]]:
+    """All of :func:`made_rows`, for few: those to train on, and those to validate on."""
+    found: dict[bool, list[Json]] = {True: [], False: []}
+    for trains, row in made_rows(*what):
+        found[trains].append(row)
+    return found[True], found[False]
 
 
 def write_training_file(
@@ -138,21 +152,29 @@ def write_training_file(
         crop: shortens the rationale of a record.
         room: for each answer; none: any number of tokens.
     """
-    records = read_records(files["records"])
+    records = RecordFile(files["records"])
     outputs = None
-    for path in filter(None, (files.get("outputs"), files.get("unlabelled_outputs"))):
-        said = iterate_lines(path, Said, "make the teacher's outputs again")
-        outputs = (outputs or {}) | {each.id: vars(each) for each in said}
-    unlabelled = read_records(files["unlabelled"]) if files.get("unlabelled") else None
+    said = [path for path in (files.get("outputs"), files.get("unlabelled_outputs")) if path]
+    if said:
+        outputs = ChainMap(*map(_by_id, reversed(said)))
+    unlabelled = RecordFile(files["unlabelled"]) if files.get("unlabelled") else None
     rationales = None
     if files.get("rationales"):
         explained = of_split(records, "train") + of_split(records, "validation")
         rationales = read_rationales(files["rationales"], explained, settings.allow_missing, crop)
-    room = room or Room()
-    train, validation = training_rows(task, objective, settings, records, outputs, rationales, room, unlabelled)
-    write_jsonl(files["train"], train)
-    write_jsonl(files["validation"], validation)
-    counted = room.counted(train, {record.id for record in of_split(records, "validation")})
+    room, counts = room or Room(), Counter()
+    rows = made_rows(task, objective, settings, records, outputs, rationales, room, unlabelled)
+    with line_writer(files["train"]) as train, line_writer(files["validation"]) as validation:
+        for trains, row in rows:
+            (train if trains else validation)(row)
+            counts[trains] += 1
+    written, held_out = (iterate_jsonl(files["train"]), by_split(records)["validation"]) if room.long else ((), ())
+    counted = room.counted(written, {record.id for record in held_out if record.id in room.long})
     if files.get("long_answers"):
         write_json(files["long_answers"], counted.model_dump())
-    print("\n".join([f"{len(train)} training rows, {len(validation)} validation rows", *counted.notes()]))
+    print("\n".join([f"{counts[True]} training rows, {counts[False]} validation rows", *counted.notes()]))
+
+
+def _by_id(path: Path) -> Mapping[str, Json]:
+    """Outputs by the ids of what they answer."""
+    return ByKey(LineFile(path, Said, "make the teacher's outputs again"), lambda said: said.id, vars)

@@ -244,7 +244,7 @@ def test_only_training_is_balanced_and_smaller_caps_are_subsets(raw, tmp_path):
     capped = draw(train, CREDITMIX.answers, 21, seed=1)
     assert labels_of(capped) == dict.fromkeys(LABELS, 7)
     assert {record.id for record in capped} < {record.id for record in whole}
-    assert draw(train, CREDITMIX.answers, 10_000, seed=1) == whole
+    assert list(draw(train, CREDITMIX.answers, 10_000, seed=1)) == list(whole)
     with pytest.raises(UserError, match="2 training rows are none for each of 3 classes; raise `train_rows`"):
         draw(train, CREDITMIX.answers, 2, seed=1)
     teacher_rows, _ = rows_of(CREDITMIX, "teacher", records)
