@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, TypeVar
 
@@ -218,6 +218,13 @@ def iterate_records(path: Path) -> Iterator[Record]:
     return iterate_lines(path, Record, AGAIN)
 
 
+class JsonFile(Stored[Json]):
+    """The rows of ``path``, each read when it is asked for; raises like :func:`iterate_jsonl` as it is read."""
+
+    def __init__(self, path: Path):
+        super().__init__(_opened(path), partial(_json_of, path))
+
+
 class LineFile(Stored[L]):
     """The lines of ``path`` as ``kind``, each read when it is asked for; arguments and errors are those of
     :func:`iterate_lines`."""
@@ -239,6 +246,11 @@ class RecordFile(LineFile[Record]):
 def read_records(path: Path) -> list[Record]:
     """All records of ``path``; raises like :func:`iterate_records`."""
     return list(iterate_records(path))
+
+
+def count_lines(path: Path) -> int:
+    """Rows of ``path``; raises like :func:`read_jsonl`."""
+    return sum(1 for _ in iterate_jsonl(path))
 
 
 def of_split(records: Iterable[Record], split: Split) -> list[Record]:

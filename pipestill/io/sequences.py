@@ -3,12 +3,15 @@
 import os
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import eq
 from random import Random
 from typing import BinaryIO, Generic, TypeVar, overload
 
 import numpy as np
 
+BLOCK = 1 << 16  # texts that are encoded at a time
 T = TypeVar("T")
 V = TypeVar("V")
 
@@ -127,6 +130,107 @@ class ByKey(Mapping[str, V], Generic[T, V]):
     def __iter__(self) -> Iterator[str]:
         """Over the keys."""
         return map(self._key, self._rows)
+
+
+class Texts(Sequence[str]):
+    """Short texts, of which memory holds the bytes, as many for each as the longest has.
+
+    Attributes:
+        column: in UTF-8, ``[texts]``; they sort as the texts do.
+    """
+
+    def __init__(self, texts: Iterable[str] | np.ndarray):
+        self.column = texts if isinstance(texts, np.ndarray) else _encoded(texts)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.column)
+
+    def __getitem__(self, place):
+        """A text, or some of them."""
+        return Texts(self.column[place]) if isinstance(place, slice | np.ndarray) else self.column[place].decode()
+
+    def __iter__(self) -> Iterator[str]:
+        """Over all of them."""
+        return (text.decode() for text in self.column)
+
+    def __eq__(self, other: object) -> bool:
+        """True for the same texts in the same order."""
+        return isinstance(other, Texts) and np.array_equal(self.column, other.column)
+
+    def without(self, others: "Texts") -> "Texts":
+        """Those that are not among others, each once, sorted."""
+        return Texts(np.setdiff1d(self.column, others.column))
+
+
+class Named(Sequence[T]):
+    """Items of a few kinds, by their numbers.
+
+    Attributes:
+        numbers: of each item's kind, ``[items]``.
+        kinds: by number.
+    """
+
+    def __init__(self, numbers: np.ndarray, kinds: Sequence[T]):
+        self.numbers, self.kinds = numbers, list(kinds)
+
+    @classmethod
+    def of(cls, items: Iterable[T]) -> "Named[T]":
+        """Items, kinds in the order in which they come."""
+        kinds: dict[T, int] = {}
+        return cls(np.fromiter((kinds.setdefault(item, len(kinds)) for item in items), np.int32), list(kinds))
+
+    def counts(self) -> dict[T, int]:
+        """How many there are of each kind, in the order in which they come."""
+        numbers, first, counts = np.unique(self.numbers, return_index=True, return_counts=True)
+        return {self.kinds[numbers[place]]: int(counts[place]) for place in np.argsort(first)}
+
+    def mapped(self, value: Callable[[T], float]) -> np.ndarray:
+        """A number for each item, by its kind, ``[items]``."""
+        return np.array([value(kind) for kind in self.kinds])[self.numbers]
+
+    def __len__(self) -> int:
+        """How many items there are."""
+        return len(self.numbers)
+
+    def __getitem__(self, place):
+        """An item, or some of them."""
+        own = self.numbers[place]
+        return Named(own, self.kinds) if isinstance(place, slice | np.ndarray) else self.kinds[own]
+
+    def __iter__(self) -> Iterator[T]:
+        """Over all of them."""
+        return map(self.kinds.__getitem__, self.numbers)
+
+    def __eq__(self, other: object) -> bool:
+        """True for the same items in the same order."""
+        if isinstance(other, Named) and self.kinds == other.kinds:
+            return np.array_equal(self.numbers, other.numbers)
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
+
+
+class Kinds(Generic[T]):
+    """The kinds of items that come one by one."""
+
+    def __init__(self) -> None:
+        self._numbers, self._kinds = array("i"), {}
+
+    def append(self, kind: T) -> None:
+        """The next item is of ``kind``."""
+        self._numbers.append(self._kinds.setdefault(kind, len(self._kinds)))
+
+    def places(self) -> dict[T, np.ndarray]:
+        """Places of the items of each kind, kinds in the order in which they came."""
+        numbers = np.frombuffer(self._numbers, np.int32)
+        return {kind: np.flatnonzero(numbers == number) for kind, number in self._kinds.items()}
+
+
+def _encoded(texts: Iterable[str]) -> np.ndarray:
+    waiting = iter(texts)
+    parts = [np.empty(0, dtype="S1")]
+    while part := [text.encode() for text in islice(waiting, BLOCK)]:
+        parts.append(np.array(part))
+    return np.concatenate(parts)
 
 
 def shuffled(places: np.ndarray, rng: Random) -> np.ndarray:
