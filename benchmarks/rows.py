@@ -167,8 +167,8 @@ def make(tree: Tree) -> None:
         _write(tree.raw / "data", (_review(rng, number) for number in range(tree.rows)))
     else:
         with open(tree.raw / "data", "w") as file:
-            file.write("text,label\n")
-            file.writelines('"{text}",{label}\n'.format(**_review(rng, number)) for number in range(tree.rows))
+            file.write("text,target\n")
+            file.writelines('"{text}",{target}\n'.format(**_review(rng, number)) for number in range(tree.rows))
     (tree.raw / "manifest.json").write_text(json.dumps(origin))
 
 
@@ -199,7 +199,7 @@ def _asked(rng, number: int) -> dict:
 
 
 def _review(rng, number: int) -> dict:
-    return {"text": f"No. {number}: {' '.join(rng.choices(WORDS, k=25))}", "label": rng.choice(LABELS)}
+    return {"text": f"No. {number}: {' '.join(rng.choices(WORDS, k=25))}", "target": rng.choice(LABELS)}
 
 
 def answer(tree: Tree, method: str) -> None:

@@ -61,9 +61,8 @@ def check_same_examples(runs: Iterable[Run]) -> None:
     """Raise ``UserError`` unless all runs were tested on the same examples with the same gold labels or test sets."""
     first, *others = runs
     for run in others:
-        if run.ids != first.ids:
-            pairs = (first, run), (run, first)
-            unshared = [(name, has, lacks) for has, lacks in pairs for name in has.ids.without(lacks.ids)]
+        pairs = ((first, run), (run, first)) if run.ids != first.ids else ()
+        if unshared := [(name, has, lacks) for has, lacks in pairs for name in has.ids.without(lacks.ids)]:
             name, has, lacks = min(unshared, key=lambda each: each[0])
             raise UserError(
                 f"{has.path} has the test example {name!r} and {lacks.path} has not "

@@ -11,7 +11,7 @@ from pipestill.inference.loaded import Loaded, load, prepare
 from pipestill.inference.work import Work, fingerprint
 from pipestill.io.files import SHA256SUMS, fresh_directory, sha256, write_json
 from pipestill.io.lock import exclusive
-from pipestill.io.records import Json, read_records
+from pipestill.io.records import Json, RecordFile
 from pipestill.job.cost import CostMeter
 from pipestill.job.halves import half
 from pipestill.job.row_log import state_of
@@ -68,7 +68,7 @@ def predict_experiment(
         threads: torch threads.
         measure: maps a run's model to what becomes ``seed_<n>/agreement.json``, or to none.
     """
-    records, task = read_records(records_file), task_of(settings.asking)
+    records, task = RecordFile(records_file), task_of(settings.asking)
     plan = prepare(settings, threads)
     pool = training_records(records, runs.demonstrations) if runs.demonstrations else []
     drawn_from = {"demonstrations": sha256(runs.demonstrations)} if runs.demonstrations else {}

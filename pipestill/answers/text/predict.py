@@ -4,26 +4,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipestill.answers.base import Said
-from pipestill.answers.generated.predict import ask, ask_records, replies_to, said_of, written
+from pipestill.answers.generated.predict import Asked, ask, ask_records, predict_records, replies_to, said_of
 from pipestill.inference.likelihood import likelihoods
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
-from pipestill.io.records import Json, Record, of_split, write_jsonl
+from pipestill.io.records import Json, Record, by_split, iterate_jsonl, write_jsonl
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
 
-def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
+def predict(task: Task, loaded: Loaded, asking: Asking, records: Sequence[Record], work: Work, directory: Path) -> None:
     """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``.
 
     Where the task has perplexity among its metrics and test records have references, there is a ``likelihood.jsonl``.
     """
-    tested, options = of_split(records, "test"), task.answers.options(asking.answers)
-    rows = written(loaded, ask_records(loaded, asking, options, tested, work), tested, directory)
-    referenced = [record for record in tested if record.references]
-    if "perplexity" in task.answers.metrics and referenced:
-        rationales = {row["id"]: row["rationale"] for row in reversed(rows) if row.get("rationale") is not None}
+    tested, options = by_split(records)["test"], task.answers.options(asking.answers)
+
+    def answer(part: Sequence[Record], own: Work) -> Asked:
+        return ask_records(loaded, asking, options, part, own)
+
+    predict_records(loaded, answer, tested, work, directory)
+    if "perplexity" in task.answers.metrics and (referenced := [each for each in tested if each.references]):
+        rationales: dict[str, str] = {}
+        for row in iterate_jsonl(directory / "predictions.jsonl"):
+            if row.get("rationale") is not None:
+                rationales.setdefault(row["id"], row["rationale"])
         found = likelihoods(loaded, asking, referenced, work.label, rationales)
         write_jsonl(directory / "likelihood.jsonl", found)
 
