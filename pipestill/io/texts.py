@@ -39,8 +39,8 @@ class Text:
             yield from file
 
     def start(self) -> str:
-        """The first piece."""
-        return next(self.pieces(), "")
+        """The first piece that says something."""
+        return next((piece for piece in self.pieces() if piece.strip()), "")
 
     def _opened(self, newline: str):
         return open(self.path, encoding=self.encoding, newline=newline)

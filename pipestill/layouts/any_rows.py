@@ -37,7 +37,7 @@ def read_any(path: Path, name: str) -> TableRows:
         if file.read(len(PARQUET)) == PARQUET:
             return _of_parquet(path, name)
     text = text_of(Path(path), name)
-    start = next((found[:1] for piece in text.pieces() if (found := piece.lstrip())), "")
+    start = text.start().lstrip()[:1]
     if not start:
         raise UserError(f"{name} is empty: rows are expected")
     if start == "{":

@@ -78,8 +78,9 @@ class _Window:
 
 
 def _of_list(text: Text) -> Iterator[tuple[int, Any]]:
-    window, position = _Window(text), 0
-    window.grow(PIECE)
+    window = _Window(text)
+    while "[" not in window.text:
+        window.grow(len(window.text) + PIECE)
     position = window.text.index("[") + 1
     line, counted = 1, 0
     while True:
@@ -101,7 +102,8 @@ def _of_list(text: Text) -> Iterator[tuple[int, Any]]:
         try:
             row, end = parse_at(window.text, position)
         except BadJson as error:
-            if window.grow(position + LONGEST):  # it may be one that is not read to its end
+            ahead = len(window.text) - position
+            if ahead < LONGEST and window.grow(position + 2 * max(ahead, PIECE)):  # it may not be read to its end
                 continue
             yield line, _broken(error)
             if error.position is None:  # JSON, whose end its brackets tell
