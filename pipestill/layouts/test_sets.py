@@ -157,7 +157,8 @@ class TestSets(Layout):
             if role == "train":
                 splits = divide(len(kept), options.splits)
             else:
-                splits = np.full(len(kept), SPLITS.index("test" if test_set else "validation"))
+                code = SPLITS.index("test" if test_set else "validation")
+                splits = np.full(len(kept), code, dtype=np.int8)
             overlapping = len(usable) - len(kept)
             readings[role] = {**reading.manifest(), "rows_of_other_splits": overlapping}
             print(reading.summary(f"{role}: ", overlapping, "rows"))
