@@ -16,7 +16,7 @@ from pipestill.errors import UserError
 from pipestill.io.digests import hash_of
 from pipestill.io.files import fresh_directory, read_json, sha256, write_json
 from pipestill.io.lock import exclusive
-from pipestill.io.records import SPLITS, Json, Record, Split, write_jsonl
+from pipestill.io.records import SPLITS, Json, Record, RecordFile, Split, write_jsonl
 from pipestill.io.sequences import first_of_each
 from pipestill.layouts.example import Example
 from pipestill.settings.prompts import Prompt
@@ -273,7 +273,9 @@ def write_records(
     facts = read_json(Path(raw) / RAW_MANIFEST)
     found, readings = layout.records(task, options, Path(raw), facts)
     groups: dict[Split, Counter[str | None]] = {split: Counter() for split in SPLITS}
-    write_jsonl(records, _counted(found, task.answers, groups))
+    ids = array("q")
+    write_jsonl(records, _counted(found, task.answers, groups, ids))
+    _check_ids(records, np.frombuffer(ids, dtype=np.int64))
     counts = {"splits": {split: _sizes(own) for split, own in groups.items()}, "records_sha256": sha256(records)}
     write_json(manifest, {"task": task.name, "raw": facts, **readings, **counts})
 
@@ -286,12 +288,29 @@ def with_splits(records: Sequence[Record], codes: np.ndarray) -> Iterator[Record
 
 
 def _counted(
-    records: Iterable[Record], answers: Answers, groups: Mapping[Split, Counter[str | None]]
+    records: Iterable[Record], answers: Answers, groups: Mapping[Split, Counter[str | None]], ids: array
 ) -> Iterator[Record]:
-    """``records``, as they are counted by split and test set or stratum."""
+    """``records``, as they are counted by split and test set or stratum, and hashes of their ids gathered."""
     for record in records:
+        ids.append(hash(record.id))
         groups[record.split][record.test_set or answers.stratum(record)] += 1
         yield record
+
+
+def _check_ids(path: Path, ids: np.ndarray) -> None:
+    """Refuse records with the same id: it is 48 bits of a hash of what they ask, and many records may share one."""
+    firsts, records = first_of_each(ids), RecordFile(path)
+    for place in np.flatnonzero(firsts != np.arange(len(firsts))):
+        first, second = records[int(firsts[place])], records[int(place)]
+        if first.id == second.id:
+            raise UserError(
+                f"the rows in {_place(first)} and {_place(second)} get the same id by chance, as two of ten million "
+                "may: change a word of one of them, or leave it out"
+            )
+
+
+def _place(record: Record) -> str:
+    return f"line {record.meta['line']}" if "line" in record.meta else f"file {record.meta.get('file')}"
 
 
 def _sizes(groups: Counter[str | None]) -> Json | int:

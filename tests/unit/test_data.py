@@ -322,3 +322,12 @@ def test_null_prompts_hold_no_example(raw, tmp_path):
     assert not {record.prompt for record in records} & {prompt for group in groups.values() for prompt in group}
     assert groups == null_prompts(answer, domain, texts, records)
     assert null_prompts(answer, domain, ["?"], records)["multi_null"] == [answer.fill({"features": "?"})]
+
+
+def test_two_rows_with_one_id_are_named(tmp_path, monkeypatch):
+    provide(CREDITMIX, tmp_path / "raw", rows=60)
+    monkeypatch.setattr("pipestill.layouts.reading.id_of", lambda task, question: f"{len(question)}")
+    with pytest.raises(
+        UserError, match=r"^the rows in line \d+ and line \d+ get the same id by chance, .*leave it out$"
+    ):
+        read(CREDITMIX, tmp_path, splits={"test_rows": 6, "val_rows": 6})
