@@ -61,29 +61,31 @@ def macro_f1_metric(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> M
     )
 
 
-def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray) -> Metrics:
-    """The metrics of one run, whose probabilities are the softmax of ``scores`` ``[examples, labels]``.
+def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray, prior: np.ndarray | float = 0.0) -> Metrics:
+    """The metrics of one run, whose probabilities are the softmax of ``scores`` ``[examples, labels]`` less ``prior``.
 
     ``nll`` is in nats; ``brier`` sums the squared error over the labels (0 to 2); ``ece`` is the expected calibration
     error of the predicted label's probability over ``BINS`` equal bins.
     """
-    rows, n_labels = np.arange(len(scores)), scores.shape[1]
+    n, n_labels = scores.shape
 
     def accuracy() -> Metric:
         return Metric.mean_of(gold == predicted)
 
     def nll() -> Metric:
-        return Metric.mean_of(-log_softmax(scores)[rows, gold], highest=CATALOGUE["nll"].highest)
+        of_gold = log_softmax(scores - prior)[np.arange(n), gold]
+        return Metric.mean_of(-of_gold, highest=CATALOGUE["nll"].highest)
 
     def brier() -> Metric:
-        errors = np.exp(log_softmax(scores))
+        errors = np.exp(log_softmax(scores - prior))
         errors -= np.eye(n_labels)[gold]
         return Metric.mean_of((errors**2).sum(axis=1), highest=CATALOGUE["brier"].highest)
 
     def ece() -> Metric:
-        confidence = np.exp(log_softmax(scores))[rows, predicted]
+        rows = np.arange(n)
+        confidence = np.exp(log_softmax(scores - prior))[rows, predicted]
         # The gap of a bin, weighted by its share of examples, is the mean of (confidence - correct) inside it.
-        gaps = np.zeros((len(scores), BINS))
+        gaps = np.zeros((n, BINS))
         gaps[rows, bin_index(confidence)] = confidence - (gold == predicted)
         return Metric(gaps, lambda means: np.abs(means).sum(axis=-1), biased_up=True)
 

@@ -19,7 +19,7 @@ from pipestill.inference.prefix import KeptPrefix
 from pipestill.inference.queries import Queries, query, timed
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.rankers import rank, rank_all
-from pipestill.inference.work import Work
+from pipestill.inference.work import PART, Work
 from pipestill.io.files import read_json, write_json
 from pipestill.io.records import Json, Record, write_jsonl
 from pipestill.io.sequences import Chosen
@@ -69,23 +69,26 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: Sequence[Record
         options.calibration,
     )
     prior = fitted["priors"][fitted["chosen"]]
-    calibrated = calibrate(raw, np.array(list(prior.values())))
     said = np.frombuffer(greedy, bool).reshape(raw.shape)
-    rows = (
-        Ranked.to(
-            record,
-            labels[calibrated.predictions[number]],
-            raw_scores=_by_label(labels, raw[number]),
-            prior=prior,
-            scores=_by_label(labels, calibrated.scores[number]),
-            probabilities=_by_label(labels, calibrated.probabilities[number]),
-            top2_margin=float(calibrated.margins[number]),
-            label_mass=label_mass[number],
-            greedy=[labels[index] for index in np.flatnonzero(said[number])],
-        )
-        for number, record in enumerate(wanted)
-    )
-    write_jsonl(directory / "predictions.jsonl", rows)
+
+    def rows() -> Iterator[Ranked]:
+        for start in range(0, len(wanted), PART):
+            part = slice(start, start + PART)
+            calibrated = calibrate(raw[part], np.array(list(prior.values())))
+            for place, record in enumerate(wanted[part]):
+                yield Ranked.to(
+                    record,
+                    labels[calibrated.predictions[place]],
+                    raw_scores=_by_label(labels, raw[start + place]),
+                    prior=prior,
+                    scores=_by_label(labels, calibrated.scores[place]),
+                    probabilities=_by_label(labels, calibrated.probabilities[place]),
+                    top2_margin=float(calibrated.margins[place]),
+                    label_mass=label_mass[start + place],
+                    greedy=[labels[index] for index in np.flatnonzero(said[start + place])],
+                )
+
+    write_jsonl(directory / "predictions.jsonl", rows())
     write_json(directory / "calibration.json", fitted)
     write_json(directory / "queries.json", took.means(loaded.model))
 

@@ -144,14 +144,17 @@ def _runs(task: Task, test_sets: Sequence[str], predictions: Path) -> dict[int, 
 def _run(directory: Path, labels: Sequence[str], test_sets: Sequence[str]) -> LabelRun:
     predictions = read_predictions(directory / "predictions.jsonl", labels, test_sets)
     calibration = read_calibration(directory / "calibration.json", labels)
-    scores = calibrated_scores(predictions, calibration)
+    calibrated_scores(predictions, calibration)  # refuses a file of another run
     n, membership = len(predictions.ids), Membership(predictions.test_sets)
+    gold, predicted, raw = predictions.gold, predictions.predicted, predictions.raw_scores
 
     def vocabulary_accuracy() -> Metric:
-        return Metric.mean_of(predictions.greedy[np.arange(n), predictions.gold])
+        return Metric.mean_of(predictions.greedy[np.arange(n), gold])
 
     more = {"vocabulary_accuracy": vocabulary_accuracy, "label_mass": lambda: Metric.mean_of(predictions.label_mass)}
-    metrics = Metrics(classification.metrics(predictions.gold, predictions.predicted, scores).makers | more)
+    metrics = Metrics(
+        classification.metrics(gold, predicted, raw, calibration.priors[calibration.chosen]).makers | more
+    )
     of_parts = subsets.metrics(predictions, membership.strata)
     own = Metrics(metrics_by_test_set(metrics, membership).makers | of_parts)
     return LabelRun(predictions.path, predictions.ids, own, membership, predictions, calibration)
