@@ -1,13 +1,14 @@
 """Rows a second and bytes a row of every stage that rows pass: records, crop, balance, predict, evaluate, report.
 
-    python benchmarks/rows.py [--rows 10000 100000 1000000] [--kinds labels text csv jsonl] [--keep DIRECTORY]
+    python benchmarks/rows.py [--rows 1000000] [--fixed 100000] [--kinds labels text csv jsonl] [--keep DIRECTORY]
 
 Kinds are CreditMix (``labels``), Dolly (``text``), and a file of labelled rows of one's own (``csv``, ``jsonl``), of
 which records and crop differ from those of CreditMix. Half of the rows are test rows. Each stage is the script of its
 rule in a process of its own, on what the one before wrote; ``predict`` is the prediction job of one run with a model
-that answers at once. Bytes are the growth of the process's peak memory over that with ``FEW`` rows, and seconds are
-processor time less its time with ``FEW``, per row: of the file, of those that are predicted or evaluated, and for the
-report of the test rows of both of its experiments.
+that answers at once. Bytes are the growth of the process's peak memory over that with ``--fixed`` rows, with which
+parts that are held at a time have their full size, and seconds are processor time less its time then, per row: of the
+file, of those that are predicted or evaluated, and for the report of the test rows of both of its experiments. With
+fewer rows the bytes are mostly those of the parts.
 """
 
 import argparse
@@ -23,7 +24,6 @@ from types import SimpleNamespace
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
-FEW = 1000
 STAGES = ("records", "crop", "balance", "predict", "evaluate", "report")
 KINDS = ("labels", "text", "csv", "jsonl")
 METHODS = ("base", "sft")  # of the report
@@ -297,7 +297,8 @@ def measure(kind: str, rows: int, root: Path, stages: list[str]) -> dict[str, tu
 def main() -> None:
     """Measure, print a table, and end with one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="numbers of rows")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000], help="numbers of rows")
+    parser.add_argument("--fixed", type=int, default=100_000, help="rows beyond which memory is counted")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of rows")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="to run, behind earlier ones")
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="where files are made and stay")
@@ -316,7 +317,7 @@ def main() -> None:
     with TemporaryDirectory() as temporary:
         root = args.keep or Path(temporary)
         for kind in args.kinds:
-            few = measure(kind, FEW, root, args.stages)
+            few = measure(kind, args.fixed, root, args.stages)
             for rows in args.rows:
                 for stage, (seconds, peak, count) in measure(kind, rows, root, args.stages).items():
                     start, least, fewest = few[stage]
@@ -326,6 +327,8 @@ def main() -> None:
                     print(f"{line}{size:>11,.0f}", flush=True)
                     ratios[f"{kind}_{stage}_{rows}"] = round(size)
     print(json.dumps({"benchmark": "rows", "bytes_a_row": ratios, "machine": {"processor": processor()}}))
+    if above := [name for name, size in ratios.items() if size > MEMORY_GOAL]:
+        raise SystemExit(f"more than {MEMORY_GOAL} bytes a row: {', '.join(above)}")
 
 
 if __name__ == "__main__":
