@@ -6,10 +6,10 @@ INSTALLED := .venv/.installed
 # Most modules are never used: to compile all would take a minute. The others are compiled by their first import.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help setup demo all test lint docs clean
+.PHONY: help setup demo all test cluster-test lint docs clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 setup: $(INSTALLED) ## make .venv with the pinned requirements and the project
 
@@ -21,14 +21,17 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@touch $@
 
 demo: setup ## a first look: every system, one seed, the telling methods; no hub, no key, no GPU
-	$(BIN)/pipestill make all --cores $(CORES) --configfile config.yaml resources/presets/demo.yaml
+	$(BIN)/pipestill make all --warm --cores $(CORES) --configfile config.yaml resources/presets/demo.yaml
 
 all: setup ## run every study, method and seed of config.yaml
-	$(BIN)/pipestill make all --cores $(CORES)
+	$(BIN)/pipestill make all --warm --cores $(CORES)
 
 test: setup ## run all tests; no network
 	$(BIN)/python -m pytest -q -n $(CORES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder tests/workflow tests/unit
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e
+
+cluster-test: setup ## run the tests on Slurm, or say what they need: Slurm itself, profiles/slurm/requirements.txt
+	$(BIN)/python -m pytest -q -rs tests/cluster
 
 lint: setup ## check style of code and workflow
 	$(BIN)/ruff check .

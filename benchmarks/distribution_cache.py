@@ -101,13 +101,13 @@ def report_formats(sequences: int, rounds: int) -> tuple[dict[str, float], dict[
 class Loss:
     """Logits, and the 50 likeliest tokens of a teacher with the mass of the others."""
 
-    def __init__(self, tokens: int):
-        generator = torch.Generator().manual_seed(0)
-        zipf = -torch.arange(2, VOCAB + 2).log()
-        self.given = zipf + 2 * torch.randn(tokens, VOCAB, generator=generator)
+    def __init__(self, tokens: int, vocab: int = VOCAB, device: str = "cpu"):
+        generator = torch.Generator(device).manual_seed(0)
+        zipf = -torch.arange(2, vocab + 2, device=device).log()
+        self.given = zipf + 2 * torch.randn(tokens, vocab, generator=generator, device=device)
         self.ids, self.log_probs, self.tail = [], [], []
         for logits in self.given.split(64):
-            noise = torch.randn(logits.shape, generator=generator)
+            noise = torch.randn(logits.shape, generator=generator, device=device)
             log_probs = (logits + noise).log_softmax(1)
             ids = log_probs.topk(50).indices.sort(1).values
             self.ids.append(ids)
@@ -129,9 +129,9 @@ class Loss:
 
     def densified(self, kind: str) -> Tensor:
         """The divergence from a dense teacher whose tail is even, in plain torch."""
-        log_q = self.student.log_softmax(1)
-        even = self.tail - math.log(VOCAB - 50)
-        log_p = even[:, None].expand(-1, VOCAB).scatter(1, self.ids, self.log_probs)
+        log_q, vocab = self.student.log_softmax(1), self.student.shape[1]
+        even = self.tail - math.log(vocab - 50)
+        log_p = even[:, None].expand(-1, vocab).scatter(1, self.ids, self.log_probs)
         if kind == "fkl":
             return kl_div(log_q, log_p, reduction="sum", log_target=True)
         if kind == "rkl":

@@ -17,7 +17,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -117,10 +117,10 @@ def batched(size: int) -> Way:
 
 def _answer(model, prompts: list[list[int]]) -> list[list[int]]:
     two_parts, longest = model.config.is_encoder_decoder, max(map(len, prompts))
-    ids, mask = torch.zeros(2, len(prompts), longest, dtype=torch.long)
+    ids, mask = torch.zeros(2, len(prompts), longest, dtype=torch.long, device=model.device)
     for row, prompt in enumerate(prompts):
         place = slice(0, len(prompt)) if two_parts else slice(longest - len(prompt), longest)
-        ids[row, place], mask[row, place] = torch.tensor(prompt), 1
+        ids[row, place], mask[row, place] = torch.tensor(prompt, device=model.device), 1
     output = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=NEW, do_sample=False)
     return [until_end(model, row) for row in output[:, 1 if two_parts else longest :].tolist()]
 
@@ -135,9 +135,9 @@ def until_end(model, tokens: list[int]) -> list[int]:
 class Tokens:
     """Stands in for a tokenizer: the text of an answer is its tokens."""
 
-    def batch_decode(self, answers: list[list[int]], skip_special_tokens: bool) -> Iterator[str]:
+    def batch_decode(self, answers: list[list[int]], skip_special_tokens: bool) -> list[str]:
         """Numbers, as words."""
-        return (" ".join(map(str, answer)) for answer in answers)
+        return [" ".join(map(str, answer)) for answer in answers]
 
 
 def ours(model, prompts: list[list[int]]) -> list[list[int]]:

@@ -73,7 +73,7 @@ def seed(model, prompts, labels) -> np.ndarray:
     scores = np.empty((len(prompts), len(labels)))
     for i, prompt in enumerate(prompts):
         for j, label in enumerate(labels):
-            ids = torch.tensor([prompt + label])
+            ids = torch.tensor([prompt + label], device=model.device)
             targets = ids.clone()
             targets[:, : len(prompt)] = -100
             scores[i, j] = -model(input_ids=ids, labels=targets, use_cache=False).loss.item()
@@ -91,14 +91,14 @@ def harness(model, prompts, labels) -> np.ndarray:
     scores = np.empty((len(prompts), len(labels)))
     for start in range(0, len(order), BATCH):
         batch = order[start : start + BATCH]
-        ids = torch.zeros(len(batch), len(batch[0]), dtype=torch.long)
+        ids = torch.zeros(len(batch), len(batch[0]), dtype=torch.long, device=model.device)
         for row, request in enumerate(batch):
-            ids[row, : len(request)] = torch.tensor(request)
+            ids[row, : len(request)] = torch.tensor(request, device=model.device)
         log_probs = model(input_ids=ids, use_cache=False).logits.log_softmax(-1, dtype=torch.float32)
         for row, request in enumerate(batch):
             for i, j in requests[request]:
                 rows = log_probs[row, len(prompts[i]) - 1 : len(request)]
-                scores[i, j] = rows[range(len(labels[j])), labels[j]].double().mean()
+                scores[i, j] = rows[range(len(labels[j])), labels[j]].double().mean().item()
     return scores
 
 

@@ -1,9 +1,12 @@
-"""The machine of a benchmark: its processor, and the peak memory of a call (Linux only)."""
+"""The machine of a benchmark: its processor, and time and peak memory of calls (on a CPU on Linux only)."""
 
 import platform
+import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+Row = dict[str, float | str]
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -20,6 +23,50 @@ def peak_beyond(call: Callable[[], object]) -> float:
     RESET.write_text("5")  # VmHWM starts anew
     call()
     return _status_mb("VmHWM") - before
+
+
+def measured(call: Callable[[], object], device: str, rounds: int = 5, most_s: float = 20.0) -> Row:
+    """Median milliseconds of a call after a first one and, on a GPU, the most memory that it needs.
+
+    Args:
+        call: what is measured.
+        device: ``cuda`` or ``cpu``.
+        rounds: timed calls; fewer where they take longer than ``most_s`` seconds.
+        most_s: seconds after which no further call starts.
+
+    Returns:
+        ``ms``; ``peak_mb``, all that tensors take at once, and ``beyond_mb``, what the call adds to it (10^6 bytes); or
+        ``not_measured`` with the reason.
+    """
+    import torch
+
+    on_gpu, seconds, start = device == "cuda", [], time.perf_counter()
+    try:
+        call()
+        if on_gpu:
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+        while not seconds or (len(seconds) < rounds and time.perf_counter() - start < most_s):
+            begun = time.perf_counter()
+            call()
+            if on_gpu:
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - begun)
+    except (ImportError, RuntimeError, NotImplementedError, ValueError, TypeError, AttributeError) as error:
+        if on_gpu:
+            torch.cuda.empty_cache()
+        return not_measured(f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error) else ''}")
+    row: Row = {"ms": round(1000 * statistics.median(seconds), 3)}
+    if on_gpu:
+        peak = torch.cuda.max_memory_allocated()
+        row |= {"peak_mb": round(peak / 1e6), "beyond_mb": round((peak - before) / 1e6)}
+    return row
+
+
+def not_measured(reason: str) -> Row:
+    """A row without a number."""
+    return {"not_measured": reason}
 
 
 def _status_mb(field: str) -> float:

@@ -26,7 +26,6 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -81,7 +80,6 @@ LOGITS = {"152k": Case(151_936, 64, 256), "50k": Case(50_257, 64, 512)}
 QUICK = Case(8_192, 64, 64)
 MEMORY = Case(151_936, 896, 512)
 LONG = Case(151_936, 896, 2048)
-GPU = Case(151_936, 2048, 8192, dtype="bfloat16")
 REQUIRED = {  # what the project promises: rival / ours
     "linear 152k todi published": 1.4,
     "linear 152k jsd published": 1.4,
@@ -173,8 +171,8 @@ def trl(kind: str, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
 
 def make_head(vocab: int, hidden: int, draw: torch.Generator) -> Tensor:
     """A head whose first column is a Zipf prior, so that distributions are as uneven as a language model's."""
-    head = torch.randn(vocab, hidden, generator=draw) * (2.5 / math.sqrt(hidden))
-    head[:, 0] = -1.1 * torch.arange(1, vocab + 1).log()
+    head = torch.randn(vocab, hidden, generator=draw, device=draw.device) * (2.5 / math.sqrt(hidden))
+    head[:, 0] = -1.1 * torch.arange(1, vocab + 1, device=draw.device).log()
     return head
 
 
@@ -182,18 +180,18 @@ class Inputs:
     """Hidden states and heads of both models, with labels."""
 
     def __init__(self, case: Case, device: str = "cpu"):
-        draw = torch.Generator().manual_seed(0)
+        draw = torch.Generator(device).manual_seed(0)
         dtype = getattr(torch, case.dtype)
         head = make_head(case.vocab, case.hidden, draw)
-        self.teacher_head = (head + 0.3 * make_head(case.vocab, case.hidden, draw)).to(device, dtype)
-        self.student_head = head.to(device, dtype).requires_grad_(not case.frozen)
-        hidden = torch.randn(case.tokens, case.hidden, generator=draw)
+        self.teacher_head = (head + 0.3 * make_head(case.vocab, case.hidden, draw)).to(dtype)
+        self.student_head = head.to(dtype).requires_grad_(not case.frozen)
+        hidden = torch.randn(case.tokens, case.hidden, generator=draw, device=device)
         hidden[:, 0] = 1
-        self.hidden = hidden.to(device, dtype).requires_grad_()
+        self.hidden = hidden.to(dtype).requires_grad_()
         self.teacher_hidden = self.hidden.detach()
-        labels = torch.randint(0, case.vocab, (case.tokens,), generator=draw)
+        labels = torch.randint(0, case.vocab, (case.tokens,), generator=draw, device=device)
         labels[round(case.labelled * case.tokens) :] = IGNORED
-        self.labels = labels[torch.randperm(case.tokens, generator=draw)].to(device)
+        self.labels = labels[torch.randperm(case.tokens, generator=draw, device=device)]
 
     def step(self, way: str, kind: str) -> Tensor:
         """Loss of one way; gradients are left at the tensors."""
@@ -226,12 +224,13 @@ class Inputs:
         target = HiddenTarget(self.teacher_hidden[labelled], self.teacher_head)
         return linear_divergence(kind, self.hidden, self.student_head, self.labels, target).loss / tokens
 
-    def products(self) -> None:
-        """The matrix products that every loss needs: three of the student, one of the teacher."""
+    def products(self, teacher: bool = True) -> None:
+        """The matrix products that every loss needs: three of the student, one of the teacher if it has a head."""
         with torch.no_grad():
             for start in range(0, len(self.hidden), 2048):
                 hidden = self.hidden[start : start + 2048]
-                linear(self.teacher_hidden[start : start + 2048], self.teacher_head)
+                if teacher:
+                    linear(self.teacher_hidden[start : start + 2048], self.teacher_head)
                 logits = linear(hidden, self.student_head)
                 logits @ self.student_head
                 logits.t() @ hidden
@@ -341,29 +340,6 @@ def report_times(part: str, name: str, case: Case, kinds: tuple[str, ...], round
     return {key: round(ratio, 2) for key, ratio in ratios.items() if not key.endswith(" ours")}
 
 
-def report_gpu(case: Case, rounds: int) -> tuple[dict[str, float], dict[str, int]]:
-    """Seconds on a GPU beside those of only the matrix products, and peak memory beyond inputs in MB."""
-    inputs, memory = Inputs(case, "cuda"), {}
-    print(f"\non {torch.cuda.get_device_name()}: {case}, seconds (ratio to the matrix products), peak memory")
-    steps = {"products": inputs.products, **{way: partial(inputs.step, way, "todi") for way in ("published", "ours")}}
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(rounds + 1):
-        for name, step in steps.items():
-            inputs.hidden.grad = inputs.student_head.grad = None
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats()
-            before, start = torch.cuda.memory_allocated(), time.perf_counter()
-            step()
-            torch.cuda.synchronize()
-            if number:  # the first compiles
-                seconds[name].append(time.perf_counter() - start)
-            memory[name] = round((torch.cuda.max_memory_allocated() - before) / 1e6)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    for name, median in medians.items():
-        print(f"{name:>10} {median:.3f} ({median / medians['products']:.2f}x) {memory[name]} MB", flush=True)
-    return {f"gpu todi {name}": round(medians[name] / medians["ours"], 2) for name in ("products", "published")}, memory
-
-
 def report_memory(cases: dict[str, tuple[str, Case]]) -> dict[str, dict[str, int]]:
     """Measure and print peak memory; from hidden states without the gradient of the head."""
     memory: dict[str, dict[str, int]] = {}
@@ -399,10 +375,6 @@ def main() -> None:
     if importlib.util.find_spec("liger_kernel") is None:
         print("liger: not installed")
     ratios, errors, memory = {}, {}, {}
-    if torch.cuda.is_available():
-        ratios, memory["gpu todi"] = report_gpu(GPU, args.rounds)
-    else:
-        print("GPU: not measured")
     if "linear" in parts:
         for name, (case, kinds) in ({"quick": (QUICK, tuple(KINDS))} if args.quick else LINEAR).items():
             ratios |= report_times("linear", name, case, kinds, args.rounds)

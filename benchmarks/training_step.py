@@ -53,8 +53,15 @@ def make_rows(rows: int, vocabulary: int) -> list[dict[str, list[int]]]:
     return made
 
 
-def trainers(model, rows, directory: Path) -> dict:
-    """Both ways; neither steps an optimizer that would cost the same for both."""
+def trainers(model, rows, directory: Path, **options: object) -> dict:
+    """Both ways; neither steps an optimizer that would cost the same for both.
+
+    Args:
+        model: that both train.
+        rows: of the training.
+        directory: for what a Trainer needs one.
+        options: of the Trainer, where they differ from those of one thread.
+    """
     from functools import partial
     from types import SimpleNamespace
 
@@ -63,15 +70,9 @@ def trainers(model, rows, directory: Path) -> dict:
     from pipestill.models.rows import collate
     from pipestill.objectives.cross_entropy.train import CrossEntropyTrainer
 
-    arguments = TrainingArguments(
-        output_dir=str(directory),
-        per_device_train_batch_size=BATCH_SIZE,
-        use_cpu=True,
-        seed=0,
-        report_to="none",
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-    )
+    default = dict(per_device_train_batch_size=BATCH_SIZE, use_cpu=True, seed=0, report_to="none")
+    default |= dict(remove_unused_columns=False, dataloader_pin_memory=False)
+    arguments = TrainingArguments(output_dir=str(directory), **(default | options))
     common = dict(model=model, args=arguments, data_collator=partial(collate, pad_token_id=0), train_dataset=rows)
     cost = SimpleNamespace(tokens=0)
     return {

@@ -1,10 +1,11 @@
 """Settings of a study's training by what they reach on validation rows; no test row is read.
 
 Trains a method again with each of the given settings, from the files of a finished run, and ranks the labels of the
-validation rows without calibration. ``accuracy``, ``macro_f1`` and ``nll`` (nats) are those of the labels, ``loss`` is
+validation rows without calibration. ``rows`` among the settings takes fewer of the training rows, equally many of each
+label. ``accuracy``, ``macro_f1`` and ``nll`` (nats) are those of the labels, ``loss`` is
 what the method trains on; all are means over the seeds, at the end of training.
 
-    python benchmarks/validation_choices.py mnli sft --set learning_rate=5e-4 --set learning_rate=1e-3,epochs=3
+    python benchmarks/validation_choices.py mnli sft --set learning_rate=5e-4 --set learning_rate=1e-3,rows=600,epochs=6
 """
 
 import argparse
@@ -14,6 +15,8 @@ import json
 import statistics
 import tempfile
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +27,7 @@ import yaml
 from pipestill.answers.labels.calibration import validation_metrics
 from pipestill.inference.loaded import load, prepare
 from pipestill.inference.rankers import rank_all
-from pipestill.io.records import of_split, read_jsonl, read_records
+from pipestill.io.records import of_split, read_jsonl, read_records, write_jsonl
 from pipestill.methods import TEACHER_NAME
 from pipestill.models.prompts import word_ids
 from pipestill.plan.check import check
@@ -44,10 +47,14 @@ class Trials:
         self.config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
         self.base = base
         task = self.config["studies"][study]["task"]
-        self.rows = of_split(read_records(results / "data" / task / "cropped.jsonl"), "validation")
+        records = read_records(results / "data" / task / "cropped.jsonl")
+        self.labels = {record.id: record.target for record in records}
+        self.rows = of_split(records, "validation")
 
     def __call__(self, changes: dict[str, Any], seed: int) -> dict[str, float]:
         """Train with ``changes`` of the method's settings; returns the metrics and the wall time in seconds."""
+        changes = dict(changes)
+        rows = changes.pop("rows", None)
         study = self.config["studies"][self.study]
         overrides = study.get("overrides", {})
         changed = {**study, "overrides": {**overrides, self.method: {**overrides.get(self.method, {}), **changes}}}
@@ -57,6 +64,8 @@ class Trials:
         inputs = self._inputs(plan, seed)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory)
+            if rows is not None:
+                inputs = replace(inputs, data=self._fewer(inputs.data, rows, path))
             outputs = Outputs(path / "state", path / "model", path / "cost.json", path / "memory.jsonl")
             start = time.perf_counter()
             with contextlib.redirect_stderr(io.StringIO()):
@@ -76,6 +85,18 @@ class Trials:
         data, validation, base = map(self._path, files)
         stored = plan.read_manifest(w) if self.method != TEACHER_NAME else []
         return Inputs(data, validation, self.base or base, distributions=self._path(stored) if stored else None)
+
+    def _fewer(self, data: Path, rows: int, directory: Path) -> Path:
+        """A file of ``rows`` rows of ``data``, which are in random order: equally many of each label."""
+        kept, limit = Counter(), rows // len(set(self.labels.values()))
+        found = []
+        for row in read_jsonl(data):
+            label = self.labels[row["id"]]
+            kept[label] += 1
+            if kept[label] <= limit:
+                found.append(row)
+        write_jsonl(directory / "rows.jsonl", found)
+        return directory / "rows.jsonl"
 
     def _path(self, file: str) -> Path:
         return self.results / file.removeprefix("<results>/")

@@ -51,6 +51,8 @@ class Method:
         return self.objective.teacher if self.objective else "unused"
 
 
+# What published methods that learn from own answers have in common: the teacher alone, as it is, beside the student.
+ON_POLICY = {"teacher": "online", "kd_rate": 1.0, "temperature": 1.0}
 METHODS: dict[str, Method] = {
     "base": Method("Base", "The untrained student."),
     "lead": Method("Lead", "The first sentences of the document, without a model.", extract="lead"),
@@ -100,6 +102,24 @@ METHODS: dict[str, Method] = {
     ),
     "todi": Method(
         "ToDi", "Token-wise divergence: forward where the student is too low, else reverse.", Divergence("todi")
+    ),
+    "gkd": Method(
+        "GKD",
+        "Generalised knowledge distillation: Jensen-Shannon divergence, in half of the steps on own answers.",
+        Divergence("jsd"),
+        training={"divergence": ON_POLICY | {"on_policy": {"share": 0.5}}},
+    ),
+    "distillm": Method(
+        "DistiLLM",
+        "Skewed reverse divergence, on the student's own answers the more the validation loss rises; they are kept.",
+        Divergence("srkl"),
+        training={"divergence": ON_POLICY | {"on_policy": {"schedule": "adaptive", "buffer": 1000}}},
+    ),
+    "minillm": Method(
+        "MiniLLM",
+        "Reverse divergence at each token of the student's own answers (the single-step part of MiniLLM's gradient).",
+        Divergence("rkl"),
+        training={"divergence": ON_POLICY | {"on_policy": {"share": 1.0}}},
     ),
     "cd": Method(
         "Context distillation",

@@ -1,6 +1,7 @@
 """Annotation.
 
-Comes in: cropped records; for a local annotator also its base model.
+Comes in: cropped records, and inputs of files that studies learn without gold outputs; for a local annotator also its
+base model.
 Goes out: results/data/<task>/rationales.jsonl and usage.json; results/annotators/<task>/model, the local annotator.
 Steps: annotator_data and train_annotator (on the teacher split, for `provider: local`), annotate. What is answered is
 kept in <ledger>/<task>/, outside of the results. annotation_estimate says what a run would take.
@@ -33,10 +34,10 @@ rule annotator_data:
         runtime="30m",
     params:
         script=script("annotator_data"),
-        prompt=of_job(PLAN.annotator_prompt),
+        questions=of_job(PLAN.annotator_questions),
         code=code_digest("annotator_data"),
     shell:
-        "python {params.script:q} --prompt={params.prompt:q} --records {input:q} --train {output.train:q} "
+        "python {params.script:q} --questions {params.questions:q} --records {input:q} --train {output.train:q} "
         "--validation {output.validation:q} > {log:q} 2>&1"
 
 
@@ -64,17 +65,21 @@ rule train_annotator:
         mem_mb=PLAN.training_memory,
         runtime="8h",
         gpu=PLAN.training_gpus,
+        nodes=PLAN.nodes,
+        tasks=PLAN.nodes,
+        tasks_per_gpu=0,
     params:
         python=unrecorded(PLAN.python),
         script=script("train"),
         settings=of_job(PLAN.annotator_settings),
+        strategy=unrecorded(PLAN.strategy),
         saves=unrecorded(PLAN.annotator_saves),
         seed=PLAN.annotator_seed,
         state=beside("model"),
     shell:
         "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
         "--validation {input.validation:q} --base {input.base:q} --seed {params.seed:q} --threads {threads:q} "
-        "--saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
+        "--strategy {params.strategy:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
         "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
 
 
@@ -82,6 +87,7 @@ rule annotate:
     """Ask for rationales; a local annotator is served for as long as this job runs, see docs/annotation.md."""
     input:
         records="<results>/data/{task}/cropped.jsonl",
+        unlabelled=PLAN.unlabelled_files,
         model=PLAN.annotator_model,
         base=PLAN.annotator_base,
     output:
@@ -107,12 +113,12 @@ rule annotate:
         script=script("annotate"),
         settings=of_job(PLAN.annotation_settings),
         pace=unrecorded(of_job(PLAN.annotation_pace)),
-        local=options("model", "base"),
+        optional=options("unlabelled", "model", "base"),
         documents=PLAN.annotated_with,
-        code=code_digest("annotate"),
+        code=PLAN.annotation_code,
     shell:
         "python {params.script:q} --task {wildcards.task:q} --settings {params.settings:q} --pace {params.pace:q} "
-        "--records {input.records:q} {params.local:q} {params.documents:q} --threads {threads:q} "
+        "--records {input.records:q} {params.optional:q} {params.documents:q} --threads {threads:q} "
         "--server-log {log.server:q} --output {output.rationales:q} --usage {output.usage:q} > {log.job:q} 2>&1"
 
 
@@ -120,6 +126,7 @@ rule annotation_estimate:
     """Count what the annotation would send, and what that may cost; sends nothing. Not a part of `all`."""
     input:
         records="<results>/data/{task}/cropped.jsonl",
+        unlabelled=PLAN.unlabelled_files,
         model=PLAN.annotator_model,
         base=PLAN.annotator_base,
     output:
@@ -140,9 +147,9 @@ rule annotation_estimate:
         script=script("annotate"),
         settings=of_job(PLAN.annotation_settings),
         pace=of_job(PLAN.annotation_pace),
-        local=options("model", "base"),
+        optional=options("unlabelled", "model", "base"),
         documents=PLAN.annotated_with,
-        code=code_digest("annotate"),
+        code=PLAN.annotation_code,
     shell:
         "python {params.script:q} --task {wildcards.task:q} --settings {params.settings:q} --pace {params.pace:q} "
-        "--records {input.records:q} {params.local:q} {params.documents:q} --estimate {output:q} > {log:q} 2>&1"
+        "--records {input.records:q} {params.optional:q} {params.documents:q} --estimate {output:q} > {log:q} 2>&1"

@@ -20,6 +20,7 @@ from pipestill.plan.data_checks import report_data
 from pipestill.plan.paths import beside, file_of, folder, options, script, unrecorded
 from pipestill.plan.plan import Plan, of_job
 from pipestill.plan.start import start_run
+from pipestill.warm import python_directory
 
 try:
     CHECKED = check(config)
@@ -30,11 +31,12 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-if any(str(method) == "conda" for method in workflow.deployment_settings.deployment_method):
-    shell.prefix(f"export PYTHONPATH={shlex.quote(str(ROOT))}; ")  # a rule's environment holds all but the project
-else:
+# Scripts import this project, whatever is installed where they run.
+PREFIX = f"export PYTHONPATH={shlex.quote(str(ROOT))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+if not any(str(method) == "conda" for method in workflow.deployment_settings.deployment_method):
     # `python` is the one that runs Snakemake, whether its environment is activated or not.
-    shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+    PREFIX += f"PATH={shlex.quote(str(python_directory()))}:$PATH; "
+shell.prefix(PREFIX)
 ANNOTATED = "|".join(PLAN.annotated) or "-"
 EXTRACTIVE = [name for name, method in METHODS.items() if not method.model]
 # Priorities: the short jobs that wait for students are left for the end, where they keep every core busy.

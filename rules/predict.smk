@@ -30,19 +30,20 @@ rule predict:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("predict"),
         settings=of_job(PLAN.prediction_settings),
         seeds=PLAN.run_seeds,
         optional=options("models", "distributions", "agreement_data", "demonstrations"),
         state=beside(),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --records {input.records:q} --base {input.base:q} "
         "--seeds {params.seeds:q} {params.optional:q} --state {params.state:q} --output {output:q} "
-        "--threads {threads:q} > {log:q} 2>&1"
+        "--threads {threads:q} --devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule extractive_summaries:

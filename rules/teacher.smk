@@ -2,7 +2,8 @@
 
 Comes in: its base model and results/data/<study>/teacher.jsonl, rows that students never see.
 Goes out: results/teachers/<study>/model/; outputs.jsonl, its answers to the prompts that students are trained on, and
-unlabelled_outputs.jsonl, those to prompts without gold outputs;
+unlabelled_outputs.jsonl, those to prompts without gold outputs; of a teacher with a context, context_outputs.jsonl and
+unlabelled_context_outputs.jsonl;
 distributions/, what it finds likely at each token of the students' training and validation answers; fidelity.json.
 """
 
@@ -29,17 +30,21 @@ rule train_teacher:
         mem_mb=PLAN.training_memory,
         runtime="8h",
         gpu=PLAN.training_gpus,
+        nodes=PLAN.nodes,
+        tasks=PLAN.nodes,
+        tasks_per_gpu=0,
     params:
         python=unrecorded(PLAN.python),
         script=script("train"),
         settings=of_job(PLAN.training_settings, method=TEACHER_NAME),
+        strategy=unrecorded(PLAN.strategy),
         saves=unrecorded(PLAN.teacher_saves),
         seed=PLAN.teacher_seed,
         state=beside("model"),
     shell:
         "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
         "--validation {input.validation:q} --base {input.base:q} --seed {params.seed:q} --threads {threads:q} "
-        "--saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
+        "--strategy {params.strategy:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
         "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
 
 
@@ -61,18 +66,20 @@ rule teacher_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=TEACHER_NAME),
         teacher=options("teacher"),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule unlabelled_outputs:
@@ -93,18 +100,20 @@ rule unlabelled_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="8h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=TEACHER_NAME),
         teacher=options("teacher"),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule student_outputs:
@@ -125,17 +134,19 @@ rule student_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=SFT),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
         "--base {input.base:q} --teacher {input.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule context_outputs:
@@ -156,18 +167,55 @@ rule context_outputs:
         "../envs/train.yaml"
     threads: PLAN.config.threads
     resources:
-        mem_mb=4000,
+        mem_mb=PLAN.asking_memory,
         runtime="4h",
-        gpu=PLAN.gpu,
+        gpu=PLAN.asking_gpus,
     params:
         script=script("context_outputs"),
         settings=of_job(PLAN.context_output_settings),
         teacher=options("teacher"),
         state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --records {input.records:q} "
         "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} > {log:q} 2>&1"
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
+
+
+rule unlabelled_context_outputs:
+    """Let it answer prompts without gold outputs in the same way."""
+    input:
+        records=PLAN.cropped,
+        unlabelled=PLAN.unlabelled_records,
+        base=PLAN.context_base,
+        teacher=PLAN.context_model,
+    output:
+        outputs="<results>/teachers/{study}/unlabelled_context_outputs.jsonl",
+        cost="<results>/teachers/{study}/unlabelled_context_outputs_cost.json",
+    log:
+        "<logs>/unlabelled_context_outputs/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/unlabelled_context_outputs/{study}.jsonl"
+    priority: BEFORE_STUDENTS
+    conda:
+        "../envs/train.yaml"
+    threads: PLAN.config.threads
+    resources:
+        mem_mb=PLAN.asking_memory,
+        runtime="4h",
+        gpu=PLAN.asking_gpus,
+    params:
+        script=script("context_outputs"),
+        settings=of_job(PLAN.context_output_settings),
+        optional=options("unlabelled", "teacher"),
+        state=beside("outputs"),
+        devices=unrecorded(PLAN.asking_devices),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --records {input.records:q} "
+        "--base {input.base:q} {params.optional:q} --state {params.state:q} --output {output.outputs:q} "
+        "--cost {output.cost:q} --threads {threads:q} "
+        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule teacher_distributions_shard:

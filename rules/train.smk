@@ -36,10 +36,14 @@ rule train:
         mem_mb=PLAN.training_memory,
         runtime="8h",
         gpu=PLAN.training_gpus,
+        nodes=PLAN.nodes,
+        tasks=PLAN.nodes,
+        tasks_per_gpu=0,
     params:
         python=unrecorded(PLAN.python),
         script=script("train"),
         settings=of_job(PLAN.training_settings),
+        strategy=unrecorded(PLAN.strategy),
         saves=unrecorded(PLAN.student_saves),
         pair=PLAN.online_pair,
         optional=options("init", "teacher_base", "teacher", "distributions"),
@@ -47,8 +51,8 @@ rule train:
     shell:
         "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
         "--validation {input.validation:q} --base {input.base:q} {params.optional:q} --seed {wildcards.seed:q} "
-        "--threads {threads:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
-        "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
+        "--threads {threads:q} --strategy {params.strategy:q} --saves {params.saves:q} --state {params.state:q} "
+        "--output {output.model:q} --cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
 
 
 rule compress:
@@ -80,10 +84,14 @@ rule compress:
         mem_mb=PLAN.training_memory,
         runtime="8h",
         gpu=PLAN.training_gpus,
+        nodes=PLAN.nodes,
+        tasks=PLAN.nodes,
+        tasks_per_gpu=0,
     params:
         python=unrecorded(PLAN.python),
         script=script("compress"),
         settings=of_job(PLAN.compression_settings),
+        strategy=unrecorded(PLAN.strategy),
         saves=unrecorded(PLAN.student_saves),
         pair=PLAN.online_pair,
         optional=options("init", "teacher_base", "teacher", "distributions"),
@@ -91,5 +99,5 @@ rule compress:
     shell:
         "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
         "--validation {input.validation:q} --base {input.base:q} {params.optional:q} --seed {wildcards.seed:q} "
-        "--threads {threads:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
-        "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
+        "--threads {threads:q} --strategy {params.strategy:q} --saves {params.saves:q} --state {params.state:q} "
+        "--output {output.model:q} --cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"

@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument("--settings", type=json.loads, required=True, help="JSON object")
     parser.add_argument("--pace", type=json.loads, default={}, help="JSON object: settings that no answer depends on")
     parser.add_argument("--records", type=reads, required=True, help="cropped records")
+    parser.add_argument("--unlabelled", type=reads, nargs="*", default=[], help="further files, without gold outputs")
     parser.add_argument("--synthetic", action="store_true", help="say that the documents were generated")
     parser.add_argument("--model", type=reads, help="directory of the model to serve, for `provider: local`")
     parser.add_argument("--base", type=reads, help="directory of its base model")
@@ -36,9 +37,9 @@ def main() -> None:
 
     local = LocalModel(args.model, args.base, args.device, args.threads, args.server_log) if args.model else None
     if args.estimate:
-        write_estimate(settings, args.task, args.records, local, args.estimate)
+        write_estimate(settings, args.task, args.records, local, args.estimate, args.unlabelled)
     else:
-        annotate(settings, args.task, args.records, local, args.output, args.usage)
+        annotate(settings, args.task, args.records, local, args.output, args.usage, args.unlabelled)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def main() -> None:
     from pipestill.training.compress import Compression
     from pipestill.training.run import train
 
-    train(settings.training, inputs, outputs, args.seed, args.threads, Compression(settings))
+    train(settings.training, inputs, outputs, args.seed, args.threads, Compression(settings), args.strategy)
 
 
 if __name__ == "__main__":

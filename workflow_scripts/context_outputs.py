@@ -14,15 +14,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", type=json_option(ContextOutputSettings), required=True, help="JSON object")
     parser.add_argument("--records", type=reads, required=True, help="cropped records")
+    parser.add_argument("--unlabelled", type=reads, help="records without gold outputs, to ask about them alone")
     parser.add_argument("--base", type=reads, required=True, help="directory of the teacher's base model")
     parser.add_argument("--teacher", type=reads, help="directory of the fine-tuned teacher; none: the base model")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps finished outputs")
     parser.add_argument("--output", type=writes, required=True, help="JSON Lines file to write")
     parser.add_argument("--cost", type=writes, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--devices", type=int, default=1, help="that an engine with a server divides the model among")
     args = parser.parse_args()
     places = Places(args.records, args.base, args.teacher, args.state, args.output, args.cost)
-    write_context_outputs(args.settings, places, args.threads)
+    write_context_outputs(args.settings, places, args.threads, args.devices, args.unlabelled)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps what is finished")
     parser.add_argument("--output", type=writes, required=True, help="directory to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--devices", type=int, default=1, help="that an engine with a server divides the model among")
     args = parser.parse_args()
     measure = None
     if args.distributions:
@@ -30,7 +31,7 @@ def main() -> None:
         measure = Agreement(args.distributions, args.agreement_data)
     models = dict(zip(args.seeds, args.models or [None] * len(args.seeds), strict=True))
     runs = Runs(args.base, models, args.demonstrations)
-    predict_experiment(args.settings, runs, args.records, args.state, args.output, args.threads, measure)
+    predict_experiment(args.settings, runs, args.records, args.state, args.output, args.threads, measure, args.devices)
 
 
 if __name__ == "__main__":

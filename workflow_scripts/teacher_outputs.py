@@ -19,9 +19,10 @@ def main() -> None:
     parser.add_argument("--output", type=writes, required=True, help="JSON Lines file to write")
     parser.add_argument("--cost", type=writes, required=True, help="JSON file to write")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--devices", type=int, default=1, help="that an engine with a server divides the model among")
     args = parser.parse_args()
     places = Places(args.prompts, args.base, args.teacher, args.state, args.output, args.cost)
-    write_teacher_outputs(args.settings, places, args.threads)
+    write_teacher_outputs(args.settings, places, args.threads, args.devices)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def main() -> None:
         settings.training.saves = args.saves
     from pipestill.training.run import train
 
-    train(settings, inputs, outputs, args.seed, args.threads)
+    train(settings, inputs, outputs, args.seed, args.threads, strategy=args.strategy)
 
 
 if __name__ == "__main__":

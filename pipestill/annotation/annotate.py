@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipestill.annotation.journal import open_journal
 from pipestill.annotation.local_server import LocalModel, serve
 from pipestill.annotation.redaction import read_key
 from pipestill.annotation.request import parameters
+from pipestill.annotation.token_endpoint import TokenEndpoint, served
 from pipestill.annotation.usage import usage
 from pipestill.errors import UserError
 from pipestill.io.files import verify_sha256sums, write_json
@@ -25,13 +26,20 @@ from pipestill.io.lock import exclusive
 from pipestill.io.records import Json, Record, iterate_records, write_jsonl
 from pipestill.job.progress import Progress
 from pipestill.settings.annotation import OPENROUTER, AnnotationConfig
+from pipestill.settings.models import SERVING
 
 LEDGER, CALLS, DEAD = "ledger.jsonl", "calls.jsonl", "dead.jsonl"
 KEPT = ("text", "finish_reason", "model", "provider", "usage", "latency_s", "attempts", "max_tokens")  # of an answer
 
 
 def annotate(
-    settings: AnnotationConfig, task: str, records: Path, local: LocalModel | None, output: Path, usage_file: Path
+    settings: AnnotationConfig,
+    task: str,
+    records: Path,
+    local: LocalModel | None,
+    output: Path,
+    usage_file: Path,
+    unlabelled: Sequence[Path] = (),
 ) -> None:
     """Write ``{"id", <name of each step>: answer}`` for the records of the splits to annotate, and ``usage.json``.
 
@@ -42,6 +50,7 @@ def annotate(
         local: the model to serve, for ``provider: local``.
         output: JSON Lines file, in the order of the records.
         usage_file: JSON file.
+        unlabelled: further files of records, without gold outputs.
 
     Raises:
         BudgetReached: exit code 3.
@@ -49,7 +58,7 @@ def annotate(
         UserError: bad records, settings or environment.
     """
     start = time.monotonic()
-    rows, shared = _rows(settings, records), parameters(settings, _identity(settings, local))
+    rows, shared = _rows(settings, records, unlabelled), parameters(settings, _identity(settings, local))
     directory = Path(settings.ledger) / task
     with exclusive(directory), ExitStack() as stack:
         directory.mkdir(parents=True, exist_ok=True)
@@ -75,21 +84,28 @@ def annotate(
 
 
 def write_estimate(
-    settings: AnnotationConfig, task: str, records: Path, local: LocalModel | None, output: Path
+    settings: AnnotationConfig,
+    task: str,
+    records: Path,
+    local: LocalModel | None,
+    output: Path,
+    unlabelled: Sequence[Path] = (),
 ) -> None:
     """Write an estimate of the requests and cost of :func:`annotate`; nothing is sent, and no key is needed."""
-    rows, shared = _rows(settings, records), parameters(settings, _identity(settings, local))
+    rows, shared = _rows(settings, records, unlabelled), parameters(settings, _identity(settings, local))
     directory = Path(settings.ledger) / task
     with exclusive(directory):
         answers = open_journal(directory / LEDGER, KEPT)
     write_json(output, estimate(settings, shared, rows, answers.rows))
 
 
-def _rows(settings: AnnotationConfig, records: Path) -> list[Record]:
-    rows = [record for record in iterate_records(records) if record.split in settings.splits]
+def _rows(settings: AnnotationConfig, records: Path, unlabelled: Sequence[Path]) -> list[Record]:
+    """Records to annotate, each id once."""
+    files = (records, *unlabelled)
+    rows = {each.id: each for path in files for each in iterate_records(path) if each.split in settings.splits}
     if not rows:
         raise UserError(f"{records} has no records of the splits {', '.join(settings.splits)}: nothing to annotate")
-    return rows
+    return list(rows.values())
 
 
 def _identity(settings: AnnotationConfig, local: LocalModel | None) -> str:
@@ -107,9 +123,12 @@ def _key(settings: AnnotationConfig) -> str | None:
 @contextmanager
 def _connection(
     settings: AnnotationConfig, key: str | None, local: LocalModel | None, merged: Path
-) -> Iterator[Endpoint]:
+) -> Iterator[Endpoint | TokenEndpoint]:
     """Connect to the provider; a local model is served until the context ends."""
-    if local:
+    if local and settings.engine in SERVING:
+        with served(settings.engine, local, merged) as endpoint:
+            yield endpoint
+    elif local:
         with serve(local, merged) as (server, name):
             yield Endpoint(f"{server.url}/v1", server.key, name, settings.timeout_s, check=server.check)
     else:

@@ -18,11 +18,10 @@ from pathlib import Path
 from pipestill.annotation import model_server
 from pipestill.annotation.guard import PROOF, proof_of
 from pipestill.errors import UserError
+from pipestill.job.child import Child
 from pipestill.models.lineage import is_adapter
 
 START_S = 600.0  # seconds that a server may take until it answers
-STOP_S = 10.0
-END_S = 1.0  # that a process may take to end after its connections have
 POLL_S = 0.1
 
 
@@ -46,35 +45,21 @@ class LocalModel:
 
 
 @dataclass(frozen=True)
-class Server:
+class Server(Child):
     """A server that runs.
 
     Attributes:
-        process: whose server it is.
         port: of the loopback interface.
         key: that requests to it must bear, of this start alone.
-        log: its output.
     """
 
-    process: subprocess.Popen
     port: int
     key: str
-    log: Path
 
     @property
     def url(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self.port}"
-
-    def check(self) -> None:
-        """Say so if it has ended.
-
-        Raises:
-            UserError: it has; the sentence ends with its last line of output.
-        """
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self.process.wait(END_S)
-            raise UserError(f"the model server ended with {code}; {self._last_line()}")
 
     def wait_until_ready(self, seconds: float) -> None:
         """Wait for an answer to its name that only this server can give.
@@ -93,18 +78,7 @@ class Server:
             except OSError:
                 self.check()
             time.sleep(POLL_S)
-        raise UserError(f"the model server did not answer within {seconds:g} s; {self._last_line()}")
-
-    def stop(self) -> None:
-        """End the process, by its own process id."""
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        with contextlib.suppress(OSError):  # what was not read is not written any more
-            self.process.stdin.close()
+        raise UserError(f"the model server did not answer within {seconds:g} s; {self.last_line()}")
 
     def turn_away(self, listening: socket.socket) -> None:
         """Once the process has ended, close what comes to its port, which goes to no other process."""
@@ -113,10 +87,6 @@ class Server:
             listening.setblocking(True)  # the server set it otherwise, on this side too
             while True:
                 listening.accept()[0].close()
-
-    def _last_line(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n") or [""]
-        return f"{self.log} ends: {lines[-2:][0].strip()}"
 
 
 @contextmanager
@@ -175,7 +145,7 @@ def running(
             env=environment,
             pass_fds=[descriptor],
         )
-        server = Server(process, listening.getsockname()[1], key, log)
+        server = Server(process, log, listening.getsockname()[1], key)
         threading.Thread(target=server.turn_away, args=(listening,), daemon=True).start()
         try:
             with contextlib.suppress(BrokenPipeError):  # it has ended

@@ -24,7 +24,9 @@ def main() -> None:
     args = parser.parse_args()
     key = key_from_parent()
     if args.adapter:
-        merge(args.adapter, args.base, args.model)
+        from pipestill.models.merging import write_merged
+
+        write_merged(args.adapter, args.base, args.model)
     _serve_on(socket.socket(fileno=args.socket), key)
     from transformers.cli.transformers import app
     from transformers.models.auto import tokenization_auto
@@ -53,15 +55,6 @@ def _serve_on(listening: socket.socket, key: str) -> None:
             super().run([listening])
 
     uvicorn.Server = Guarded
-
-
-def merge(adapter: Path, base: Path, output: Path) -> None:
-    """Write full weights: ``base`` with every merged ancestor and ``adapter``."""
-    from pipestill.models.hardware import HardwarePlan
-    from pipestill.models.loading import load_tokenizer, load_trained_model
-
-    load_trained_model(adapter, base, HardwarePlan("cpu"), merge=True).save_pretrained(output)
-    load_tokenizer(base).save_pretrained(output)
 
 
 def _end_with_parent() -> None:

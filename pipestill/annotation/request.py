@@ -7,6 +7,7 @@ from typing import Any
 
 from pipestill.io.digests import json_digest
 from pipestill.settings.annotation import AnnotationConfig, StepConfig
+from pipestill.settings.models import SERVING
 from pipestill.text.gaps import fill
 
 CHARS_PER_TOKEN = 4  # of English text, for estimates
@@ -49,6 +50,8 @@ def parameters(settings: AnnotationConfig, model: str) -> dict[str, Any]:
     shared = {"model": model, "extra_body": settings.extra_body}
     if settings.provider == "openrouter":
         shared["routing"] = settings.routing.model_dump(exclude_none=True)
+    if settings.engine in SERVING:
+        shared["engine"] = settings.engine
     optional = {"temperature": settings.temperature, "top_p": settings.top_p, "seed": settings.seed}
     return shared | {name: value for name, value in optional.items() if value is not None}
 

@@ -34,7 +34,7 @@ class AnswerOptions(Section):
         trusted: names of options that are taken from clients of a server only where that is allowed.
     """
 
-    reruns: ClassVar = {"max_new_tokens": "teacher_outputs train predict"}
+    reruns: ClassVar = {"max_new_tokens": "teacher_outputs unlabelled_outputs train predict"}
 
     unasked: ClassVar[frozenset[str]] = frozenset()
     measuring: ClassVar[frozenset[str]] = frozenset()
@@ -56,6 +56,10 @@ class AnswerOptions(Section):
     def used(self) -> Json:
         """The settings in effect."""
         return self.model_dump(mode="json")
+
+    def unserved(self) -> dict[str, str]:
+        """What in them needs the model in the process that asks it, not in a server: why, by key."""
+        return {}
 
 
 class Reply(BaseModel):
@@ -151,7 +155,8 @@ class Answers(ABC):
 
     The halves are modules beside it (:func:`pipestill.job.halves.half`):
 
-    ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run;
+    ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run, and
+    of kinds that are ``probed``, ``probe(weighed, asking, records, label, directory)`` what is read from its logits;
     ``say(task, loaded, asking, prompts, work)`` gives what a model says to prompts by key, :class:`Said` each;
     ``replies(task, loaded, asking, questions, run, listen)`` answers questions by hand.
     ``score``: ``runs(task, experiment, predictions, columns)`` gives the runs of an experiment by seed, and
@@ -177,6 +182,7 @@ class Answers(ABC):
         asked: inputs of such a task that says none.
         pairs: whether its rows have a worse answer too, in the column ``rejected``.
         run_to_judge: whether an answer is run as a program to score it.
+        probed: whether a run is measured by its logits too.
     """
 
     Options: ClassVar[type[AnswerOptions]]
@@ -192,6 +198,7 @@ class Answers(ABC):
     asked: ClassVar[tuple[str, ...]] = ("text",)
     pairs: bool = False
     run_to_judge: ClassVar[bool] = False
+    probed: bool = False
 
     @classmethod
     def of(cls, facts: Json) -> Self:
@@ -271,6 +278,10 @@ class Answers(ABC):
         Raises:
             UserError: with the way out.
         """
+
+    def unserved(self) -> str | None:
+        """Why models in servers cannot give such answers, if they cannot."""
+        return None if self.written else "answers of this kind are not written: each possible one is scored"
 
     def models(self, options: AnswerOptions) -> dict[str, str]:
         """Further models that measuring needs, by the key that names them."""

@@ -19,7 +19,8 @@ class Masks:
 
     def __init__(self, model: "PreTrainedModel"):
         """Remember where the weights that can be pruned are zero now."""
-        zeros = [(layer.weight, layer.weight == 0) for layer in linear_layers(model).values()]
+        weights = [_held(layer.weight) for layer in linear_layers(model).values()]
+        zeros = [(weight, weight == 0) for weight in weights]
         self.zeros = [(weight, mask) for weight, mask in zeros if mask.any()]
 
     def __bool__(self) -> bool:
@@ -31,3 +32,9 @@ class Masks:
         """Set these weights to zero again, in place; call it after each optimizer step."""
         for weight, mask in self.zeros:
             weight.masked_fill_(mask, 0)
+
+
+def _held(weight: torch.Tensor) -> torch.Tensor:
+    """What this process holds of a weight, which may be divided among several; changes reach the weight."""
+    weight = weight.detach()
+    return weight.to_local() if hasattr(weight, "to_local") else weight

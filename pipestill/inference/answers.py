@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 
 from pipestill.inference.generation import Answer, Constraint, generate, shared_length
 from pipestill.inference.loaded import Loaded
@@ -24,7 +25,7 @@ def answer_prompts(
     """Generate an answer to each prompt; those that the log ``answers`` of the work holds are not asked again.
 
     Args:
-        loaded: a causal model or an encoder-decoder.
+        loaded: a causal model or an encoder-decoder, or what writes in its place.
         asking: the prompt that they were made by, length limits, and whether each answer comes after a rationale and a
             marker.
         decoding: how tokens are chosen.
@@ -49,13 +50,14 @@ def answer_prompts(
     def row(index: int, answer: Answer, ms: float) -> Json:
         length = len(tokens[index])
         rationale = {"rationale": answer.rationale} if explained else {}
-        read = (length - shared) / asked[prompts[keys[index]]] + shared / len(keys)
+        read = answer.read
+        if read is None:
+            read = (length - shared) / asked[prompts[keys[index]]] + shared / len(keys)
         took = query(length, read, ms, answer.tokens)
         return {"text": asking.prompt.said(answer.text, bool(loaded.context.demonstrations))} | rationale | took
 
-    batches = generate(
-        loaded.model,
-        loaded.tokenizer,
+    write = loaded.writer or partial(generate, loaded.model, loaded.tokenizer)
+    batches = write(
         tokens,
         max_new_tokens=asking.max_new_tokens,
         decoding=decoding,

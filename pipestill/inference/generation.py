@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -31,12 +31,14 @@ class Answer:
         tokens: how many were generated, the end included.
         rationale: what was written before it and the marker, where that was asked for; none without a marker.
         ended: by the model itself; false for one that was cut or dropped.
+        read: tokens of the prompt that were read for it, where whoever wrote it says so.
     """
 
     text: str
     tokens: int
     rationale: str | None = None
     ended: bool = True
+    read: int | None = None
 
 
 class Constraint(Protocol):
@@ -118,18 +120,57 @@ def generate(
         UserError: a prompt is empty or too long for the model, the model's output is not a number, or one prompt does
             not fit in memory.
     """
-    _check_lengths(model, prompts, max_new_tokens)
+    check_lengths(model, prompts, max_new_tokens)
     if decoding.sampling and len(keys) != len(prompts):
         raise ValueError(f"{len(keys)} keys for {len(prompts)} prompts")
     if constraint and after_rationale:
         raise UserError("an answer after a rationale cannot follow a schema: use `decoding: free`")
     prefix = read_prefix(model, prompts[0][:shared]) if shared else None
     budget = token_budget or BATCH_TOKENS
+    drawn = keys if decoding.sampling else ()
     how = prefix, constraint, hear
-    batches = _generate(model, tokenizer, prompts, max_new_tokens, decoding, keys, budget, done, *how)
-    if not after_rationale:
-        return batches
-    return ([(index, _without_rationale(answer)) for index, answer in batch] for batch in batches)
+    batches = _generate(model, prompts, max_new_tokens, chooser(decoding), drawn, budget, done, *how)
+
+    def answer(written: Written) -> Answer:
+        text = constraint.text(written.tokens) if constraint else text_of(tokenizer, written.tokens)
+        answer = Answer(text, len(written.tokens), ended=written.ended)
+        return without_rationale(answer) if after_rationale else answer
+
+    return ([(index, answer(written)) for index, written in batch] for batch in batches)
+
+
+def write(
+    model,
+    prompts: Sequence[Sequence[int]],
+    rooms: Sequence[int],
+    decoding: GenerationConfig,
+    keys: Sequence[str],
+    vocabulary: int,
+) -> dict[int, Written]:
+    """Tokens of an answer that is drawn to each of ``prompts``, by index, as :func:`generate` draws them.
+
+    Args:
+        model: as there.
+        prompts: token ids of each prompt.
+        rooms: of each prompt, tokens at which its answer is cut.
+        decoding: how to sample.
+        keys: what the random stream of each row is made from.
+        vocabulary: ids of the tokenizer; what a head has beyond is padding, and never drawn.
+
+    Raises:
+        UserError: the model's output is not a number, or one prompt does not fit in memory.
+    """
+
+    draw = chooser(decoding)
+
+    def choose(tokens: torch.Tensor, logits: torch.Tensor, draws: Sequence[random.Random]) -> torch.Tensor:
+        return draw(tokens, logits[:, :vocabulary], draws)
+
+    def fits(index: int, tokens: Sequence[int]) -> bool:
+        return len(tokens) < rooms[index]
+
+    how = choose, keys, BATCH_TOKENS, (), None, None, fits
+    return dict(each for batch in _generate(model, prompts, max(rooms, default=0), *how) for each in batch)
 
 
 def shared_length(model, prompts: Sequence[Sequence[int]]) -> int:
@@ -145,40 +186,38 @@ def shared_length(model, prompts: Sequence[Sequence[int]]) -> int:
     return length
 
 
-def _without_rationale(answer: Answer) -> Answer:
+def text_of(tokenizer, tokens: Sequence[int]) -> str:
+    """The text of an answer: without special tokens and surrounding spaces, in the normal form of texts."""
+    return clean(tokenizer.batch_decode([tokens], skip_special_tokens=True)[0]).strip()
+
+
+def without_rationale(answer: Answer) -> Answer:
+    """An answer that is a rationale, a marker and the answer, in its parts."""
     rationale, text = split(answer.text)
-    return Answer(text, answer.tokens, rationale, answer.ended)
+    return replace(answer, text=text, rationale=rationale)
 
 
 def _generate(
     model,
-    tokenizer,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
-    decoding: GenerationConfig,
+    choose: Choose,
     keys: Sequence[str],
     token_budget: int,
     done: Container[int],
     prefix: "SharedPrefix | None",
     constraint: Constraint | None,
     hear: Hear | None,
-) -> Iterator[list[tuple[int, Answer]]]:
-    choose, lengths = chooser(decoding), [len(prompt) for prompt in prompts]
+) -> Iterator[list[tuple[int, Written]]]:
+    lengths = [len(prompt) for prompt in prompts]
     waiting, told = length_sorted_batches(lengths, max_new_tokens, token_budget), set()
     answering = constraint.answer_batch if constraint else answer_batch
-
-    def answer(written: Written) -> Answer:
-        if constraint:
-            text = constraint.text(written.tokens)
-        else:
-            text = clean(tokenizer.batch_decode([written.tokens], skip_special_tokens=True)[0]).strip()
-        return Answer(text, len(written.tokens), ended=written.ended)
 
     while waiting:
         batch = waiting[0]
         wanted = [row for row, index in enumerate(batch) if index not in done]
         if wanted:
-            draws = [random.Random(keys[index]) for index in batch] if decoding.sampling else []
+            draws = [random.Random(keys[index]) for index in batch] if keys else []
             asked = [prompts[index] for index in batch]
             heard = hear and (lambda row, tokens, batch=batch: hear(batch[row], tokens))
             answers: dict[int, Written] | None = {}
@@ -187,7 +226,7 @@ def _generate(
                     answers[row] = written
                     if hear:
                         told.add(batch[row])
-                        yield [(batch[row], answer(written))]
+                        yield [(batch[row], written)]
             except torch.OutOfMemoryError:
                 answers = None  # try again outside of this block, where the failed pass no longer holds its tensors
             if answers is None:
@@ -203,11 +242,16 @@ def _generate(
                 waiting = [[rest[place] for place in places] for places in smaller]
                 continue
             if not hear:
-                yield [(batch[row], answer(answers[row])) for row in wanted]
+                yield [(batch[row], answers[row]) for row in wanted]
         waiting = waiting[1:]
 
 
-def _check_lengths(model, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+def check_lengths(model, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    """Refuse prompts that a model cannot answer.
+
+    Raises:
+        UserError: one is empty, or too long.
+    """
     limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
     for index, prompt in enumerate(prompts):
         if len(prompt) == 0:

@@ -30,12 +30,14 @@ class Loaded:
         tokenizer: of the model.
         plan: how it was loaded.
         context: that stands before every prompt.
+        writer: writes answers in place of the model, which has no weights then; none: the model does.
     """
 
     model: Any
     tokenizer: "PreTrainedTokenizerBase"
     plan: HardwarePlan
     context: Context = NO_CONTEXT
+    writer: Callable[..., Any] | None = None
     _kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict, init=False, repr=False, compare=False)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.io.records import Json
 from pipestill.job.cost import CostMeter
+from pipestill.job.engines import engine_of
 from pipestill.job.row_log import RowLog
 from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan
@@ -59,5 +60,5 @@ def fingerprint(settings: ScoringSettings, plan: HardwarePlan, data: Path, model
         "hardware": [plan.device, plan.precision, plan.quantization],
         "data": sha256(data),
         "models": [sha256(model / SHA256SUMS) for model in models],
-        "versions": versions(),
+        "versions": versions() | engine_of(settings.engine).versions(),
     }

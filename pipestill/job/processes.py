@@ -1,6 +1,6 @@
 """The processes of a job that uses several devices, and what they share; by default a job is one process.
 
-``torchrun --virtual-local-rank`` starts them. Each works as a job with one device does, which is the only one that it
+:mod:`pipestill.job.launch` starts them. Each works as a job with one device does, which is the only one that it
 sees; all that they have in common goes through this module. The first one alone writes.
 """
 
@@ -22,15 +22,20 @@ TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")  # what torchrun
 T = TypeVar("T")
 
 
+class Deserted(UserError):
+    """Another process has ended; it knows why, so that :mod:`pipestill.job.launch` shows its sentence alone."""
+
+
 class Processes:
     """One process, which has nobody to share with.
 
     Attributes:
         rank: of this process, from 0.
         size: how many there are.
+        beside: how many of them are on this machine.
     """
 
-    rank, size = 0, 1
+    rank, size, beside = 0, 1, 1
 
     @property
     def first(self) -> bool:
@@ -63,11 +68,11 @@ class Group(Processes):
     """Several processes, in the group that torch has set up.
 
     Raises:
-        UserError: in any call, when another process has ended.
+        Deserted: in any call, when another process has ended.
     """
 
-    def __init__(self, rank: int, size: int):
-        self.rank, self.size = rank, size
+    def __init__(self, rank: int, size: int, beside: int | None = None):
+        self.rank, self.size, self.beside = rank, size, beside or size
 
     def gather(self, value: T) -> list[T]:
         """See :meth:`Processes.gather`."""
@@ -117,9 +122,8 @@ def joined() -> Iterator[Processes]:
     from torch import distributed
 
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
-    for name in TOLD:
-        del os.environ[name]  # for other libraries each process is a job with one device
-    group = Group(distributed.get_rank(), distributed.get_world_size())
+    told = {name: int(os.environ.pop(name)) for name in TOLD}  # for other libraries each is a job with one device
+    group = Group(told["RANK"], told["WORLD_SIZE"], told["LOCAL_WORLD_SIZE"])
     yield group
     group.part()  # not after a mistake: others may be waiting for this one, and learn of its end
 
@@ -130,7 +134,7 @@ def _others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise UserError("another process of this job has ended: its own message says why") from error
+        raise Deserted("another process of this job has ended: its own message says why") from error
 
 
 def _buckets(tensors: "Iterator[Tensor]") -> "Iterator[list[Tensor]]":

@@ -4,6 +4,7 @@ import argparse
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +12,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pipestill.errors import UserError, shortened
+from pipestill.io.files import write_json
 from pipestill.io.seals import seal, seal_of, verify
 from pipestill.job.disk import disk_problem
+from pipestill.job.processes import Deserted
 from pipestill.job.startup import hide_unused
 
 LONGEST = 2000  # characters of a line on stderr
@@ -84,7 +87,7 @@ def run(main: Callable[[], None], *, heavy: bool = False) -> None:
         main()
         _seal_outputs()
     except UserError as error:
-        print(f"error: {shortened(error, LONGEST)}", file=sys.stderr)
+        tell(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # whoever read stdout has gone, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -93,8 +96,18 @@ def run(main: Callable[[], None], *, heavy: bool = False) -> None:
         problem = disk_problem(error, OUTPUTS)
         if problem is None:
             raise
-        print(f"error: {problem}", file=sys.stderr)
+        tell(UserError(problem))
         sys.exit(UserError.exit_code)
+
+
+def tell(error: UserError) -> None:
+    """Show a mistake on stderr; where several processes may make the same one, leave it to what started them."""
+    line = f"error: {shortened(error, LONGEST)}"
+    place = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if place is None:
+        print(line, file=sys.stderr)
+    elif not isinstance(error, Deserted):
+        write_json(Path(place), {"message": line, "timestamp": time.time(), "exit_code": error.exit_code})
 
 
 def _seal_outputs() -> None:

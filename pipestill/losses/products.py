@@ -51,9 +51,9 @@ class FasterLinear(torch.nn.Linear):
     """A linear layer with the products of :func:`faster_linear`, forward and backward, from :data:`ROWS` rows on."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """``inputs`` [..., in] to [..., out]; as torch's own layer for fewer rows and where a type is not float32."""
+        """``inputs`` [..., in] to [..., out]; as torch's own layer for fewer rows, other types and other places."""
         float32 = inputs.dtype == self.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if not float32 or inputs.numel() < ROWS * self.in_features:
+        if not float32 or not inputs.is_cpu or inputs.numel() < ROWS * self.in_features:
             return super().forward(inputs)
         rows = _Product.apply(inputs.reshape(-1, self.in_features), self.weight, self.bias)
         return rows.view(*inputs.shape[:-1], self.out_features)

@@ -6,10 +6,11 @@ One plan serves training and prediction, so that both see the same weights in th
 import ctypes
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pipestill.errors import UserError
 from pipestill.job.versions import versions
 from pipestill.models.libraries import import_libraries
 from pipestill.settings.models import HardwareConfig
@@ -198,6 +199,20 @@ def _quantization(
 def plan_here(hardware: HardwareConfig, adaptation: Adaptation, threads: int) -> HardwarePlan:
     """:func:`plan_hardware` for this machine."""
     return plan_hardware(probe(), hardware, adaptation=adaptation, threads=threads, environ=os.environ)
+
+
+def in_main_memory(plan: HardwarePlan) -> HardwarePlan:
+    """The plan of a model whose weights stay in main memory, in the number format that they have on the device.
+
+    Raises:
+        UserError: weights in 4 bits, which lie on the device from the start.
+    """
+    if plan.quantization != "none":
+        raise UserError(
+            "weights in 4 bits cannot be divided among devices: set `hardware.quantization: none`, or "
+            "`hardware.strategy: ddp`"
+        )
+    return replace(plan, device="cpu", offload_folder=None)
 
 
 def apply(plan: HardwarePlan) -> None:

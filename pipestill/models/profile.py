@@ -57,7 +57,8 @@ def check_gradients(
     """One forward and backward pass before a run; model, gradients and random generators are left as they were.
 
     Args:
-        model: fresh, before the first step: while ``lora_B`` is zero, every first gradient must come from it.
+        model: fresh, before the first step: while ``lora_B`` is zero, every first gradient must come from it. Its
+            weights may be divided.
         batch: one real batch on the model's device; ``labels`` [batch, seq] with ``IGNORED`` where nothing is learned.
         loss: maps model and batch to the loss; by default the model's own.
 
@@ -69,6 +70,8 @@ def check_gradients(
             or one on a frozen tensor.
     """
     import torch
+
+    from pipestill.models.division import whole
 
     labels = batch.get("labels")
     supervised = None if labels is None else int((labels != IGNORED).sum())
@@ -87,7 +90,7 @@ def check_gradients(
         value = float(value.detach())
     try:
         _judge(model, trainable, value)
-        nonzero = sum(bool(tensor.grad.any()) for tensor in trainable.values())
+        nonzero = sum(bool(whole(tensor.grad).any()) for tensor in trainable.values())
     finally:
         model.zero_grad(set_to_none=True)
         model.train(was_training)
@@ -102,11 +105,13 @@ def check_gradients(
 def _judge(model: "torch.nn.Module", trainable: dict[str, "torch.Tensor"], loss: float) -> None:
     import torch
 
+    from pipestill.models.division import whole
+
     frozen = [name for name, tensor in model.named_parameters() if not tensor.requires_grad and tensor.grad is not None]
     missing = [name for name, tensor in trainable.items() if tensor.grad is None]
     present = {name: tensor.grad for name, tensor in trainable.items() if tensor.grad is not None}
-    infinite = [name for name, gradient in present.items() if not torch.isfinite(gradient).all()]
-    zero = [name for name, gradient in present.items() if "lora_B" in name and not gradient.any()]
+    infinite = [name for name, gradient in present.items() if not torch.isfinite(whole(gradient)).all()]
+    zero = [name for name, gradient in present.items() if "lora_B" in name and not whole(gradient).any()]
     for names, problem in (
         (infinite, f"is not finite (the loss is {loss:.4g}): lower the precision's risk with `precision: fp32`"),
         (missing, "is missing: the loss does not depend on it"),

@@ -237,6 +237,21 @@ def _fit_prompt(prompts: PromptEncoder, prompt: str, answers: list[list[int]], m
     return prompts(prompt, max_length - longest)
 
 
+def prompt_of(row: Row) -> list[int]:
+    """Tokens of a row's prompt, of a model that writes."""
+    return row["input_ids"] if "decoder_input_ids" in row else row["input_ids"][: supervised(row["labels"])[0]]
+
+
+def answered(row: Row, answer: Sequence[int]) -> Row:
+    """A row of :func:`encode_row`, of a model that writes, with the tokens of another answer; an end among them is a
+    label like the others, and where they have none, none is learnt."""
+    prompt = prompt_of(row)
+    if "decoder_input_ids" in row:
+        start = row["decoder_input_ids"][:1]
+        return row | {"decoder_input_ids": [*start, *answer], "labels": [IGNORED, *answer]}
+    return row | {"input_ids": [*prompt, *answer], "labels": [*[IGNORED] * len(prompt), *answer]}
+
+
 def supervised(labels: Sequence[int]) -> list[int]:
     """Positions of the tokens that have a label; that of position t is predicted at t - 1."""
     return [position for position, label in enumerate(labels) if label != IGNORED and position > 0]

@@ -10,6 +10,7 @@ from pipestill.errors import UserError
 from pipestill.io.records import Json, Record, Split
 from pipestill.settings.contexts import ContextSettings, TeacherContext
 from pipestill.settings.models import ModelKind
+from pipestill.settings.on_policy import OnPolicy
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import Section
 from pipestill.tasks.base import Task
@@ -36,6 +37,7 @@ class Sources:
         lessons: what rows hold of answers.
         outputs: what the teacher, or the SFT student, says to their prompts, by id; none without it, and for validation
             rows.
+        unlabelled_outputs: what is said to prompts without gold outputs, by id.
         rationales: of the annotation, by id.
         seed: of what is drawn.
         pool: training records that are in the file, to draw demonstrations from.
@@ -46,6 +48,7 @@ class Sources:
     prompt: Prompt
     lessons: Lessons
     outputs: Mapping[str, Json] | None = None
+    unlabelled_outputs: Mapping[str, Json] | None = None
     rationales: Mapping[str, str] | None = None
     seed: int = 0
     pool: Sequence[Record] = ()
@@ -72,11 +75,12 @@ class Sources:
         Raises:
             UserError: the outputs lack this record.
         """
-        if self.outputs is None:
+        outputs = self.outputs if record.labelled else self.unlabelled_outputs
+        if outputs is None:
             return None
-        if record.id not in self.outputs:
+        if record.id not in outputs:
             raise UserError(f"the teacher's outputs hold nothing for record {record.id}; make them again")
-        return self.outputs[record.id]
+        return outputs[record.id]
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,14 @@ class TrainingFile:
     judged: bool = False
 
 
+def output_row(record: Record, sources: Sources, output: str) -> Json:
+    """``{"id", "input", "output"}``."""
+    return {"id": record.id, "input": sources.asked(record), "output": sources.answer(output)}
+
+
 def gold_row(record: Record, sources: Sources) -> Json:
     """``{"id", "input", "output"}``: the gold output."""
-    return {"id": record.id, "input": sources.asked(record), "output": sources.answer(record.target)}
+    return output_row(record, sources, record.target)
 
 
 TEACHER = TrainingFile("teacher", gold_row, split="teacher")
@@ -136,7 +145,7 @@ class Objective(ABC):
         libraries: packages that its half needs and that jobs hide (:mod:`pipestill.job.startup`).
         teacher: whether it learns from the study's teacher; without one, ``optional`` falls back to gold outputs.
         store: name of the teacher's distributions that it can read.
-        with_unlabelled: what it is trained on where the teacher answers prompts without gold outputs too; none: it
+        with_unlabelled: what it is trained on where somebody answers prompts without gold outputs too; none: it
             learns nothing of them.
     """
 
@@ -176,6 +185,11 @@ class Objective(ABC):
         from."""
         return frozenset()
 
+    def unlabelled_source(self, options: Section) -> str | None:
+        """What it learns at prompts without gold outputs: ``outputs``, the study's teacher's, ``context_outputs`` or
+        ``rationales``, the annotation's answers; none: nothing."""
+        return OUTPUTS if self.with_unlabelled and self.teacher != "unused" else None
+
     def asks_teacher(self, options: Section) -> bool:
         """True if anything that it learns from comes from the teacher."""
         return self.teacher != "unused" or OUTPUTS in self.sources(options)
@@ -195,6 +209,19 @@ class Objective(ABC):
     def cached(self, options: Section) -> bool:
         """True if stored distributions of the teacher are read."""
         return False
+
+    def on_policy(self, options: Section) -> OnPolicy | None:
+        """Settings of training on answers of the student's own, if there is some."""
+        return None
+
+    def check_on_policy(self, options: Section, kind: ModelKind, divided: bool) -> None:
+        """Refuse own answers that a student of a kind, or with divided weights, cannot write, or that its teacher does
+        not read; for objectives that can be :meth:`on_policy`.
+
+        Raises:
+            ValueError: says what to do.
+        """
+        raise NotImplementedError(type(self).__name__)
 
     def context(self, options: Section) -> ContextSettings | None:
         """Context that the teacher reads before the questions of training rows; none for most."""

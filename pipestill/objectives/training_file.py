@@ -1,8 +1,9 @@
 """The training file of an objective: records drawn, equal per stratum where answers have strata, and a row for each."""
 
-from collections import ChainMap, Counter
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -19,7 +20,7 @@ from pipestill.io.seals import again
 from pipestill.io.sequences import ByKey, Chosen, shuffled
 from pipestill.objectives.base import Objective, Sources
 from pipestill.objectives.long_answers import Room
-from pipestill.settings.annotation import RATIONALE
+from pipestill.settings.annotation import ANSWER, RATIONALE
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks.base import Task
 
@@ -86,6 +87,39 @@ def read_rationales(path: Path, records: list[Record], allow_missing: float, cro
     return found
 
 
+def annotated_outputs(path: Path, records: Sequence[Record], answers: Answers, allow_missing: float) -> dict[str, Json]:
+    """What the annotation answers to prompts without gold outputs (:class:`Said` as JSON), by id; texts that are no
+    ``answers`` of their kind are none.
+
+    Raises:
+        UserError: more than a share ``allow_missing`` of the records have no answer.
+    """
+    rows, found = {row.get("id"): row for row in iterate_jsonl(path)}, {}
+    for record in records:
+        with suppress(ValueError):
+            text = answers.read(rows.get(record.id, {}).get(ANSWER))
+            found[record.id] = vars(Said(record.id, [text]))
+    if len(found) < (1 - allow_missing) * len(records):
+        raise UserError(
+            f"{path} answers {len(found)} of {len(records)} prompts without gold outputs in a way that can be read: "
+            f"let the question of the step `{ANSWER}` say how, or raise `annotation.allow_missing`"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Prompts without gold outputs.
+
+    Attributes:
+        records: of the prompts.
+        outputs: what is said to them (:class:`Said` as JSON), by id; none where that is still to be asked for.
+    """
+
+    records: Sequence[Record]
+    outputs: Mapping[str, Json] | None = None
+
+
 def made_rows(
     task: Task,
     objective: Objective,
@@ -94,12 +128,12 @@ def made_rows(
     outputs: Mapping[str, Json] | None,
     rationales: Mapping[str, str] | None,
     room: Room | None = None,
-    unlabelled: Sequence[Record] | None = None,
+    unlabelled: Unlabelled | None = None,
 ) -> Iterator[tuple[bool, Json]]:
     """Training rows, then validation rows with gold outputs in the same schema; each with whether it is to train on.
 
-    Rows of ``unlabelled`` records follow those of records with gold outputs; none where the objective has no use for
-    such records.
+    Rows of ``unlabelled`` prompts follow those of records with gold outputs; none where the objective has no use for
+    such prompts.
 
     The teacher learns from the training split where there is no teacher split, which is so only with a `teacher_share`
     of 0: layouts refuse to leave it empty otherwise.
@@ -112,10 +146,12 @@ def made_rows(
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
     held_out = room.records(of["validation"])
     row = objective.file.row if unlabelled is None else objective.with_unlabelled.row
-    asked = (unlabelled or ())[: settings.unlabelled]
+    asked = unlabelled.records[: settings.unlabelled] if unlabelled else []
     learnt = partial(objective.learnt, explained=settings.explained)
     with task.answers.lessons(task.answers.options(settings.answers)) as lessons:
-        taught = Sources(task, settings.prompt, lessons, outputs, rationales, settings.seed, chosen, settings.context)
+        said = unlabelled and unlabelled.outputs
+        drawn = settings.seed, chosen, settings.context
+        taught = Sources(task, settings.prompt, lessons, outputs, said, rationales, *drawn)
         gold = replace(taught, outputs=None)
         for made in room.rows((row(each, taught) for part in (chosen, asked) for each in part), learnt):
             yield True, made
@@ -147,21 +183,23 @@ def write_training_file(
         objective: whose rows they are.
         settings: of the job.
         files: ``records``, ``train`` and ``validation`` to write; ``outputs`` and ``rationales`` where they are used,
-            ``unlabelled`` records and ``unlabelled_outputs`` where there are such, and ``long_answers`` to write, if
-            they are to be counted.
+            ``unlabelled`` records and ``unlabelled_outputs`` where there are such (without the latter, what the
+            annotation answers is learnt), and ``long_answers`` to write, if they are to be counted.
         crop: shortens the rationale of a record.
         room: for each answer; none: any number of tokens.
     """
     records = RecordFile(files["records"])
-    outputs = None
-    said = [path for path in (files.get("outputs"), files.get("unlabelled_outputs")) if path]
-    if said:
-        outputs = ChainMap(*map(_by_id, reversed(said)))
-    unlabelled = RecordFile(files["unlabelled"]) if files.get("unlabelled") else None
+    outputs, said = (_by_id(files.get(name)) for name in ("outputs", "unlabelled_outputs"))
+    asked: Sequence[Record] = RecordFile(files["unlabelled"]) if files.get("unlabelled") else []
     rationales = None
     if files.get("rationales"):
         explained = of_split(records, "train") + of_split(records, "validation")
+        known = {each.id for each in explained}
+        explained += [each for each in asked if each.id not in known]
         rationales = read_rationales(files["rationales"], explained, settings.allow_missing, crop)
+        said = annotated_outputs(files["rationales"], asked, task.answers, settings.allow_missing)
+        asked = [each for each in asked if each.id in said]
+    unlabelled = Unlabelled(asked, said) if files.get("unlabelled") else None
     room, counts = room or Room(), Counter()
     rows = made_rows(task, objective, settings, records, outputs, rationales, room, unlabelled)
     with line_writer(files["train"]) as train, line_writer(files["validation"]) as validation:
@@ -175,6 +213,6 @@ def write_training_file(
     print("\n".join([f"{counts[True]} training rows, {counts[False]} validation rows", *counted.notes()]))
 
 
-def _by_id(path: Path) -> Mapping[str, Json]:
-    """Outputs by the ids of what they answer."""
-    return ByKey(LineFile(path, Said, "make the teacher's outputs again"), lambda said: said.id, vars)
+def _by_id(path: Path | None) -> Mapping[str, Json] | None:
+    """What a model said, by the ids of what it answers; none without a file."""
+    return path and ByKey(LineFile(path, Said, "make the teacher's outputs again"), lambda said: said.id, vars)

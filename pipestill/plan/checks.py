@@ -10,6 +10,7 @@ from pipestill.plan.annotation_checks import check_annotation
 from pipestill.plan.compress_checks import check_compress
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.context_checks import check_in_context
+from pipestill.plan.engine_checks import check_engine
 from pipestill.plan.resolve import merged, prompts_of, resolve_training
 from pipestill.plan.training_checks import check_annotator, check_training
 from pipestill.plan.variants import variants_of
@@ -40,6 +41,7 @@ def check_config(config: Config) -> None:
         check_in_context(path, study, askable(config.task(study.task), config.tasks[study.task]))
         check_training(config, path, study)
         check_compress(config, path, study)
+        check_engine(config, path, study)
 
 
 def known(name: str, names: Collection[str], path: str, where: str) -> None:

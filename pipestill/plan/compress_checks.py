@@ -10,8 +10,6 @@ from pipestill.plan.config import Config, StudyConfig
 from pipestill.plan.model_files import ModelFiles
 from pipestill.plan.resolve import resolve_hardware, resolve_training
 
-WITHOUT_CUDA = ("cpu", "mps", "xpu")  # devices on which `quantization: auto` leaves weights as they are
-
 
 def check_compress(config: Config, path: str, study: StudyConfig) -> None:
     """Refuse compressed students that cannot be made.
@@ -71,8 +69,7 @@ def _check_parent(config: Config, where: str, study: StudyConfig, compressed: Co
 def _check_adapter(config: Config, where: str, study: StudyConfig, parent: str) -> None:
     """Refuse a parent that is an adapter on weights in 4 bits, or may be."""
     resolved, hardware = resolve_training(config.training, study, parent), resolve_hardware(config.hardware, study)
-    whole = hardware.quantization == "none" or (hardware.quantization == "auto" and hardware.device in WITHOUT_CUDA)
-    if parent != BASE and resolved.training.adaptation == "lora" and not whole:
+    if parent != BASE and resolved.training.adaptation == "lora" and not hardware.whole:
         raise ValueError(
             f"{where}.{FROM}: `{parent}` is an adapter on weights that may be held in 4 bits, into which it cannot be "
             "merged exactly; set `hardware.quantization: none`, and it is merged first, or `adaptation: full` for "

@@ -14,7 +14,7 @@ from pipestill.settings.contexts import InContextConfig
 from pipestill.settings.distributions import OPTIONS, Stored
 from pipestill.settings.evaluation import StatisticsConfig
 from pipestill.settings.jobs import OnLongAnswer
-from pipestill.settings.models import BaseModelConfig, HardwareConfig, HardwareOverride
+from pipestill.settings.models import BaseModelConfig, Engine, HardwareConfig, HardwareOverride
 from pipestill.settings.places import LocalPath
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import (
@@ -173,8 +173,8 @@ class SubmissionConfig(Section):
 
 
 class UnlabelledConfig(Section):
-    """Prompts without gold outputs, which the teacher answers or scores: further training rows of the methods that
-    learn from the study's teacher."""
+    """Prompts without gold outputs, which the teacher or the annotation answers: further training rows of the methods
+    that learn from these."""
 
     reruns: ClassVar = {"*": "unlabelled training_file", "curve": "training_file", "sft_curve": "training_file"}
 
@@ -204,7 +204,8 @@ class StudyConfig(Section):
         "prompt": "training_file predict",
         "student": "training_file predict checkpoint evaluate",
         "teacher": "training_file teacher_outputs teacher_distributions_shard train predict evaluate",
-        "pretrained_teacher": "training_file teacher_outputs teacher_distributions_shard train predict",
+        "pretrained_teacher": "training_file teacher_outputs unlabelled_outputs teacher_distributions_shard train "
+        "predict",
         "methods": "training_file distribution_fidelity learning_curve predict model_sizes",
         "seeds": "train_teacher train",
         "train_rows": "training_file",
@@ -212,6 +213,7 @@ class StudyConfig(Section):
         "train_share": "training_file",
         "on_long_answer": "training_file",
         "learning_curve": "learning_curve",
+        "engine": "teacher_outputs predict",
         "hardware": "train_teacher teacher_outputs teacher_distributions_shard train compress predict bertscore",
         "training": "training_file teacher_distributions_shard distribution_fidelity train compress predict",
         "overrides": "training_file train_teacher teacher_distributions_shard distribution_fidelity train predict",
@@ -244,11 +246,14 @@ class StudyConfig(Section):
     """Treatment of answers to learn from that leave no room for a prompt in `max_length`: `stop` the run, `drop` their
     rows, or `crop` them; the report counts them."""
     unlabelled: UnlabelledConfig = UnlabelledConfig()
-    """Prompts without gold outputs, for `kd` and the divergences."""
+    """Prompts without gold outputs, for `kd`, the divergences, `cd` and `stepwise`."""
     learning_curve: Annotated[list[NonzeroShare], Field(min_length=1, max_length=100)] = [0.25, 0.5, 1.0]
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}
     """Settings of test answers: keys depend on the task's kind of answers."""
+    engine: Engine = "transformers"
+    """What writes the teacher's outputs and test answers: `transformers`; or `vllm`, a server on this machine for large
+    causal models on GPUs, which are divided among `hardware.devices`."""
     icl: InContextConfig = InContextConfig()
     """In-context learning, for the method `icl`."""
     distributions: DistributionsConfig = DistributionsConfig()

@@ -8,7 +8,15 @@ from pipestill.errors import UserError
 from pipestill.io.digests import json_digest
 from pipestill.io.records import Json
 from pipestill.methods import BASE, METHODS, PRETRAINED_TEACHER, SFT, TEACHER_NAME, Method, method_of
-from pipestill.objectives.base import DISTRIBUTIONS, OUTPUTS, OWN_OUTPUTS, RATIONALES, Objective, TrainingFile
+from pipestill.objectives.base import (
+    CONTEXT_OUTPUTS,
+    DISTRIBUTIONS,
+    OUTPUTS,
+    OWN_OUTPUTS,
+    RATIONALES,
+    Objective,
+    TrainingFile,
+)
 from pipestill.plan.compress import CompressConfig
 from pipestill.plan.config import Config, StudyConfig, TaskConfig, percent
 from pipestill.plan.resolve import (
@@ -24,7 +32,7 @@ from pipestill.plan.resolve import (
 from pipestill.plan.shares import at_share
 from pipestill.plan.variants import Row, rows_of, variants_of
 from pipestill.settings.evaluation import Annotator, Experiment
-from pipestill.settings.models import HardwareConfig
+from pipestill.settings.models import SERVING, HardwareConfig
 from pipestill.settings.prompts import Prompt
 from pipestill.tasks import Task
 
@@ -41,6 +49,8 @@ class Experiments:
     def __init__(self, config: Config):
         self.config = config
         self._resolved: dict[tuple[str, str], Resolved] = {}  # they are asked for hundreds of times
+        self._variants: dict[str, dict[str, Row]] = {}  # and so are these
+        self._entries: dict[tuple[str, str], Method] = {}
 
     @cached_property
     def experiments(self) -> list[tuple[str, str]]:
@@ -78,7 +88,9 @@ class Experiments:
 
     def row(self, study: str, method: str) -> Row:
         """The models behind a row of the tables of a study, and what is another in it."""
-        return variants_of(self.study(study)).get(method) or Row(method)
+        if study not in self._variants:
+            self._variants[study] = variants_of(self.study(study))
+        return self._variants[study].get(method) or Row(method)
 
     def answers(self, study: str, method: str) -> AnswerOptions:
         """Options of the answers in one row of a study."""
@@ -87,6 +99,11 @@ class Experiments:
 
     def entry(self, study: str, method: str) -> Method:
         """The method behind one row of a study's tables, by the title of the row."""
+        if (study, method) not in self._entries:
+            self._entries[study, method] = self._entry(study, method)
+        return self._entries[study, method]
+
+    def _entry(self, study: str, method: str) -> Method:
         row = self.row(study, method)
         pretrained = row.method == TEACHER_NAME and self.study(study).pretrained_teacher
         compressed = self.compression(study, row.method)
@@ -159,14 +176,25 @@ class Experiments:
         it, whichever of them a study has, so that a further one leaves the file as it is."""
         if file == method_of(TEACHER_NAME).objective.file.name:
             return TEACHER_NAME
-        trained = {name: method.objective.files for name, method in METHODS.items() if method.trains}
-        return next(name for name, files in trained.items() if file in {each.name for each in files})
+        trained = [name for name, method in METHODS.items() if method.trains]
+        return next(name for name in trained if file in {each.name for each in METHODS[name].objective.files})
+
+    def unlabelled_source(self, study: str, method: str) -> str | None:
+        """What a method learns at prompts without gold outputs (``Objective.unlabelled_source``); none: nothing, or
+        there are no such prompts."""
+        objective = self.entry(study, method).objective
+        if objective is None or not self.study(study).unlabelled.given:
+            return None
+        source = objective.unlabelled_source(self.training(study, method).options)
+        return None if source == OUTPUTS and not self.learns_from_teacher(study, method) else source
 
     def learns_unlabelled(self, study: str, method: str) -> bool:
-        """True if the teacher's answers to prompts without gold outputs are among a method's training rows."""
-        objective = self.entry(study, method).objective
-        takes = objective is not None and objective.with_unlabelled is not None and self.study(study).unlabelled.given
-        return takes and self.learns_from_teacher(study, method)
+        """True if answers to prompts without gold outputs are among a method's training rows."""
+        return self.unlabelled_source(study, method) is not None
+
+    def annotates_unlabelled(self, study: str) -> bool:
+        """True if the annotation answers such prompts for a method of the study."""
+        return any(self.unlabelled_source(study, method) == RATIONALES for method in self.study(study).methods)
 
     def file(self, study: str, method: str) -> TrainingFile | None:
         """What a method is trained on, if it is trained."""
@@ -279,8 +307,9 @@ class Experiments:
             found.append(
                 f"{entry.title} was trained in its single-task variant: it writes a rationale before each answer."
             )
-        if self.learns_unlabelled(study, method):
-            found.append(f"{entry.title} learnt what the teacher says to prompts without gold outputs too.")
+        if source := self.unlabelled_source(study, method):
+            who = {RATIONALES: "the annotation", CONTEXT_OUTPUTS: "its teacher"}.get(source, "the teacher")
+            found.append(f"{entry.title} learnt what {who} says to prompts without gold outputs too.")
         if entry.trains and self.share(study, method) < 1:
             found.append(f"Students were trained on {percent(settings.train_share)} % of the training rows.")
         return found
@@ -302,6 +331,8 @@ class Experiments:
                 "hardware": self.hardware(study).model_dump(),
                 "answers": self.answers(study, method).used(),
             }
+            if settings.engine in SERVING:
+                depends["engine"] = settings.engine
         for key, model in self.task(study).answers.models(settings.answers).items():
             depends[key] = self.config.models[model].model_dump()
         if entry.in_context:
@@ -348,5 +379,7 @@ class Experiments:
         identity = annotation.model_dump(include=RATIONALES_DEPEND_ON)
         if annotation.provider != "local":
             return identity
+        if annotation.engine in SERVING:
+            identity["engine"] = annotation.engine
         training = resolve_annotator(self.config.training, self.config.tasks[task]).training.used()
         return identity | {"model": self.config.models[annotation.model].model_dump(), "training": training}

@@ -6,6 +6,7 @@ Sections are built where the rules are read, so that a mistake stops a dry run.
 from pipestill.answers.base import AnswerOptions
 from pipestill.io.digests import canonical_json, code_digest
 from pipestill.io.records import Json
+from pipestill.job.engines import engine_name
 from pipestill.job.halves import half_name
 from pipestill.methods import ANNOTATOR_NAME, METHODS, TEACHER_NAME, method_of
 from pipestill.objectives.base import RATIONALES
@@ -70,6 +71,7 @@ class Jobs(Experiments):
             asking=self.asking(study, asked, answers=False).model_copy(update={"prompt": rows.context.prompt}),
             adaptation=self.training(study, TEACHER_NAME).training.adaptation,
             hardware=self.hardware(study),
+            engine=self.study(study).engine,
             code=self._asking_code("context_outputs", study),
             rows=rows,
         )
@@ -152,6 +154,8 @@ class Jobs(Experiments):
         by_metric = resolved.training.select == "metric"
         beside = objective.online(resolved.options)
         modules = [half_name(objective, "train")]
+        if objective.on_policy(resolved.options):
+            modules.append(half_name(objective, "on_policy"))
         if by_metric:
             answers = self.task(study).answers
             modules += [self.task(study).module, half_name(answers, "predict"), *answers.scorers]
@@ -185,9 +189,9 @@ class Jobs(Experiments):
         )
         return told(section, training=resolved.training.used())
 
-    def annotator_prompt(self, task: str) -> str:
-        """The question that a task's local annotator is trained to answer."""
-        return self.config.tasks[task].annotation.steps[0].prompt
+    def annotator_questions(self, task: str) -> str:
+        """JSON of the questions that a task's local annotator is trained to answer, by what they ask for."""
+        return canonical_json({step.out: step.prompt for step in self.config.tasks[task].annotation.steps})
 
     def annotation_settings(self, task: str) -> str:
         """Settings of the job that annotates a task, those that its results depend on."""
@@ -206,6 +210,7 @@ class Jobs(Experiments):
             asking=self.asking(study, method, answers=False),
             adaptation=trained.adaptation,
             hardware=self.hardware(study),
+            engine=self.study(study).engine,
             code=self._asking_code("teacher_outputs", study),
         )
         return told(section)
@@ -217,6 +222,7 @@ class Jobs(Experiments):
             asking=self.asking(study, method),
             adaptation=self.training(study, method).training.adaptation,
             hardware=self.hardware(study),
+            engine=self.study(study).engine,
             code=self._asking_code("predict", study),
             data=self.task(study).layout.crop_options(task.data),
             splitter=task.splitter,
@@ -235,7 +241,9 @@ class Jobs(Experiments):
 
     def _asking_code(self, script: str, study: str) -> str:
         task = self.task(study)
-        return code_digest(script, task.module, half_name(task.answers, "predict"))
+        return code_digest(
+            script, task.module, half_name(task.answers, "predict"), engine_name(self.study(study).engine)
+        )
 
     def capture_settings(self, study: str, store: str) -> str:
         """Settings of the jobs that capture a teacher's distributions, for all methods that read them."""

@@ -12,6 +12,7 @@ from pipestill.objectives.base import NoOptions
 from pipestill.plan.config import OBJECTIVES, Config, StudyConfig, TaskConfig, Training
 from pipestill.settings.annotation import RATIONALE
 from pipestill.settings.models import HardwareConfig
+from pipestill.settings.on_policy import OnPolicy
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import Override, Section, partial
 from pipestill.settings.training import TrainingConfig
@@ -68,6 +69,8 @@ def resolve_recovery(common: Training, study: StudyConfig, name: str) -> Resolve
     given = recover.model_dump(exclude_none=True, exclude={"objective", "divergence"})
     changed = TrainingConfig.model_validate(training | given | {"adaptation": "full", "init": "base"})
     options = resolve_training(common, study, recover.method).options
+    if recover.diverges:
+        options = options.model_copy(update={"on_policy": OnPolicy()})  # it goes back to what was, on the same rows
     if recover.learns.parent:
         options = options.model_copy(update={"teacher": "online"})
     return Resolved(changed, options)

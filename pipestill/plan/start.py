@@ -7,10 +7,13 @@ from typing import Any
 from pipestill.io.lock import hold
 from pipestill.io.times import future_times
 from pipestill.methods import TEACHER_NAME
+from pipestill.plan.engine_checks import engine_problems
 from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
 from pipestill.plan.preflight import problems
+from pipestill.plan.shares import origin
 
+ASKING = ("predict", "teacher_outputs", "unlabelled_outputs", "student_outputs", "context_outputs")
 LOCK = Path(".snakemake") / "pipestill.lock"
 HELD: list[Any] = []  # locks of this process
 
@@ -58,6 +61,9 @@ def start_run(workflow: Any, plan: Plan) -> list[str]:
         missing.append(
             "hardware.device: `cuda` is asked for, but this machine has no NVIDIA driver; use `auto` or `cpu`"
         )
+    if local:
+        asked = {origin(study) for rule in ASKING for study in of(rule, "study")}
+        missing += engine_problems(plan.config, sorted(asked), needs.annotations)
     made = {file for job in planned for file in job.output}
     missing += future_times(file for job in planned for file in job.input if file not in made)
     if not missing:

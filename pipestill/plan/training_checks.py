@@ -3,7 +3,7 @@
 import math
 
 from pipestill.methods import ANNOTATOR_NAME, METHODS, SFT, TEACHER_NAME, method_of
-from pipestill.objectives.base import OWN_OUTPUTS, RATIONALES, Objective
+from pipestill.objectives.base import OUTPUTS, OWN_OUTPUTS, RATIONALES, Objective
 from pipestill.plan.config import Config, StudyConfig, TaskConfig
 from pipestill.plan.context_checks import check_teacher_context
 from pipestill.plan.resolve import (
@@ -15,10 +15,12 @@ from pipestill.plan.resolve import (
     resolve_hardware,
     resolve_training,
 )
-from pipestill.settings.models import WRITERS
+from pipestill.settings.annotation import ANSWER
+from pipestill.settings.models import WRITERS, HardwareConfig
 from pipestill.settings.training import TrainingConfig
 from pipestill.tasks import Task
 from pipestill.tasks.base import RATIONALE
+from pipestill.text.gaps import gaps
 
 
 def check_training(config: Config, path: str, study: StudyConfig) -> None:
@@ -28,7 +30,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
         ValueError: begins with the path of a wrong key.
     """
     task = config.task(study.task)
-    devices = resolve_hardware(config.hardware, study).devices
+    hardware = resolve_hardware(config.hardware, study)
     _check_rows(path, study, len(task.answers.strata))
     _check_unlabelled(config, path, study)
     readers: dict[str, dict[str, Resolved]] = {}  # by what they read
@@ -44,18 +46,19 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
             raise ValueError(
                 f"{path}: method `{method}` has `select: metric`, which is for generated answers; use `loss`"
             )
-        _check_devices(path, method, resolved.training, devices)
+        _check_devices(path, method, resolved.training, hardware)
         _check_options(path, study, method, objective, resolved)
+        _check_on_policy(config, path, study, method, objective, resolved, hardware.divides)
         _check_rationales(config, path, study, method, objective, resolved)
         check_teacher_context(config, path, study, method, objective, resolved)
-        _check_warmup(path, method, resolved.training, _rows_of(config, study, objective))
+        _check_warmup(path, method, resolved.training, _rows_of(config, study, objective, resolved))
         if objective.cached(resolved.options):
             _check_codec(path, study, task, objective)
             readers.setdefault(objective.store, {})[method] = resolved
     for name, compressed in study.compress.items():
         objective, resolved = compressed.entry(name).objective, resolve_training(config.training, study, name)
-        _check_devices(f"{path}.compress", name, resolved.training, devices)
-        _check_warmup(f"{path}.compress", name, resolved.training, _rows_of(config, study, objective))
+        _check_devices(f"{path}.compress", name, resolved.training, hardware)
+        _check_warmup(f"{path}.compress", name, resolved.training, _rows_of(config, study, objective, resolved))
         if objective.cached(resolved.options):
             _check_codec(path, study, task, objective)
             readers.setdefault(objective.store, {})[name] = resolved
@@ -90,7 +93,7 @@ def check_annotator(config: Config, path: str, task: TaskConfig) -> None:
     if kind not in WRITERS:
         raise ValueError(f"{path}.model: a `{kind}` model cannot write; name one of the kinds {', '.join(WRITERS)}")
     training = resolve_annotator(config.training, task).training
-    _check_devices(path, ANNOTATOR_NAME, training, config.hardware.devices)
+    _check_devices(path, ANNOTATOR_NAME, training, config.hardware)
     _check_warmup(path, ANNOTATOR_NAME, training, None)
 
 
@@ -103,19 +106,16 @@ def _check_rows(path: str, study: StudyConfig, classes: int) -> None:
 
 
 def _check_unlabelled(config: Config, path: str, study: StudyConfig) -> None:
-    """Refuse prompts without gold outputs that no teacher answers, that no method learns, or whose gold outputs the
-    teacher learns."""
+    """Refuse prompts without gold outputs that nobody answers, or whose gold outputs the teacher learns."""
     if not study.unlabelled.given:
         if study.unlabelled.curve or study.unlabelled.sft_curve:
             raise ValueError(f"{path}.unlabelled: its curves are through prompts; give it `rows` or a `file`")
         return
-    if study.teacher is None:
+    sources = _unlabelled_sources(config, study)
+    if study.teacher is None and OUTPUTS in sources.values():
         raise ValueError(f"{path}.unlabelled: a teacher answers such prompts; set `{path}.teacher`, or remove the key")
-    takers = [name for name, method in METHODS.items() if method.objective and method.objective.with_unlabelled]
-    rows = [*(METHODS[name].objective for name in study.methods)]
-    rows += [compressed.entry(name).objective for name, compressed in study.compress.items()]
-    if not any(objective and objective.with_unlabelled for objective in rows):
-        raise ValueError(f"{path}.unlabelled: no method learns from such prompts; add one of {', '.join(takers)}")
+    if RATIONALES in sources.values():
+        _check_annotated(config, path, study)
     own = study.unlabelled
     if own.rows is not None and max(own.curve, default=0) > own.rows:
         raise ValueError(f"{path}.unlabelled.curve: {max(own.curve)} prompts are more than its `rows` {own.rows}")
@@ -123,7 +123,7 @@ def _check_unlabelled(config: Config, path: str, study: StudyConfig) -> None:
         raise ValueError(f"{path}.unlabelled.sft_curve: it is drawn for the method `sft`; add that, or remove the key")
     if own.sft_curve and min(own.sft_curve) < len(config.task(study.task).answers.strata):
         raise ValueError(f"{path}.unlabelled.sft_curve: {min(own.sft_curve)} rows are none for each class; raise it")
-    learns = study.unlabelled.file is None and not study.pretrained_teacher
+    learns = study.unlabelled.file is None and not study.pretrained_teacher and study.teacher is not None
     if learns and not config.tasks[study.task].data.splits.teacher_share:
         raise ValueError(
             f"{path}.unlabelled: with a `teacher_share` of 0 the teacher learns the gold outputs of these rows; raise "
@@ -131,10 +131,36 @@ def _check_unlabelled(config: Config, path: str, study: StudyConfig) -> None:
         )
 
 
-def _rows_of(config: Config, study: StudyConfig, objective: Objective) -> float:
+def _unlabelled_sources(config: Config, study: StudyConfig) -> dict[str, str | None]:
+    """What the students of a study learn at prompts without gold outputs, by method; none: nothing."""
+    objectives = {name: METHODS[name].objective for name in study.methods}
+    objectives |= {name: compressed.entry(name).objective for name, compressed in study.compress.items()}
+    return {
+        name: objective and objective.unlabelled_source(resolve_training(config.training, study, name).options)
+        for name, objective in objectives.items()
+    }
+
+
+def _check_annotated(config: Config, path: str, study: StudyConfig) -> None:
+    """Refuse prompts that the annotation does not answer, or answers with a look at gold outputs."""
+    annotation = config.tasks[study.task].annotation
+    steps = annotation.steps if annotation else []
+    if annotation and ANSWER not in {step.out for step in steps}:
+        raise ValueError(
+            f"{path}.unlabelled: `stepwise` learns rationale and answer of the annotation; give "
+            f"`tasks.{study.task}.annotation.steps` one with `out: {ANSWER}`"
+        )
+    for number, step in enumerate(steps):
+        for name in gaps(f"{step.prompt}{step.system or ''}"):
+            if name in ("target", "prompt"):  # the gold output, and what a record with one is asked
+                where = f"tasks.{study.task}.annotation.steps.{number}"
+                raise ValueError(f"{where}: what `{path}.unlabelled` gives has no `{{{name}}}`; leave it out")
+
+
+def _rows_of(config: Config, study: StudyConfig, objective: Objective, resolved: Resolved) -> float:
     """Rows that a student learns from at most, as far as the configuration says."""
     own, unlabelled = most_rows(config, study, study.train_rows, study.train_share), study.unlabelled
-    if not unlabelled.given or objective is None or objective.with_unlabelled is None:
+    if not unlabelled.given or objective is None or objective.unlabelled_source(resolved.options) is None:
         return own
     return own + (unlabelled.rows or math.inf)
 
@@ -147,6 +173,29 @@ def _check_options(path: str, study: StudyConfig, method: str, objective: Object
             raise ValueError(f"{path}.overrides.{method}.{objective.section}: `{option}` has no use here; remove it")
     if objective.asks_teacher(resolved.options) and method_of(method).teacher == "unused" and study.teacher is None:
         raise ValueError(f"{path}: the options of `{method}` ask for a teacher; set `{path}.teacher`, or change them")
+
+
+def _check_on_policy(
+    config: Config,
+    path: str,
+    study: StudyConfig,
+    method: str,
+    objective: Objective,
+    resolved: Resolved,
+    divided: bool,
+) -> None:
+    """Refuse answers of a student's own that nothing can be learnt from, and a buffer that no step can draw from."""
+    own, training = objective.on_policy(resolved.options), resolved.training
+    if own is None:
+        return
+    where = f"{path}: `{method}` learns from answers of its own (`divergence.on_policy`)"
+    try:
+        objective.check_on_policy(resolved.options, config.models[study.student].kind, divided)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    step = training.batch_size * training.accumulation_steps
+    if 0 < own.buffer < step:
+        raise ValueError(f"{where}: a `buffer` of {own.buffer} has not a step's {step} rows; raise it, or set it to 0")
 
 
 def _check_rationales(
@@ -198,16 +247,21 @@ def _check_teacher(config: Config, path: str, study: StudyConfig) -> None:
     training = resolve_training(config.training, study, TEACHER_NAME).training
     if training.init == "sft":
         raise ValueError(f"{path}.overrides.teacher.init: a teacher starts from its base model; set `init: base`")
-    _check_devices(path, TEACHER_NAME, training, resolve_hardware(config.hardware, study).devices)
+    _check_devices(path, TEACHER_NAME, training, resolve_hardware(config.hardware, study))
     _check_warmup(path, TEACHER_NAME, training, most_rows(config, study, study.teacher_rows))
 
 
-def _check_devices(path: str, method: str, training: TrainingConfig, devices: int) -> None:
-    """Refuse devices that would have nothing to do."""
-    if training.batch_size < devices:
+def _check_devices(path: str, method: str, training: TrainingConfig, hardware: HardwareConfig) -> None:
+    """Refuse devices that would have nothing to do, and weights in 4 bits that would be divided."""
+    if training.batch_size < hardware.processes:
         raise ValueError(
-            f"{path}: the `batch_size` of `{method}` is {training.batch_size}, which {devices} devices share "
-            "(`hardware.devices`); raise the one, or lower the other"
+            f"{path}: the `batch_size` of `{method}` is {training.batch_size}, which {hardware.processes} devices "
+            "share (`hardware.devices`, `hardware.nodes`); raise the one, or lower the others"
+        )
+    if hardware.divides and training.adaptation == "lora" and not hardware.whole:
+        raise ValueError(
+            f"{path}: `hardware.strategy: fsdp` divides weights among devices, which those in 4 bits cannot be; set "
+            "`hardware.quantization: none`, or `strategy: ddp`"
         )
 
 

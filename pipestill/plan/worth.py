@@ -7,7 +7,8 @@ no ``@``.
 from typing import NamedTuple
 
 from pipestill.methods import METHODS, SFT
-from pipestill.plan.config import Config, StudyConfig, UnlabelledConfig
+from pipestill.plan.config import Config, UnlabelledConfig
+from pipestill.plan.resolve import resolve_training
 from pipestill.plan.shares import origin
 
 
@@ -19,8 +20,9 @@ class Point(NamedTuple):
 
 
 def worth_points(config: Config, name: str) -> list[Point]:
-    """Points of the curves of a study, its own experiments among them; none where it asks for none."""
-    return [point for point, _ in _points(config.studies[name], name)]
+    """Points of the curves of a study, its own experiments among them; none where it has no prompts without gold
+    outputs."""
+    return [point for point, _ in _points(config, name)]
 
 
 def with_worth(config: Config) -> Config:
@@ -28,15 +30,16 @@ def with_worth(config: Config) -> Config:
     studies = dict(config.studies)
     for name, study in config.studies.items():
         if origin(name) == name:
-            for point, update in _points(study, name):
+            for point, update in _points(config, name):
                 studies.setdefault(point.study, study.model_copy(update=update))
     return config.model_copy(update={"studies": studies})
 
 
-def _points(study: StudyConfig, name: str) -> list[tuple[Point, dict[str, object]]]:
+def _points(config: Config, name: str) -> list[tuple[Point, dict[str, object]]]:
     """Each point, the study itself among them, and what is another in its study."""
-    own, found = study.unlabelled, []
-    if not own.curve and not own.sft_curve:
+    study, found = config.studies[name], []
+    own = study.unlabelled
+    if not own.given:
         return []
     if SFT in study.methods:
         found.append((Point(name, SFT), {}))
@@ -44,8 +47,8 @@ def _points(study: StudyConfig, name: str) -> list[tuple[Point, dict[str, object
         changed = {"train_rows": rows, "unlabelled": UnlabelledConfig()}
         found.append((Point(f"{name}@gold-{rows}", SFT), changed))
     for method in study.methods:
-        objective = METHODS[method].objective
-        if objective is None or objective.with_unlabelled is None:
+        objective, resolved = METHODS[method].objective, resolve_training(config.training, study, method)
+        if objective is None or objective.unlabelled_source(resolved.options) is None:
             continue
         for rows in sorted({*own.curve} - {own.rows}):
             fewer = UnlabelledConfig(rows=rows, file=own.file) if rows else UnlabelledConfig()

@@ -9,6 +9,7 @@ from pipestill.methods import TEACHER_NAME
 from pipestill.reporting.comparisons import Comparison
 from pipestill.reporting.findings import Findings
 from pipestill.reporting.study import Experiment, place
+from pipestill.reporting.worth import with_labels
 
 Verdict = Literal["better", "worse", "open"]
 MARKS = {"better": "▲", "worse": "▼", "open": "", None: ""}
@@ -117,7 +118,7 @@ def recommendation(findings: Findings) -> str:
     """What to take in one study, in words."""
     study, found = findings.study, findings.conclusion.recommended
     if found:
-        return found.sentence(study)
+        return with_labels(study, found.experiment, found.sentence(study))
     if len(study.ranked) == 1:
         return "one method, so nothing to choose from."
     return f"{plural(study.first.n_test, 'test example')}, {TOO_FEW}."

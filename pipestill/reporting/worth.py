@@ -55,15 +55,18 @@ class Worth:
     least: float | None
     most: float | None
 
+    @property
+    def reach(self) -> str:
+        """Gold outputs with which SFT is as good, in words."""
+        if self.least is not None and self.most is not None:
+            return f"about {_rounded(self.most)}"
+        return f"more than {self.least:.0f}" if self.least is not None else f"fewer than {self.most:.0f}"
+
     def sentence(self) -> str:
         """In words."""
-        if self.least is not None and self.most is not None:
-            reach = f"about {_rounded(self.most)}"
-        else:
-            reach = f"more than {self.least:.0f}" if self.least is not None else f"fewer than {self.most:.0f}"
         return (
             f"{self.experiment.title}, with {self.labelled} gold outputs and {self.prompts} prompts without, is as "
-            f"good as SFT with {reach} gold outputs."
+            f"good as SFT with {self.reach} gold outputs."
         )
 
 
@@ -83,6 +86,25 @@ def worth_of(study: Study) -> list[Worth]:
             least, most = _reached(curve, sign * last.mean(study.primary))
             found.append(Worth(last, labelled, last.evaluation.n_train - labelled, least, most))
     return found
+
+
+def with_labels(study: Study, experiment: Experiment, sentence: str) -> str:
+    """What is recommended in a study, a ``sentence`` about one experiment, for the gold outputs that its students learn
+    from; as it is where none of them learns prompts without gold outputs."""
+    if study.sft is None or not study.worth:
+        return sentence
+    teacher, gold = study.teacher, study.sft.evaluation.n_train
+    said = f"with {gold} gold outputs{' and this teacher' if teacher else ''}: {sentence}"
+    if experiment.method == SFT or experiment.method not in study.worth:
+        return said
+    prompts = study.worth[experiment.method][-1].evaluation.n_train - gold
+    said += f" It learnt {prompts} prompts without one too"
+    if experiment.learns_from_teacher and teacher and teacher.evaluation.n_train:
+        said += f", which its teacher answered that had learnt from {teacher.evaluation.n_train}"
+    if len(study.worth[SFT]) == 1:
+        return f"{said}."
+    [worth] = (each for each in worth_of(study) if each.experiment.method == experiment.method)
+    return f"{said}; SFT is as good with {worth.reach} gold outputs."
 
 
 def _reached(curve: Sequence[tuple[int, float]], value: float) -> tuple[float | None, float | None]:

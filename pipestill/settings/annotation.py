@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from pipestill.settings.models import SERVING, Engine
 from pipestill.settings.places import LocalPath, split_address
 from pipestill.settings.section import CleanText, Count, Distinct, Section, Seed, Share, Tokens, Word
 from pipestill.settings.training import TrainingOverride
 from pipestill.text.credentials import has_key, has_login
 from pipestill.text.patterns import check_pattern
 
-RATIONALE = "rationale"  # the answer that training files are made of
+RATIONALE = "rationale"  # what training files are made of
+ANSWER = "answer"  # the same where there is no gold output
 OPENROUTER = "https://openrouter.ai/api/v1"
 OPENROUTER_KEY = "OPENROUTER_API_KEY"
 ENDS_WITH_A_FIELD = re.compile(r"\{\w+\}\s*$")
@@ -38,7 +40,8 @@ class StepConfig(Section):
     an earlier step; `{{` and `}}` are braces. That of a `local` model ends with a field, so that a message that is too
     long loses only text, also in training."""
     out: Identifier
-    """Name of the answer, other than the records' own fields; that of one step is `rationale`."""
+    """Name of the answer, other than the records' own fields; that of one step is `rationale`. `answer` is what
+    `stepwise` learns at prompts without gold outputs."""
     system: Question | None = None
     """The system's message, if any."""
     max_tokens: Tokens = 512
@@ -109,6 +112,8 @@ class AnnotationConfig(Section):
     on the teacher split and served on this machine."""
     model: Word
     """The model's name at the provider; for `local` a key of `models`."""
+    engine: Engine = "transformers"
+    """What serves a `local` model: `transformers`, or `vllm` for large ones on a GPU."""
     base_url: Word | None = None
     """Address of an `endpoint`, up to `/v1`; https://, or http:// on this machine."""
     key_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=200)] | None = None
@@ -174,15 +179,23 @@ class AnnotationConfig(Section):
             raise ValueError("`base_url` is the address of `provider: endpoint`; give both or neither")
         if self.key_variable is not None and self.provider != "endpoint":
             raise ValueError("`key_variable` is for `provider: endpoint`; remove it")
+        if self.engine in SERVING and self.provider != "local":
+            raise ValueError(f"`engine: {self.engine}` serves a model of `provider: local`; remove it")
+        if self.engine in SERVING and self.extra_body:
+            raise ValueError(f"`extra_body` is for other servers than that of `engine: {self.engine}`; remove it")
         if self.base_url is not None:
             _check_address(self.base_url)
         if self.provider == "local" and self.price is None:
             self.price = PriceConfig(input=0, output=0)
         if self.max_cost is not None and self.price is None:
             raise ValueError("`max_cost` needs `price`: without it nobody knows what the next request may cost")
-        if self.provider == "local" and (len(self.steps) > 1 or self.steps[0].system is not None):
-            raise ValueError("a `local` model is trained to answer one question: give one step, without `system`")
-        if self.provider == "local" and not ENDS_WITH_A_FIELD.search(self.steps[0].prompt):
+        local = self.steps if self.provider == "local" else []
+        if any(step.out not in (RATIONALE, ANSWER) or step.system is not None for step in local):
+            raise ValueError(
+                f"a `local` model is trained to write a `{RATIONALE}` and, if asked for, an `{ANSWER}`: give one step "
+                "for each, without `system`"
+            )
+        if not all(ENDS_WITH_A_FIELD.search(step.prompt) for step in local):
             raise ValueError(
                 "a `local` model is trained on prompts that lose their end where they are too long: let `prompt` end "
                 "with a field such as `{document}`, and put the question before it"

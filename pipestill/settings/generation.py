@@ -10,7 +10,7 @@ from pipestill.settings.section import Distinct, Section, Seed, Temperature, Tok
 class GenerationConfig(Section):
     """Settings of generated text."""
 
-    reruns: ClassVar = {"*": "train predict", "max_new_tokens": "teacher_outputs train predict"}
+    reruns: ClassVar = {"*": "train predict", "max_new_tokens": "teacher_outputs unlabelled_outputs train predict"}
 
     sampling: bool = False
     """Draw tokens at random (do_sample); otherwise the likeliest one is taken."""

@@ -7,7 +7,7 @@ from pydantic import Field
 from pipestill.io.records import Json
 from pipestill.settings.compression import Prune, Quantize
 from pipestill.settings.contexts import InContextSettings, TeacherContext
-from pipestill.settings.models import HardwareConfig
+from pipestill.settings.models import Engine, HardwareConfig
 from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
 from pipestill.settings.tasks import OfTask
@@ -96,6 +96,8 @@ class ScoringSettings(ModelSettings):
 
     asking: Asking
     """The questions."""
+    engine: Engine = "transformers"
+    """What runs the model."""
     code: str
     """Digest of the code: the state of other code is not resumed."""
 

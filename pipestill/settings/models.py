@@ -10,7 +10,11 @@ from pipestill.settings.places import LocalPath, Repository
 from pipestill.settings.section import Section, partial
 
 ModelKind = Literal["causal", "seq2seq", "masked"]
+Engine = Literal["transformers", "vllm"]
+SERVING: dict[Engine, tuple[ModelKind, ...]] = {"vllm": ("causal",)}  # engines with a server, and what they can serve
 WRITERS: tuple[ModelKind, ...] = ("causal", "seq2seq")  # kinds of models that generate text
+WITHOUT_CUDA = ("cpu", "mps", "xpu")  # devices on which `quantization: auto` leaves weights as they are
+Strategy = Literal["ddp", "fsdp"]
 MASKED = ("ForMaskedLM", "ForPreTraining")  # how the names of masked architectures end
 SHIPPED = Path(__file__).parents[2] / "resources" / "models"  # base models that this project made
 TODAY = "2024-07-26"  # for chat templates that read the clock; Llama's own choice where there is none
@@ -80,7 +84,7 @@ class HardwareConfig(Section):
         "device": (
             "train_teacher teacher_outputs teacher_distributions_shard train_annotator train compress predict bertscore"
         ),
-        "devices": "",
+        **dict.fromkeys(("devices", "nodes", "strategy"), ""),
     }
 
     device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = "auto"
@@ -90,8 +94,29 @@ class HardwareConfig(Section):
     quantization: Literal["auto", "none", "nf4"] = "auto"
     """4-bit NF4 base weights with double quantisation under adapters (QLoRA); `auto`: on CUDA only."""
     devices: Annotated[int, Field(ge=1, le=64, exclude=True)] = 1  # excluded: no job is told
-    """Devices of one machine that share each batch of a training (data parallel), for `cpu` (processes) and `cuda`. A
-    change of it changes rounding and the draw of dropout, and re-runs nothing."""
+    """Devices of a machine that share each batch of a training (data parallel), for `cpu` (processes) and `cuda`, and
+    that `engine: vllm` divides a model among. A change of it changes rounding and the draw of dropout, and re-runs
+    nothing."""
+    nodes: Annotated[int, Field(ge=1, le=64, exclude=True)] = 1
+    """Machines, each with `devices` devices, that share each batch of a training, under Slurm."""
+    strategy: Annotated[Strategy, Field(exclude=True)] = "ddp"
+    """What several devices do with the weights: `ddp`: each holds all of them; `fsdp`: weights, gradients and optimizer
+    are divided among them, for models that do not fit on one."""
+
+    @property
+    def whole(self) -> bool:
+        """True if no weights are in 4 bits, wherever the jobs run."""
+        return self.quantization == "none" or (self.quantization == "auto" and self.device in WITHOUT_CUDA)
+
+    @property
+    def processes(self) -> int:
+        """That share each batch of a training."""
+        return self.devices * self.nodes
+
+    @property
+    def divides(self) -> bool:
+        """True if they divide the weights too."""
+        return self.strategy == "fsdp" and self.processes > 1
 
 
 HardwareOverride = partial(HardwareConfig)

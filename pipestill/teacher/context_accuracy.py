@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipestill.io.records import Json
+from pipestill.io.records import Json, read_jsonl
 from pipestill.losses import IGNORED
 from pipestill.models.kinds import reading_of
 from pipestill.models.loading import load_tokenizer
@@ -11,7 +11,7 @@ from pipestill.teacher.distributions.store import DistributionStore
 
 
 def context_accuracy(manifest: Path, data: Path, student: Path) -> Json:
-    """Compare what the teacher finds likeliest with the gold answers.
+    """Compare what the teacher finds likeliest with the gold answers, where they are known.
 
     Args:
         manifest: of the stored distributions.
@@ -27,6 +27,8 @@ def context_accuracy(manifest: Path, data: Path, student: Path) -> Json:
     """
     store = DistributionStore(manifest)
     rows = read_answers(data, store.encoder(load_tokenizer(student), reading_of(student)))
+    unknown = {row["id"] for row in read_jsonl(data) if row.get("gold", "") is None}
+    rows = [row for row in rows if row["id"] not in unknown]
     first = right = compared = 0
     for row in rows:
         best = store.top_ids([store.key(row)])

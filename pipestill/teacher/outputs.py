@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipestill.answers.base import Said
-from pipestill.inference.loaded import Loaded, load, prepare
+from pipestill.inference.engines import Models, Place
+from pipestill.inference.loaded import Loaded, prepare
 from pipestill.inference.work import Work, fingerprint
 from pipestill.io.files import write_json
 from pipestill.io.lock import exclusive
 from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.job.cost import CostMeter
+from pipestill.job.engines import engine_of
 from pipestill.job.halves import half
 from pipestill.job.row_log import state_of
 from pipestill.settings.jobs import ScoringSettings
@@ -38,13 +40,14 @@ class Places:
     cost: Path
 
 
-def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: int) -> None:
+def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: int, devices: int = 1) -> None:
     """Write what the teacher says (:class:`~pipestill.answers.base.Said`) to each prompt.
 
     Args:
         settings: how it is asked.
         places: where.
         threads: torch threads.
+        devices: that an engine may divide the teacher among.
     """
     task = task_of(settings.asking)
     prompts = {row["id"]: row["input"] for row in read_jsonl(places.data)}
@@ -52,18 +55,38 @@ def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: in
     def say(loaded: Loaded, work: Work) -> dict[str, Said]:
         return half(task.answers, "predict").say(task, loaded, settings.asking, prompts, work)
 
-    write_said(settings, places, threads, say)
+    tokens = settings.asking.max_prompt_tokens + settings.asking.max_new_tokens
+    write_said(settings, places, threads, say, devices, tokens)
 
 
 def write_said(
-    settings: ScoringSettings, places: Places, threads: int, say: Callable[[Loaded, Work], dict[str, Said]]
+    settings: ScoringSettings,
+    places: Places,
+    threads: int,
+    say: Callable[[Loaded, Work], dict[str, Said]],
+    devices: int = 1,
+    tokens: int | None = None,
 ) -> None:
-    """Load a teacher, let it ``say`` something, and write that and its cost; a killed job is resumed."""
-    plan = prepare(settings, threads)
+    """Load a teacher, let it ``say`` something, and write that and its cost; a killed job is resumed.
+
+    Args:
+        settings: how it is asked.
+        places: where.
+        threads: torch threads.
+        say: what it says.
+        devices: that an engine may divide the teacher among.
+        tokens: of a prompt and its answer at most; none: nobody knows.
+    """
+    engine = engine_of(settings.engine)
+    plan = engine.planned(prepare(settings, threads))
     models = [places.base, *([places.teacher] if places.teacher else [])]
     with exclusive(places.state):
         kept = state_of(places.state, fingerprint(settings, plan, places.data, models))
-        with CostMeter(kept / "cost.json") as cost:
-            said = say(load(places.base, places.teacher, plan), Work(kept, cost, "teacher"))
+        asked = Models(places.base, places.teacher)
+        with (
+            CostMeter(kept / "cost.json") as cost,
+            engine.opened(asked, plan, Place(kept, devices, tokens)) as loaded,
+        ):
+            said = say(loaded, Work(kept, cost, "teacher"))
         write_jsonl(places.output, said.values())
         write_json(places.cost, cost.total())

@@ -28,6 +28,7 @@ def trainer_arguments(
         "cost": job.cost,
         "parts": job.objective.parts,
         "processes": job.processes,
+        "divided": job.divided,
         "args": _one_device(make(**_training_arguments(job))),
         "train_dataset": data.rows,
         "eval_dataset": data.validation,

@@ -14,6 +14,7 @@ from pipestill.errors import UserError
 from pipestill.job.cost import CostMeter
 from pipestill.job.processes import ALONE, Processes
 from pipestill.job.progress import Progress
+from pipestill.models.division import collected
 from pipestill.objectives.base import Part
 from pipestill.training.candidates import Candidates
 from pipestill.training.history import describe
@@ -78,14 +79,16 @@ class OwnRandomness(TrainerCallback):
 
 
 class KeepCandidates(TrainerCallback):
-    """Offers the weights of every evaluation as the result."""
+    """Offers the weights of every evaluation as the result; processes that divide them need each other for it."""
 
-    def __init__(self, candidates: Candidates):
-        self.candidates = candidates
+    def __init__(self, candidates: Candidates, processes: Processes = ALONE):
+        self.candidates, self.processes = candidates, processes
 
     def on_evaluate(self, args, state, control, metrics=None, model=None, **kwargs):
         """Keep them if their validation loss is low enough."""
-        self.candidates.offer(state.global_step, metrics["eval_loss"], trainable(model))
+        weights = collected(trainable(model), self.processes.first)
+        if self.processes.first:
+            self.candidates.offer(state.global_step, metrics["eval_loss"], weights)
 
 
 class KeepMemory(TrainerCallback):

@@ -2,14 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from pipestill.job.script import json_option, reads, writes
+from pipestill.settings.models import Strategy
 from pipestill.settings.section import Section
 from pipestill.training.files import Inputs, Outputs
 
 
 def parse(description: str, settings: type[Section]) -> tuple[argparse.Namespace, Inputs, Outputs]:
-    """Options of this process: ``settings``, ``seed``, ``threads``, ``saves``; and the files.
+    """Options of this process: ``settings``, ``seed``, ``threads``, ``strategy``, ``saves``; and the files.
 
     Args:
         description: of the program.
@@ -26,6 +28,7 @@ def parse(description: str, settings: type[Section]) -> tuple[argparse.Namespace
     parser.add_argument("--distributions", type=reads, help="manifest of a teacher's stored distributions")
     parser.add_argument("--seed", type=int, required=True, help="seed of everything random")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--strategy", choices=get_args(Strategy), default="ddp", help="of several processes")
     parser.add_argument("--saves", type=int, help="saves of the training state, over the whole run")
     parser.add_argument("--state", type=Path, required=True, help="directory that keeps the state of a killed job")
     parser.add_argument("--output", type=writes, required=True, help="model directory to make")

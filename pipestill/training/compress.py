@@ -45,7 +45,6 @@ class Compression(Recipe):
 
     def __init__(self, settings: CompressionSettings):
         self.settings, self.trains = settings, settings.trains
-        self.masks: Masks | None = None
         self.pruned: Json | None = None
 
     def identity(self) -> Json:
@@ -60,14 +59,15 @@ class Compression(Recipe):
         check(model.config.to_dict(), settings.prune, settings.quantize)  # of models that the dry run did not see
         if settings.prune:
             self.pruned = prune(model, settings.prune, calibration(job, data, settings.prune.calibration))
-            self.masks = Masks(model) if settings.prune.kind in SPARSE else None
         if settings.trains and settings.quantize and settings.quantize.qat:
             prepare_qat(model, settings.quantize)
         return model
 
-    def callbacks(self) -> Sequence[TrainerCallback]:
+    def callbacks(self, model: Any) -> Sequence[TrainerCallback]:
         """Those that keep zeros."""
-        return [KeepZeros(self.masks)] if self.masks else []
+        prune = self.settings.prune
+        masks = Masks(model) if prune and prune.kind in SPARSE else None
+        return [KeepZeros(masks)] if masks else []
 
     def facts(self) -> Json:
         """What was done."""

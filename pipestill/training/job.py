@@ -44,6 +44,7 @@ class Job:
         state: keeps a killed job's progress.
         cost: of all attempts so far.
         processes: that do it.
+        divided: they divide the weights among them.
     """
 
     settings: TrainingSettings
@@ -53,6 +54,7 @@ class Job:
     state: TrainingState
     cost: CostMeter
     processes: Processes = ALONE
+    divided: bool = False
 
     @property
     def objective(self) -> Objective:

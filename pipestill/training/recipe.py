@@ -29,8 +29,8 @@ class Recipe:
         """The model to train, made of the one that was loaded."""
         return model
 
-    def callbacks(self) -> "Sequence[TrainerCallback]":
-        """What watches the training."""
+    def callbacks(self, model: Any) -> "Sequence[TrainerCallback]":
+        """What watches the training of ``model``, before its first step."""
         return ()
 
     def facts(self) -> Json:

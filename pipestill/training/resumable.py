@@ -3,7 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
-from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
 from pipestill.errors import UserError
 from pipestill.job.cost import CostMeter, usage
 from pipestill.job.processes import ALONE, Processes
+from pipestill.models.division import Divided, collected, collected_state, divide, divided_state, undivided, whole
 from pipestill.models.rows import Row
 from pipestill.objectives.base import Part
 from pipestill.training.history import logged
@@ -39,6 +41,7 @@ class ResumableTrainer(Trainer, ABC):
         cost: counts the tokens.
         parts: what is logged beside the loss.
         processes: that share each batch, and sum what they make of it.
+        divided: they divide the weights among them too.
         arguments: of the Trainer.
     """
 
@@ -50,11 +53,13 @@ class ResumableTrainer(Trainer, ABC):
         cost: CostMeter,
         parts: Sequence[Part] = (),
         processes: Processes = ALONE,
+        divided: bool = False,
         **arguments: Any,
     ):
         self.job_state = state
         self.cost = cost
-        self.processes = processes
+        self.processes, self.divided = processes, divided
+        self.within: Divided | Callable[[Callable[[], Any]], Any] = undivided
         self.summed = ["loss", *(part.name for part in parts if part.in_training)]
         self.logged = logged(parts)
         rows, held_out = ([self.row_length(row) for row in arguments[f"{name}_dataset"]] for name in ("train", "eval"))
@@ -63,6 +68,16 @@ class ResumableTrainer(Trainer, ABC):
         self.evaluation_batches = batches_by_length(held_out, EVALUATION_FACTOR * batch_size)
         super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
+        self.divide()
+
+    def _move_model_to_device(self, model, device) -> None:
+        if not self.divided:  # else each part goes there by itself
+            super()._move_model_to_device(model, device)
+
+    def divide(self) -> None:
+        """Divide the weights, if that is asked for and not done; from here on :attr:`within` gives whole ones."""
+        if self.divided and self.within is undivided:
+            self.within = divide(self.model, self.args.device.type)
 
     @staticmethod
     @abstractmethod
@@ -86,8 +101,12 @@ class ResumableTrainer(Trainer, ABC):
         return sums / items
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """The batch's share of the mean over all items of this optimizer step."""
-        return self.mean(self.loss_sum(model, inputs), num_items_in_batch)
+        """See :meth:`contribution`."""
+        return self.within(lambda: self.contribution(model, inputs, num_items_in_batch))
+
+    def contribution(self, model: torch.nn.Module, batch: Batch, items: Any) -> torch.Tensor:
+        """The batch's share of the mean over all ``items`` of this optimizer step."""
+        return self.mean(self.loss_sum(model, batch), items)
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
         masks = (batch[name] for batch in batch_samples for name in MASKS if name in batch)
@@ -105,18 +124,32 @@ class ResumableTrainer(Trainer, ABC):
         return self.data_collator(rows) if rows else {}
 
     def training_step(self, model, inputs, num_items_in_batch=None):
-        """Forward and backward pass; nothing is to be done where other processes have all rows."""
-        if not inputs:
-            return torch.zeros((), device=self.args.device)
-        return super().training_step(model, inputs, num_items_in_batch)
+        """Forward and backward pass of each part; nothing is to be done where other processes have all rows.
+
+        While weights are divided, all processes need each other in every pass: one with fewer joins in with a row that
+        counts for nothing.
+        """
+        parts = self.parts(inputs)
+        missing = max(self.processes.gather(len(parts))) - len(parts) if self.divided else 0
+        loss = torch.zeros((), device=self.args.device)
+        for part in parts:
+            loss += super().training_step(model, part, num_items_in_batch)
+        for _ in range(missing):
+            spare = self.data_collator([self.train_dataset[0]])
+            super().training_step(model, spare, num_items_in_batch + math.inf)
+        return loss
+
+    def parts(self, batch: Batch) -> list[Batch]:
+        """What of a batch goes through the model at a time."""
+        return [batch] if batch else []
 
     def _clip_grad_norm(self, model):
         self._sum_gradients()
-        return super()._clip_grad_norm(model)
+        return whole(super()._clip_grad_norm(model))
 
     def _sum_gradients(self) -> None:
         """Let every process have the gradients of the whole step, which are sums of their shares."""
-        if self.processes.size == 1:
+        if self.processes.size == 1 or self.divided:
             return
         tensors = list(trainable(self.model).values())
         present = self.processes.gather([tensor.grad is not None for tensor in tensors])
@@ -136,32 +169,49 @@ class ResumableTrainer(Trainer, ABC):
 
     def mean_loss(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Loss of one batch by itself."""
-        return self.mean(self.loss_sum(model, batch), self.count_items(batch))
+        return self.within(lambda: self.mean(self.loss_sum(model, batch), self.count_items(batch)))
 
     def hardest_batch(self) -> Batch:
         """The batch of the longest rows, on the device: for checks before the run."""
-        lengths = [self.longest_sequence(row) for row in self.train_dataset]
+        rows = [self.at_worst(row) for row in self.train_dataset]
+        lengths = [self.longest_sequence(row) for row in rows]
         longest = batches_by_length(lengths, len(lengths))[0][-self.batches.batch_size :]
         longest = longest[-math.ceil(len(longest) / self.processes.size) :]
-        return self._prepare_inputs(self.data_collator([self.train_dataset[index] for index in longest]))
+        return self._prepare_inputs(self.data_collator([rows[index] for index in longest]))
 
-    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
+    def at_worst(self, row: Row) -> Row:
+        """What a row may become, as far as memory goes."""
+        return row
+
+    def measure(self) -> dict[str, float]:
         """Means over all items of the validation rows, each counted once."""
         self.model.eval()
         own, count = Counter(), 0
         with torch.no_grad():
-            for indices in self.processes.share(self.evaluation_batches):
-                batch = self.data_collator([self.eval_dataset[index] for index in indices])
-                count += self.count_items(batch)
-                own.update(self.evaluation_sums(self._prepare_inputs(batch)))
+            for indices in self.own_batches(self.evaluation_batches):
+                batch = self.data_collator([self.eval_dataset[index] for index in indices or [0]])
+                found = self.within(partial(self.evaluation_sums, self._prepare_inputs(batch)))
+                if indices:
+                    count += self.count_items(batch)
+                    own.update(found)
         sums, items = Counter(), 0
         for part, counted in self.processes.gather((own, count)):
             sums.update(part)
             items += counted
-        metrics = {f"eval_{name}": value for name, value in self.evaluation_means(sums, items).items()}
+        return self.evaluation_means(sums, items)
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
+        """Log what :meth:`measure` finds."""
+        metrics = {f"eval_{name}": value for name, value in self.measure().items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def own_batches(self, batches: Sequence[list[int]]) -> list[list[int]]:
+        """This process's share; while weights are divided as many as the others have, by ones without rows."""
+        own = list(self.processes.share(batches))
+        missing = -(-len(batches) // self.processes.size) - len(own)
+        return own + [[]] * (missing if self.divided else 0)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Keep what is worth keeping, free of times, to seven digits.
@@ -191,18 +241,35 @@ class ResumableTrainer(Trainer, ABC):
         ]
 
     def _save_checkpoint(self, model, trial) -> None:
-        if not self.processes.first:
+        first = self.processes.first
+        weights = collected(trainable(self.model), first)
+        optimizer = collected_state(self.optimizer.state_dict(), first)
+        if not first:
             return
         self.cost.save()  # before the checkpoint is there: a kill after it loses no cost
         with self.job_state.checkpoint(self.state.global_step) as directory:
-            save_file(trainable(self.model), directory / WEIGHTS)
-            self._save_optimizer_and_scheduler(str(directory))
+            save_file(weights, directory / WEIGHTS)
+            torch.save(optimizer, directory / OPTIMIZER_NAME)
+            torch.save(self.lr_scheduler.state_dict(), directory / SCHEDULER_NAME)
             self._save_scaler(str(directory))
             self._save_rng_state(str(directory))
             self.state.save_to_json(str(directory / TRAINER_STATE_NAME))
+            self.keep(directory)
+
+    def keep(self, directory: Path) -> None:
+        """Write into a checkpoint what a subclass goes on with."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None) -> None:
         put_weights(self.model, load_file(Path(resume_from_checkpoint) / WEIGHTS))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None or not self.divided:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        state = torch.load(Path(checkpoint) / OPTIMIZER_NAME, map_location="cpu", weights_only=True)
+        parameters = [tensor for group in self.optimizer.param_groups for tensor in group["params"]]
+        self.optimizer.load_state_dict(divided_state(state, parameters))
+        self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER_NAME, weights_only=True))
 
 
 def _rounded(value: float) -> float | None:

@@ -19,20 +19,23 @@ from pipestill.job.startup import need
 from pipestill.job.state import read_state
 from pipestill.models.biases import free_biases
 from pipestill.models.classifiers import with_head
-from pipestill.models.hardware import HardwarePlan, apply, plan_here
+from pipestill.models.division import collected
+from pipestill.models.hardware import HardwarePlan, apply, in_main_memory, plan_here
 from pipestill.models.lineage import make_lineage
 from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients, profile
 from pipestill.settings.jobs import TrainingSettings
+from pipestill.settings.models import Strategy
 from pipestill.training.answer_metric import check_selection
 from pipestill.training.candidates import Candidates
 from pipestill.training.files import Inputs, Outputs
 from pipestill.training.history import selection_log, train_log
-from pipestill.training.job import Job
+from pipestill.training.job import Data, Job
 from pipestill.training.memory import MemoryLog
 from pipestill.training.recipe import PLAIN, Recipe
 from pipestill.training.selection import choose
 from pipestill.training.state import TrainingState
+from pipestill.training.weights import put_weights, trainable
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "tokenizers", "numpy")
 HARDWARE = ("device", "precision", "weights", "quantization", "optimizer")  # of the plan, what decides the result
@@ -46,6 +49,7 @@ def train(
     seed: int,
     threads: int,
     recipe: Recipe = PLAIN,
+    strategy: Strategy = "ddp",
 ) -> None:
     """Train one model.
 
@@ -56,6 +60,7 @@ def train(
         seed: of everything random.
         threads: torch threads.
         recipe: what is done to the model before and after.
+        strategy: what several processes do with the weights.
 
     Raises:
         UserError: bad data, a model or teacher that does not fit, or a loss that is not finite.
@@ -65,14 +70,15 @@ def train(
         raise UserError(f"the seed is {seed}, but must be between 0 and 2^32 - 1")
     check_selection(settings)
     with joined() as processes:
-        plan = plan_here(settings.hardware, settings.training.adaptation, max(1, threads // processes.size))
-        plan = _noted(plan, processes)
+        plan = plan_here(settings.hardware, settings.training.adaptation, max(1, threads // processes.beside))
+        divided = strategy == "fsdp" and processes.size > 1
+        plan = _noted(plan, processes, divided)
         work = fingerprint(settings, plan, inputs, seed) | recipe.identity()
         with exclusive(outputs.state) if processes.first else nullcontext():
             state = processes.lead(lambda: TrainingState(outputs.state, work))
             finished = processes.lead(state.is_finished)
             cost = CostMeter(state.directory / "cost.json")
-            job = Job(settings, inputs, plan, seed, state, cost, processes)
+            job = Job(settings, inputs, plan, seed, state, cost, processes, divided)
             if processes.first:
                 _write(job, outputs, recipe, finished)
             else:
@@ -98,11 +104,11 @@ def _take_part(job: Job, recipe: Recipe, finished: bool) -> None:
         _trained(job, recipe)
 
 
-def _noted(plan: HardwarePlan, processes: Processes) -> HardwarePlan:
+def _noted(plan: HardwarePlan, processes: Processes, divided: bool) -> HardwarePlan:
     """A process's plan with a note of the others.
 
     Raises:
-        UserError: they have not a device each.
+        UserError: they have not a device each, or weights that cannot be divided.
     """
     if processes.size == 1:
         return plan
@@ -113,6 +119,9 @@ def _noted(plan: HardwarePlan, processes: Processes) -> HardwarePlan:
             f"finds {', '.join(found)}: lower it, or give the job more"
         )
     note = f"{processes.size} processes share each batch, each with a device and {plan.threads} threads of its own"
+    if divided:
+        in_main_memory(plan)
+        note += "; weights, gradients and optimizer are divided among them"
     return replace(plan, notes=(*plan.notes, note))
 
 
@@ -156,13 +165,19 @@ def _untrained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any]]:
 
 def _trained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any], Candidates]:
     """The trainer at the end of the training, the check of its first gradients, and what is chosen from."""
+    train = half(job.objective, "train")
     with _enough_memory(job):
-        trainer = _trainer(job, recipe)
+        data = train.read(job.objective, job)
+        trainer = train.trainer(job.objective, job, _start(job, recipe, data), data)
         gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
     candidates = Candidates(job.state.directory / "candidates", job.settings.training.keep_best)
     job.processes.lead(lambda: _check_candidates(job, candidates))
     _run(trainer, job, candidates, recipe)
+    weights = collected(trainable(trainer.model), job.processes.first) if job.divided else {}
     job.processes.part()
+    if weights:
+        trainer.model = _start(job, recipe, data)
+        put_weights(trainer.model, weights)
     return trainer, gradients, candidates
 
 
@@ -202,10 +217,11 @@ def _enough_memory(job: Job) -> Iterator[None]:
         ) from error
 
 
-def _trainer(job: Job, recipe: Recipe) -> Any:
-    train = half(job.objective, "train")
-    data = train.read(job.objective, job)
-    return train.trainer(job.objective, job, recipe.start(load_start(job), job, data), data)
+def _start(job: Job, recipe: Recipe, data: Data) -> Any:
+    """The model before the first step; in main memory, where its weights are to be divided or were."""
+    if job.divided:
+        job = replace(job, plan=in_main_memory(job.plan))
+    return recipe.start(load_start(job), job, data)
 
 
 def _run(trainer: Any, job: Job, candidates: Candidates, recipe: Recipe) -> None:
@@ -223,7 +239,6 @@ def _run(trainer: Any, job: Job, candidates: Candidates, recipe: Recipe) -> None
     checkpoint = processes.lead(job.state.last_checkpoint)
     writing = (
         [
-            *([KeepCandidates(candidates)] if training.select != "last" else []),
             KeepMemory(MemoryLog(job.state.directory)),
             Report("training", job.cost, job.objective.parts),
         ]
@@ -234,10 +249,11 @@ def _run(trainer: Any, job: Job, candidates: Candidates, recipe: Recipe) -> None
         print(f"resuming at step {int(checkpoint.name)}", file=sys.stderr)
     with Termination(processes) as termination:
         for callback in (
-            *recipe.callbacks(),
+            *recipe.callbacks(trainer.model),
             Schedule(training.evaluations, training.saves, trainer.batches),
             *([OwnRandomness(job.seed, processes)] if processes.size > 1 else []),
             termination,
+            *([KeepCandidates(candidates, processes)] if training.select != "last" else []),
             *writing,
         ):
             trainer.add_callback(callback)

@@ -39,5 +39,7 @@ def choose(trainer: Any, job: Job, candidates: Candidates) -> dict[str, Any]:
     if training.select == "loss":
         return select_weights(trainer.model, candidates)
     questions = selection_questions(job.inputs.validation, job.objective.file.answer, training.selection_rows)
+    if job.divided:
+        trainer.model.to(job.plan.device)  # from main memory
     metric = AnswerMetric(trainer, job, questions, candidates)
     return select_weights(trainer.model, candidates, metric.name, metric)

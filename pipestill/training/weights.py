@@ -15,12 +15,14 @@ def trainable(model: "torch.nn.Module") -> dict[str, "torch.Tensor"]:
 
 
 def put_weights(model: "torch.nn.Module", saved: Mapping[str, "torch.Tensor"]) -> None:
-    """Give those tensors the values in ``saved``, which :func:`trainable` once gave."""
+    """Give those tensors, divided or not, the values in ``saved``, which :func:`trainable` once gave."""
     import torch
+
+    from pipestill.models.division import divided_like
 
     current = trainable(model)
     if saved.keys() != current.keys():
         raise RuntimeError("the saved weights are of other tensors than the model trains")
     with torch.no_grad():
         for name, tensor in current.items():
-            tensor.copy_(saved[name])
+            tensor.copy_(divided_like(saved[name], tensor))

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from pipestill.io.lock import exclusive
+from pipestill.warm import warm
 from support.smoke import snakemake
 
 
@@ -17,7 +18,9 @@ def run(tmp_path_factory):
     with exclusive(directory):
         if not (directory / "results" / "report" / "index.html").exists():
             directory.mkdir(exist_ok=True)
-            snakemake(directory, "all")
+            environment = dict(os.environ)
+            with warm(environment):  # test_kill compares with jobs that start as ever
+                snakemake(directory, "all", environment=environment)
     return directory
 
 

@@ -46,6 +46,7 @@ def generated():
     config["seeds"] = [1]
     config["run"] += DECLARED
     studies["creditmix"] |= {"methods": ["base", "sft", "kd", "dpo"], "unlabelled": {"rows": 8, "sft_curve": [12]}}
+    studies["mnli-bert"]["unlabelled"] = {}  # so that its last divergence may go
     studies["mnli"]["methods"] = ["base", "icl", "cd", "sft"]
     plain = {"text": "{features}:", "render": "raw", "verbalizers": {"Good": "good"}}
     config["tasks"]["creditmix"]["prompts"] = {"plain": plain, "spare": {"text": "{features}"}}
@@ -129,7 +130,9 @@ def of_addresses():
     studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl", "cd"], "pretrained_teacher": True, "compress": {}}
     told = {"context": {"teacher_context": "instruction", "instruction": "Be brief."}}
     studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}, "cd": told}
-    config["training"]["divergence"]["teacher"] = "online"
+    studies["mnli-bert"]["methods"] = ["base", "sft"]  # a masked student writes no answers
+    own = {"share": 0.5, "schedule": "adaptive", "buffer": 64}
+    config["training"]["divergence"] |= {"teacher": "online", "on_policy": own}
     return config
 
 

@@ -57,6 +57,25 @@ def make_directory(
     return directory
 
 
+def make_adapter(directory: Path, base: Path) -> Path:
+    """An adapter on the model of a directory that is far from zero."""
+    import torch
+
+    from pipestill.models.adapters import add_adapter
+    from pipestill.models.lineage import make_lineage
+    from pipestill.models.loading import load_base_model, load_tokenizer
+    from pipestill.models.saving import save_model
+    from pipestill.settings.training import LoraConfig
+
+    torch.manual_seed(5)
+    model = add_adapter(load_base_model(base, CPU, training=True), LoraConfig(dropout=0.0), CPU)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.2)
+    save_model(model, load_tokenizer(base), directory, lineage=make_lineage(directory, base))
+    return directory
+
+
 def make_batch(tokenizer, texts=("Age: 23.0", "Outstanding Debt: 809.98"), answer="Good"):
     """Two padded rows with labels on the answer only."""
     import torch

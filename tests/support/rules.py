@@ -7,24 +7,18 @@ from functools import cache, cached_property
 import snakemake.rules
 import yaml
 from snakemake.api import SnakemakeApi
-from snakemake.iocontainers import InputFiles, OutputFiles, Wildcards
+from snakemake.io import IOFile, apply_wildcards
+from snakemake.iocontainers import Wildcards
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
 from pipestill.plan.plan import Plan
 from support.workflow import ROOT
 
 
-def _call(rule, function, wildcards, **_):
-    """What a rule's function says, as Snakemake records it: nothing of one that is derived from what is known."""
-    if rule._is_deriving_function(function):
-        return "", False
-    function = getattr(function, "callable", None) or getattr(getattr(function, "_file", None), "callable", function)
-    return function(wildcards), False
-
-
-# Much of Snakemake's time goes into the calls of functions, each with wildcards of its own.
-snakemake.rules.get_function_params = cache(snakemake.rules.get_function_params)
-snakemake.rules.Rule.apply_input_function = _call
+def _function(item):
+    """The plain function of a rule's input or parameter, if it is one."""
+    item = getattr(getattr(item, "_file", item), "callable", item)
+    return item if callable(item) and not isinstance(item, str) else None
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,7 @@ class Rules:
     def __init__(self, workflow):
         self.workflow = workflow
         self.plan = workflow.globals["PLAN"]
+        self._texts = {}  # of files
         self._makers = {}  # rule and wildcards of the job that makes a file
 
     @cached_property
@@ -59,7 +54,7 @@ class Rules:
             rule, wildcards = (self.by_name[target], {}) if target in self.by_name else self._maker(target)
             name = name_of(rule, wildcards)
             if name not in found:
-                found[name] = job = _job(rule, wildcards, name)
+                found[name] = job = _job(rule, wildcards, name, self._texts)
                 waiting += job.inputs
         return found
 
@@ -86,11 +81,36 @@ class Rules:
         return self._makers[file]
 
 
-def _job(rule, given, name):
+def _inputs(rule, wildcards, texts):
+    """Files that a job reads. How Snakemake writes one out does not depend on the configuration: ``texts`` has those
+    that it has written."""
+    for _, item in rule.input._allitems():
+        function = _function(item)
+        value = function(wildcards) if function else item
+        for text in [value] if isinstance(value, str) else value:
+            key = rule.name, text, None if function else str(wildcards)
+            if key not in texts:
+                file = IOFile(text, rule=rule) if function else text
+                texts[key] = str(file.apply_wildcards(wildcards))
+            yield texts[key]
+
+
+def _params(rule, wildcards):
+    """Parameters that Snakemake records, which are those that are not derived from what is known."""
+    for _, item in rule.params._allitems():
+        function = _function(item)
+        if not function:
+            yield apply_wildcards(item, wildcards) if isinstance(item, str) else item
+        elif not _is_deriving(function):
+            yield function(wildcards)
+
+
+_is_deriving = cache(snakemake.rules.Rule._is_deriving_function)
+
+
+def _job(rule, given, name, texts):
     wildcards = Wildcards(fromdict=given)
-    inputs, *_ = rule.expand_input(wildcards)
-    _, recorded = rule.expand_params(wildcards, InputFiles(), OutputFiles(), None)
-    return Job(*name, frozenset(map(str, inputs)), frozenset(map(repr, recorded)))
+    return Job(*name, frozenset(_inputs(rule, wildcards, texts)), frozenset(map(repr, _params(rule, wildcards))))
 
 
 def name_of(rule, wildcards):

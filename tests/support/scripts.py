@@ -20,21 +20,27 @@ PRELOADED = ("peft", "pipestill.training.run", *(f"pipestill.training.{name}" fo
 PRELOADED += ("pipestill.training.resumable", "transformers.models.qwen2.modeling_qwen2", "accelerate")
 
 
+def script_of(name):
+    """Path of a workflow script."""
+    return ROOT / "workflow_scripts" / f"{name}.py"
+
+
 class Script:
-    """A workflow script at work, with ``environment`` beside that of this process; it writes nothing to stdout.
+    """A workflow script, or another file, at work with ``environment`` beside that of this process; stdout is lost.
 
     Attributes:
+        pid: of the process.
         returncode: as of a ``subprocess.Popen``; none where no call has seen its end.
     """
 
     def __init__(self, name, *arguments, environment=None):
-        self._directory, self._pid, self.returncode = tempfile.TemporaryDirectory(), None, None
-        argv = [str(ROOT / "workflow_scripts" / f"{name}.py"), *map(str, arguments)]
+        self._directory, self.pid, self.returncode = tempfile.TemporaryDirectory(), None, None
+        argv = [str(name if isinstance(name, Path) else script_of(name)), *map(str, arguments)]
         request = argv, os.getcwd(), os.environ | (environment or {}), self._directory.name
         print(json.dumps(request), file=_server().stdin, flush=True)
-        while self._pid is None:
+        while self.pid is None:
             assert _server().poll() is None, "the process that forks has ended"
-            self._pid = self._told("pid")
+            self.pid = self._told("pid")
             time.sleep(0.001)
 
     def poll(self):
@@ -47,9 +53,9 @@ class Script:
         """Send a signal, where it is at work."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+                os.kill(self.pid, number)
 
-    def wait(self, seconds=300):
+    def wait(self, seconds=600):
         """Wait until it ends; how it did."""
         end = time.monotonic() + seconds
         while self.poll() is None:

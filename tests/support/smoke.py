@@ -15,8 +15,10 @@ def command(directory, *arguments):
     return list(map(str, [*snakemake, "--cores", "2", *arguments, "--configfile", *presets]))
 
 
-def snakemake(directory, *arguments):
+def snakemake(directory, *arguments, environment=None):
     """Run the workflow with the smoke preset in ``directory``; returns its output."""
-    process = subprocess.run(command(directory, *arguments), capture_output=True, text=True, cwd=directory)
+    process = subprocess.run(
+        command(directory, *arguments), capture_output=True, text=True, cwd=directory, env=environment
+    )
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout + process.stderr

@@ -3,12 +3,13 @@
 import json
 import random
 import time
+from pathlib import Path
 
 from torch.distributed import TCPStore
 
 from pipestill.methods import METHODS
 from pipestill.settings.training import TrainingConfig
-from support.scripts import Script
+from support.scripts import Script, script_of
 
 LABELS = ("Good", "Standard", "Bad")
 CHECKPOINTS = 5
@@ -35,15 +36,11 @@ def write_training_files(directory):
     return directory
 
 
-class Together:
-    """Scripts that are told what torchrun tells its processes; as there, the store where they meet is not theirs."""
+class Scripts:
+    """Scripts at work together."""
 
-    def __init__(self, size, name, *arguments):
-        self._store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-        common = {"TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_USE_AGENT_STORE": "True"}
-        common |= {"TORCHELASTIC_RESTART_COUNT": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self._store.port)}
-        common |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "LOCAL_RANK": "0"}
-        self.scripts = [Script(name, *arguments, environment=common | {"RANK": str(rank)}) for rank in range(size)]
+    def __init__(self, scripts):
+        self.scripts = scripts
 
     def poll(self):
         """How they ended, 0 only if all did well; none while one is at work."""
@@ -55,7 +52,7 @@ class Together:
         for script in self.scripts:
             script.send_signal(number)
 
-    def wait(self, seconds=300):
+    def wait(self, seconds=600):
         """Wait until all have ended; see :meth:`poll`."""
         for script in self.scripts:
             script.wait(seconds)
@@ -64,6 +61,32 @@ class Together:
     def said(self):
         """What the first one wrote to stderr, and then the others."""
         return "".join(script.said() for script in self.scripts)
+
+
+class Together(Scripts):
+    """Scripts that are told what torchrun tells its processes; as there, the store where they meet is not theirs."""
+
+    def __init__(self, size, name, *arguments):
+        self._store = meeting()
+        common = {"TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+        common |= {"TORCHELASTIC_RESTART_COUNT": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self._store.port)}
+        common |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "LOCAL_RANK": "0"}
+        super().__init__([Script(name, *arguments, environment=common | {"RANK": str(rank)}) for rank in range(size)])
+
+
+def meeting():
+    """A place on this machine, with a ``port``, where processes meet as long as it is held."""
+    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+
+def finish_all(jobs, processes, place):
+    """Run jobs to the end, one after the other in the same processes, with the list of them in the file ``place``."""
+    meetings = [meeting() for _ in jobs]
+    listed = zip(meetings, jobs, strict=True)
+    place.write_text(json.dumps([(at.port, str(script_of(job.script)), *map(str, job.command)) for at, job in listed]))
+    program = Path(__file__).with_name("one_after_another.py")
+    process = Together(processes, program, place) if processes > 1 else Script(program, place)
+    assert process.wait() == 0, process.said()
 
 
 class Job:

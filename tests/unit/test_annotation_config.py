@@ -28,6 +28,7 @@ ENDPOINT = {"provider": "endpoint", "base_url": "https://api.example.org/v1"}
         ENDPOINT | {"base_url": "http://localhost/v1", "key_variable": "KEY"},
         {"provider": "local", "max_cost": 0},
         {"provider": "local", "steps": [{"prompt": "List the findings:\n{document}\n", "out": "rationale"}]},
+        {"provider": "local", "steps": [{"prompt": "{document}", "out": name} for name in ("rationale", "answer")]},
         ENDPOINT | {"steps": [{"prompt": "Case: {document}\nList the findings.", "out": "rationale"}]},
     ],
 )
@@ -50,7 +51,7 @@ def test_good_settings(change):
         ({"steps": [{"prompt": "{document}", "out": "rationale", "pattern": "("}]}, "not a regular expression"),
         (
             {"provider": "local", "steps": [{"prompt": "{document}", "out": "rationale", "system": "Be brief."}]},
-            "trained to answer one question",
+            "trained to write a `rationale`",
         ),
         (
             {"provider": "local", "steps": [{"prompt": "Case: {document}\nList the findings.", "out": "rationale"}]},

@@ -21,7 +21,7 @@ def record(number, split="teacher", rationale="truth"):
 def test_only_the_teacher_split_is_learned_from(tmp_path):
     rows = [record(number, split) for number in range(20) for split in ("teacher", "train", "validation", "test")]
     train, validation = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
-    write_annotator_data(ASK, write(tmp_path / "records.jsonl", rows), train, validation)
+    write_annotator_data({"rationale": ASK}, write(tmp_path / "records.jsonl", rows), train, validation)
     assert [row["id"] for row in read_jsonl(validation)] == ["teacher0", "teacher10"]
     assert [row["id"] for row in read_jsonl(train)] == [f"teacher{n}" for n in range(20) if n % 10]
     assert read_jsonl(train)[0] == {"id": "teacher1", "input": ASK.format(document="text 1"), "output": "truth 1"}
@@ -38,5 +38,16 @@ def test_only_the_teacher_split_is_learned_from(tmp_path):
 def test_what_cannot_be_learned_from_is_an_error_of_the_user(tmp_path, rows, sentence):
     records = write(tmp_path / "records.jsonl", rows)
     with pytest.raises(UserError, match=sentence):
-        write_annotator_data(ASK, records, tmp_path / "train.jsonl", tmp_path / "validation.jsonl")
+        write_annotator_data({"rationale": ASK}, records, tmp_path / "train.jsonl", tmp_path / "validation.jsonl")
     assert not (tmp_path / "train.jsonl").exists()
+
+
+def test_answers_are_learned_beside_rationales_where_they_are_asked_for(tmp_path):
+    questions = {"rationale": ASK, "answer": "Sum up, given {rationale}: {document}"}
+    train, validation = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
+    records = write(tmp_path / "records.jsonl", [record(number) for number in range(10)])
+    write_annotator_data(questions, records, train, validation)
+    rationale, answer = read_jsonl(validation)
+    assert rationale == {"id": "teacher0", "input": ASK.format(document="text 0"), "output": "truth 0"}
+    assert answer == {"id": "teacher0", "input": "Sum up, given truth 0: text 0", "output": "summary"}
+    assert len(read_jsonl(train)) == 2 * 9

@@ -123,7 +123,7 @@ def test_a_server_that_does_not_know_the_key_is_not_talked_to(tmp_path, monkeypa
         thread = threading.Thread(target=impostor.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         with pytest.raises(UserError, match=r"did not answer within 0\.2 s"):
-            Server(Running(), impostor.server_port, "the key", tmp_path / "log").wait_until_ready(0.2)
+            Server(Running(), tmp_path / "log", impostor.server_port, "the key").wait_until_ready(0.2)
         impostor.shutdown()
         thread.join()
     assert set(answered) == {"/health"}
@@ -201,8 +201,8 @@ def test_a_server_that_never_answers_is_stopped(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", Recorded)
-        patch.setattr("pipestill.annotation.local_server.STOP_S", 0.2)
-        patch.setattr("pipestill.annotation.local_server.END_S", 0.0)
+        patch.setattr("pipestill.job.child.STOP_S", 0.2)
+        patch.setattr("pipestill.job.child.END_S", 0.0)
         with (
             pytest.raises(UserError, match=r"did not answer within 0\.5 s"),
             running(command, tmp_path / "log", start_s=0.5),

@@ -27,7 +27,7 @@ def test_what_a_model_cannot_have_is_refused_before_its_training():
 def test_zeros_are_held_in_training(qat):
     own = compression(Prune(kind="magnitude"), Quantize(scheme="int4", qat=qat))
     model = own.start(small("qwen2"), JOB, SimpleNamespace(rows=[]))
-    (keep,) = own.callbacks()
+    (keep,) = own.callbacks(model)
     assert isinstance(keep, KeepZeros)
     layers = linear_layers(model).values()
     for layer in layers:
@@ -38,5 +38,4 @@ def test_zeros_are_held_in_training(qat):
 
 def test_nothing_is_held_where_nothing_was_pruned():
     own = compression(quantize=Quantize(scheme="int4", qat=True))
-    own.start(small("qwen2"), JOB, None)
-    assert own.callbacks() == []
+    assert own.callbacks(own.start(small("qwen2"), JOB, None)) == []

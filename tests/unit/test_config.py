@@ -118,7 +118,7 @@ def test_every_key_has_a_description():
         ),
         (
             lambda c: c["studies"]["creditmix"].update(
-                teacher=None, overrides={"dpo": {"preference": {"rejected": "confusable"}}}
+                teacher=None, methods=["dpo"], overrides={"dpo": {"preference": {"rejected": "confusable"}}}
             ),
             "the options of `dpo` ask for a teacher; set `studies.creditmix.teacher`",
         ),
@@ -333,12 +333,12 @@ def test_a_study_chooses_its_own_hardware(default):
 
 
 def test_gold_outputs_for_kd_are_said_in_every_table(default):
-    assert planned(default).notes("creditmix", "kd") == []
-    default["studies"]["creditmix"]["teacher"] = None
+    assert planned(default).notes("idp", "kd") == []
+    default["studies"]["idp"]["teacher"] = None
     plan = planned(default)
-    assert "gold outputs" in plan.notes("creditmix", "kd")[0]
-    assert ("creditmix", "teacher") not in plan.experiments
-    assert not plan.learns_from_teacher("creditmix", "kd")
+    assert "gold outputs" in plan.notes("idp", "kd")[0]
+    assert ("idp", "teacher") not in plan.experiments
+    assert not plan.learns_from_teacher("idp", "kd")
 
 
 def preset(default, name):

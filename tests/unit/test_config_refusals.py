@@ -160,6 +160,17 @@ def test_a_ledger_that_would_be_removed(default, ledger):
             "studies.creditmix: the `batch_size` of `sft` is 2, which 4 devices share",
         ),
         (
+            [("studies/creditmix/hardware/nodes", 5), ("studies/creditmix/hardware/devices", 2)],
+            "studies.creditmix: the `batch_size` of `sft` is 8, which 10 devices share",
+        ),
+        (
+            [
+                ("studies/creditmix/hardware", {"devices": 2, "strategy": "fsdp"}),
+                ("studies/creditmix/training/adaptation", "lora"),
+            ],
+            "studies.creditmix: `hardware.strategy: fsdp` divides weights among devices, which those in 4 bits cannot",
+        ),
+        (
             [
                 ("tasks/multiclinsum/annotation/training/warmup", 9),
                 ("tasks/multiclinsum/annotation/training/max_steps", 3),

@@ -72,5 +72,17 @@ def test_several_devices_of_other_kinds_are_refused():
     group = Group(0, 2)
     group.gather = lambda value: [value, "cpu"]
     with pytest.raises(UserError, match=r"2 devices are asked for.*finds cuda, cpu"):
-        _noted(HardwarePlan("cuda"), group)
-    assert _noted(HardwarePlan("mps"), ALONE) == HardwarePlan("mps")
+        _noted(HardwarePlan("cuda"), group, False)
+    assert _noted(HardwarePlan("mps"), ALONE, False) == HardwarePlan("mps")
+
+
+def test_weights_in_4_bits_are_not_divided():
+    from pipestill.models.hardware import HardwarePlan
+    from pipestill.training.run import _noted
+
+    group = Group(0, 2)
+    group.gather = lambda value: [value, value]
+    four_bits = HardwarePlan("cuda", quantization="nf4")
+    with pytest.raises(UserError, match=r"weights in 4 bits cannot be divided.*set `hardware\.quantization: none`"):
+        _noted(four_bits, group, True)
+    assert "divided" not in _noted(four_bits, group, False).notes[0]

@@ -6,10 +6,10 @@ import pytest
 
 from pipestill.answers.base import Said
 from pipestill.errors import UserError
-from pipestill.io.records import of_split, read_jsonl, read_records, write_jsonl
+from pipestill.io.records import Record, of_split, read_jsonl, read_records, write_jsonl
 from pipestill.layouts.base import Cropping
 from pipestill.methods import METHODS
-from pipestill.objectives.training_file import training_rows
+from pipestill.objectives.training_file import Unlabelled, annotated_outputs, training_rows, write_training_file
 from pipestill.objectives.unlabelled import draw, of_file, of_training_split
 from pipestill.plan.check import check
 from pipestill.plan.experiments import Experiments
@@ -17,6 +17,7 @@ from pipestill.plan.needs import Needs
 from pipestill.plan.plan import Plan
 from pipestill.plan.preflight import problems
 from pipestill.plan.shares import with_shares
+from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.jobs import TrainingFileSettings, UnlabelledSettings
 from pipestill.tasks import TASKS
 from support.configurations import smoke
@@ -35,10 +36,10 @@ def records(tmp_path_factory):
     return prompted(CREDITMIX, found, **DATA)[0]
 
 
-def rows_of(records, method, outputs=None, unlabelled=None):
-    settings = TrainingFileSettings(task="creditmix", method=method, seed=1, rows=12, prompt=PROMPT)
-    objective = METHODS[method].objective
-    return training_rows(CREDITMIX, objective, settings, records, outputs, None, None, unlabelled)
+def rows_of(records, method, outputs=None, unlabelled=None, said=None, **settings):
+    told = TrainingFileSettings(task="creditmix", method=method, seed=1, rows=12, prompt=PROMPT, **settings)
+    asked = unlabelled and Unlabelled(unlabelled, said)
+    return training_rows(CREDITMIX, METHODS[method].objective, told, records, outputs, None, None, asked)
 
 
 def run(name, **options):
@@ -71,16 +72,65 @@ def test_rows_of_what_the_teacher_says_follow_those_with_gold_outputs(records):
     labelled = of_split(records, "train")
     gold, held_out = rows_of(records, "sft")
     unlabelled = draw(of_training_split(records, {row["id"] for row in gold}), 7, 42)
-    said = said_to([*labelled, *unlabelled])
-    kd, _ = rows_of(records, "kd", said)
-    more, validation = rows_of(records, "kd", said, unlabelled)
+    kd, _ = rows_of(records, "kd", said_to(labelled))
+    more, validation = rows_of(records, "kd", said_to(labelled), unlabelled, said_to(unlabelled))
     assert more[: len(kd)] == kd and validation == rows_of(records, "kd")[1]
     assert [row["teacher_output"] for row in more[len(kd) :]] == [f"said of {each.id}" for each in unlabelled]
 
-    taught, validation = rows_of(records, "fkl", said_to(unlabelled), unlabelled)
+    taught, validation = rows_of(records, "fkl", None, unlabelled, said_to(unlabelled))
     assert taught[: len(gold)] == gold and validation == held_out
     for row, each in zip(taught[len(gold) :], unlabelled, strict=True):
         assert row == {"id": each.id, "input": PROMPT.fill(each.inputs), "output": LABELS[-1]}
+
+
+def test_a_teacher_with_a_context_answers_them_with_demonstrations_of_others(records):
+    context = TeacherContext(prompt=PROMPT, shots=2, seed=1, instruction="Be fair.")
+    gold, held_out = rows_of(records, "cd", context=context)
+    unlabelled = draw(of_training_split(records, {row["id"] for row in gold}), 7, 42)
+    asked, _ = rows_of(records, "cd", None, unlabelled, context=context)
+    taught, validation = rows_of(records, "cd", None, unlabelled, said_to(unlabelled), context=context)
+    assert asked[:12] == taught[:12] == gold and validation == held_out
+    for row, before, each in zip(taught[12:], asked[12:], unlabelled, strict=True):
+        assert row["id"] == each.id and row["output"] == row["answer"] == LABELS[-1] and row["gold"] is None
+        assert row["question"] == before["question"] == PROMPT.fill(each.inputs)
+        assert row["demonstrations"] == before["demonstrations"]
+        assert len(row["demonstrations"]) == 2 and {*row["demonstrations"]} <= {own["id"] for own in gold}
+
+
+def test_the_annotation_writes_answers_and_rationales(tmp_path):
+    task = TASKS["multiclinsum"]
+    inputs = [{"document": f"Case {number}."} for number in range(4)]
+    records = [Record(f"t{n}", "train", each, f"gold {n}", [f"gold {n}"]) for n, each in enumerate(inputs[:2])]
+    records.append(Record("v", "validation", inputs[2], "gold v", ["gold v"]))
+    unlabelled = [Record("u1", "train", inputs[3], "", []), Record("u2", "train", inputs[2], "", [])]
+    annotated = [{"id": each.id, "rationale": f"why {each.id}", "answer": f"say {each.id}"} for each in records]
+    annotated += [{"id": "u1", "rationale": "why u1", "answer": "say u1"}, {"id": "u2", "rationale": "why u2"}]
+    names = ("records", "rationales", "unlabelled", "train", "validation")
+    files = {name: tmp_path / f"{name}.jsonl" for name in names}
+    for name, rows in {"records": records, "rationales": annotated, "unlabelled": unlabelled}.items():
+        write_jsonl(files[name], rows)
+    prompt, objective = task.prompts["answer"], METHODS["stepwise"].objective
+    told = TrainingFileSettings(task="multiclinsum", method="stepwise", seed=1, prompt=prompt, allow_missing=0.5)
+    write_training_file(task, objective, told, files, lambda rationale, record: rationale)
+    rows = {row["id"]: row for row in read_jsonl(files["train"])}
+    assert {name: (row["output"], row["rationale"]) for name, row in rows.items()} == {
+        "t0": ("gold 0", "why t0"),
+        "t1": ("gold 1", "why t1"),
+        "u1": ("say u1", "why u1"),
+    }
+    assert rows["u1"]["input"] == prompt.fill(inputs[3])
+    few = told.model_copy(update={"allow_missing": 0.4})
+    with pytest.raises(UserError, match="answers 1 of 2 prompts without gold outputs in a way that can be read"):
+        write_training_file(task, objective, few, files, lambda rationale, record: rationale)
+    assert [*annotated_outputs(files["rationales"], unlabelled[:1], task.answers, 0)] == ["u1"]
+
+
+def test_an_annotation_that_writes_no_label_gives_none(tmp_path):
+    asked = [Record(name, "train", {"features": name}, "", []) for name in ("a", "b", "c")]
+    rows = [{"id": "a", "answer": "good"}, {"id": "b", "answer": "Good, I think"}, {"id": "c", "answer": None}]
+    write_jsonl(tmp_path / "rationales.jsonl", rows)
+    found = annotated_outputs(tmp_path / "rationales.jsonl", asked, CREDITMIX.answers, 1)
+    assert {name: said["outputs"] for name, said in found.items()} == {"a": ["Good"]}
 
 
 def test_teachers_of_texts_teach_their_first_output():
@@ -196,18 +246,47 @@ def test_a_study_says_who_learns_them():
     ("change", "sentence"),
     [
         ({"teacher": None, "methods": ["sft", "kd"]}, "studies.creditmix.unlabelled: a teacher answers such prompts"),
-        (
-            {"methods": ["base", "sft", "dpo"]},
-            "no method learns from such prompts; add one of kd, fkl, rkl",
-        ),
         ({"unlabelled": {"rows": 0}}, "studies.creditmix.unlabelled.rows"),
         ({"unlabelled": {"file": ""}}, "studies.creditmix.unlabelled.file"),
         ({"unlabelled": {"share": 1}}, "share"),
     ],
 )
-def test_prompts_that_nobody_answers_or_learns_are_refused(change, sentence):
+def test_prompts_that_nobody_answers_are_refused(change, sentence):
     with pytest.raises(UserError, match=sentence):
         check(study(**change))
+
+
+def test_a_context_that_shows_gold_answers_is_for_others():
+    config = smoke()
+    config["studies"]["mnli"] |= {"methods": ["cd", "sft", "fkl"], "unlabelled": {"rows": 9}}
+    config["studies"]["mnli"]["overrides"] = {"cd": {"context": {"teacher_context": "demonstrations", "shots": 2}}}
+    plan = Experiments(check(config))
+    sources = {"cd": "context_outputs", "fkl": "outputs", "sft": None}
+    assert {name: plan.unlabelled_source("mnli", name) for name in sources} == sources
+    config["studies"]["mnli"]["overrides"]["cd"]["context"] = {"teacher_context": "hint"}
+    config["tasks"]["mnli"]["prompts"] = {"teacher": {"text": "{premise} {hypothesis}? {label}", "privileged": True}}
+    assert Experiments(check(config)).unlabelled_source("mnli", "cd") is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        ({"rationale": "Why?\n{document}"}, "rationale and answer of the annotation; give `tasks.multiclinsum.anno"),
+        (
+            {"answer": "Sum up.\n{document}", "rationale": "Why {target}?\n{document}"},
+            r"annotation.steps.1: what `studies.multiclinsum.unlabelled` gives has no `\{target\}`; leave it out",
+        ),
+    ],
+)
+def test_annotations_that_do_not_answer_or_look_at_gold_outputs_are_refused(steps, sentence):
+    config = smoke()
+    annotation = config["tasks"]["multiclinsum"]["annotation"]
+    annotation["steps"] = [{"out": name, "prompt": prompt, "max_tokens": 9} for name, prompt in steps.items()]
+    config["studies"]["multiclinsum"]["unlabelled"] = {"rows": 5}
+    with pytest.raises(UserError, match=sentence):
+        check(config)
+    annotation["steps"] = [{"out": name, "prompt": "{document}", "max_tokens": 9} for name in ("rationale", "answer")]
+    assert Experiments(check(config)).annotates_unlabelled("multiclinsum")
 
 
 def test_a_teacher_that_learns_the_gold_outputs_is_refused(tmp_path):

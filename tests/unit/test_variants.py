@@ -18,7 +18,7 @@ VARIANTS = {
 }
 
 
-COMPRESSED = ("int3", "int3-qat", "int2", "int2-qat", "narrow", "narrow-start")
+COMPRESSED = ("int3", "int3-qat", "narrow", "narrow-start")
 
 
 def given(**variants):

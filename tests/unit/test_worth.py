@@ -13,8 +13,8 @@ from pipestill.plan.worth import with_worth, worth_points
 from pipestill.reporting.collect import beyond, collect
 from pipestill.reporting.figures.worth import worth_curves
 from pipestill.reporting.html import templates
+from pipestill.reporting.worth import with_labels, worth_of
 from pipestill.reporting.worth import with_worth as with_curves
-from pipestill.reporting.worth import worth_of
 from support.configurations import smoke
 from support.reports import plain, write_study
 
@@ -44,7 +44,9 @@ def test_each_point_is_a_study_of_its_own():
     assert studies["creditmix@prompts-10"].unlabelled.rows == 10 and studies["creditmix@prompts-10"].train_rows == 24
     plan = Plan(checked, Path())
     assert plan.file("creditmix@prompts-0", "fkl").name == "sft" and plan.file("creditmix", "fkl").name == "taught"
-    assert worth_points(check(smoke()), "creditmix") == []
+    assert worth_points(check(config(rows=None, curve=[], sft_curve=[])), "creditmix") == []
+    one = [tuple(point) for point in worth_points(check(config(curve=[], sft_curve=[])), "creditmix")]
+    assert one == [("creditmix", method) for method in ("sft", "kd", "fkl")]  # for what the report recommends
 
 
 @pytest.mark.parametrize(
@@ -128,6 +130,21 @@ def test_the_report_draws_and_tells_them(study):
         templates().get_template("worth.html.j2").render(view={"study": found, "figures": {}, "worth": worth_of(found)})
     )
     assert "is as good as SFT with about 140 gold outputs" in plain(page) and " 400 0.650 " in plain(page)
+
+
+def test_what_is_recommended_is_said_for_its_gold_outputs(study):
+    found, sentence = curved(study, 0.65), "KD: the best."
+    [teacher, kd, sft] = [found.get(name) for name in ("teacher", "kd", "sft")]
+    beginning = "with 50 gold outputs and this teacher: "
+    taught = f"which its teacher answered that had learnt from {teacher.evaluation.n_train}"
+    assert with_labels(found, kd, sentence) == (
+        f"{beginning}{sentence} It learnt 350 prompts without one too, {taught}; SFT is as good with about 140 gold "
+        "outputs."
+    )
+    assert with_labels(found, sft, sentence) == beginning + sentence
+    one = replace(found, worth={"sft": [sft], "kd": found.worth["kd"]})
+    assert with_labels(one, kd, sentence).endswith(f"{taught}.") and worth_curves(one) is None
+    assert with_labels(study, kd, sentence) == sentence
 
 
 def test_points_are_taken_from_the_studies_and_from_beyond(study, tmp_path):

@@ -94,7 +94,7 @@ def test_all_plans_every_method_with_every_seed_without_a_network_or_a_key(tmp_p
 
 
 def test_one_experiment_plans_exactly_its_own_runs(tmp_path):
-    counts = jobs(plan(tmp_path, "results/creditmix_dpo/eval.json"))
+    counts = jobs(plan(tmp_path, "results/idp_sft/eval.json"))
     once = ("download", "records", "prompts", "training_file", "base_model", "predict", "evaluate")
     assert counts == {**dict.fromkeys(once, 1), "train": len(configuration()["seeds"])}
 
@@ -119,7 +119,7 @@ def test_further_pairs_of_the_paper_preset_can_be_switched_on(tmp_path, study):
     overlay.write_text(f"run: [{study}]\n")
     extra = [ROOT / "resources" / "presets" / "paper.yaml", overlay]
     counts = jobs(plan(tmp_path, f"results/{study}_todi/eval.json", extra=extra))
-    assert (counts["train_teacher"], counts["train"]) == (1, len(configuration(*extra)["seeds"]))
+    assert (counts["train_teacher"], counts["train"]) == (1, len(configuration(*extra)["studies"][study]["seeds"]))
     assert "teacher_distributions" not in counts  # as published, the teacher runs beside the student
 
 

@@ -10,10 +10,11 @@ PACKAGE = ROOT / "pipestill"
 LAYERS = (
     *("errors", "sandbox", "io", "job", "text", "settings", "schemas", "losses", "metrics", "answers", "layouts"),
     *("tasks", "objectives", "methods", "plan", "models", "compression", "inference", "annotation", "teacher"),
-    *("training", "evaluation", "reporting", "export", "pretraining", "doctor", "serving", "terminal", "draft", "cli"),
+    *("training", "evaluation", "reporting", "export", "pretraining", "doctor", "serving", "warm", "terminal", "draft"),
+    "cli",
 )
 HALVES = {  # modules of a kind of answers or an objective that belong to a stage, by the layer that runs it
-    **{"predict": "inference", "train": "training", "teachers": "training", "make_teacher": "training"},
+    **{"predict": "inference", **dict.fromkeys(("train", "teachers", "make_teacher", "on_policy"), "training")},
     **dict.fromkeys(("score", "classification", "subsets", "entry", "card"), "evaluation"),
     **{"show": "reporting", "figures": "reporting", "judge": "serving"},
 }

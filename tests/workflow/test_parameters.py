@@ -13,6 +13,7 @@ from pipestill.methods import METHODS
 from pipestill.plan import paths
 from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
+from pipestill.plan.start import ASKING
 from support.configurations import of_addresses, of_files, smoke
 from support.rules import read_rules
 from support.workflow import ROOT
@@ -20,7 +21,8 @@ from support.workflow import ROOT
 OF_FILES = {"input", "output", "threads", "resources"}  # arguments of functions that Snakemake does not record
 PACE = {  # settings that are not recorded, by rule
     "annotate": {"pace"},
-    **{rule: {"saves", "python"} for rule in ("train", "train_teacher", "train_annotator", "compress")},
+    **{rule: {"saves", "python", "strategy"} for rule in ("train", "train_teacher", "train_annotator", "compress")},
+    **{rule: {"devices"} for rule in ASKING},
 }
 
 

@@ -19,7 +19,7 @@ def commands(process, script):
 
 def test_the_teacher_answers_them_once_for_all_methods_that_learn_from_it(tmp_path):
     study = {"methods": ["sft", "kd", "dpo", "fkl", "todi"], "distributions": {"codec": "labels"}}
-    before = plan(tmp_path, "all", "-p", extra=overlay(tmp_path, **study))
+    before = plan(tmp_path, "all", "-p", extra=overlay(tmp_path, unlabelled={"rows": None}, **study))
     after = plan(tmp_path, "all", "-p", extra=overlay(tmp_path, unlabelled={"rows": 40}, **study))
     new = {"unlabelled": 1, "unlabelled_outputs": 1, "training_file": jobs(before)["training_file"] + 1}
     assert jobs(after) == jobs(before) | new
@@ -67,3 +67,32 @@ def test_curves_of_rows_have_one_teacher(tmp_path):
     assert rows == {
         (n, f"creditmix{at}/{file}") for n, at in (("20", "@prompts-20"), ("40", "")) for file in ("kd", "taught")
     }
+
+
+def test_teachers_with_a_context_and_the_annotation_answer_them_too(tmp_path):
+    steps = [{"prompt": f"{name}:\n{{document}}", "out": name} for name in ("rationale", "answer")]
+    (tmp_path / "inputs.csv").write_text("document\nA man had a cough.\n")
+    told = {
+        "run": ["mnli", "multiclinsum"],
+        "tasks": {"multiclinsum": {"annotation": {"steps": steps}}},
+        "studies": {
+            "mnli": {"seeds": [1], "methods": ["cd"], "unlabelled": {"rows": 40}},
+            "multiclinsum": {"seeds": [1], "methods": ["stepwise"], "unlabelled": {"file": "inputs.csv"}},
+        },
+    }
+    path = tmp_path / "overlay.yaml"
+    path.write_text(yaml.safe_dump(told))
+    process = plan(tmp_path, "all", "-p", extra=[path])
+    counts = jobs(process)
+    once = ("unlabelled_context_outputs", "context_accuracy", "annotate", "train_annotator")
+    assert {rule: counts[rule] for rule in once} == dict.fromkeys(once, 1)
+    assert counts["unlabelled"] == 2 and not {"unlabelled_outputs", "context_outputs"} & counts.keys()
+    [asked] = commands(process, "annotate")
+    assert "--unlabelled results/data/multiclinsum/unlabelled/records.jsonl" in asked
+    of_cd, of_stepwise = (
+        next(line for line in commands(process, "training_file") if f"/{file}.jsonl" in line)
+        for file in ("cd", "stepwise")
+    )
+    assert "--unlabelled-outputs results/teachers/mnli/unlabelled_context_outputs.jsonl" in of_cd
+    assert "--unlabelled results/data/multiclinsum/unlabelled/records.jsonl" in of_stepwise
+    assert "--unlabelled-outputs" not in of_stepwise

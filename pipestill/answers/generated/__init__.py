@@ -22,6 +22,12 @@ class GeneratedOptions(GenerationConfig, AnswerOptions):
         """Those of sampling only if there is some."""
         return self.model_dump(mode="json", exclude=set() if self.sampling else set(OF_SAMPLING))
 
+    def unserved(self) -> dict[str, str]:
+        """Repeated n-grams."""
+        if not self.no_repeat_ngram_size:
+            return {}
+        return {"no_repeat_ngram_size": "vLLM forbids no repeated n-grams; set 0"}
+
 
 class GeneratedReply(Reply):
     """An answer that was generated."""

@@ -69,6 +69,11 @@ with warnings.catch_warnings():  # `schema` is a name that pydantic itself has g
             used = super().used()
             return used if self.schema else {name: used[name] for name in used if name != "schema"}
 
+        def unserved(self) -> dict[str, str]:
+            """What the schema allows, too."""
+            held = {"decoding": "vLLM does not follow our schemas token by token; set `free`"}
+            return super().unserved() | (held if self.decoding == "constrained" else {})
+
     class JsonDefinition(Definition):
         """JSON of a task that the configuration declares."""
 

@@ -94,6 +94,11 @@ class Text(GeneratedAnswers):
         return cls(**facts | {"measure": MEASURES[facts["measure"]], "pairs": bool(facts.get("pairs"))})
 
     @property
+    def probed(self) -> bool:
+        """True where perplexity is measured, which is read from logits."""
+        return "perplexity" in self.metrics
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Those of its measure."""
         return self.measure.metrics

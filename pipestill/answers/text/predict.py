@@ -1,6 +1,6 @@
 """Text: generated; where a metric asks for it, how likely the references are is read too."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipestill.answers.base import Said
@@ -15,23 +15,25 @@ from pipestill.tasks import Task
 
 
 def predict(task: Task, loaded: Loaded, asking: Asking, records: Sequence[Record], work: Work, directory: Path) -> None:
-    """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``.
-
-    Where the task has perplexity among its metrics and test records have references, there is a ``likelihood.jsonl``.
-    """
-    tested, options = by_split(records)["test"], task.answers.options(asking.answers)
+    """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``."""
+    options = task.answers.options(asking.answers)
 
     def answer(part: Sequence[Record], own: Work) -> Asked:
         return ask_records(loaded, asking, options, part, own)
 
-    predict_records(loaded, answer, tested, work, directory)
-    if "perplexity" in task.answers.metrics and (referenced := [each for each in tested if each.references]):
+    predict_records(loaded, answer, by_split(records)["test"], work, directory)
+
+
+def probe(
+    weighed: Callable[[], Loaded], asking: Asking, records: Sequence[Record], label: str, directory: Path
+) -> None:
+    """Write how likely a run finds references to ``likelihood.jsonl``, where test records have references."""
+    if referenced := [record for record in by_split(records)["test"] if record.references]:
         rationales: dict[str, str] = {}
         for row in iterate_jsonl(directory / "predictions.jsonl"):
             if row.get("rationale") is not None:
                 rationales.setdefault(row["id"], row["rationale"])
-        found = likelihoods(loaded, asking, referenced, work.label, rationales)
-        write_jsonl(directory / "likelihood.jsonl", found)
+        write_jsonl(directory / "likelihood.jsonl", likelihoods(weighed(), asking, referenced, label, rationales))
 
 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:

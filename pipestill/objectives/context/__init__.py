@@ -12,7 +12,7 @@ from pydantic import Field
 
 from pipestill.answers.demonstrations import Demonstrations
 from pipestill.io.records import Json, Record
-from pipestill.objectives.base import CONTEXT_OUTPUTS, Sources, TeacherUse, TrainingFile, gold_row
+from pipestill.objectives.base import CONTEXT_OUTPUTS, Sources, TeacherUse, TrainingFile, output_row
 from pipestill.objectives.divergence import Divergence, SharedOptions
 from pipestill.settings.contexts import ContextSettings, TeacherContext
 from pipestill.settings.section import CleanText, Section, Seed, Share, Word
@@ -82,13 +82,13 @@ class RowContexts:
         Args:
             record: that is asked about.
             target: what is learnt; where it is not the gold output, ``gold`` is what the record shows as a
-                demonstration.
+                demonstration; none where no gold output is known.
         """
         prompt, shots = self.settings.prompt, self.settings.shots
         shown = record.target if prompt.privileged else None
         found = {"question": prompt.fill(record.inputs, shown), "answer": prompt.answer(target)}
         if target != record.target:
-            found["gold"] = prompt.answer(record.target)
+            found["gold"] = prompt.answer(record.target) if record.labelled else None
         ids: list[str] = []
         if self.draws:
             drawn = Random(f"draw of {self.settings.seed} {record.id}").choice(self.draws)
@@ -99,10 +99,11 @@ class RowContexts:
 def context_row(record: Record, sources: Sources) -> Json:
     """``{"id", "input", "output", "question", "answer", "demonstrations"}``: the gold output or the teacher's, and what
     the teacher reads (:meth:`RowContexts.row`)."""
-    said = sources.said(record)
-    target = record.target if said is None else sources.lessons.taught(record, said)
-    learnt = {**gold_row(record, sources), "output": sources.answer(target)}
-    return learnt | sources.made(RowContexts, sources.context).row(record, target)
+    said, lessons = sources.said(record), sources.lessons
+    target = record.target
+    if said is not None:
+        target = lessons.taught(record, said) if record.labelled else lessons.likeliest(said)
+    return output_row(record, sources, target) | sources.made(RowContexts, sources.context).row(record, target)
 
 
 CD = TrainingFile("cd", context_row, judged=True)
@@ -123,6 +124,7 @@ class ContextDistillation(Divergence):
 
     section: ClassVar = "context"
     Options: ClassVar = ContextOptions
+    with_unlabelled: ClassVar = CD
 
     @property
     def settings(self) -> type[Section]:
@@ -132,6 +134,10 @@ class ContextDistillation(Divergence):
     def sources(self, options: ContextOptions) -> frozenset[str]:
         """What the teacher says with its context, where that is learnt."""
         return frozenset({CONTEXT_OUTPUTS}) if options.answers != "gold" else frozenset()
+
+    def unlabelled_source(self, options: ContextOptions) -> str | None:
+        """What the teacher says with its context, unless that shows gold answers."""
+        return None if options.hinted else CONTEXT_OUTPUTS
 
     def asks_teacher(self, options: ContextOptions) -> bool:
         """True if the study's teacher reads the context."""
@@ -144,6 +150,9 @@ class ContextDistillation(Divergence):
     def cached(self, options: ContextOptions) -> bool:
         """Always."""
         return True
+
+    def on_policy(self, options: ContextOptions) -> None:
+        """Never: no teacher stands beside the student."""
 
     def context(self, options: ContextOptions) -> ContextSettings:
         """What stands before questions."""

@@ -71,7 +71,7 @@ class CrossEntropyTrainer(ResumableTrainer):
 
     def __init__(self, **arguments: Any):
         super().__init__(**arguments)
-        self.head = linear_head(self.model)
+        self.head = self.within(lambda: linear_head(self.model))
 
     @staticmethod
     def row_length(row: Row) -> int:

@@ -17,8 +17,11 @@ from pipestill.objectives.base import (
     TeacherUse,
     TrainingFile,
     gold_row,
+    output_row,
 )
 from pipestill.settings.distributions import ComparedDivergence
+from pipestill.settings.models import WRITERS, ModelKind
+from pipestill.settings.on_policy import OnPolicy
 from pipestill.settings.section import Section, Share, Temperature, Tokens
 
 ULD = "uld"  # needs no shared tokens, and so is none of KINDS
@@ -55,6 +58,8 @@ class DivergenceOptions(SharedOptions):
     teacher: Literal["online", "cached"] = "online"
     """`online`: the teacher runs beside the student; `cached`: its distributions (logits) are computed once for the
     study."""
+    on_policy: OnPolicy = OnPolicy()
+    """Answers that the student itself writes while it learns."""
 
 
 @cache
@@ -71,8 +76,7 @@ def taught_row(record: Record, sources: Sources) -> Json:
     output, or its likeliest label."""
     if record.labelled:
         return gold_row(record, sources)
-    answer = sources.lessons.likeliest(sources.said(record))
-    return {"id": record.id, "input": sources.asked(record), "output": sources.answer(answer)}
+    return output_row(record, sources, sources.lessons.likeliest(sources.said(record)))
 
 
 TAUGHT = TrainingFile("taught", taught_row)
@@ -97,6 +101,7 @@ class Divergence(Objective):
     parts: ClassVar[tuple[Part, ...]] = (
         Part("cross_entropy", "cross-entropy {:.4f}"),
         Part("divergence", "divergence {:.4f}"),
+        Part("own", "own answers {:.0%}"),
         Part("kl", "KL to the teacher {:.4f}", in_training=False),
         Part("agreement", "agreement with the teacher {:.1%}", in_training=False),
     )
@@ -124,6 +129,28 @@ class Divergence(Objective):
         """As configured."""
         return options.teacher == "cached"
 
+    def on_policy(self, options: DivergenceOptions) -> OnPolicy | None:
+        """As configured."""
+        return options.on_policy if options.on_policy.active else None
+
+    def check_on_policy(self, options: DivergenceOptions, kind: ModelKind, divided: bool) -> None:
+        """Refuse a teacher that is not there or has other tokens, a student that does not write or is in no place
+        whole, and a loss without the teacher.
+
+        Raises:
+            ValueError: says what to do.
+        """
+        if kind not in WRITERS:
+            raise ValueError(f"a `{kind}` student writes no answers to learn from; set `share: 0`")
+        if divided:
+            raise ValueError("each device answers with all weights, which `hardware.strategy: fsdp` divides; set `ddp`")
+        if not self.shares_tokens:
+            raise ValueError(f"the teacher of `{self.kind}` has other tokens than the answers; set `share: 0`")
+        if not self.online(options):
+            raise ValueError("no cache has answers that are not written yet; set `divergence.teacher: online`")
+        if options.kd_rate == 0:
+            raise ValueError("with a `kd_rate` of 0 nothing is learnt from own answers; raise it, or set `share: 0`")
+
     def check_codec(self, codec: str) -> None:
         """Refuse stored distributions that do not serve this divergence.
 
@@ -147,6 +174,10 @@ class Divergence(Objective):
     def compared(self, options: DivergenceOptions) -> ComparedDivergence:
         """What a comparison of cached with exact gradients needs to know of it."""
         return ComparedDivergence(kind=self.kind, tail=self.tail(options), options=self.own(options))
+
+    def used(self, options: DivergenceOptions) -> Json:
+        """The settings that count."""
+        return options.model_dump() | {"on_policy": options.on_policy.used()}
 
     def own(self, options: DivergenceOptions) -> dict[str, float | bool | str]:
         """The options that this divergence has beside the common ones."""

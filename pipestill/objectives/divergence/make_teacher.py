@@ -1,7 +1,8 @@
 """The teacher that a training job's settings and files name, and whether it fits the student."""
 
 from pipestill.errors import UserError
-from pipestill.models.hardware import plan_here
+from pipestill.models.division import Within, divide, undivided
+from pipestill.models.hardware import in_main_memory, plan_here
 from pipestill.models.kinds import reading_of
 from pipestill.models.loading import load_base_model, load_tokenizer, load_trained_model
 from pipestill.models.vocabulary import shared_vocabulary, vocabulary_size
@@ -33,13 +34,16 @@ def _teacher_beside(objective: Divergence, job: Job) -> Teacher:
     tokenizer = load_tokenizer(inputs.teacher or inputs.teacher_base)
     shared = shared_vocabulary(job.tokenizer, tokenizer) if objective.shares_tokens else None
     plan = plan_here(settings.hardware, settings.teacher_adaptation or settings.training.adaptation, job.plan.threads)
+    plan = in_main_memory(plan) if job.divided else plan
     if inputs.teacher is None:
         model = load_base_model(inputs.teacher_base, plan)
     else:
         model = load_trained_model(inputs.teacher, inputs.teacher_base, plan)
+    model.eval().requires_grad_(False)
+    within: Within = divide(model, job.plan.device, head_stays=True) if job.divided else undivided
     if shared is None:
-        return ForeignTeacher(model, job.encoder(tokenizer, reads), vocabulary_size(job.tokenizer))
-    return OnlineTeacher(model, shared)
+        return ForeignTeacher(model, job.encoder(tokenizer, reads), vocabulary_size(job.tokenizer), within)
+    return OnlineTeacher(model, shared, within)
 
 
 def _stored_teacher(objective: Divergence, job: Job) -> CachedTeacher:

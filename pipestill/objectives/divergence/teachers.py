@@ -10,6 +10,7 @@ from pipestill.errors import UserError
 from pipestill.losses import CHUNK, IGNORED
 from pipestill.losses.targets import DenseTarget, HiddenTarget, LogitsTarget, Target
 from pipestill.losses.universal_logit import UniversalTarget, pair_positions
+from pipestill.models.division import Within, undivided
 from pipestill.models.heads import answer_logits, hidden_states, linear_head
 from pipestill.models.rows import Row, RowEncoder, collate, read_answers
 from pipestill.models.vocabulary import vocabulary_size
@@ -54,14 +55,15 @@ class OnlineTeacher:
     Args:
         model: a language model.
         vocabulary: how many ids the tokenizer has.
+        within: calls what needs whole weights, see :class:`~pipestill.models.division.Divided`.
     """
 
     over = None
 
-    def __init__(self, model: Any, vocabulary: int):
+    def __init__(self, model: Any, vocabulary: int, within: Within = undivided):
         self.model = model.eval().requires_grad_(False)
-        self.vocabulary = vocabulary
-        self.head = linear_head(model)
+        self.vocabulary, self.within = vocabulary, within
+        self.head = within(lambda: linear_head(model))
 
     def prepare(self, rows: list[Row], path: Path) -> list[Row]:
         """The rows as they are."""
@@ -74,9 +76,10 @@ class OnlineTeacher:
     @torch.no_grad()
     def target(self, batch: Batch) -> DenseTarget:
         """Hidden states and head; logits, where the head does more than a linear map."""
-        if self.head is not None:
-            return HiddenTarget(hidden_states(self.model, batch), self.head.weight, self.head.bias)
-        return LogitsTarget(answer_logits(self.model, batch))
+        if self.head is None:
+            return LogitsTarget(self.within(lambda: answer_logits(self.model, batch)))
+        hidden = self.within(lambda: hidden_states(self.model, batch))
+        return HiddenTarget(hidden, self.head.weight, self.head.bias)
 
     def yardstick(self, batch: Batch, target: DenseTarget) -> DenseTarget:
         """What is learned from: the whole distribution."""
@@ -131,6 +134,7 @@ class ForeignTeacher:
         model: a causal language model or an encoder-decoder.
         encoder: of the same texts, for the teacher.
         vocabulary: how many ids the student's tokenizer has.
+        within: calls what needs whole weights, see :class:`~pipestill.models.division.Divided`.
 
     Raises:
         UserError: the teacher's logits are more than a linear map of its hidden states.
@@ -138,11 +142,11 @@ class ForeignTeacher:
 
     over = None
 
-    def __init__(self, model: Any, encoder: RowEncoder, vocabulary: int):
+    def __init__(self, model: Any, encoder: RowEncoder, vocabulary: int, within: Within = undivided):
         self.model = model.eval().requires_grad_(False)
-        self.encoder, self.vocabulary = encoder, vocabulary
+        self.encoder, self.vocabulary, self.within = encoder, vocabulary, within
         self.own_vocabulary = vocabulary_size(encoder.tokenizer)
-        self.head = linear_head(model)
+        self.head = within(lambda: linear_head(model))
         if self.head is None:
             raise UserError(
                 "the teacher's logits are more than a linear map of its last hidden states (capped or scaled), which "
@@ -165,7 +169,7 @@ class ForeignTeacher:
     def target(self, batch: Batch) -> UniversalTarget:
         """Hidden states of the teacher's own tokens."""
         own = {name.removeprefix(OWN): batch[name] for name in batch if name.startswith(OWN)}
-        hidden = hidden_states(self.model, own)
+        hidden = self.within(lambda: hidden_states(self.model, own))
         return UniversalTarget(hidden, self.head.weight, batch["pairs"], self.head.bias, self.own_vocabulary)
 
     def yardstick(self, batch: Batch, target: Target) -> Target:

@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy, linear
 
 from pipestill.errors import UserError
+from pipestill.job.halves import half
 from pipestill.losses import IGNORED
 from pipestill.losses.classes import likeliest
 from pipestill.losses.linear import LinearLoss, linear_divergence
@@ -32,7 +33,16 @@ class TaughtData(Data):
 
 
 def read(objective: Divergence, job: Job) -> TaughtData:
-    """Prompts and answers, and the teacher, which is loaded before the student."""
+    """Prompts and answers, and the teacher, which is loaded before the student.
+
+    Raises:
+        UserError: no teacher stands beside a student that learns from answers of its own.
+    """
+    try:
+        if objective.on_policy(job.options):
+            objective.check_on_policy(job.options, job.reading.kind, job.divided)
+    except ValueError as error:
+        raise UserError(f"`{job.settings.method}` learns from answers of its own: {error}") from None
     data, teacher = read_gold(objective, job), make_teacher(objective, job)
     rows = teacher.prepare(data.rows, job.inputs.data)
     return TaughtData(rows, teacher.prepare(data.validation, job.inputs.validation), teacher)
@@ -41,8 +51,12 @@ def read(objective: Divergence, job: Job) -> TaughtData:
 def trainer(objective: Divergence, job: Job, model: Any, data: TaughtData) -> "DivergenceTrainer":
     """The trainer of a job."""
     collator = partial(_collate, pad_token_id=job.tokenizer.pad_token_id, teacher=data.teacher)
-    arguments = trainer_arguments(job, model, data)
-    return DivergenceTrainer(objective, job.options, data.teacher, **arguments, data_collator=collator)
+    arguments = trainer_arguments(job, model, data) | {"data_collator": collator}
+    made = {"objective": objective, "options": job.options, "teacher": data.teacher}
+    own = objective.on_policy(job.options)
+    if own is None:
+        return DivergenceTrainer(**made, **arguments)
+    return half(objective, "on_policy").trainer(own, job, **made, **arguments)
 
 
 def _collate(rows: list[Row], pad_token_id: int, teacher: Teacher) -> dict[str, Any]:
@@ -75,7 +89,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
         self.options = objective.own(options) | {"temperature": options.temperature, "t_squared": options.t_squared}
         self.kd_rate, self.chunk = options.kd_rate, options.chunk
 
-    def parts(self, model: torch.nn.Module, batch: Batch) -> LinearLoss:
+    def losses(self, model: torch.nn.Module, batch: Batch, kd_rate: float) -> LinearLoss:
         """See :func:`pipestill.losses.linear.linear_divergence`."""
         target = self.teacher.target(batch)
         with self.accelerator.autocast():
@@ -86,7 +100,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
                 predicted(batch["labels"]),
                 target,
                 vocab_size=self.teacher.vocabulary,
-                kd_rate=self.kd_rate,
+                kd_rate=kd_rate,
                 bias=self.head.bias,
                 chunk=self.chunk,
                 **self.options,
@@ -94,13 +108,17 @@ class DivergenceTrainer(CrossEntropyTrainer):
 
     def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """The mixed loss."""
-        return self.parts(model, batch).loss
+        return self.losses(model, batch, self.kd_rate).loss
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def contribution(self, model: torch.nn.Module, batch: Batch, items: int) -> torch.Tensor:
         """The batch's share of the mean; its parts are kept for the log."""
-        parts = self.parts(model, inputs)
-        self._means = self._means + torch.stack([parts.cross_entropy, parts.divergence]).detach() / num_items_in_batch
-        return parts.loss / num_items_in_batch
+        return self.counted(model, batch, items, self.kd_rate).loss / items
+
+    def counted(self, model: torch.nn.Module, batch: Batch, items: int, kd_rate: float) -> LinearLoss:
+        """The losses of a batch, added to those of its step, which has ``items``."""
+        losses = self.losses(model, batch, kd_rate)
+        self._means = self._means + torch.stack([losses.cross_entropy, losses.divergence]).detach() / items
+        return losses
 
     def evaluation_sums(self, batch: Batch) -> dict[str, float]:
         """The loss and its parts, KL(teacher, student) at the same temperature, and how often both agree on the best.
@@ -138,10 +156,14 @@ class DivergenceTrainer(CrossEntropyTrainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the parts of the loss of a step."""
         if "loss" in logs:
-            cross_entropy, divergence = self._means.tolist()
-            logs = logs | {"cross_entropy": cross_entropy, "divergence": divergence}
-            self._means = self._nothing()
+            logs = logs | self.step_parts()
         super().log(logs, start_time)
+
+    def step_parts(self) -> dict[str, float]:
+        """The parts of the loss of the step that ends."""
+        cross_entropy, divergence = self._means.tolist()
+        self._means = self._nothing()
+        return {"cross_entropy": cross_entropy, "divergence": divergence}
 
     def _nothing(self) -> torch.Tensor:
         return torch.zeros(2, device=self.args.device)

@@ -46,7 +46,9 @@ class PreferenceTrainer(ResumableTrainer, DPOTrainer):
     def __init__(self, **arguments: Any):
         super().__init__(**arguments)
         for tensor in self.model.parameters():
-            if tensor.requires_grad:  # TRL holds the adapters of a quantised model in bf16, where small steps vanish
+            if (
+                tensor.requires_grad and tensor.dtype != torch.float32
+            ):  # TRL holds the adapters of a quantised model in bf16, where small steps vanish
                 tensor.data = tensor.data.float()
 
     @staticmethod
@@ -72,6 +74,7 @@ class PreferenceTrainer(ResumableTrainer, DPOTrainer):
         """Rows with the reference's log-probabilities; TRL would cache them by a digest of all weights."""
         if "ref" in getattr(self.model, "peft_config", ()):
             self.model.delete_adapter("ref")  # a copy that TRL makes of a fresh adapter, which changes nothing
+        self.divide()
         path = self.job_state.directory / "reference" / f"{name}.safetensors"
         if not self.processes.lead(path.is_file):
             sums = self._reference(dataset, name)
@@ -83,11 +86,14 @@ class PreferenceTrainer(ResumableTrainer, DPOTrainer):
         self.model.eval()
         sums = {side: torch.zeros(len(dataset)) for side in ("chosen", "rejected")}
         lengths = [self.row_length(row) for row in dataset]
-        batches = self.processes.share(batches_by_length(lengths, EVALUATION_FACTOR * self.batches.batch_size))
+        batches = self.own_batches(batches_by_length(lengths, EVALUATION_FACTOR * self.batches.batch_size))
         progress = Progress(sum(map(len, batches)), "pairs", f"reference log-probabilities ({name})")
         for indices in batches:
-            batch = self._prepare_inputs(self.data_collator([dataset[index] for index in indices]))
-            chosen, rejected = self.compute_ref_log_probs(self.model, batch)
+            batch = self._prepare_inputs(self.data_collator([dataset[index] for index in indices or [0]]))
+            found = self.within(partial(self.compute_ref_log_probs, self.model, batch))
+            if not indices:
+                continue
+            chosen, rejected = found
             sums["chosen"][indices], sums["rejected"][indices] = chosen.float().cpu(), rejected.float().cpu()
             if self.processes.first:
                 progress.update(len(indices))

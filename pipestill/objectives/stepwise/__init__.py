@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pipestill.io.records import Json, Record
-from pipestill.objectives.base import RATIONALES, Objective, Part, Sources, TrainingFile, gold_row
+from pipestill.objectives.base import RATIONALES, Objective, Part, Sources, TrainingFile, output_row
 from pipestill.settings.section import Section, Share
 from pipestill.tasks.base import RATIONALE
 from pipestill.text.marker import join
@@ -32,9 +32,10 @@ class StepwiseOptions(Section):
 
 
 def explained_row(record: Record, sources: Sources) -> Json:
-    """``{"id", "input", "output", "rationale_prompt", "rationale"}``: gold output and rationale, each with its prompt;
-    the last two are missing where there is no rationale."""
-    row, rationale = gold_row(record, sources), (sources.rationales or {}).get(record.id)
+    """``{"id", "input", "output", "rationale_prompt", "rationale"}``: gold output, or that of the annotation, and
+    rationale, each with its prompt; the last two are missing where there is no rationale."""
+    output = record.target if record.labelled else sources.lessons.said(sources.said(record))
+    row, rationale = output_row(record, sources, output), (sources.rationales or {}).get(record.id)
     if rationale is None:
         return row
     return {**row, "rationale_prompt": sources.task.prompts[RATIONALE].fill(record.inputs), "rationale": rationale}
@@ -51,6 +52,7 @@ class Stepwise(Objective):
 
     section: ClassVar = "stepwise"
     Options: ClassVar = StepwiseOptions
+    with_unlabelled: ClassVar = STEPWISE
     parts: ClassVar[tuple[Part, ...]] = (
         Part("prediction_loss", "of predictions {:.4f}"),
         Part("rationale_loss", "of rationales {:.4f}"),
@@ -59,6 +61,10 @@ class Stepwise(Objective):
     def sources(self, options: StepwiseOptions) -> frozenset[str]:
         """Rationales."""
         return frozenset({RATIONALES})
+
+    def unlabelled_source(self, options: StepwiseOptions) -> str:
+        """The annotation's rationales and answers."""
+        return RATIONALES
 
     def explains(self, options: StepwiseOptions) -> bool:
         """In the single-task variant."""

@@ -73,23 +73,16 @@ class StepwiseTrainer(CrossEntropyTrainer):
         """Both parts' contributions to their means, mixed; a part without tokens contributes nothing."""
         return (self.shares.to(sums.device) * _means(sums, items)).sum()
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def contribution(self, model: torch.nn.Module, batch: Batch, items: torch.Tensor) -> torch.Tensor:
         """The batch's share of the mixed means; its parts are kept for the log."""
-        sums = self.loss_sum(model, inputs)
-        self._means = self._means + _means(sums.detach(), num_items_in_batch).cpu()
-        return self.mean(sums, num_items_in_batch)
-
-    def training_step(self, model, inputs, num_items_in_batch=None):
-        """Forward and backward pass, for the parts together or one after the other."""
-        loss = 0
-        for part in self.parts(inputs):
-            loss += super().training_step(model, part, num_items_in_batch)
-        return loss
+        sums = self.loss_sum(model, batch)
+        self._means = self._means + _means(sums.detach(), items).cpu()
+        return self.mean(sums, items)
 
     def parts(self, batch: Batch) -> list[Batch]:
-        """What goes through the model at a time."""
+        """All rows together, or answers and rationales one after the other."""
         if self.one_pass or not batch:
-            return [batch]
+            return super().parts(batch)
         chosen = (~batch["explains"], batch["explains"])
         return [_rows(batch, rows) for rows in chosen if rows.any()]
 

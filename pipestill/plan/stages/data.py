@@ -98,14 +98,21 @@ class DataStages(Places):
         return local_digests([Path(file)] if file else [])
 
     def file_unlabelled(self, w: Wildcards) -> Files:
-        """Records without gold outputs, for the training files that have rows of them; of a study at a share of its
-        rows, those of the whole one."""
-        name = f"<results>/data/{origin(w.study)}/unlabelled/records.jsonl"
-        return name if self._is_unlabelled(w) else []
+        """Records without gold outputs, for the training files that have rows of them."""
+        return self.unlabelled_records(w) if self._is_unlabelled(w) else []
+
+    def unlabelled_records(self, w: Wildcards) -> str:
+        """Records without gold outputs of a study; of one at a share of its rows, those of the whole one."""
+        return f"<results>/data/{origin(w.study)}/unlabelled/records.jsonl"
 
     def file_unlabelled_outputs(self, w: Wildcards) -> Files:
-        """What the teacher says to them."""
-        return f"{self.teacher_directory(w)}/unlabelled_outputs.jsonl" if self._is_unlabelled(w) else []
+        """What the teacher says to them, or a teacher with a context; nothing where the annotation answers them."""
+        if not self._is_unlabelled(w):
+            return []
+        source = self.unlabelled_source(w.study, self.maker(w.study, w.file))
+        if source == CONTEXT_OUTPUTS:
+            return f"<results>/teachers/{w.study}/unlabelled_context_outputs.jsonl"
+        return f"{self.teacher_directory(w)}/unlabelled_outputs.jsonl" if source == OUTPUTS else []
 
     def _is_unlabelled(self, w: Wildcards) -> bool:
         maker = self.maker(w.study, w.file)

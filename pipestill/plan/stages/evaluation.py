@@ -98,6 +98,9 @@ class EvaluationStages(TrainingStages):
     def _teacher_costs(self, w: Wildcards, method: str) -> list[str]:
         store = self.store_of(w.study, method)
         costs = [shard.replace(".safetensors", "_cost.json") for shard in (self.shards(w, store) if store else [])]
+        unlabelled = self.unlabelled_source(w.study, method)
+        if unlabelled == CONTEXT_OUTPUTS:
+            costs = [f"<results>/teachers/{w.study}/unlabelled_context_outputs_cost.json", *costs]
         if CONTEXT_OUTPUTS in self.sources(w.study, method):
             costs = [f"<results>/teachers/{w.study}/context_outputs_cost.json", *costs]
         if OWN_OUTPUTS in self.sources(w.study, method):
@@ -107,7 +110,7 @@ class EvaluationStages(TrainingStages):
         directory = self.teacher_directory(w)
         trained = [f"{directory}/cost.json"] if self.teacher_model(w) else []
         outputs = [f"{directory}/outputs_cost.json"] if OUTPUTS in self.sources(w.study, method) else []
-        if self.learns_unlabelled(w.study, method):
+        if unlabelled == OUTPUTS:
             outputs.append(f"{directory}/unlabelled_outputs_cost.json")
         return [*trained, *outputs, *costs]
 

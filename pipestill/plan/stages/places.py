@@ -5,10 +5,12 @@ from typing import Any
 from pipestill.methods import SFT, TEACHER_NAME
 from pipestill.plan.jobs import Jobs
 from pipestill.plan.shares import origin
+from pipestill.settings.models import SERVING, HardwareConfig
 
 Wildcards = Any  # Snakemake's, whose attributes are those of the rule
 Files = list[str] | str
 TRAINING_MB = 4000
+ASKING_MB, SERVER_MB = 4000, 32_000  # a server of large models reads their weights by way of main memory
 
 
 class Places(Jobs):
@@ -69,29 +71,49 @@ class Places(Jobs):
         """Seeds of the runs of an experiment."""
         return self.seeds(w.study, w.method)
 
-    def devices(self, w: Wildcards) -> int:
-        """Devices that share a training."""
+    def shared(self, w: Wildcards) -> HardwareConfig:
+        """The hardware of a training."""
         study = getattr(w, "study", None)
-        return (self.hardware(study) if study else self.config.hardware).devices
+        return self.hardware(study) if study else self.config.hardware
 
     def python(self, w: Wildcards) -> list[str]:
-        """What runs the script of a training: Python, or for several devices torchrun, which starts a process each."""
-        if self.devices(w) == 1:
+        """What runs the script of a training: Python, or for several devices what starts a process for each."""
+        shared = self.shared(w)
+        if shared.processes == 1:
             return ["python"]
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--virtual-local-rank"]
-        return ["python", *launcher, f"--nproc-per-node={self.devices(w)}"]
+        return ["python", "-m", "pipestill.job.launch", f"--nodes={shared.nodes}", f"--devices={shared.devices}"]
+
+    def strategy(self, w: Wildcards) -> str:
+        """What the devices do with the weights."""
+        return self.shared(w).strategy
+
+    def nodes(self, w: Wildcards) -> int:
+        """Machines that share a training."""
+        return self.shared(w).nodes
 
     def training_threads(self, w: Wildcards) -> int:
-        """Threads of a training: one for each device at least."""
-        return max(self.config.threads, self.devices(w))
+        """Threads of a training on each machine: one for each device at least."""
+        return max(self.config.threads, self.shared(w).devices)
 
     def training_memory(self, w: Wildcards) -> int:
-        """Main memory that a training asks for, in MB: as much for each device."""
-        return TRAINING_MB * self.devices(w)
+        """Main memory that a training asks for on each machine, in MB: as much for each device."""
+        return TRAINING_MB * self.shared(w).devices
 
     def training_gpus(self, w: Wildcards) -> int:
-        """GPUs that a training asks for."""
-        return self.gpu * self.devices(w)
+        """GPUs that a training asks for, on all machines."""
+        return self.gpu * self.shared(w).processes
+
+    def asking_devices(self, w: Wildcards) -> int:
+        """Devices that a job divides the model among that it asks."""
+        return self.shared(w).devices if self.study(w.study).engine in SERVING else 1
+
+    def asking_gpus(self, w: Wildcards) -> int:
+        """GPUs that such a job asks for."""
+        return self.gpu * self.asking_devices(w)
+
+    def asking_memory(self, w: Wildcards) -> int:
+        """Main memory that such a job asks for, in MB."""
+        return SERVER_MB * self.asking_devices(w) if self.study(w.study).engine in SERVING else ASKING_MB
 
     @property
     def gpu(self) -> int:

@@ -23,8 +23,8 @@ FIGURES = {  # of any study; its kind of answers has more
     "worth": Figure(
         worth_curves,
         "Quality by training rows, mean over the seeds with its interval. All rows of SFT have gold outputs; the other "
-        "methods have those of the table, and the rest are prompts that the teacher answers. The dashed line is the "
-        "teacher.",
+        "methods have those of the table, and the rest are prompts that the teacher answers. A dotted line begins at "
+        "the gold outputs of its method; where it crosses SFT, that is as good. The dashed line is the teacher.",
     ),
     "frontier": Figure(
         frontier,

@@ -1,7 +1,10 @@
 """Figure of what a teacher is worth: the primary metric by training rows, with gold outputs or without."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from pipestill.methods import SFT
 from pipestill.reporting.figures.canvas import (
     REFERENCE,
     WIDTH,
@@ -15,11 +18,16 @@ from pipestill.reporting.figures.canvas import (
 from pipestill.reporting.study import Study
 
 APART = 0.03  # of a logarithm between two methods, so that their intervals stand side by side
+LEGIBLE = 1.15  # ratio of two numbers at the axis
 
 
 def worth_curves(study: Study) -> str | None:
-    """A line a method with the interval of each point, and the teacher's mean; none where the study has no curve."""
-    if not study.worth:
+    """A line a method with the interval of each point, and the teacher's mean; none where the study has no curve.
+
+    A thin line at the height of a method with all of its prompts begins at the gold outputs among its rows: above SFT
+    with as many, and through the point at which SFT is as good.
+    """
+    if all(len(points) == 1 for points in study.worth.values()):
         return None
     with style() as Figure:
         from matplotlib.ticker import NullLocator
@@ -37,13 +45,25 @@ def worth_curves(study: Study) -> str | None:
             axes.plot(x, means, color=colour, linestyle=dashes_of(study, own), marker="o", markersize=5)
             named.append((x[-1], means[-1], own.title, colour))
             ticks |= {each.evaluation.n_train for each in points}
+            if method != SFT and study.sft:
+                axes.hlines(means[-1], study.sft.evaluation.n_train, x[-1], color=colour, linewidth=0.8, linestyle=":")
         if study.teacher:
             mean = study.teacher.mean(study.primary)
             axes.axhline(mean, color=REFERENCE, linewidth=1.2, linestyle=(0, (3, 2)))
             named.append((axes.get_xlim()[1], mean, study.teacher.title, REFERENCE))
-        axes.set_xticks(sorted(ticks), [str(rows) for rows in sorted(ticks)], rotation=45)
+        marked = _apart(ticks)
+        axes.set_xticks(marked, [str(rows) for rows in marked], rotation=45)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set(xlabel="training rows", ylabel=study.metric_title(study.primary))
         axes.set_title(f"{study.name}: mean over the seeds, with its 95 % interval")
         name_at_the_right(axes, named)
         return svg(figure)
+
+
+def _apart(rows: Iterable[int]) -> list[int]:
+    """Numbers at the axis: those too close to a lower one are left out."""
+    kept: list[int] = []
+    for each in sorted(rows):
+        if not kept or each >= LEGIBLE * kept[-1]:
+            kept.append(each)
+    return kept
