@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -246,8 +247,12 @@ def answer(tree: Tree, method: str) -> None:
         tokenizer=None,
         encoder=lambda prompt: Encoder(),
         context=NO_CONTEXT,
+        writer=None,
     )
-    experiment.load = lambda *_: loaded
+    engine = SimpleNamespace(
+        opened=lambda *_: nullcontext(loaded), planned=lambda plan: plan, weighed=lambda *_: loaded, versions=dict
+    )
+    experiment.engine_of = lambda _: engine
     plan = SimpleNamespace(device="cpu", precision="fp32", quantization=None, to_json=lambda: {"device": "cpu"})
     experiment.prepare = lambda *_: plan
     answers.generate = generate
