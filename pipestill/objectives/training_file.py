@@ -1,10 +1,11 @@
 """The training file of an objective: records drawn, equal per stratum where answers have strata, and a row for each."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from pipestill.io.seals import again
 from pipestill.io.sequences import ByKey, Chosen, shuffled
 from pipestill.objectives.base import Objective, Sources
 from pipestill.objectives.long_answers import Room
+from pipestill.objectives.samples import Kept, with_kept
 from pipestill.settings.annotation import ANSWER, RATIONALE
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks.base import Task
@@ -129,8 +131,10 @@ def made_rows(
     rationales: Mapping[str, str] | None,
     room: Room | None = None,
     unlabelled: Unlabelled | None = None,
+    tell: Callable[[Kept], object] = lambda kept: None,
 ) -> Iterator[tuple[bool, Json]]:
     """Training rows, then validation rows with gold outputs in the same schema; each with whether it is to train on.
+    ``tell`` is told what became of a teacher's several answers.
 
     Rows of ``unlabelled`` prompts follow those of records with gold outputs; none where the objective has no use for
     such prompts.
@@ -153,7 +157,12 @@ def made_rows(
         drawn = settings.seed, chosen, settings.context
         taught = Sources(task, settings.prompt, lessons, outputs, said, rationales, *drawn)
         gold = replace(taught, outputs=None)
-        for made in room.rows((row(each, taught) for part in (chosen, asked) for each in part), learnt):
+        rows_of: Iterable[Record] = chain(chosen, asked)
+        if settings.keep:
+            rows_of, said, kept = with_kept(rows_of, taught, settings.keep)
+            taught = replace(taught, outputs=said, unlabelled_outputs=said)
+            tell(kept)
+        for made in room.rows((row(each, taught) for each in rows_of), learnt):
             yield True, made
         for made in room.rows((row(each, gold) for each in held_out), learnt):
             yield False, made
@@ -200,17 +209,19 @@ def write_training_file(
         said = annotated_outputs(files["rationales"], asked, task.answers, settings.allow_missing)
         asked = [each for each in asked if each.id in said]
     unlabelled = Unlabelled(asked, said) if files.get("unlabelled") else None
-    room, counts = room or Room(), Counter()
-    rows = made_rows(task, objective, settings, records, outputs, rationales, room, unlabelled)
+    room, counts, told = room or Room(), Counter(), []
+    made_of = settings, records, outputs, rationales, room, unlabelled
     with line_writer(files["train"]) as train, line_writer(files["validation"]) as validation:
-        for trains, row in rows:
+        for trains, row in made_rows(task, objective, *made_of, told.append):
             (train if trains else validation)(row)
             counts[trains] += 1
     written, held_out = (iterate_jsonl(files["train"]), by_split(records)["validation"]) if room.long else ((), ())
     counted = room.counted(written, {record.id for record in held_out if record.id in room.long})
     if files.get("long_answers"):
-        write_json(files["long_answers"], counted.model_dump())
-    print("\n".join([f"{counts[True]} training rows, {counts[False]} validation rows", *counted.notes()]))
+        kept = {"kept": told[0].model_dump()} if told else {}
+        write_json(files["long_answers"], counted.model_dump() | kept)
+    notes = [note for each in (counted, *told) for note in each.notes()]
+    print("\n".join([f"{counts[True]} training rows, {counts[False]} validation rows", *notes]))
 
 
 def _by_id(path: Path | None) -> Mapping[str, Json] | None:

@@ -310,6 +310,9 @@ def test_accuracy_of_the_teacher_is_that_of_its_likeliest_tokens(place, tmp_path
         right, tokens, first = right + sum(hits), tokens + len(hits), first + hits[0]
     found = context_accuracy(store.path, data[0], place / "student")
     assert found == pytest.approx({"rows": 18, "first": first / 18, "tokens": right / tokens})
+    first, *others = read_jsonl(data[0])
+    write_jsonl(data[0], [first | {"gold": None}, *others])  # its answer is the teacher's
+    assert context_accuracy(store.path, data[0], place / "student")["rows"] == 17
 
 
 @pytest.mark.parametrize(

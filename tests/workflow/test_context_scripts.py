@@ -13,7 +13,10 @@ from pipestill.io.records import Record, of_split, read_jsonl, write_jsonl
 from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
+from pipestill.settings.jobs import ContextOutputSettings
 from pipestill.tasks import TASKS
+from pipestill.teacher.context_outputs import write_context_outputs
+from pipestill.teacher.outputs import Places
 from support.models import CPU
 from support.scripts import Script
 
@@ -196,3 +199,16 @@ def test_a_teacher_answers_each_row_behind_the_demonstrations_of_the_row(taught,
         assert row["output"] == row["answer"] == said != target[row["id"]]
     held_out = read_jsonl(taught / "validation.jsonl")
     assert [row["output"] for row in held_out] == [target[row["id"]] for row in held_out]
+
+
+def test_prompts_without_gold_outputs_are_asked_about_alone(tmp_path, tiny_model_dir):
+    plan = made_plan(teacher_context="demonstrations", shots=2)
+    records, asked = tmp_path / "cropped.jsonl", tmp_path / "unlabelled.jsonl"
+    write_jsonl(records, [record.row() for record in some_records()])
+    inputs = [{"instruction": f"Say {number}", "input": ""} for number in range(3)]
+    write_jsonl(asked, [Record(f"u{n}", "train", each, "", []).row() for n, each in enumerate(inputs)])
+    settings = ContextOutputSettings.model_validate_json(plan.context_output_settings("dolly"))
+    said = tmp_path / "said.jsonl"
+    places = Places(records, tiny_model_dir, None, tmp_path / "state", said, tmp_path / "cost.json")
+    write_context_outputs(settings, places, 1, unlabelled=asked)
+    assert {row["id"]: len(row["outputs"]) for row in read_jsonl(said)} == {"u0": 1, "u1": 1, "u2": 1}

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipestill.answers.base import Said
-from pipestill.answers.generated.predict import Asked, ask, ask_records, predict_records, replies_to, said_of
+from pipestill.answers.generated.predict import Asked, ask, ask_records, drawn, predict_records, replies_to, said_of
 from pipestill.inference.likelihood import likelihoods
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
 from pipestill.io.records import Json, Record, by_split, iterate_jsonl, write_jsonl
+from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
@@ -39,6 +40,13 @@ def probe(
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
     """Answer ``prompts`` by key: an output per sampling seed, or the greedy one."""
     return said_of(ask(loaded, asking, task.answers.options(asking.answers), prompts, work))
+
+
+def draw(
+    task: Task, loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+) -> dict[str, list[str]]:
+    """Draw answers to ``prompts`` by key, one a seed of ``decoding``."""
+    return drawn(loaded, asking, decoding, prompts, work)
 
 
 def replies(
