@@ -128,12 +128,17 @@ def of_addresses():
     for name in ("mnli", "idp", "codegen", "multiclinsum-t5"):
         studies[name] |= {"methods": ["base"], "overrides": {}, "variants": {}}
     studies["creditmix"] |= {"methods": ["base", "sft", "dpo"], "seeds": [1], "teacher": None, "overrides": {}}
-    studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl", "cd"], "pretrained_teacher": True, "compress": {}}
+    studies["dolly"] |= {
+        "methods": ["base", "sft", "kd", "fkl", "rkl", "cd"],
+        "pretrained_teacher": True,
+        "compress": {},
+    }
     told = {"context": {"teacher_context": "instruction", "instruction": "Be brief."}}
     studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}, "cd": told}
     studies["mnli-bert"]["methods"] = ["base", "sft"]  # a masked student writes no answers
     own = {"share": 0.5, "schedule": "adaptive", "buffer": 64}
-    config["training"]["divergence"] |= {"teacher": "online", "on_policy": own}
+    config["training"]["divergence"]["teacher"] = "online"
+    studies["dolly"]["overrides"]["fkl"]["divergence"] = {"teacher": "online", "on_policy": own}
     return config
 
 
