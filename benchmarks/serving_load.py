@@ -197,7 +197,7 @@ async def ended(server: Server, other: Server, expected: dict, requests: int) ->
                 found, answer = await once(server.port, request("POST", path, body))
             except (ConnectionError, asyncio.IncompleteReadError) as error:
                 assert not getattr(error, "partial", b""), "an answer was cut off"
-                counts["not accepted"] += 1
+                counts["not there" if isinstance(error, ConnectionRefusedError) else "cut off"] += 1
                 found, answer = await once(other.port, request("POST", path, body))
                 assert found == 200
                 continue

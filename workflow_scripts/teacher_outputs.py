@@ -4,14 +4,14 @@ import argparse
 from pathlib import Path
 
 from pipestill.job.script import json_option, reads, run, writes
-from pipestill.settings.jobs import ScoringSettings
+from pipestill.settings.jobs import OutputSettings
 from pipestill.teacher.outputs import Places, write_teacher_outputs
 
 
 def main() -> None:
     """Parse the command line and write the teacher's outputs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=json_option(ScoringSettings), required=True, help="JSON object")
+    parser.add_argument("--settings", type=json_option(OutputSettings), required=True, help="JSON object")
     parser.add_argument("--prompts", type=reads, required=True, help="the study's sft.jsonl")
     parser.add_argument("--base", type=reads, required=True, help="directory of the teacher's base model")
     parser.add_argument("--teacher", type=reads, help="directory of the fine-tuned teacher; none: the base model")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args, get_origi
 from pydantic import BaseModel, ConfigDict
 
 from pipestill.errors import UserError
+from pipestill.io.normal import normalise
 from pipestill.io.records import Json, Line, Record
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.models import BaseModelConfig, ModelKind
@@ -113,7 +114,7 @@ class Said(Line):
 
     Attributes:
         id: key of the prompt.
-        outputs: generated texts, one a sampling seed.
+        outputs: generated texts, one a sampling seed; of a teacher's, the likeliest first.
         label_scores: mean log-probability per token of each label (natural log), for answers that are labels.
     """
 
@@ -145,6 +146,32 @@ class Lessons:
         scores = said.get("label_scores")
         return max(scores, key=scores.get) if scores else self.said(said)
 
+    def check(self, record: Record, output: str, gold: str | None) -> bool | None:
+        """Whether a teacher's output is right, as far as that can be seen: here of labels, by the gold one.
+
+        Args:
+            record: the record.
+            output: to its prompt.
+            gold: words of its gold output; none where it has none.
+
+        Returns:
+            None where there is nothing to see it by.
+        """
+        return normalise(output) == normalise(gold) if self.answers.classes and gold is not None else None
+
+    def alike(self, one: str, other: str) -> float:
+        """How much two outputs say the same, from 0 to 1."""
+        return float(normalise(one) == normalise(other))
+
+    def agreed(self, agreement: Sequence[float]) -> list[bool]:
+        """Which outputs to one prompt stand for all of them, where none can be checked: those that are most of them.
+
+        Args:
+            agreement: of each, how much the others are like it, the mean of :meth:`alike`.
+        """
+        others = len(agreement) - 1
+        return [2 * (1 + share * others) > 1 + others for share in agreement]
+
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """See :meth:`Answers.rejected`."""
         return self.answers.rejected(record, said, rng)
@@ -158,6 +185,7 @@ class Answers(ABC):
     ``predict``: ``predict(task, loaded, asking, records, work, directory)`` writes the predictions of one run, and
     of kinds that are ``probed``, ``probe(weighed, asking, records, label, directory)`` what is read from its logits;
     ``say(task, loaded, asking, prompts, work)`` gives what a model says to prompts by key, :class:`Said` each;
+    ``draw(task, loaded, asking, decoding, prompts, work)`` gives further texts to them, drawn, one a sampling seed;
     ``replies(task, loaded, asking, questions, run, listen)`` answers questions by hand.
     ``score``: ``runs(task, experiment, predictions, columns)`` gives the runs of an experiment by seed, and
     ``measured(task, test_sets, directory)`` those of one that was evaluated;

@@ -23,6 +23,7 @@ from pipestill.io.seals import made_again
 from pipestill.job.halves import half
 from pipestill.objectives.context import with_gold
 from pipestill.objectives.long_answers import LongAnswers
+from pipestill.objectives.samples import Kept
 from pipestill.settings.evaluation import Described, Experiment, StatisticsConfig
 from pipestill.tasks import Task, task_of
 
@@ -48,7 +49,7 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
         **{name: getattr(experiment, name) for name in Described.model_fields if name != "notes"},
         notes=[
             *experiment.notes,
-            *_long_answers(inputs.long_answers),
+            *_learnt(inputs.long_answers),
             *_demonstrations(inputs.predictions),
             *_teacher(task, inputs),
         ],
@@ -69,9 +70,13 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
     return evaluation, runs
 
 
-def _long_answers(path: Path | None) -> list[str]:
-    """What to say of answers that were too long to learn."""
-    return LongAnswers.model_validate(read_json(path)).notes() if path else []
+def _learnt(path: Path | None) -> list[str]:
+    """What to say of answers that were too long to learn, and of several answers of a teacher."""
+    if path is None:
+        return []
+    counted = read_json(path)
+    kept = counted.pop("kept", None)
+    return LongAnswers.model_validate(counted).notes() + (Kept.model_validate(kept).notes() if kept else [])
 
 
 def _demonstrations(predictions: Path) -> list[str]:

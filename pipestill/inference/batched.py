@@ -1,5 +1,6 @@
 """Prompts of about the same length in batches, within a budget of tokens and the memory that there is."""
 
+import math
 from collections.abc import Callable, Container, Iterator, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ def score_in_batches(
     done: Container[int],
     behind: int = 0,
     most: int | None = None,
+    padding: float = math.inf,
 ) -> Iterator[tuple[list[int], LabelScores]]:
     """Scores of ``prompts``, longest first.
 
@@ -28,6 +30,7 @@ def score_in_batches(
         done: indices of prompts that need no scores; batches are composed as if they did.
         behind: tokens that are read behind each prompt; fewer than none where some of it are not read.
         most: prompts of a batch.
+        padding: of a prompt of a batch at most, as a share of what is read of the longest.
 
     Returns:
         Iterator over (indices of the batch's prompts, their scores).
@@ -41,6 +44,8 @@ def score_in_batches(
         width = len(prompts[order[start]]) + behind
         size = max(1, min(token_budget // width, most or len(order)))
         batch = order[start : start + size]
+        while len(batch) > 1 and len(prompts[batch[0]]) - len(prompts[batch[-1]]) > padding * width:
+            batch.pop()
         wanted = [row for row, index in enumerate(batch) if index not in done]
         if wanted:
             try:

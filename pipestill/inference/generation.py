@@ -160,7 +160,6 @@ def write(
     Raises:
         UserError: the model's output is not a number, or one prompt does not fit in memory.
     """
-
     draw = chooser(decoding)
 
     def choose(tokens: torch.Tensor, logits: torch.Tensor, draws: Sequence[random.Random]) -> torch.Tensor:

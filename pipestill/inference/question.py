@@ -2,7 +2,7 @@
 
 import codecs
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipestill.io.normal import clean
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from pipestill.inference.constrained.engine import Engine
+    from pipestill.models.prompts import PromptEncoder
 
 Listen = Callable[[int, Callable[[], str]], bool]
 """Follows answers while they are written. It is told the place of a question after each step of its answer, and can ask
@@ -32,6 +33,18 @@ class Question:
     prompt: str
     cropped: bool = False
     sampling_seed: int | None = None
+    _read: list[tuple] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def read(self, encoder: "PromptEncoder", max_tokens: int) -> tuple[list[int], bool]:
+        """Tokens of the prompt, ``max_tokens`` at most, and whether it was cut; the next time they are there already.
+
+        Raises:
+            UserError: see :meth:`~pipestill.models.prompts.PromptEncoder.encode`.
+        """
+        how = encoder.tokenizer, encoder.kind, encoder.form, encoder.context, max_tokens
+        if not self._read or self._read[0] != how:
+            self._read[:] = how, encoder.encode(self.prompt, max_tokens)
+        return self._read[1]
 
 
 class Pieces:

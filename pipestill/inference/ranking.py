@@ -6,6 +6,7 @@ ancestors only. What all prompts begin with is read once, and its keys and value
 """
 
 import inspect
+import math
 from collections.abc import Container, Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pipestill.inference.cache import SharedPrefix
 
 MAX_LOGIT_ROWS = 1024  # bounds the memory of the logits, which the token budget knows nothing of
+KEPT_TOKENS, PADDING = 4096, 0.25  # of batches behind a kept prefix, on a CPU: few steps, and little padding in them
 MASKS = {"sdpa": "bool", "eager": "additive"}  # attention implementations that take any 4-D mask
 
 
@@ -61,7 +63,7 @@ def score_labels(
         done: indices of prompts that an earlier process has finished. Batches are composed as if nothing were, so
             that a resumed run gives the same bits as one that was not stopped.
         kept: common prefix of this call and earlier ones, in place of this one's own; scores are the same but for
-            rounding, and the last layer reads no more than they need.
+            rounding, the last layer reads no more than they need, and batches are of prompts of about one length.
 
     Returns:
         Iterator over (indices of the batch's prompts, their scores).
@@ -73,7 +75,8 @@ def score_labels(
     trie = build_trie(labels)
     check_prompts(model, prompts, trie)
     model.eval()
-    default = CPU_TOKENS if input_device(model).type == "cpu" else ACCELERATOR_TOKENS
+    on_cpu = input_device(model).type == "cpu"
+    default = ACCELERATOR_TOKENS if not on_cpu else CPU_TOKENS if kept is None else KEPT_TOKENS
     return _score_labels(model, prompts, trie, token_budget or default, done, kept)
 
 
@@ -99,7 +102,8 @@ def _score_labels(
             return score_batch(model, [prompt[shared:] for prompt in batch], trie, shared, cache)
 
     behind = nodes + shared // 4 - shared
-    yield from score_in_batches(prompts, score, token_budget, done, behind, MAX_LOGIT_ROWS // (1 + nodes))
+    most, padding = MAX_LOGIT_ROWS // (1 + nodes), math.inf if kept is None else PADDING
+    yield from score_in_batches(prompts, score, token_budget, done, behind, most, padding)
 
 
 def check_prompts(model: torch.nn.Module, prompts: Tokens, trie: LabelTrie) -> None:

@@ -93,6 +93,7 @@ class TrainingFile:
         split: whose records it is made of.
         answer: key of the answer in a row.
         judged: whether rows hold other answers than gold ones, as :class:`~pipestill.answers.base.Lessons` give them.
+        sampled: whether rows are of several answers of the teacher to a prompt, where a study asks for them.
     """
 
     name: str
@@ -100,6 +101,7 @@ class TrainingFile:
     split: Split = "train"
     answer: str = "output"
     judged: bool = False
+    sampled: bool = False
 
 
 def output_row(record: Record, sources: Sources, output: str) -> Json:

@@ -14,6 +14,7 @@ from pipestill.io.records import Json, Record, iterate_jsonl, iterate_lines, of_
 from pipestill.io.seals import again
 from pipestill.objectives.base import Objective, Sources
 from pipestill.objectives.long_answers import Room
+from pipestill.objectives.samples import Kept, with_kept
 from pipestill.settings.annotation import ANSWER, RATIONALE
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks.base import Task
@@ -124,8 +125,10 @@ def training_rows(
     rationales: dict[str, str] | None,
     room: Room | None = None,
     unlabelled: Unlabelled | None = None,
+    tell: Callable[[Kept], object] = lambda kept: None,
 ) -> tuple[list[Json], list[Json]]:
-    """Training rows, and validation rows with gold outputs in the same schema.
+    """Training rows, and validation rows with gold outputs in the same schema; ``tell`` is told what became of a
+    teacher's several answers.
 
     Rows of ``unlabelled`` prompts follow those of records with gold outputs; none where the objective has no use for
     such prompts.
@@ -147,8 +150,12 @@ def training_rows(
         said = unlabelled and unlabelled.outputs
         drawn = settings.seed, chosen, settings.context
         taught = Sources(task, settings.prompt, lessons, outputs, said, rationales, *drawn)
-        gold = replace(taught, outputs=None)
-        train = room.rows([row(each, taught) for each in (*chosen, *asked)], learnt)
+        gold, rows_of = replace(taught, outputs=None), [*chosen, *asked]
+        if settings.keep:
+            rows_of, said, kept = with_kept(rows_of, taught, settings.keep)
+            taught = replace(taught, outputs=said, unlabelled_outputs=said)
+            tell(kept)
+        train = room.rows([row(each, taught) for each in rows_of], learnt)
         validation = room.rows([row(each, gold) for each in held_out], learnt)
     room.check()
     return train, validation
@@ -187,13 +194,17 @@ def write_training_file(
         asked = [each for each in asked if each.id in said]
     unlabelled = Unlabelled(asked, said) if files.get("unlabelled") else None
     room = room or Room()
-    train, validation = training_rows(task, objective, settings, records, outputs, rationales, room, unlabelled)
+    told: list[Kept] = []
+    made_of = settings, records, outputs, rationales, room, unlabelled
+    train, validation = training_rows(task, objective, *made_of, told.append)
     write_jsonl(files["train"], train)
     write_jsonl(files["validation"], validation)
     counted = room.counted(train, {record.id for record in of_split(records, "validation")})
     if files.get("long_answers"):
-        write_json(files["long_answers"], counted.model_dump())
-    print("\n".join([f"{len(train)} training rows, {len(validation)} validation rows", *counted.notes()]))
+        kept = {"kept": told[0].model_dump()} if told else {}
+        write_json(files["long_answers"], counted.model_dump() | kept)
+    notes = [note for counts in (counted, *told) for note in counts.notes()]
+    print("\n".join([f"{len(train)} training rows, {len(validation)} validation rows", *notes]))
 
 
 def _read_said(path: Path | None) -> dict[str, Json] | None:

@@ -17,6 +17,7 @@ from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.models import BaseModelConfig, Engine, HardwareConfig, HardwareOverride
 from pipestill.settings.places import LocalPath
 from pipestill.settings.prompts import Prompt
+from pipestill.settings.samples import SamplesConfig
 from pipestill.settings.section import (
     LONGEST_NAME,
     Count,
@@ -247,6 +248,8 @@ class StudyConfig(Section):
     rows, or `crop` them; the report counts them."""
     unlabelled: UnlabelledConfig = UnlabelledConfig()
     """Prompts without gold outputs, for `kd`, the divergences, `cd` and `stepwise`."""
+    kd: SamplesConfig = SamplesConfig()
+    """Answers of the teacher that `kd` learns, of several to each prompt."""
     learning_curve: Annotated[list[NonzeroShare], Field(min_length=1, max_length=100)] = [0.25, 0.5, 1.0]
     """Shares of the training rows at which the target `learning_curve` trains each method, up to 1."""
     answers: Any = {}

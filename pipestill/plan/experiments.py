@@ -32,8 +32,10 @@ from pipestill.plan.resolve import (
 from pipestill.plan.shares import at_share
 from pipestill.plan.variants import Row, rows_of, variants_of
 from pipestill.settings.evaluation import Annotator, Experiment
+from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import SERVING, HardwareConfig
 from pipestill.settings.prompts import Prompt
+from pipestill.settings.samples import SamplesConfig
 from pipestill.tasks import Task
 
 RATIONALES_DEPEND_ON = {
@@ -195,6 +197,17 @@ class Experiments:
     def annotates_unlabelled(self, study: str) -> bool:
         """True if the annotation answers such prompts for a method of the study."""
         return any(self.unlabelled_source(study, method) == RATIONALES for method in self.study(study).methods)
+
+    def samples(self, study: str, method: str) -> SamplesConfig | None:
+        """Which of several answers of the teacher a method learns; none: the likeliest one, or none of them."""
+        own, objective = self.study(study).kd, self.entry(study, method).objective
+        sampled = objective is not None and objective.file.sampled and self.learns_from_teacher(study, method)
+        return own if sampled and own.filtered else None
+
+    def drawing(self, study: str) -> GenerationConfig | None:
+        """How a study's teacher draws further answers; none where no method learns such."""
+        learnt = any(self.samples(study, method) for method in self._learners(study))
+        return self.study(study).kd.drawing if learnt else None
 
     def file(self, study: str, method: str) -> TrainingFile | None:
         """What a method is trained on, if it is trained."""
@@ -361,6 +374,8 @@ class Experiments:
             depends["train_share"] = share
         if self.learns_unlabelled(study, method):
             depends["unlabelled"] = self.study(study).unlabelled.model_dump(include={"rows", "file"})
+        if samples := self.samples(study, method):
+            depends["kd"] = samples.model_dump()
         if self.study(study).on_long_answer != "stop":
             depends["on_long_answer"] = self.study(study).on_long_answer
         if resolved.training.init == "sft" or OWN_OUTPUTS in self.sources(study, method):

@@ -20,8 +20,8 @@ from pipestill.settings.jobs import (
     Asking,
     CompressionSettings,
     ContextOutputSettings,
+    OutputSettings,
     PredictionSettings,
-    ScoringSettings,
     TrainingFileSettings,
     TrainingSettings,
     UnlabelledSettings,
@@ -93,6 +93,7 @@ class Jobs(Experiments):
             on_long_answer=settings.on_long_answer,
             context=self.teacher_context(study, method),
             unlabelled=settings.unlabelled.rows if self.learns_unlabelled(study, method) else None,
+            keep=samples.keep if (samples := self.samples(study, method)) else None,
             answers=settings.answers.model_dump(mode="json", include=settings.answers.learnt) if judged else {},
             **(self._rationales(study) if explained else {}),
         )
@@ -206,12 +207,13 @@ class Jobs(Experiments):
     def scoring_settings(self, study: str, method: str) -> str:
         """Settings of the job in which a study's teacher, or a student, answers the prompts of its students."""
         trained = self.training(study, method).training
-        section = ScoringSettings(
+        section = OutputSettings(
             asking=self.asking(study, method, answers=False),
             adaptation=trained.adaptation,
             hardware=self.hardware(study),
             engine=self.study(study).engine,
             code=self._asking_code("teacher_outputs", study),
+            drawing=self.drawing(study) if method == TEACHER_NAME else None,
         )
         return told(section)
 

@@ -33,6 +33,7 @@ def check_training(config: Config, path: str, study: StudyConfig) -> None:
     hardware = resolve_hardware(config.hardware, study)
     _check_rows(path, study, len(task.answers.strata))
     _check_unlabelled(config, path, study)
+    _check_samples(path, study)
     readers: dict[str, dict[str, Resolved]] = {}  # by what they read
     for method in study.methods:
         objective, resolved = METHODS[method].objective, resolve_training(config.training, study, method)
@@ -155,6 +156,15 @@ def _check_annotated(config: Config, path: str, study: StudyConfig) -> None:
             if name in ("target", "prompt"):  # the gold output, and what a record with one is asked
                 where = f"tasks.{study.task}.annotation.steps.{number}"
                 raise ValueError(f"{where}: what `{path}.unlabelled` gives has no `{{{name}}}`; leave it out")
+
+
+def _check_samples(path: str, study: StudyConfig) -> None:
+    """Refuse several answers to a prompt where a method learns them and no teacher gives them."""
+    objectives = [METHODS[name].objective for name in study.methods]
+    if study.kd.filtered and study.teacher is None and any(each and each.file.sampled for each in objectives):
+        raise ValueError(
+            f"{path}.kd: a teacher gives such answers; set `{path}.teacher`, or `samples: 1` and `keep: all`"
+        )
 
 
 def _rows_of(config: Config, study: StudyConfig, objective: Objective, resolved: Resolved) -> float:

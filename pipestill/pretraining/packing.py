@@ -56,15 +56,12 @@ class CorpusBatches:
         self.architecture, self.tokenizer, self.seed = architecture, tokenizer, seed
         self.rows, self.length, self.strings_from = rows, length, strings_from
         self.ids = range(first_plain_id(tokenizer), tokenizer.get_vocab_size())
-        self.weights = document_weights(
-            lambda d: len(tokenizer.encode(d.text).ids), architecture.emphasis, architecture.families
-        )
+        self.weights = document_weights(lambda d: len(tokenizer.encode(d.text).ids), architecture.emphasis)
 
     def __call__(self, step: int):
         """The batch of one step."""
         rng = Random(f"{self.seed} step {step}")
-        drawn = documents(rng, self.weights, self.architecture.families)
-        stream = (self.architecture.encode(document, self.tokenizer, rng) for document in drawn)
+        stream = (self.architecture.encode(document, self.tokenizer, rng) for document in documents(rng, self.weights))
         long = step % LONG_EVERY == LONG_EVERY - 1
         rows, length = (self.rows // 2, self.length * 2) if long else (self.rows, self.length)
         lengths = self.architecture.lengths(length)
@@ -87,36 +84,11 @@ class RepeatedStrings:
     def __init__(self, architecture: Architecture, ids: range, seed: str, rows: int, length: int):
         self.architecture, self.ids, self.seed, self.rows, self.length = architecture, ids, seed, rows, length
 
-    def encoded(self, step: int) -> list[Packable]:
-        """The strings of one step."""
+    def __call__(self, step: int):
+        """The batch of one step."""
         rng = Random(f"{self.seed} strings {step}")
         strings = [rng.choices(self.ids, k=self.length // 2) for _ in range(self.rows)]
-        return [self.architecture.copied(string, rng) for string in strings]
-
-    def __call__(self, step: int):
-        """The batch of one step."""
-        return one_per_row(self.architecture, self.encoded(step))
-
-
-class Drills:
-    """The curriculum of an architecture that has documents of its own: rows of strings to be copied, and as many of
-    these documents."""
-
-    def __init__(self, architecture: Architecture, tokenizer, seed: str, rows: int, length: int):
-        self.architecture, self.tokenizer, self.seed, self.length = architecture, tokenizer, seed, length
-        self.documents = rows // 2
-        ids = range(first_plain_id(tokenizer), tokenizer.get_vocab_size())
-        self.strings = RepeatedStrings(architecture, ids, seed, rows - self.documents, length)
-
-    def __call__(self, step: int):
-        """The batch of one step."""
-        rng = Random(f"{self.seed} documents {step}")
-        families = self.architecture.further
-        drawn = documents(rng, [family.share for family in families], families)
-        stream = (self.architecture.encode(document, self.tokenizer, rng) for document in drawn)
-        lengths = self.architecture.lengths(self.length)
-        rows = [[each] for each in self.strings.encoded(step)]
-        return self.architecture.pack([*rows, *first_fit(stream, self.documents, lengths)], lengths)
+        return one_per_row(self.architecture, [self.architecture.copied(string, rng) for string in strings])
 
 
 def first_plain_id(tokenizer) -> int:

@@ -125,6 +125,13 @@ class Schema:
         """What is wrong with ``value``, by a validator that is not the engine; see :func:`.validation.faults`."""
         return validation.faults(self.text, value)
 
+    def accepts(self, answer: str) -> bool:
+        """True if a text is JSON that is valid, its numbers as they are written."""
+        try:
+            return not self.validate(parse(answer))
+        except NotJson:
+            return False
+
     def canonical(self, value: Any) -> str:
         """``value`` as JSON in one spelling; see :func:`.validation.canonical`."""
         return validation.canonical(value)

@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -43,6 +46,38 @@ def listen_at(host: str, port: int) -> socket.socket:
     return listening
 
 
+def accepted(listening: socket.socket) -> Iterator[socket.socket]:
+    """Connections that wait at a socket that does not block."""
+    with suppress(BlockingIOError):
+        while True:
+            yield listening.accept()[0]
+
+
+class StepHandler(logging.StreamHandler):
+    """Writes the lines of one step of the event loop at once, those of other threads as they come."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            super().emit(record)
+            return
+        if not self._lines:
+            loop.call_soon(self.flush)
+        self._lines.append(f"{self.format(record)}{self.terminator}")
+
+    def flush(self) -> None:
+        """Write them."""
+        lines, self._lines = self._lines, []
+        self.stream.write("".join(lines))
+        super().flush()
+
+
 class Server(uvicorn.Server):
     """A server that, when told to end, answers what it has accepted and refuses what comes later, and then ends.
 
@@ -64,7 +99,19 @@ class Server(uvicorn.Server):
         """Wait until all is answered; meanwhile `/ready` says that this server ends."""
         while self.serving.admitted and not self.force_exit:
             await asyncio.sleep(TICK)
+        await self._stop_listening(sockets or [])
         await super().shutdown(sockets)
+
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+        """Refuse those whom the system has let in and nobody has asked: it would cut them off."""
+        waiting = [connection for listening in sockets for connection in accepted(listening)]
+        for server in self.servers:
+            server.close()
+        loop, common = asyncio.get_running_loop(), {"config": self.config, "server_state": self.server_state}
+        for connection in waiting:
+            protocol = self.config.http_protocol_class(**common, app_state=self.lifespan.state)
+            await loop.connect_accepted_socket(lambda protocol=protocol: protocol, connection)
+        await asyncio.sleep(TICK)
 
 
 def serve(settings: ServeSettings) -> None:
@@ -75,11 +122,12 @@ def serve(settings: ServeSettings) -> None:
     """
     share_freed_memory()
     bound_kernel_caches()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one prompt is no work for several threads
     app = create_app(settings)
     serving = app.state.serving
     listening = listen_at(settings.host, settings.port)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[StepHandler()], format="%(message)s")
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,

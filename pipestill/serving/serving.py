@@ -19,7 +19,7 @@ from pipestill.io.records import Json
 from pipestill.serving.batcher import Batcher, Heard, Ticket
 from pipestill.serving.examples import Examples
 from pipestill.serving.measures import Measures
-from pipestill.serving.pool import Pool
+from pipestill.serving.pool import Model, Pool
 from pipestill.serving.problems import GONE, Problem, busy
 from pipestill.serving.settings import STUDY, ServeSettings
 from pipestill.serving.shelf import Exhibit, Shelf
@@ -209,6 +209,7 @@ class Serving:
         """
         with self.admission():
             async with self.pool.borrow(asked.exhibit, asked.target) as model:
+                await _read(model, asked)
                 future = asyncio.get_running_loop().create_future()
                 ticket = Ticket(model, asked.asking, asked.key, asked.question, asked.tokens, future, heard)
                 reply = await self.batcher.submit(ticket)
@@ -232,13 +233,13 @@ class Serving:
             self.admitted -= 1
 
     async def prepared(self, size: int, prepare: Callable[[], T]) -> T:
-        """What ``prepare`` makes of a request of ``size`` bytes; of a long one in another thread, as it takes a while.
+        """What ``prepare`` makes of a request of ``size`` bytes.
 
         Raises:
             Problem: there are too many requests.
         """
         self.check_room()
-        return prepare() if size <= SHORT else await asyncio.to_thread(prepare)
+        return await _aside(size, prepare)
 
     def check_room(self) -> None:
         """Refuse a request where there are too many, or none are taken any more.
@@ -280,3 +281,18 @@ class Serving:
             raise Problem(GONE, "the client has gone") from None
         finally:
             del request.scope[LEAVE]
+
+
+async def _aside(size: int, work: Callable[[], T]) -> T:
+    """The result of ``work`` on ``size`` bytes or characters: of many in another thread, as it takes a while."""
+    return work() if size <= SHORT else await asyncio.to_thread(work)
+
+
+async def _read(model: Model, asked: Asked) -> None:
+    """Have the prompt in tokens when the model comes to it; meanwhile it works on others."""
+    question, asking = asked.question, asked.asking
+    encoder = model.loaded.encoder(asking.prompt)
+    try:
+        await _aside(len(question.prompt), lambda: question.read(encoder, asking.max_prompt_tokens))
+    except UserError as error:
+        raise Problem(422, str(error)) from None

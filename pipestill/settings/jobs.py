@@ -7,8 +7,10 @@ from pydantic import Field
 from pipestill.io.records import Json
 from pipestill.settings.compression import Prune, Quantize
 from pipestill.settings.contexts import InContextSettings, TeacherContext
+from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import Engine, HardwareConfig
 from pipestill.settings.prompts import Form, Prompt
+from pipestill.settings.samples import Keep
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
 from pipestill.settings.tasks import OfTask
 from pipestill.settings.training import Adaptation, TrainingConfig
@@ -46,6 +48,8 @@ class TrainingFileSettings(OfTask):
     """Context that the teacher reads before the question of each row, if it reads one."""
     unlabelled: Count | None = None
     """Prompts without gold outputs at most, of those that there are."""
+    keep: Keep | None = None
+    """The teacher's answers that are learnt, each in a row of its own; none: the likeliest one, whatever it is."""
     answers: Json = {}
     """Options of the task's kind of answers that its rows depend on."""
 
@@ -100,6 +104,13 @@ class ScoringSettings(ModelSettings):
     """What runs the model."""
     code: str
     """Digest of the code: the state of other code is not resumed."""
+
+
+class OutputSettings(ScoringSettings):
+    """Settings of a job in which a model answers the prompts of students."""
+
+    drawing: GenerationConfig | None = None
+    """Draw of further answers beside the likeliest, one a seed; none: there are no further ones."""
 
 
 class ContextOutputSettings(ScoringSettings):

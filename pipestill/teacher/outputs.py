@@ -15,7 +15,7 @@ from pipestill.job.cost import CostMeter
 from pipestill.job.engines import engine_of
 from pipestill.job.halves import half
 from pipestill.job.row_log import state_of
-from pipestill.settings.jobs import ScoringSettings
+from pipestill.settings.jobs import OutputSettings, ScoringSettings
 from pipestill.tasks import task_of
 
 
@@ -40,8 +40,9 @@ class Places:
     cost: Path
 
 
-def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: int, devices: int = 1) -> None:
-    """Write what the teacher says (:class:`~pipestill.answers.base.Said`) to each prompt.
+def write_teacher_outputs(settings: OutputSettings, places: Places, threads: int, devices: int = 1) -> None:
+    """Write what the teacher says (:class:`~pipestill.answers.base.Said`) to each prompt: its likeliest answer first,
+    and further ones that are drawn, where the settings ask for some.
 
     Args:
         settings: how it is asked.
@@ -53,7 +54,13 @@ def write_teacher_outputs(settings: ScoringSettings, places: Places, threads: in
     prompts = {row["id"]: row["input"] for row in read_jsonl(places.data)}
 
     def say(loaded: Loaded, work: Work) -> dict[str, Said]:
-        return half(task.answers, "predict").say(task, loaded, settings.asking, prompts, work)
+        asked = half(task.answers, "predict")
+        said = asked.say(task, loaded, settings.asking, prompts, work)
+        if settings.drawing:
+            drawn = asked.draw(task, loaded, settings.asking, settings.drawing, prompts, work)
+            for key, found in said.items():
+                found.outputs += drawn[key]
+        return said
 
     tokens = settings.asking.max_prompt_tokens + settings.asking.max_new_tokens
     write_said(settings, places, threads, say, devices, tokens)

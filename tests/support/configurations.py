@@ -46,6 +46,7 @@ def generated():
     config["seeds"] = [1]
     config["run"] += DECLARED
     studies["creditmix"] |= {"methods": ["base", "sft", "kd", "dpo"], "unlabelled": {"rows": 8, "sft_curve": [12]}}
+    studies["creditmix"]["kd"] = {"samples": 2}
     studies["mnli-bert"]["unlabelled"] = {}  # so that its last divergence may go
     studies["mnli"]["methods"] = ["base", "icl", "cd", "sft"]
     plain = {"text": "{features}:", "render": "raw", "verbalizers": {"Good": "good"}}

@@ -1,5 +1,6 @@
 """A results tree of tiny models, and a server of it in a thread of its own."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,17 +42,27 @@ def make_results(results: Path, **answers: dict) -> Path:
     return results
 
 
-@contextmanager
-def served(results: Path, **settings: object) -> Iterator[tuple[str, Server]]:
-    """The address of a server of ``results``, and the server."""
+def server_of(results: Path, **settings: object) -> tuple[Server, socket.socket]:
+    """A server of ``results``, and where it will listen."""
     told = ServeSettings(results=results, port=0, **settings)
     app, listening = create_app(told), listen_at(told.host, 0)
     config = uvicorn.Config(app, http=protocol_of(told), ws="none", log_config=None, access_log=False)
-    server = Server(config, app.state.serving)
+    return Server(config, app.state.serving), listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """Where it listens."""
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@contextmanager
+def served(results: Path, **settings: object) -> Iterator[tuple[str, Server]]:
+    """The address of a server of ``results``, and the server."""
+    server, listening = server_of(results, **settings)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", server
+        yield address_of(listening), server
     finally:
         server.should_exit = True
         thread.join()

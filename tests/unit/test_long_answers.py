@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipestill.errors import UserError
-from pipestill.evaluation.evaluate import _long_answers
+from pipestill.evaluation.evaluate import _learnt
 from pipestill.io.files import read_json
 from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.methods import method_of
@@ -140,10 +140,10 @@ def test_files_are_written_with_a_count_that_tables_show(tmp_path):
     write_training_file(TASK, objective, settings, files, lambda text, each: text, Room(20, words, "drop"))
     assert [row["id"] for row in read_jsonl(files["train"])] == ["short"]
     assert read_json(files["long_answers"]) == {"treatment": "drop", "train": 2, "validation": 1}
-    (note,) = _long_answers(files["long_answers"])
+    (note,) = _learnt(files["long_answers"])
     assert "were dropped: 2 of training, 1 of validation rows" in note
     write_training_file(TASK, objective, settings, files, lambda text, each: text)
-    assert _long_answers(files["long_answers"]) == _long_answers(None) == []
+    assert _learnt(files["long_answers"]) == _learnt(None) == []
 
 
 def plan(changes):

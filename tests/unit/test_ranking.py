@@ -8,6 +8,8 @@ from peft import LoraConfig, get_peft_model
 
 from pipestill.errors import UserError
 from pipestill.inference import prefix, ranking
+from pipestill.inference.batched import score_in_batches
+from pipestill.inference.label_scores import LabelScores
 from pipestill.inference.label_trie import build_trie
 from pipestill.inference.prefix import KeptPrefix, read_prefix
 from pipestill.inference.ranking import score_all_labels, score_labels
@@ -154,13 +156,36 @@ def test_a_prefix_is_kept_from_call_to_call_and_shrinks_to_what_all_share(archit
     assert lengths == [0, 13, 13, 10, 10, 0, 0] and read == [13]
 
 
-def test_of_the_last_layer_only_what_is_asked_for_is_read():
+def test_of_the_last_layer_only_what_is_asked_for_is_read(monkeypatch):
     model, widths = make_model(), []
     prompts, labels = make_prompts("shared"), LABELS["deep"]
-    model.model.layers[-1].mlp.up_proj.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[1]))
+    last = model.model.layers[-1]
+    for part in (last.mlp.up_proj, last.self_attn.o_proj):
+        part.register_forward_hook(lambda _, given, made: widths.append(given[0].shape[1]))
+    attended = []
+    sdpa = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "scaled_dot_product_attention",
+        lambda query, *others, **how: attended.append(query.shape[2]) or sdpa(query, *others, **how),
+    )
     list(score_labels(model, prompts, labels, kept=KeptPrefix()))
-    assert set(widths) == {1 + len(build_trie(labels).tokens)}
-    assert not model.model.layers[-1].mlp._forward_hooks  # nothing of it stays
+    few = 1 + len(build_trie(labels).tokens)
+    assert set(widths) == {few} and attended[-1] == few < attended[-2]
+    assert not last.mlp._forward_hooks and last.self_attn.config is model.config  # nothing of it stays
+
+
+def test_prompts_of_about_one_length_are_a_batch():
+    prompts = [[0] * length for length in (8, 30, 40, 9, 31)]
+
+    def batches(**how: float) -> list[list[int]]:
+        def score(batch: list[list[int]]) -> LabelScores:
+            return LabelScores(np.zeros((len(batch), 2)), np.zeros(len(batch)), np.zeros((len(batch), 2), dtype=bool))
+
+        return [indices for indices, _ in score_in_batches(prompts, score, 1000, set(), **how)]
+
+    assert batches() == [[2, 4, 1, 3, 0]]
+    assert batches(padding=0.25) == [[2, 4, 1], [3, 0]] and batches(behind=-7, padding=0.25) == [[2], [4, 1], [3], [0]]
 
 
 def test_labels_that_begin_with_the_likeliest_token_of_the_vocabulary():

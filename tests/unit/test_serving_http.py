@@ -1,19 +1,23 @@
 """HTTP of a server: hosts, tokens, origins, and clients that are slow, cut off or wrong."""
 
+import asyncio
+import logging
 import shutil
 import socket
 import threading
 import time
 from base64 import b64encode
+from contextlib import ExitStack
 
 import pytest
 
 from pipestill.inference import by_hand
 from pipestill.serving import batcher
 from pipestill.serving import pool as pools
+from pipestill.serving.run import StepHandler
 from pipestill.serving.settings import ServeSettings
 from support.http import call, connect, read, request
-from support.served import make_results, served
+from support.served import address_of, make_results, served, server_of
 
 FEATURES = {"features": "Age: 23.0"}
 PATH = "/infer/creditmix_sft"
@@ -232,9 +236,10 @@ def test_judging_counts_as_a_request(results):
 
 def test_an_answer_that_takes_too_long_is_given_up(results, held):
     begun, let = held
-    with served(results, request_seconds=0.2) as (address, server):
+    with served(results, request_seconds=0.5) as (address, server):
+        wait_until(lambda: call(address, "GET", "/ready").status == 200)
         found = call(address, "POST", PATH, FEATURES)
-        assert found.status == 504 and "within 0.2 seconds" in found.json()["detail"]
+        assert found.status == 504 and "within 0.5 seconds" in found.json()["detail"]
         assert begun.acquire(timeout=60)
         let.set()
         assert server.serving.admitted == 0
@@ -277,3 +282,38 @@ def test_a_server_that_ends_answers_what_it_has_accepted_and_refuses_the_rest(re
         let.set()
         first.join()
         assert answer[0].status == 200
+
+
+def test_who_waits_at_a_server_that_ends_is_refused_and_not_cut_off(results):
+    async def end() -> list:
+        with ExitStack() as stack:
+            server, listening = server_of(results)
+            server.config.load()
+            server.lifespan = server.config.lifespan_class(server.config)
+            await server.startup([listening])
+            server.handle_exit(15, None)
+            address = address_of(listening)
+            waiting = [stack.enter_context(connect(address)) for _ in range(3)]  # in no turn of the event loop
+            for connection in waiting:
+                connection.sendall(request("POST", PATH, BODY, Content_Type="application/json"))
+            await server.shutdown([listening])
+            return [read(connection) for connection in waiting]
+
+    for found in asyncio.run(end()):
+        assert found.status == 503 and "about to end" in found.json()["detail"]
+
+
+def test_lines_of_the_log_are_written_once_a_step_of_the_event_loop(capsys):
+    handler, record = StepHandler(), logging.LogRecord("a", logging.INFO, "", 1, "line %d", (1,), None)
+    written = []
+
+    async def log() -> None:
+        for _ in range(2):
+            handler.emit(record)
+        written.append(capsys.readouterr().err)
+        await asyncio.sleep(0)
+
+    asyncio.run(log())
+    written.append(capsys.readouterr().err)
+    handler.emit(record)
+    assert [*written, capsys.readouterr().err] == ["", "line 1\nline 1\n", "line 1\n"]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from pipestill.inference.target import find_target
 from pipestill.io.files import read_json
 from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.job import row_log
-from pipestill.settings.jobs import PredictionSettings, ScoringSettings
+from pipestill.settings.jobs import OutputSettings, PredictionSettings
+from pipestill.settings.samples import SamplesConfig
 from pipestill.tasks import TASKS
 from pipestill.teacher.outputs import Places, write_teacher_outputs
 from support.asking import asking_about
@@ -205,7 +207,7 @@ def test_command_line(sampled, base, capsys, monkeypatch):
 def test_a_teacher_answers_prompts_in_a_task_without_labels(tmp_path, base):
     rows = [{"id": f"t{number}", "input": f"Name {number}.", "output": "Good"} for number in range(5)]
     write_jsonl(tmp_path / "sft.jsonl", rows)
-    given = ScoringSettings(asking=asking_about("dolly", **LIMITS), **COMMON)
+    given = OutputSettings(asking=asking_about("dolly", **LIMITS), **COMMON)
     output = tmp_path / "outputs.jsonl"
     places = Places(tmp_path / "sft.jsonl", base, None, tmp_path / "state", output, tmp_path / "cost.json")
     write_teacher_outputs(given, places, 1)
@@ -213,6 +215,14 @@ def test_a_teacher_answers_prompts_in_a_task_without_labels(tmp_path, base):
     assert [row["id"] for row in written] == [row["id"] for row in rows]
     assert all(set(row) == {"id", "outputs"} and len(row["outputs"]) == 1 for row in written)
     assert len({row["outputs"][0] for row in written}) > 1
+
+    several = given.model_copy(update={"drawing": SamplesConfig(samples=3).drawing})
+    write_teacher_outputs(several, places, 1)
+    content = output.read_bytes()
+    for row, more in zip(written, read_jsonl(output), strict=True):
+        assert more["outputs"][:1] == row["outputs"] and len(set(more["outputs"])) == 3
+    write_teacher_outputs(several, replace(places, state=tmp_path / "again"), 1)
+    assert output.read_bytes() == content
 
 
 def test_libraries_are_imported_when_a_model_is_loaded():

@@ -11,6 +11,7 @@ from pipestill.answers.code.mutations import mutants
 from pipestill.answers.code.problem import Problem
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record
+from pipestill.metrics.code import same_code
 
 
 class CodeLessons(Lessons):
@@ -40,6 +41,15 @@ class CodeLessons(Lessons):
         output = super().taught(record, said)
         kept = self.options.teacher_code == "all" or self.passes(record, code_of(output))
         return output if kept else record.target
+
+    def check(self, record: Record, output: str, gold: str | None) -> bool | None:
+        """Whether its code passes the tests of the record, where it has some."""
+        tested = record.meta.get("tests") or record.meta.get("check")
+        return self.passes(record, code_of(output)) if tested else None
+
+    def alike(self, one: str, other: str) -> float:
+        """1 for the same code."""
+        return same_code(code_of(one), [code_of(other)])
 
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """The first of these that fails the tests: what the teacher writes, if it is asked; a changed gold solution; a

@@ -8,12 +8,13 @@ from pipestill.answers.base import Said
 from pipestill.answers.code import CodeOptions
 from pipestill.answers.code.extraction import code_of
 from pipestill.answers.code.problem import Problem
-from pipestill.answers.generated.predict import Asked, ask, replies_to, said_of, written
+from pipestill.answers.generated.predict import Asked, ask, drawn, replies_to, said_of, written
 from pipestill.inference.generation import GREEDY
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
 from pipestill.io.records import Json, Record, of_split, write_jsonl
+from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
@@ -33,6 +34,13 @@ def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], w
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
     """Answer ``prompts`` by key: an output per sampling seed, or the greedy one."""
     return said_of(_answer(task, loaded, asking, prompts, work))
+
+
+def draw(
+    task: Task, loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+) -> dict[str, list[str]]:
+    """Draw code, without plans, to ``prompts`` by key, one a seed of ``decoding``."""
+    return drawn(loaded, asking, decoding, prompts, work)
 
 
 def replies(

@@ -1,6 +1,7 @@
 """The frame in which generated answers are asked for, once per sampling seed, and written."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,14 @@ def said_of(asked: Asked) -> dict[str, Said]:
     return found
 
 
+def drawn(
+    loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work, **how: Any
+) -> dict[str, list[str]]:
+    """Texts of :func:`ask` by the key of their prompt, in the order of the seeds."""
+    drawing = replace(work, label=f"{work.label}: further answers")
+    return {key: said.outputs for key, said in said_of(ask(loaded, asking, decoding, prompts, drawing, **how)).items()}
+
+
 def replies_to(
     loaded: Loaded,
     asking: Asking,
@@ -94,7 +103,7 @@ def replies_to(
         Iterator over (place of a question, its reply); with ``listen``, each as soon as it is whole.
     """
     encoder, demonstrated = loaded.encoder(asking.prompt), bool(loaded.context.demonstrations)
-    read = [encoder.encode(question.prompt, asking.max_prompt_tokens) for question in questions]
+    read = [question.read(encoder, asking.max_prompt_tokens) for question in questions]
     seeds = [_drawn(decoding, question) for question in questions]
     explained = asking.rationale_tokens > 0
     pieces = [_pieces(loaded, asking, constraint) for _ in questions] if listen else []

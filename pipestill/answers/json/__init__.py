@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
-from pipestill.answers.base import Definition, Said
+from pipestill.answers.base import Definition, Lessons, Said
 from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions, GeneratedReply
 from pipestill.answers.json.mistakes import mistaken
 from pipestill.answers.json.writing import written
 from pipestill.errors import UserError, shortened
 from pipestill.io.parsing import BadJson, parse_json
 from pipestill.io.records import Json, Record
+from pipestill.job.halves import half, half_name
 from pipestill.metrics.json_values import equal
 from pipestill.metrics.tables import MetricTable
 from pipestill.schemas.inferred import infer
@@ -156,6 +158,15 @@ class JsonObject(GeneratedAnswers):
     def formatted(self, name: str, schema: Json | None) -> Json:
         """Answers are JSON in any format, by the task's schema unless another one is given."""
         return {"schema": schema} if name == "json_schema" else {}
+
+    @property
+    def teaching(self) -> tuple[str, ...]:
+        """The module that compares outputs."""
+        return (half_name(self, "lessons"),)
+
+    def lessons(self, options: JsonOptions) -> AbstractContextManager[Lessons]:
+        """Lessons that compare outputs."""
+        return nullcontext(half(self, "lessons").JsonLessons(self))
 
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """The teacher's answer if it is wrong; otherwise the target with a mistake of a random kind."""

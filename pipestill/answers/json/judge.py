@@ -1,6 +1,5 @@
 """One answer that is JSON, compared by hand."""
 
-from pipestill.answers.json.score import is_valid
 from pipestill.answers.json.show import example
 from pipestill.io.records import Json, Record
 from pipestill.metrics.json_fields import compare
@@ -14,6 +13,6 @@ def judge(task: Task, settings: PredictionSettings, record: Record, answer: str)
     and reference as the report shows them."""
     fields = compare(answer, record.references)
     schema = task.answers.schema_of(task.answers.options(settings.asking.answers))
-    valid = is_valid(schema, answer)
+    valid = schema.accepts(answer)
     scores = {"field_f1": fields.sums, "exact_match": float(fields.exact), "schema_valid": float(valid)}
     return scores, example({"prediction": answer, "references": record.references}, scores)

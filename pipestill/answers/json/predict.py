@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.answers.base import Said
-from pipestill.answers.generated.predict import ask, ask_records, replies_to, said_of, written
+from pipestill.answers.generated.predict import ask, ask_records, drawn, replies_to, said_of, written
 from pipestill.answers.json import JsonOptions
 from pipestill.inference.constrained.constraint import Constraint
 from pipestill.inference.loaded import Loaded
@@ -14,6 +14,7 @@ from pipestill.inference.work import Work
 from pipestill.io.records import Json, Record, of_split
 from pipestill.schemas.schema import NotJson, Schema
 from pipestill.schemas.schema import parse as parse_answer
+from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
@@ -29,6 +30,13 @@ def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], 
     """Answer ``prompts`` by key: an output per sampling seed, or the greedy one."""
     options = task.answers.options(asking.answers)
     return said_of(ask(loaded, asking, options, prompts, work, **_held(task, loaded, options)))
+
+
+def draw(
+    task: Task, loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+) -> dict[str, list[str]]:
+    """Draw answers to ``prompts`` by key, one a seed of ``decoding``."""
+    return drawn(loaded, asking, decoding, prompts, work, **_held(task, loaded, task.answers.options(asking.answers)))
 
 
 def replies(

@@ -9,8 +9,6 @@ from pipestill.answers.json.entry import Part
 from pipestill.io.records import Json
 from pipestill.metrics.json_fields import Fields, compare
 from pipestill.metrics.measures import Scored
-from pipestill.schemas.schema import NotJson, Schema
-from pipestill.schemas.schema import parse as parse_answer
 from pipestill.settings.evaluation import Experiment
 from pipestill.tasks.base import Task
 
@@ -49,7 +47,7 @@ def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping
 
     def score(seed: int, directory: Path, rows: list[Json]) -> Scored:
         compared = [compare(row["prediction"], row["references"]) for row in rows]
-        valid = [is_valid(schema, row["prediction"]) for row in rows]
+        valid = [schema.accepts(row["prediction"]) for row in rows]
         parts[seed] = _parts(rows, compared, valid)
         return Scored(
             {
@@ -63,14 +61,6 @@ def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping
 
     found = runs_of(predictions, experiment.test_sets, score)
     return {seed: JsonRun(**vars(run), parts=parts[seed]) for seed, run in found.items()}
-
-
-def is_valid(schema: Schema, answer: str) -> bool:
-    """True if an answer is JSON that is valid by the schema, its numbers as they are written."""
-    try:
-        return not schema.validate(parse_answer(answer))
-    except NotJson:
-        return False
 
 
 def _parts(rows: Sequence[Json], compared: Sequence[Fields], valid: Sequence[bool]) -> list[Part]:

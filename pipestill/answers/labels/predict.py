@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
 from pipestill.answers.base import Said
 from pipestill.answers.labels import LabelOptions, Ranked
-from pipestill.answers.labels.calibration import calibrate, calibration_record, mean_score
+from pipestill.answers.labels.calibration import calibrate, calibration_record, log_posterior, mean_score
 from pipestill.answers.labels.null_prompts import null_prompts
 from pipestill.errors import UserError
 from pipestill.inference.answers import answer_prompts
@@ -93,6 +94,20 @@ def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], 
     return {key: Said(key, [outputs[key]], by_label[key]) for key in prompts}
 
 
+def draw(
+    task: Task, loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+) -> dict[str, list[str]]:
+    """Words of labels for ``prompts`` by key, one a seed of ``decoding``, drawn by how likely the model finds them."""
+    scores = _rank(task, loaded, asking, prompts, replace(work, label=f"{work.label}: ranking labels"))
+    lengths = np.array([len(ids) for ids in _words(task, loaded, asking, next(iter(prompts.values()))).values()])
+    words = [asking.prompt.word(label) for label in task.answers.labels]
+    found = {}
+    for key in prompts:
+        likely = np.exp(log_posterior((np.array(scores[key]["raw"]) * lengths / decoding.temperature)[None]))[0]
+        found[key] = [Random(f"{seed}/{key}").choices(words, likely)[0] for seed in decoding.seeds()]
+    return found
+
+
 def replies(
     task: Task,
     loaded: Loaded,
@@ -118,7 +133,7 @@ def replies(
         return rank_all(loaded, encoded, label_ids).mean_log_prob
 
     name, prior = loaded.once(("prior", run, asking.model_dump_json()), lambda: _prior(task, asking, run, score))
-    read = [encoder.encode(prompt, asking.max_prompt_tokens) for prompt in prompts]
+    read = [question.read(encoder, asking.max_prompt_tokens) for question in questions]
     kept = loaded.once(("prefix", asking.prompt.model_dump_json()), KeptPrefix)
     raw = rank_all(loaded, [tokens for tokens, _ in read], label_ids, kept).mean_log_prob
     result = calibrate(raw, prior)

@@ -1,6 +1,7 @@
 """Answers that are text: generated, and compared with references."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
 from statistics import fmean
@@ -8,10 +9,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipestill.answers.base import Definition, Said, Values
+from pipestill.answers.base import Definition, Lessons, Said, Values
 from pipestill.answers.generated import GeneratedAnswers, GeneratedOptions
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record
+from pipestill.job.halves import half, half_name
 from pipestill.metrics.measures import MEASURES, Measure
 from pipestill.metrics.tables import MetricTable
 from pipestill.settings.places import Repository
@@ -116,6 +118,15 @@ class Text(GeneratedAnswers):
     def models(self, options: TextOptions) -> dict[str, str]:
         """The encoder of BERTScore."""
         return {"bertscore.encoder": options.bertscore.encoder} if options.bertscore.encoder else {}
+
+    @property
+    def teaching(self) -> tuple[str, ...]:
+        """The module that compares outputs."""
+        return (half_name(self, "lessons"),)
+
+    def lessons(self, options: TextOptions) -> AbstractContextManager[Lessons]:
+        """Lessons that compare outputs."""
+        return nullcontext(half(self, "lessons").TextLessons(self))
 
     def rejected(self, record: Record, said: Json | None, rng: Random) -> str:
         """The worse answer that the data have."""

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipestill.answers.base import Said
-from pipestill.answers.generated.predict import ask, ask_records, replies_to, said_of, written
+from pipestill.answers.generated.predict import ask, ask_records, drawn, replies_to, said_of, written
 from pipestill.inference.likelihood import likelihoods
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
 from pipestill.io.records import Json, Record, of_split, read_jsonl, write_jsonl
+from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
@@ -31,6 +32,13 @@ def probe(weighed: Callable[[], Loaded], asking: Asking, records: list[Record], 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:
     """Answer ``prompts`` by key: an output per sampling seed, or the greedy one."""
     return said_of(ask(loaded, asking, task.answers.options(asking.answers), prompts, work))
+
+
+def draw(
+    task: Task, loaded: Loaded, asking: Asking, decoding: GenerationConfig, prompts: Mapping[str, str], work: Work
+) -> dict[str, list[str]]:
+    """Draw answers to ``prompts`` by key, one a seed of ``decoding``."""
+    return drawn(loaded, asking, decoding, prompts, work)
 
 
 def replies(

@@ -14,7 +14,7 @@ def teacher_row(record: Record, sources: Sources) -> Json:
     return {"id": record.id, "input": sources.asked(record), "teacher_output": sources.answer(output)}
 
 
-KD = TrainingFile("kd", teacher_row, answer="teacher_output", judged=True)
+KD = TrainingFile("kd", teacher_row, answer="teacher_output", judged=True, sampled=True)
 
 
 @dataclass(frozen=True)

@@ -131,8 +131,10 @@ class EvaluationStages(TrainingStages):
         return f"<results>/teachers/{w.study}/{CONTEXT}/accuracy.json" if learnt else []
 
     def long_answers(self, w: Wildcards) -> Files:
-        """Counts of long answers among those that an experiment learnt from, where they do not stop the run."""
-        trained = self.entry(w.study, w.method).trains and self.study(w.study).on_long_answer != "stop"
+        """Counts of long answers among those that an experiment learnt from, where they do not stop the run, and of the
+        teacher's answers, where it gave several."""
+        told = self.study(w.study).on_long_answer != "stop" or self.samples(w.study, w.method)
+        trained = self.entry(w.study, w.method).trains and told
         file = f"long_answers/{self.file(w.study, w.method).name}.json" if trained else ""
         return f"<results>/data/{w.study}/{file}" if file else []
 
