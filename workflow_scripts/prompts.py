@@ -1,8 +1,9 @@
 """Crop the inputs of records, and write the prompts that models get."""
 
 import argparse
+from collections import Counter
 
-from pipestill.io.records import read_records, write_jsonl
+from pipestill.io.records import RecordFile, write_jsonl
 from pipestill.job.script import json_option, options_of_kind, reads, run, writes
 from pipestill.layouts.base import Cropping
 from pipestill.settings.prompts import Prompt
@@ -27,8 +28,8 @@ def main() -> None:
     task = find_task(args.task, args.declared)
     options = options_of_kind(parser, "--data", task.layout.Options, args.data)
     how = Cropping(args.prompt, unit_ends(args.tokenizer), args.splitter)
-    records, counts = task.layout.crop_all(read_records(args.records), options, how)
-    write_jsonl(args.output, records)
+    records, counts = RecordFile(args.records), Counter()
+    write_jsonl(args.output, task.layout.crop_all(records, options, how, counts))
     print(f"cropped of {len(records)} records:", ", ".join(f"{n} {name}" for name, n in counts.items()))
 
 

@@ -117,7 +117,7 @@ def draft(found: Look, name: str, models: Models, stem: str) -> Draft:
 
     counts = kind.counted(found.answers)
     said = [
-        f"{found.path}: {reading.rows} rows, {len(reading.bad)} unusable, {reading.repeated} repeated"
+        f"{found.path}: {reading.rows} rows, {reading.unusable} unusable, {reading.repeated} repeated"
         + (f" ({reading.contradictory} of them with another answer)" if reading.contradictory else ""),
         *(f"line {row['line']} is unusable: {row['reason']}" for row in reading.bad[:3]),
         *([f"answers: {', '.join(f'{label} {count}' for label, count in counts.items())}"] if counts else []),

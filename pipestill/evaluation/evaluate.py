@@ -17,7 +17,7 @@ from pipestill.evaluation.provenance import provenance
 from pipestill.evaluation.runs import Run, check_all_answered, read_histories
 from pipestill.evaluation.statistics import spread
 from pipestill.io.files import read_json
-from pipestill.io.records import Json, read_jsonl
+from pipestill.io.records import Json, iterate_jsonl
 from pipestill.io.runs import find_runs
 from pipestill.io.seals import made_again
 from pipestill.job.halves import half
@@ -54,7 +54,9 @@ def evaluate(experiment: Experiment, inputs: Inputs) -> tuple[Evaluation, dict[i
             *_teacher(task, inputs),
         ],
         primary_metric=task.answers.metrics[0],
-        n_train=None if inputs.models and not trained_on else sum(len(read_jsonl(path)) for path in trained_on),
+        n_train=None
+        if inputs.models and not trained_on
+        else sum(1 for path in trained_on for _ in iterate_jsonl(path)),
         n_test=len(first.ids),
         test_sets=first.test_sets.sizes,
         seeds=seeds,
@@ -99,7 +101,7 @@ def _teacher(task: Task, inputs: Inputs) -> list[str]:
             f"The teacher with its context finds {found['tokens']:.0%} of the tokens of training answers likeliest."
         ]
     said = f"The teacher with its context answers {found['first']:.0%} of {found['rows']} training rows rightly"
-    outputs = Counter(row["output"] for row in with_gold(read_jsonl(inputs.data[1])))
+    outputs = Counter(row["output"] for row in with_gold(iterate_jsonl(inputs.data[1])))
     majority = max(outputs.values()) / found["rows"]
     if found["first"] - 2 * sqrt(majority * (1 - majority) / found["rows"]) > majority:
         return [f"{said}."]

@@ -4,7 +4,7 @@ A resample of n examples takes n draws, and precision of an interval grows no fu
 groups the variance of a mean is known to sqrt(2 / G) of itself, 1.4 % for ten thousand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,7 +53,10 @@ def groups_of(metric: Metric) -> Groups | None:
     return Groups(of_examples, np.concatenate(strata))
 
 
-def condensed(metrics: Sequence[Metric]) -> list[Metric]:
-    """Metrics of the same examples and strata; of groups where there are very many."""
-    groups = groups_of(metrics[0])
-    return [groups.condense(metric) for metric in metrics] if groups else list(metrics)
+def condensed(metrics: Iterable[Metric]) -> list[Metric]:
+    """Metrics of the same examples and strata; of groups where there are very many. Each is asked for once."""
+    found, groups = [], None
+    for number, metric in enumerate(metrics):
+        groups = groups if number else groups_of(metric)
+        found.append(groups.condense(metric) if groups else metric)
+    return found

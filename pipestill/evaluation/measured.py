@@ -14,7 +14,7 @@ import numpy as np
 from pipestill.evaluation.few import Error, Interval, Part, few_examples, shape_of, symmetric
 from pipestill.evaluation.groups import condensed
 from pipestill.evaluation.jackknife import Jackknife
-from pipestill.evaluation.metric import Metric
+from pipestill.evaluation.metric import Metric, OfRuns
 from pipestill.evaluation.statistics import biased_interval, interval, replicates, two_sided_p
 from pipestill.settings.evaluation import StatisticsConfig
 
@@ -82,7 +82,7 @@ class Measured:
 
     def _by_student(self) -> Interval | None:
         metric = self.runs[0]
-        own = Jackknife.of(condensed([run.padded() for run in self.runs]), metric.n)
+        own = Jackknife.of(condensed(run.padded() for run in self.runs), metric.n)
         error = Error([Part(own.variance, own.degrees), *self.training])
         found = few_examples(own.whole, own, error, (metric.lowest, metric.highest), shape_of(metric))
         if metric.biased_up:  # how far up is not known of few; nothing that noise adds to lies above its resamples
@@ -94,7 +94,7 @@ class Measured:
 def measure(runs: Sequence[Mapping[str, Metric]], bootstrap: StatisticsConfig, stream: int = 0) -> dict[str, Measured]:
     """Every metric of an experiment, resampled as in :func:`~pipestill.evaluation.statistics.replicates`."""
     samples = replicates(runs, bootstrap, stream)
-    return {name: Measured([run[name] for run in runs], samples[name]) for name in runs[0]}
+    return {name: Measured(OfRuns(name, runs), samples[name]) for name in runs[0]}
 
 
 @dataclass(frozen=True)

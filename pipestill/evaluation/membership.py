@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from pipestill.io.sequences import Named
+
 
 @dataclass(frozen=True)
 class Membership:
@@ -17,21 +19,27 @@ class Membership:
 
     of_examples: Sequence[str | None]
 
+    def __post_init__(self) -> None:
+        """Names are numbers from here on."""
+        if not isinstance(self.of_examples, Named):
+            object.__setattr__(self, "of_examples", Named.of(self.of_examples))
+
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Examples of each test set, in the order in which they come."""
-        return {name: self.of_examples.count(name) for name in dict.fromkeys(self.of_examples) if name is not None}
+        return {name: count for name, count in self.of_examples.counts().items() if name is not None}
 
     @cached_property
     def strata(self) -> np.ndarray | None:
         """The group that each example is resampled within, ``[examples]``; none where there are no test sets."""
-        return np.unique(self.of_examples, return_inverse=True)[1] if self.sizes else None
+        places = {name: place for place, name in enumerate(sorted(self.sizes))}
+        return self.of_examples.mapped(lambda name: places.get(name, -1)) if places else None
 
-    @cached_property
+    @property
     def weights(self) -> np.ndarray:
         """Weight of each example in a mean that all test sets count the same in, ``[examples]``."""
-        return np.array([1 / self.sizes.get(name, 1) for name in self.of_examples])
+        return self.of_examples.mapped(lambda name: 1 / self.sizes.get(name, 1))
 
     def members(self, name: str) -> np.ndarray:
         """1.0 for each example of a test set, else 0.0, ``[examples]``."""
-        return np.array([float(each == name) for each in self.of_examples])
+        return self.of_examples.mapped(lambda each: float(each == name))

@@ -1,6 +1,6 @@
 """One metric of one run, kept so that it can be taken over any weighting of the examples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,3 +85,46 @@ class Metric:
     def estimate(self) -> float:
         """The metric over all examples."""
         return float(self.value(self.statistics.mean(axis=0)))
+
+
+class Metrics(Mapping[str, Metric]):
+    """Metrics by name, each made whenever it is asked for, as those of many examples are large.
+
+    Args:
+        makers: what makes each.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], Metric]]):
+        self.makers = dict(makers)
+
+    def __getitem__(self, name: str) -> Metric:
+        """A metric."""
+        return self.makers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        """Over the names."""
+        return iter(self.makers)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.makers)
+
+
+class OfRuns(Sequence[Metric]):
+    """One metric of each run, made whenever it is asked for.
+
+    Args:
+        name: of the metric.
+        runs: the metrics of each.
+    """
+
+    def __init__(self, name: str, runs: Sequence[Mapping[str, Metric]]):
+        self.name, self.runs = name, runs
+
+    def __getitem__(self, place: int) -> Metric:
+        """That of a run."""
+        return self.runs[place][self.name]
+
+    def __len__(self) -> int:
+        """How many runs there are."""
+        return len(self.runs)

@@ -12,6 +12,7 @@ from pipestill.errors import UserError
 from pipestill.evaluation.membership import Membership
 from pipestill.evaluation.metric import Metric
 from pipestill.io.records import Json, iterate_jsonl, read_jsonl
+from pipestill.io.sequences import Texts
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Run(ABC):
     """
 
     path: Path
-    ids: list[str]
-    metrics: dict[str, Metric]
+    ids: Texts
+    metrics: Mapping[str, Metric]
     test_sets: Membership
     signatures: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
@@ -60,14 +61,15 @@ def check_same_examples(runs: Iterable[Run]) -> None:
     """Raise ``UserError`` unless all runs were tested on the same examples with the same gold labels or test sets."""
     first, *others = runs
     for run in others:
-        unshared = sorted(set(first.ids) ^ set(run.ids))
-        if unshared:
-            has, lacks = (first, run) if unshared[0] in set(first.ids) else (run, first)
+        pairs = ((first, run), (run, first)) if run.ids != first.ids else ()
+        if unshared := [(name, has, lacks) for has, lacks in pairs for name in has.ids.without(lacks.ids)]:
+            name, has, lacks = min(unshared, key=lambda each: each[0])
             raise UserError(
-                f"{has.path} has the test example {unshared[0]!r} and {lacks.path} has not "
+                f"{has.path} has the test example {name!r} and {lacks.path} has not "
                 f"({len(unshared)} in all): both must come from the same records, so predict again"
             )
-        for example, one, other in zip(run.ids, first.truth(), run.truth(), strict=True):
+        truths = first.truth(), run.truth()
+        for example, one, other in zip(run.ids, *truths, strict=True) if truths[0] != truths[1] else ():
             if one != other:
                 raise UserError(
                     f"{first.path} and {run.path} disagree on {example!r}, which is {one!r} or {other!r}: predict again"
@@ -76,15 +78,14 @@ def check_same_examples(runs: Iterable[Run]) -> None:
 
 def check_all_answered(runs: Iterable[Run], records: Path) -> None:
     """Raise ``UserError`` unless each run answers all test records of the file ``records``, and no others."""
-    asked = {row["id"] for row in iterate_jsonl(records) if row.get("split") == "test"}
+    asked = Texts(row["id"] for row in iterate_jsonl(records) if row.get("split") == "test")
     for run in runs:
-        answered = set(run.ids)
-        if missing := sorted(asked - answered):
+        if missing := asked.without(run.ids):
             raise UserError(
-                f"{run.path} answers {len(asked & answered)} of the {len(asked)} test records of {records}, and not "
-                f"{missing[0]!r}"
+                f"{run.path} answers {len(asked) - len(missing)} of the {len(asked)} test records of {records}, and "
+                f"not {missing[0]!r}"
             )
-        if others := sorted(answered - asked):
+        if others := run.ids.without(asked):
             raise UserError(f"{run.path} answers {others[0]!r}, which is no test record of {records}")
 
 

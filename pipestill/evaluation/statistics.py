@@ -75,11 +75,17 @@ def replicates(
         bootstrap: how often, and from which seed.
         stream: which independent series of drawn runs to use; methods that are compared take different ones.
     """
-    names = list(runs[0])
-    given = [run[name] for name in names for run in runs]
-    metrics = condensed(given)
+    names, found = list(runs[0]), []
+
+    def given() -> Iterator[Metric]:
+        for metric in (run[name] for name in names for run in runs):
+            found.append((metric.estimate(), metric.lowest, metric.highest, len(metric.statistics)))
+            yield metric
+
+    metrics = condensed(given())
+    estimates, lowest, highest, (n_examples, *_) = zip(*found, strict=True)
     statistics = np.concatenate([metric.statistics for metric in metrics], axis=1)
-    elements = CHUNK_ELEMENTS if len(statistics) == len(given[0].statistics) else GROUPED_ELEMENTS
+    elements = CHUNK_ELEMENTS if len(statistics) == n_examples else GROUPED_ELEMENTS
     ends = np.cumsum([metric.statistics.shape[1] for metric in metrics])[:-1]
     chunks = []
     for weights in example_weights(len(statistics), bootstrap, metrics[0].strata, elements):
@@ -87,11 +93,11 @@ def replicates(
         chunks.append([metric.value(part) for metric, part in zip(metrics, means, strict=True)])
     by_examples = np.concatenate(chunks, axis=1).reshape(len(names), len(runs), bootstrap.resamples).mean(axis=1)
 
-    estimates = np.array([metric.estimate() for metric in given]).reshape(len(names), len(runs))
+    estimates = np.array(estimates).reshape(len(names), len(runs))
     rng = np.random.default_rng([bootstrap.seed, 1, stream])
     drawn = rng.integers(0, len(runs), (bootstrap.resamples, max(1, len(runs) - 1)))
     by_runs = estimates[:, drawn].mean(axis=2) - estimates.mean(axis=1, keepdims=True)
-    lowest, highest = (np.array([[getattr(runs[0][name], end)] for name in names]) for end in ("lowest", "highest"))
+    lowest, highest = (np.array(ends).reshape(estimates.shape)[:, :1] for ends in (lowest, highest))
     return dict(zip(names, np.clip(by_examples + by_runs, lowest, highest), strict=True))
 
 

@@ -8,7 +8,7 @@ from pipestill.answers.demonstrations import Demonstrations
 from pipestill.errors import UserError
 from pipestill.inference.loaded import Loaded
 from pipestill.io.files import read_json
-from pipestill.io.records import Json, Record, of_split, read_jsonl
+from pipestill.io.records import Json, Record, iterate_jsonl
 from pipestill.settings.contexts import InContextSettings
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
@@ -45,8 +45,9 @@ def training_records(records: Sequence[Record], rows: Path) -> list[Record]:
     Raises:
         UserError: a record is missing.
     """
-    known = {record.id: record for record in of_split(records, "train")}
-    ids = [row["id"] for row in read_jsonl(rows)]
+    ids = [row["id"] for row in iterate_jsonl(rows)]
+    wanted = set(ids)
+    known = {record.id: record for record in records if record.split == "train" and record.id in wanted}
     if missing := [name for name in ids if name not in known]:
         raise UserError(f"{rows} has the row {missing[0]}, which is no training record: make the file again")
     return [known[name] for name in ids]

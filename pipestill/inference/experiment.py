@@ -13,7 +13,7 @@ from pipestill.inference.loaded import Loaded, prepare
 from pipestill.inference.work import Work, fingerprint
 from pipestill.io.files import SHA256SUMS, fresh_directory, sha256, write_json
 from pipestill.io.lock import exclusive
-from pipestill.io.records import Json, read_records
+from pipestill.io.records import Json, RecordFile
 from pipestill.job.cost import CostMeter
 from pipestill.job.engines import engine_of
 from pipestill.job.halves import half
@@ -73,7 +73,7 @@ def predict_experiment(
         measure: maps a run's model to what becomes ``seed_<n>/agreement.json``, or to none.
         devices: that an engine may divide a model among.
     """
-    records, task, engine = read_records(records_file), task_of(settings.asking), engine_of(settings.engine)
+    records, task, engine = RecordFile(records_file), task_of(settings.asking), engine_of(settings.engine)
     plan = engine.planned(prepare(settings, threads))
     pool = training_records(records, runs.demonstrations) if runs.demonstrations else []
     drawn_from = {"demonstrations": sha256(runs.demonstrations)} if runs.demonstrations else {}

@@ -1,7 +1,8 @@
 """What a query takes of a model: tokens, time, and keys and values that are kept for it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,21 +38,31 @@ def query(prompt_tokens: int, read_tokens: float, ms: float, written_tokens: int
     return {"query": {"prompt": prompt_tokens, "read": read_tokens, "written": written_tokens, "ms": ms}}
 
 
-def queries(model: "nn.Module", rows: Sequence[Json]) -> Json:
-    """The content of ``queries.json``: means over finished rows, see :func:`query`.
+class Queries:
+    """What queries took, one after the other; 32 bytes of memory for each."""
 
-    Args:
-        model: that was asked; one that can write no text keeps no keys and values.
-        rows: of the test.
-    """
-    asked = [row["query"] for row in rows]
-    kept = _kept_bytes(model)
-    return {
-        "queries": len(asked),
-        **{f"{key}_tokens": fmean(each[key] for each in asked) for key in ("prompt", "read", "written")},
-        "ms": fmean(each["ms"] for each in asked),
-        "cache_bytes": fmean(kept(each["prompt"], each["written"]) for each in asked),
-    }
+    def __init__(self) -> None:
+        self._columns = {key: array("d") for key in ("prompt", "read", "written", "ms")}
+
+    def add(self, row: Json) -> None:
+        """Count a finished row, see :func:`query`."""
+        for key, column in self._columns.items():
+            column.append(row["query"][key])
+
+    def means(self, model: "nn.Module") -> Json:
+        """The content of ``queries.json``: means over all.
+
+        Args:
+            model: that was asked; one that can write no text keeps no keys and values.
+        """
+        columns, kept = self._columns, _kept_bytes(model)
+        lengths = zip(columns["prompt"], columns["written"], strict=True)
+        return {
+            "queries": len(columns["ms"]),
+            **{f"{key}_tokens": fmean(columns[key]) for key in ("prompt", "read", "written")},
+            "ms": fmean(columns["ms"]),
+            "cache_bytes": fmean(kept(int(prompt), int(written)) for prompt, written in lengths),
+        }
 
 
 def _kept_bytes(model: "nn.Module") -> Callable[[int, int], int]:

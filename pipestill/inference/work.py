@@ -1,7 +1,9 @@
 """What a job that asks a model keeps, so that a killed one is resumed."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from pipestill.io.files import SHA256SUMS, sha256
 from pipestill.io.records import Json
@@ -12,6 +14,9 @@ from pipestill.job.versions import versions
 from pipestill.models.hardware import HardwarePlan
 from pipestill.settings.jobs import ScoringSettings
 from pipestill.tasks import task_of
+
+PART = 1 << 15  # rows
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,17 @@ class Work:
     state: Path
     cost: CostMeter
     label: str
+
+    def parts(self, rows: Sequence[T]) -> Iterator[tuple["Work", list[T]]]:
+        """The work on ``rows``, of which ``PART`` are in memory at a time; parts keep finished rows of their own."""
+        starts = range(0, len(rows), PART)
+        for number, start in enumerate(starts, 1):
+            own = self
+            if len(starts) > 1:
+                label = f"{self.label}, part {number}/{len(starts)}"
+                own = replace(self, state=self.state / f"part_{number}", label=label)
+                own.state.mkdir(exist_ok=True)
+            yield own, list(rows[start : start + PART])
 
     def log(self, name: str) -> RowLog:
         """The finished rows called ``name``."""

@@ -13,10 +13,12 @@ from typing import Any
 from pipestill.errors import UserError
 from pipestill.io.checksums import SHA256SUMS, read_sha256sums, sum_line
 from pipestill.io.parsing import BadJson, parse_json
+from pipestill.io.texts import Text, look
 
 UMASK = os.umask(0o077)
 os.umask(UMASK)  # the only way to read it
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
+ZEROS = 1 / 4  # share of the bytes of a text beyond which it is none in UTF-8
 
 
 @contextmanager
@@ -79,7 +81,7 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path} does not exist") from None
     except IsADirectoryError:
         raise UserError(f"{path} is a directory: name a file") from None
-    if content.startswith(UTF_16) or content.count(0) > len(content) // 4:
+    if content.startswith(UTF_16) or content.count(0) > ZEROS * len(content):
         raise UserError(f"{path} is UTF-16 or binary, not UTF-8 text: save it as UTF-8")
     try:
         return content.decode("utf-8-sig")
@@ -88,6 +90,14 @@ def read_text(path: Path) -> str:
         raise UserError(
             f"{path} is not UTF-8 text (line {line}, byte {error.start}), but perhaps Latin-1: save it as UTF-8"
         ) from None
+
+
+def text_file(path: Path) -> Text:
+    """The same text, to be read piece by piece; raises like :func:`read_text`."""
+    found = look(path) if Path(path).is_file() else None
+    if found is None or not found.utf8 or found.head.startswith(UTF_16) or found.zeros > ZEROS:
+        read_text(path)
+    return Text(Path(path), newline=found.newline)
 
 
 @contextmanager

@@ -1,21 +1,25 @@
 """Records and predictions, and the JSON Lines files that hold them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, BinaryIO, Literal, Self, TypeVar
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from pipestill.errors import UserError
 from pipestill.io.files import atomic_path, dump_compact
 from pipestill.io.normal import normalise
 from pipestill.io.parsing import BadJson, parse_json
+from pipestill.io.sequences import Chosen, Stored
 
 Split = Literal["teacher", "train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("teacher", "train", "validation", "test")
 
+AGAIN = "make the file again"  # what to do about a broken line
 Json = dict[str, Any]  # an object of a JSON file, where no type says more
 
 
@@ -134,10 +138,22 @@ class Prediction(Line):
         return cls(*row, subset=record.subset, **more)
 
 
+@contextmanager
+def line_writer(path: Path) -> Iterator[Callable[[Mapping[str, Any] | Line], None]]:
+    """Gives what writes a row; ``path`` is there when the block ends well."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+
+        def write(row: Mapping[str, Any] | Line) -> None:
+            file.write(f"{dump_compact(row.row() if isinstance(row, Line) else row)}\n")
+
+        yield write
+
+
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | Line]) -> None:
     """Write ``rows`` to ``path`` in one step."""
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{dump_compact(row.row() if isinstance(row, Line) else row)}\n" for row in rows)
+    with line_writer(path) as write:
+        for row in rows:
+            write(row)
 
 
 def read_jsonl(path: Path) -> list[Json]:
@@ -151,20 +167,28 @@ def read_jsonl(path: Path) -> list[Json]:
 
 def iterate_jsonl(path: Path) -> Iterator[Json]:
     """Rows of ``path`` one by one; raises like :func:`read_jsonl`."""
+    with _opened(path) as file:
+        for number, line in enumerate(file, 1):
+            yield _json_of(path, number, line)
+
+
+def _opened(path: Path) -> BinaryIO:
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist")
-    with open(path, "rb") as file:  # bytes, of which only \n ends a line
-        for number, line in enumerate(file, 1):
-            where = f"{path}, line {number}"
-            try:
-                row = parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except UnicodeDecodeError:
-                raise UserError(f"{where}: not UTF-8 text") from None
-            except BadJson as error:
-                raise UserError(f"{where}: not valid JSON ({error})") from None
-            if not isinstance(row, dict):
-                raise UserError(f"{where}: a JSON object is expected, not {type(row).__name__}")
-            yield row
+    return open(path, "rb")  # bytes, of which only \n ends a line
+
+
+def _json_of(path: Path, number: int, line: bytes) -> Json:
+    where = f"{path}, line {number}"
+    try:
+        row = parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError:
+        raise UserError(f"{where}: not UTF-8 text") from None
+    except BadJson as error:
+        raise UserError(f"{where}: not valid JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise UserError(f"{where}: a JSON object is expected, not {type(row).__name__}")
+    return row
 
 
 def iterate_lines(path: Path, kind: type[L], again: str) -> Iterator[L]:
@@ -179,15 +203,44 @@ def iterate_lines(path: Path, kind: type[L], again: str) -> Iterator[L]:
         UserError: the file is missing or broken; the message names the line.
     """
     for number, row in enumerate(iterate_jsonl(path), 1):
-        try:
-            yield kind.of(row)
-        except UserError as error:
-            raise UserError(f"{path}, line {number}: {error}; {again}") from None
+        yield _line_of(path, number, row, kind, again)
+
+
+def _line_of(path: Path, number: int, row: Json, kind: type[L], again: str) -> L:
+    try:
+        return kind.of(row)
+    except UserError as error:
+        raise UserError(f"{path}, line {number}: {error}; {again}") from None
 
 
 def iterate_records(path: Path) -> Iterator[Record]:
     """The records of ``path`` one by one; raises like :func:`iterate_lines`."""
-    return iterate_lines(path, Record, "make the file again")
+    return iterate_lines(path, Record, AGAIN)
+
+
+class JsonFile(Stored[Json]):
+    """The rows of ``path``, each read when it is asked for; raises like :func:`iterate_jsonl` as it is read."""
+
+    def __init__(self, path: Path):
+        super().__init__(_opened(path), partial(_json_of, path))
+
+
+class LineFile(Stored[L]):
+    """The lines of ``path`` as ``kind``, each read when it is asked for; arguments and errors are those of
+    :func:`iterate_lines`."""
+
+    def __init__(self, path: Path, kind: type[L], again: str):
+        def read(number: int, line: bytes) -> L:
+            return _line_of(path, number, _json_of(path, number, line), kind, again)
+
+        super().__init__(_opened(path), read)
+
+
+class RecordFile(LineFile[Record]):
+    """The records of ``path``, each read when it is asked for."""
+
+    def __init__(self, path: Path):
+        super().__init__(path, Record, AGAIN)
 
 
 def read_records(path: Path) -> list[Record]:
@@ -195,6 +248,17 @@ def read_records(path: Path) -> list[Record]:
     return list(iterate_records(path))
 
 
+def count_lines(path: Path) -> int:
+    """Rows of ``path``; raises like :func:`read_jsonl`."""
+    return sum(1 for _ in iterate_jsonl(path))
+
+
 def of_split(records: Iterable[Record], split: Split) -> list[Record]:
     """The records of one split, in order."""
     return [record for record in records if record.split == split]
+
+
+def by_split(records: Sequence[Record]) -> dict[Split, Chosen[Record]]:
+    """The records of each split, in order, which are read when they are asked for."""
+    codes = np.fromiter((SPLITS.index(record.split) for record in records), np.int8, len(records))
+    return {split: Chosen(records, np.flatnonzero(codes == code)) for code, split in enumerate(SPLITS)}

@@ -4,12 +4,14 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from pipestill.errors import UserError
-from pipestill.io.records import SPLITS, Json
+from pipestill.io.records import SPLITS
+from pipestill.io.texts import Text
 from pipestill.layouts.base import Content
-from pipestill.layouts.decoding import decode
-from pipestill.layouts.example import BadRow
-from pipestill.layouts.raw import json_rows, lines_of
+from pipestill.layouts.decoding import text_of
+from pipestill.layouts.raw import json_rows
 from pipestill.layouts.rows import Rows, RowsData, divide
 from pipestill.layouts.tables import TableRows, plain_rows, separator, table_rows
 
@@ -31,37 +33,39 @@ def read_any(path: Path, name: str) -> TableRows:
     if not Path(path).is_file():
         fault = "is a directory" if Path(path).is_dir() else "does not exist"
         raise UserError(f"{name} {fault}; put the data there, or name another file")
-    content = Path(path).read_bytes()
-    if content.startswith(PARQUET):
-        return _of_parquet(path, name)
-    text = lines_of(decode(content, name))
-    start = text.lstrip()[:1]
+    with open(path, "rb") as file:
+        if file.read(len(PARQUET)) == PARQUET:
+            return _of_parquet(path, name)
+    text = text_of(Path(path), name)
+    start = text.start().lstrip()[:1]
     if not start:
         raise UserError(f"{name} is empty: rows are expected")
-    if start == "[":
-        return json_rows(text)
     if start == "{":
-        first = text.lstrip().partition("\n")[0].rstrip()
-        if not first.endswith("}"):
+        first = next(line for line in text.lines() if line.strip())
+        if not first.rstrip().endswith("}"):
             raise UserError(f"{name}: one JSON object over several lines is no list of rows; put it into [...]")
-        return json_rows(text)
-    return _of_table(name, text)
+    return json_rows(text) if start in "[{" else _of_table(name, text)
 
 
-def _of_table(name: str, text: str) -> TableRows:
+def _of_table(name: str, text: Text) -> TableRows:
     """Rows of a table; where quotation marks are no quotes, as some tables with tabs have it, texts as they stand."""
     if separator(text) != "\t":
         return table_rows(name, text)
     try:
-        rows = list(table_rows(name, text))
+        quoted = _sound(table_rows(name, text))
     except UserError:
-        rows = []
-    plain = list(plain_rows(name, text))
-    return iter(plain if _sound(plain) > _sound(rows) else rows or plain)
+        quoted = 0, 0
+    plainly = _sound(plain_rows(name, text))
+    return plain_rows(name, text) if plainly[0] > quoted[0] or not quoted[1] else table_rows(name, text)
 
 
-def _sound(rows: list[tuple[int, Json | BadRow]]) -> int:
-    return sum(isinstance(row, dict) for _, row in rows)
+def _sound(rows: TableRows) -> tuple[int, int]:
+    """How many rows have one field for each name, and how many there are."""
+    sound = total = 0
+    for _, row in rows:
+        sound += isinstance(row, dict)
+        total += 1
+    return sound, total
 
 
 def _of_parquet(path: Path, name: str) -> TableRows:
@@ -91,13 +95,13 @@ class AnyRows(Rows):
         path = Path(options.path)
         rows = list(islice(self.read(path, options.path), LOOKED_AT + 1))
         reading = self.checked(task, options, rows[:LOOKED_AT], options.path)
-        said = [f"{options.path}: {reading.rows} rows, {len(reading.bad)} unusable, {reading.repeated} repeated"]
+        said = [f"{options.path}: {reading.rows} rows, {reading.unusable} unusable, {reading.repeated} repeated"]
         said += [f"line {row['line']}: {row['reason']}" for row in reading.bad[:3]]
         if len(rows) > LOOKED_AT:
             return "; ".join([f"the first rows of {said[0]}", *said[1:]])
         try:
-            divide(reading.records, task.answers, options.splits)
+            codes = divide(reading.records, task.answers, options.splits)
         except UserError as error:
             raise UserError(f"{options.path}: {error}") from None
-        sizes = (f"{sum(record.split == split for record in reading.records)} {split}" for split in SPLITS)
+        sizes = (f"{np.count_nonzero(codes == code)} {split}" for code, split in enumerate(SPLITS))
         return "; ".join([*said, f"splits: {', '.join(sizes)}"])

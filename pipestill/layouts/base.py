@@ -1,19 +1,23 @@
 """The base of all layouts."""
 
 from abc import ABC, abstractmethod
+from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
+import numpy as np
 from pydantic import Field
 
 from pipestill.answers.base import Answers
 from pipestill.errors import UserError
+from pipestill.io.digests import hash_of
 from pipestill.io.files import fresh_directory, read_json, sha256, write_json
 from pipestill.io.lock import exclusive
-from pipestill.io.records import SPLITS, Json, Record, of_split, write_jsonl
+from pipestill.io.records import SPLITS, Json, Record, RecordFile, Split, write_jsonl
+from pipestill.io.sequences import first_of_each
 from pipestill.layouts.example import Example
 from pipestill.settings.prompts import Prompt
 from pipestill.settings.section import CleanText, Section, Seed, Share
@@ -132,7 +136,7 @@ class Layout(ABC):
         """
 
     @abstractmethod
-    def records(self, task: Content, options: DataOptions, raw: Path, facts: Json) -> tuple[list[Record], Json]:
+    def records(self, task: Content, options: DataOptions, raw: Path, facts: Json) -> tuple[Iterable[Record], Json]:
         """Records with their splits, and what was set aside.
 
         Args:
@@ -209,28 +213,38 @@ class Layout(ABC):
         """Those of ``options`` that decide anything."""
         return {**self.raw_options(options), **self.record_options(options), **self.crop_options(options)}
 
-    def crop_all(self, records: list[Record], options: DataOptions, how: Cropping) -> tuple[list[Record], Counter]:
-        """Records with cropped texts and their prompts, and how many of each text were cropped.
+    def crop_all(
+        self, records: Sequence[Record], options: DataOptions, how: Cropping, counts: Counter[str] | None = None
+    ) -> Iterator[Record]:
+        """Records with cropped texts and their prompts.
+
+        Args:
+            records: to crop.
+            options: how long texts may be.
+            how: they are cropped.
+            counts: counts how many of each text were cropped.
 
         Raises:
-            UserError: two splits share a question after cropping.
+            UserError: two splits share a question after cropping; known behind the last record.
         """
-        cropped: list[Record] = []
-        counts: Counter[str] = Counter()
-        first: dict[str, Record] = {}
+        questions, splits = array("Q"), array("b")
         for record in records:
             made = self.crop(record, options, how)
-            for name, text in texts_of(record).items():
-                counts[name] += texts_of(made)[name] != text
-            other = first.setdefault(made.question, record)
-            if other.split != record.split:
+            if counts is not None:
+                for name, text in texts_of(record).items():
+                    counts[name] += texts_of(made)[name] != text
+            questions.append(hash_of(made.question))
+            splits.append(-1 if record.split is None else SPLITS.index(record.split))
+            made.prompt = how.prompt.fill(made.inputs)
+            yield made
+        firsts, codes = first_of_each(np.frombuffer(questions, dtype=np.uint64)), np.frombuffer(splits, dtype=np.int8)
+        for place in np.flatnonzero(codes != codes[firsts]):
+            other, record = records[int(firsts[place])], records[int(place)]
+            if self.crop(other, options, how).question == self.crop(record, options, how).question:
                 raise UserError(
                     f"records {other.id} ({other.split}) and {record.id} ({record.split}) have the same text after "
                     f"cropping to {self.limit(options)}"
                 )
-            made.prompt = how.prompt.fill(made.inputs)
-            cropped.append(made)
-        return cropped, counts
 
 
 def texts_of(record: Record) -> dict[str, str]:
@@ -258,16 +272,47 @@ def write_records(
     """
     facts = read_json(Path(raw) / RAW_MANIFEST)
     found, readings = layout.records(task, options, Path(raw), facts)
-    write_jsonl(records, found)
-    counts = {"splits": count_splits(found, task.answers), "records_sha256": sha256(records)}
+    groups: dict[Split, Counter[str | None]] = {split: Counter() for split in SPLITS}
+    ids = array("q")
+    write_jsonl(records, _counted(found, task.answers, groups, ids))
+    _check_ids(records, np.frombuffer(ids, dtype=np.int64))
+    counts = {"splits": {split: _sizes(own) for split, own in groups.items()}, "records_sha256": sha256(records)}
     write_json(manifest, {"task": task.name, "raw": facts, **readings, **counts})
 
 
-def count_splits(records: list[Record], answers: Answers) -> Json:
-    """Rows of each split: by test set or by stratum where there are some."""
-    counts: Json = {}
-    for split in SPLITS:
-        members = of_split(records, split)
-        groups = [record.test_set or answers.stratum(record) for record in members]
-        counts[split] = len(members) if None in groups else dict(sorted(Counter(groups).items()))
-    return counts
+def with_splits(records: Sequence[Record], codes: np.ndarray) -> Iterator[Record]:
+    """``records`` with their splits, ``[records]`` of numbers of ``SPLITS``."""
+    for record, code in zip(records, codes, strict=True):
+        record.split = SPLITS[code]
+        yield record
+
+
+def _counted(
+    records: Iterable[Record], answers: Answers, groups: Mapping[Split, Counter[str | None]], ids: array
+) -> Iterator[Record]:
+    """``records``, as they are counted by split and test set or stratum, and hashes of their ids gathered."""
+    for record in records:
+        ids.append(hash(record.id))
+        groups[record.split][record.test_set or answers.stratum(record)] += 1
+        yield record
+
+
+def _check_ids(path: Path, ids: np.ndarray) -> None:
+    """Refuse records with the same id: it is 48 bits of a hash of what they ask, and many records may share one."""
+    firsts, records = first_of_each(ids), RecordFile(path)
+    for place in np.flatnonzero(firsts != np.arange(len(firsts))):
+        first, second = records[int(firsts[place])], records[int(place)]
+        if first.id == second.id:
+            raise UserError(
+                f"the rows in {_place(first)} and {_place(second)} get the same id by chance, as two of ten million "
+                "may: change a word of one of them, or leave it out"
+            )
+
+
+def _place(record: Record) -> str:
+    return f"line {record.meta['line']}" if "line" in record.meta else f"file {record.meta.get('file')}"
+
+
+def _sizes(groups: Counter[str | None]) -> Json | int:
+    """Rows of a split: by test set or by stratum where there are some."""
+    return groups.total() if None in groups else dict(sorted(groups.items()))

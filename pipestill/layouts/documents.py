@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -253,11 +253,17 @@ class Documents(Layout):
         """As options say."""
         return _cropped(rationale, options.crop.rationale, record, options.crop, how)
 
-    def crop_all(self, records: list[Record], options: DocumentsData, how: Cropping) -> tuple[list[Record], Counter]:
+    def crop_all(
+        self,
+        records: Sequence[Record],
+        options: DocumentsData,
+        how: Cropping,
+        counts: Counter[str] | None = None,
+    ) -> Iterator[Record]:
         """See :meth:`Layout.crop_all`; what is missing to find sentences is missed first, not after training."""
         for language in {record.test_set for record in records}:
             split_sentences("", language, how.splitter)
-        return super().crop_all(records, options, how)
+        yield from super().crop_all(records, options, how, counts)
 
     def limit(self, options: DocumentsData) -> str:
         """Of what is counted."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipestill.io.files import read_text
+from pipestill.io.files import text_file
 from pipestill.layouts.raw import read_rows
 from pipestill.layouts.tables import TableRows, table_rows
 
@@ -17,4 +17,4 @@ def read_pairs(path: Path) -> TableRows:
         UserError: the file is missing, not UTF-8 text, or a CSV file without a header, with one name in it twice, or
             with an unclosed quote.
     """
-    return table_rows(path, read_text(path)) if Path(path).suffix.lower() in SEPARATED else read_rows(path)
+    return table_rows(path, text_file(path)) if Path(path).suffix.lower() in SEPARATED else read_rows(path)

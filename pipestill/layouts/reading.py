@@ -1,14 +1,21 @@
 """Raw rows to records without a split: unusable and repeated rows are set aside."""
 
 import hashlib
+import json
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
+import numpy as np
+
 from pipestill.errors import UserError
+from pipestill.io.digests import hash_of
+from pipestill.io.files import dump_compact
 from pipestill.io.normal import normalise, texts_in
 from pipestill.io.records import Json, Record
+from pipestill.io.sequences import Chosen, Spool, first_of_each
 from pipestill.layouts.base import Content, DataOptions
 from pipestill.layouts.columns import Columns, Row
 from pipestill.layouts.example import BadRow, Example, LeftOut
@@ -16,28 +23,77 @@ from pipestill.layouts.example import BadRow, Example, LeftOut
 LISTED = 100  # bad rows that the manifest lists one by one
 
 
-@dataclass
 class Reading:
     """Rows of one file: usable records without a split, and counts of the rows set aside.
 
-    Rows that are left out are none of the task's, as it says by reason; they are not bad.
+    Rows that are left out are none of the task's, as it says by reason; they are not bad. Usable ones wait on disk, in
+    the directory of temporary files; memory holds 25 bytes of each, and twice as much while repeated ones are found.
+
+    Attributes:
+        rows: that there are.
+        bad: the first ``LISTED`` of those that cannot be used, by line or file.
+        reasons: why rows cannot be used.
+        left_out: rows that are none of the task's, by reason.
+        columns: of all rows.
     """
 
-    records: list[Record] = field(default_factory=list)
-    rows: int = 0
-    bad: list[Json] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
-    repeated: int = 0
-    contradictory: int = 0
-    columns: Columns = field(default_factory=Columns)
+    def __init__(self) -> None:
+        self.rows = 0
+        self.bad: list[Json] = []
+        self.reasons: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
+        self.columns = Columns()
+        self._usable: Spool[Record] = Spool(_line, _record_of)
+        self._questions, self._targets = array("Q"), array("q")
+
+    def add(self, record: Record, question: int) -> None:
+        """Keep a usable row that asks ``question``, which is a hash."""
+        self._usable.append(record)
+        self._questions.append(question)
+        self._targets.append(hash(record.target))
+
+    @cached_property
+    def _firsts(self) -> np.ndarray:
+        """Where the first row with the same question stands, of each usable row."""
+        return first_of_each(np.frombuffer(self._questions, dtype=np.uint64))
+
+    @cached_property
+    def _kept(self) -> np.ndarray:
+        return np.flatnonzero(self._firsts == np.arange(len(self._firsts)))
+
+    @property
+    def records(self) -> Chosen[Record]:
+        """The first row of each question, in order."""
+        return Chosen(self._usable, self._kept)
+
+    @property
+    def questions(self) -> np.ndarray:
+        """Hashes of their questions, ``[records]``."""
+        return np.frombuffer(self._questions, dtype=np.uint64)[self._kept]
+
+    @property
+    def unusable(self) -> int:
+        """Rows that cannot be used."""
+        return self.reasons.total()
+
+    @property
+    def repeated(self) -> int:
+        """Usable rows whose question was there before."""
+        return len(self._usable) - len(self._kept)
+
+    @property
+    def contradictory(self) -> int:
+        """Those of them that have another answer."""
+        targets = np.frombuffer(self._targets, dtype=np.int64)
+        return int((targets != targets[self._firsts]).sum())
 
     def manifest(self) -> Json:
         """Counts for the manifest; bad rows by line or file, the first ``LISTED`` of them."""
         return {
             "rows": self.rows,
-            "bad_rows": len(self.bad),
-            "bad_rows_by_reason": dict(sorted(Counter(row["reason"] for row in self.bad).items())),
-            "bad_rows_listed": self.bad[:LISTED],
+            "bad_rows": self.unusable,
+            "bad_rows_by_reason": dict(sorted(self.reasons.items())),
+            "bad_rows_listed": self.bad,
             "left_out_rows": self.left_out.total(),
             "left_out_rows_by_reason": dict(sorted(self.left_out.items())),
             "repeated_rows": self.repeated,
@@ -49,7 +105,7 @@ class Reading:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(self.left_out.items()))
         left_out = f", {self.left_out.total()} left out ({reasons})" if reasons else ""
         return (
-            f"{name}{len(self.records) - others} records of {self.rows} {unit}; {len(self.bad)} unusable, "
+            f"{name}{len(self.records) - others} records of {self.rows} {unit}; {self.unusable} unusable, "
             f"{self.repeated} repeated, {others} found elsewhere{left_out}"
         )
 
@@ -67,12 +123,12 @@ class Reading:
             raise UserError(f"{name} holds no rows")
         self.columns.check(options.columns, options.ignored_columns, name)
         own = self.rows - self.left_out.total()
-        if self.bad and len(self.bad) / own > options.max_bad_share:
+        if self.bad and self.unusable / own > options.max_bad_share:
             places = (row.get("file") or f"line {row['line']}" for row in self.bad)
             first = "; ".join(f"{place}: {row['reason']}" for place, row in zip(places, self.bad[:3], strict=False))
             hint = "" if self.records else self.columns.hint()
             raise UserError(
-                f"{name}: {len(self.bad)} of {own} rows are unusable, more than `max_bad_share` "
+                f"{name}: {self.unusable} of {own} rows are unusable, more than `max_bad_share` "
                 f"{options.max_bad_share:g} allows ({first}){hint}"
             )
 
@@ -92,25 +148,29 @@ def read_examples(
         columns: names of columns by the task's names for them.
     """
     reading = Reading()
-    first_target: dict[str, str] = {}
     for place, row in rows:
         reading.rows += 1
         try:
             example = _parse(task, row, columns, reading.columns)
         except BadRow as reason:
-            reading.bad.append({**_at(place), "reason": str(reason)})
+            reading.reasons[str(reason)] += 1
+            if len(reading.bad) < LISTED:
+                reading.bad.append({**_at(place), "reason": str(reason)})
             continue
         except LeftOut as reason:
             reading.left_out[str(reason)] += 1
             continue
         question = normalise("\n".join(example.inputs.values()))
-        if question in first_target:
-            reading.repeated += 1
-            reading.contradictory += first_target[question] != example.target
-            continue
-        first_target[question] = example.target
-        reading.records.append(_record(task, example, question, place, test_set))
+        reading.add(_record(task, example, question, place, test_set), hash_of(question))
     return reading
+
+
+def _line(record: Record) -> bytes:
+    return f"{dump_compact(vars(record))}\n".encode()
+
+
+def _record_of(line: bytes) -> Record:
+    return Record(**json.loads(line))
 
 
 def _parse(task: Content, content: Json | BadRow, columns: Mapping[str, str], counts: Columns) -> Example:

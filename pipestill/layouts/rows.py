@@ -1,17 +1,20 @@
 """One file that is divided into all splits; where answers have strata, test and validation are equal per stratum."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import model_validator
 
 from pipestill.answers.base import Answers
+from pipestill.answers.strata import strata_of
 from pipestill.errors import UserError
 from pipestill.io.files import dump_compact, write_text
-from pipestill.io.records import Json, Record
-from pipestill.layouts.base import Content, Cropping, DataOptions, Layout, SplitsOptions, crop_inputs
+from pipestill.io.records import SPLITS, Json, Record
+from pipestill.io.sequences import shuffled
+from pipestill.layouts.base import Content, Cropping, DataOptions, Layout, SplitsOptions, crop_inputs, with_splits
 from pipestill.layouts.raw import read_rows
 from pipestill.layouts.reading import Reading, read_examples
 from pipestill.layouts.tables import TableRows
@@ -112,14 +115,14 @@ class Rows(Layout):
         place = {"path": options.path} if options.source == "file" else {"url": options.url}
         return take_files({data: FileConfig(sha256=options.sha256, **place)}, beside)[data]
 
-    def records(self, task: Content, options: RowsData, raw: Path, facts: Json) -> tuple[list[Record], Json]:
+    def records(self, task: Content, options: RowsData, raw: Path, facts: Json) -> tuple[Iterator[Record], Json]:
         """See :meth:`Layout.records`."""
         path = raw / self.raw_name
         name = facts.get("origin", str(path))
         reading = self.checked(task, options, self.read(path, name), name)
-        divide(reading.records, task.answers, options.splits)
+        splits = divide(reading.records, task.answers, options.splits)
         print(reading.summary("", 0, "rows"))
-        return reading.records, reading.manifest()
+        return with_splits(reading.records, splits), reading.manifest()
 
     def checked(self, task: Content, options: RowsData, rows: TableRows, name: str) -> Reading:
         """What rows of the file ``name`` hold.
@@ -150,16 +153,20 @@ def _check_room(options: RowsData) -> None:
         raise ValueError(f"splits: test and validation{have} leave nothing to train on; ask for fewer")
 
 
-def divide(records: list[Record], answers: Answers, splits: RowsSplits) -> None:
-    """Give every record its split: test and validation equal per stratum, the rest to teacher and train.
+def divide(records: Sequence[Record], answers: Answers, splits: RowsSplits) -> np.ndarray:
+    """The split of every record, ``[records]`` of numbers of ``SPLITS``.
+
+    Test and validation are equal per stratum, the rest is for teacher and train.
 
     Raises:
         UserError: a stratum has too few rows, or a split would have none.
     """
     strata = answers.strata
+    own = strata_of(records, answers)
     sizes = {split: _size(splits, key, len(records), len(strata)) for key, split in SIZES.items()}
-    for stratum in strata:
-        members = [record for record in records if answers.stratum(record) == stratum]
+    codes = np.empty(len(records), dtype=np.int8)
+    for number, stratum in enumerate(strata):
+        members = np.flatnonzero(own == number)
         which = "the data have" if stratum is None else f"class {stratum!r} has"
         rest = len(members) - sum(sizes.values())
         if rest < 1:
@@ -174,12 +181,11 @@ def divide(records: list[Record], answers: Answers, splits: RowsSplits) -> None:
                 f"{rest - n_teacher} to train students; change `teacher_share` {splits.teacher_share:g}, or ask for "
                 "fewer test and validation rows"
             )
-        Random(f"splits {splits.seed} {stratum}").shuffle(members)
-        for split, size in sizes.items():
-            for _ in range(size):
-                members.pop().split = split
-        for number, record in enumerate(members):
-            record.split = "teacher" if number < n_teacher else "train"
+        members = shuffled(members, Random(f"splits {splits.seed} {stratum}"))
+        ends = np.cumsum([n_teacher, rest - n_teacher, sizes["validation"]])
+        for split, part in zip(("teacher", "train", "validation", "test"), np.split(members, ends), strict=True):
+            codes[part] = SPLITS.index(split)
+    return codes
 
 
 def _size(splits: RowsSplits, key: str, n_rows: int, n_strata: int) -> int:

@@ -1,7 +1,6 @@
 """Tables of text: a header, any usual separator, quotes around fields."""
 
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
+from pipestill.io.texts import Text
 from pipestill.layouts.example import BadRow
 
 SEPARATORS = ",;\t|"  # of equal ones the first
@@ -19,7 +19,7 @@ _SAID = re.compile(r"sep=(.)\r?\n")  # how spreadsheets say it, above the header
 TableRows = Iterator[tuple[int, dict[str, Any] | BadRow]]
 
 
-def table_rows(path: Path | str, text: str) -> TableRows:
+def table_rows(path: Path | str, text: Text) -> TableRows:
     """Rows of a table with the line that each begins in; a row with other fields than its header is a :class:`BadRow`.
 
     Args:
@@ -30,10 +30,11 @@ def table_rows(path: Path | str, text: str) -> TableRows:
         UserError: it has no header, one with one name in it twice, or an unclosed quote.
     """
     csv.field_size_limit(LONGEST_FIELD)
-    line = 0
-    if said := _SAID.match(text):
-        text, line = text[said.end() :], 1
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=said[1] if said else separator(text), strict=True)
+    lines, line = text.any_lines(), 0
+    if said := _SAID.match(text.start()):
+        line = 1
+        next(lines)
+    reader = csv.reader(lines, delimiter=said[1] if said else separator(text), strict=True)
     above, names = line, None
     try:
         for fields in reader:
@@ -52,10 +53,10 @@ def table_rows(path: Path | str, text: str) -> TableRows:
         raise UserError(f"{path} is empty: a first line with the names of the columns is expected")
 
 
-def plain_rows(path: Path | str, text: str) -> TableRows:
+def plain_rows(path: Path | str, text: Text) -> TableRows:
     """Rows of a table with tabs, whose texts are taken as they stand: a quotation mark is a part of its text."""
     names: list[str] = []
-    for line, content in enumerate(text.split("\n"), 1):
+    for line, content in enumerate(text.lines(), 1):
         fields = content.removesuffix("\r").split("\t")
         if not names:
             names = header(path, fields)
@@ -83,14 +84,14 @@ def header(path: Path | str, fields: Sequence[str]) -> list[str]:
     return names
 
 
-def separator(text: str) -> str:
+def separator(text: Text) -> str:
     """What stands between the names of the header: of :data:`SEPARATORS` the one that gives the most, and of equal ones
     one that gives most of the first rows as many fields."""
 
     def found(mark: str) -> tuple[int, bool]:
         sizes: list[int] = []
         try:
-            for fields in islice(csv.reader(io.StringIO(text, newline=""), delimiter=mark), LOOKED_AT):
+            for fields in islice(csv.reader(text.any_lines(), delimiter=mark), LOOKED_AT):
                 sizes += [len(fields)] if fields else []
         except csv.Error:
             pass  # a field longer than any, which the reading will name

@@ -1,17 +1,28 @@
 """A training file, a validation file or rows set aside for it, and a file for each test set."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from pipestill.errors import UserError
-from pipestill.io.records import Json, Record, write_jsonl
-from pipestill.layouts.base import Content, Cropping, DataOptions, Generated, Layout, SplitsOptions, crop_inputs
+from pipestill.io.records import SPLITS, Json, Record, write_jsonl
+from pipestill.io.sequences import Chosen, shuffled
+from pipestill.layouts.base import (
+    Content,
+    Cropping,
+    DataOptions,
+    Generated,
+    Layout,
+    SplitsOptions,
+    crop_inputs,
+    with_splits,
+)
 from pipestill.layouts.raw import read_rows
 from pipestill.layouts.reading import read_examples
 from pipestill.layouts.taking import identity, take_rows
@@ -124,34 +135,35 @@ class TestSets(Layout):
         origin = f"generator of {task.name}, rows: {counts}, seed {options.seed}"
         return {"origin": origin, "files": {role: identity(path) for role, path in paths.items()}, **facts}
 
-    def records(self, task: Content, options: TestSetsData, raw: Path, facts: Json) -> tuple[list[Record], Json]:
+    def records(self, task: Content, options: TestSetsData, raw: Path, facts: Json) -> tuple[Iterator[Record], Json]:
         """See :meth:`Layout.records`; what one file asks is dropped from the next: test sets, validation, train."""
-        found: list[Record] = []
-        taken: set[str] = set()  # questions of other splits
+        found: list[Iterator[Record]] = []
+        taken = np.empty(0, dtype=np.uint64)  # questions of other splits
         readings = {}
         for role in sorted(facts["files"], key=lambda role: (role == "train", role == "validation")):
             test_set = role if role in self.names else None
             path, limit = raw / RAW_ROLE.format(role=role), facts["files"][role].get("limit")
             reading = read_examples(task, itertools.islice(read_rows(path), limit), test_set, options.columns)
             reading.check(options, facts["files"][role].get("origin", str(path)))
-            kept = [record for record in reading.records if test_set or record.question not in taken]
+            usable, questions = reading.records, reading.questions
+            own = np.ones(len(usable), dtype=bool) if test_set else ~np.isin(questions, taken)
+            kept = Chosen(usable, np.flatnonzero(own))
             if not kept:
-                used = len(reading.records)
                 raise UserError(
-                    f"{role}: none of {reading.rows} rows is left: {len(reading.bad)} are unusable, "
-                    f"{reading.left_out.total()} are none of the task's, {used} are rows of other splits"
+                    f"{role}: none of {reading.rows} rows is left: {reading.unusable} are unusable, "
+                    f"{reading.left_out.total()} are none of the task's, {len(usable)} are rows of other splits"
                 )
-            taken |= {record.question for record in kept}
+            taken = np.union1d(taken, questions[own])
             if role == "train":
-                divide(kept, options.splits)
+                splits = divide(len(kept), options.splits)
             else:
-                for record in kept:
-                    record.split = "test" if test_set else "validation"
-            overlapping = len(reading.records) - len(kept)
+                code = SPLITS.index("test" if test_set else "validation")
+                splits = np.full(len(kept), code, dtype=np.int8)
+            overlapping = len(usable) - len(kept)
             readings[role] = {**reading.manifest(), "rows_of_other_splits": overlapping}
             print(reading.summary(f"{role}: ", overlapping, "rows"))
-            found += kept
-        return found, {"files": readings}
+            found.append(with_splits(kept, splits))
+        return itertools.chain.from_iterable(found), {"files": readings}
 
     def crop(self, record: Record, options: TestSetsData, how: Cropping) -> Record:
         """Inputs are cropped."""
@@ -162,17 +174,18 @@ class TestSets(Layout):
         return f"{options.max_chars} characters; raise `max_chars`"
 
 
-def divide(records: Sequence[Record], splits: TestSetsSplits) -> None:
-    """Give the records of a training file their split: ``val_rows`` for validation, the rest to teacher and train.
+def divide(rows: int, splits: TestSetsSplits) -> np.ndarray:
+    """The split of each of the ``rows`` of a training file, as numbers of ``SPLITS``: ``val_rows`` for validation, the
+    rest to teacher and train.
 
     Raises:
         UserError: a split would have no rows.
     """
     n_validation = splits.val_rows or 0
-    rest = len(records) - n_validation
+    rest = rows - n_validation
     if rest < 1:
         raise UserError(
-            f"the training file has {len(records)} usable rows: too few for {n_validation} validation rows and some to "
+            f"the training file has {rows} usable rows: too few for {n_validation} validation rows and some to "
             "train on; lower `val_rows`"
         )
     n_teacher = round(splits.teacher_share * rest)
@@ -181,13 +194,12 @@ def divide(records: Sequence[Record], splits: TestSetsSplits) -> None:
             f"of {rest} training rows {n_teacher} are left to train the teacher and {rest - n_teacher} to train "
             f"students; change `teacher_share` {splits.teacher_share:g}, or give more rows"
         )
-    order = list(records)
-    rng = Random(f"splits {splits.seed}")
+    order, rng = np.arange(rows), Random(f"splits {splits.seed}")
     if splits.val_draw == "random":
-        rng.shuffle(order)
-    for record in order[:n_validation]:
-        record.split = "validation"
-    others = order[n_validation:]
-    rng.shuffle(others)
-    for number, record in enumerate(others):
-        record.split = "teacher" if number < n_teacher else "train"
+        order = shuffled(order, rng)
+    others = shuffled(order[n_validation:], rng)
+    codes = np.empty(rows, dtype=np.int8)
+    parts = {"validation": order[:n_validation], "teacher": others[:n_teacher], "train": others[n_teacher:]}
+    for split, part in parts.items():
+        codes[part] = SPLITS.index(split)
+    return codes

@@ -1,11 +1,14 @@
 """Answers that are too long to be learnt beside a prompt: found in training files, before any training."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from pipestill.errors import UserError
 from pipestill.io.records import Json, Record
+from pipestill.io.sequences import Chosen
 from pipestill.settings.jobs import OnLongAnswer
 from pipestill.settings.section import Section
 from pipestill.text.crop import Ends, character_ends, crop_text, token_ends
@@ -54,33 +57,26 @@ class Room:
     policy: OnLongAnswer = "stop"
     long: dict[str, int] = field(default_factory=dict)
 
-    def records(self, records: Iterable[Record]) -> list[Record]:
+    def records(self, records: Sequence[Record]) -> Sequence[Record]:
         """``records`` without those whose target is too long, or with targets that are cropped.
 
         All training files of a study are made of the same ones so. Where long answers stop the run, they are looked for
         in rows instead, since not every row has the gold answer.
         """
         if self.tokens is None or self.policy == "stop":
-            return list(records)
-        kept = []
-        for record in records:
-            if self._excess(record.id, record.target) == 0:
-                kept.append(record)
-            elif self.policy == "crop":
-                kept.append(replace(record, target=self._crop(record.target, self.tokens)))
-        return kept
+            return records
+        fits = np.fromiter((self._excess(each.id, each.target) == 0 for each in records), bool, len(records))
+        if self.policy == "crop":
+            return Chosen(records, np.arange(len(records)), self._cropped)
+        return Chosen(records, np.flatnonzero(fits))
 
-    def rows(self, rows: Iterable[Json], measure: Measure) -> list[Json]:
+    def rows(self, rows: Iterable[Json], measure: Measure) -> Iterator[Json]:
         """``rows`` without those in which an answer is too long, or with answers that are cropped."""
-        if self.tokens is None:
-            return list(rows)
-        kept = []
         for row in rows:
-            keys = [key for key, text in measure(row).items() if self._excess(row["id"], text)]
-            if keys and self.policy == "drop":
-                continue
-            kept.append(self._fit(row, keys, measure) if self.policy == "crop" else row)
-        return kept
+            learnt = {} if self.tokens is None else measure(row)
+            keys = [key for key, text in learnt.items() if self._excess(row["id"], text)]
+            if not keys or self.policy != "drop":
+                yield self._fit(row, keys, measure) if self.policy == "crop" else row
 
     def check(self) -> None:
         """Refuse long answers where they are neither dropped nor cropped.
@@ -103,7 +99,7 @@ class Room:
             train: training rows as they were written; a cropped answer counts if it is in one of them.
             held_out: ids of the validation records.
         """
-        written = {row["id"] for row in train}
+        written = {row["id"] for row in train if row["id"] in self.long}
         counting = [name for name in self.long if name not in held_out and (self.policy == "drop" or name in written)]
         validation = sum(name in held_out for name in self.long)
         return LongAnswers(treatment=self.policy, train=len(counting), validation=validation)
@@ -114,6 +110,11 @@ class Room:
         if tokens > self.tokens:
             self.long[name] = max(tokens, self.long.get(name, 0))
         return max(0, tokens - self.tokens)
+
+    def _cropped(self, record: Record) -> Record:
+        if len(self.ends(record.target)) <= self.tokens:
+            return record
+        return replace(record, target=self._crop(record.target, self.tokens))
 
     def _fit(self, row: Json, keys: Iterable[str], measure: Measure) -> Json:
         for key in keys:

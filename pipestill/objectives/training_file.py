@@ -1,17 +1,24 @@
 """The training file of an objective: records drawn, equal per stratum where answers have strata, and a row for each."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random
+from typing import Any
+
+import numpy as np
 
 from pipestill.answers.base import Answers, Said
+from pipestill.answers.strata import strata_of
 from pipestill.errors import UserError
 from pipestill.io.files import write_json
-from pipestill.io.records import Json, Record, iterate_jsonl, iterate_lines, of_split, read_records, write_jsonl
+from pipestill.io.records import Json, LineFile, Record, RecordFile, by_split, iterate_jsonl, line_writer, of_split
 from pipestill.io.seals import again
+from pipestill.io.sequences import ByKey, Chosen, shuffled
 from pipestill.objectives.base import Objective, Sources
 from pipestill.objectives.long_answers import Room
 from pipestill.objectives.samples import Kept, with_kept
@@ -27,7 +34,9 @@ def share_of(size: int, share: float) -> int:
     return max(1, round(share * size))
 
 
-def draw(records: list[Record], answers: Answers, rows: int | None, seed: int, share: float = 1.0) -> list[Record]:
+def draw(
+    records: Sequence[Record], answers: Answers, rows: int | None, seed: int, share: float = 1.0
+) -> Sequence[Record]:
     """At most ``rows`` records in a seeded order, equally many of each stratum; of these a ``share`` is taken.
 
     Smaller ``rows`` or ``share`` take a subset of what larger ones take.
@@ -35,10 +44,11 @@ def draw(records: list[Record], answers: Answers, rows: int | None, seed: int, s
     Raises:
         UserError: there is no record of a stratum, or no row for it.
     """
+    own = strata_of(records, answers)
     strata = sorted(answers.strata, key=str)
-    members = {stratum: [each for each in records if answers.stratum(each) == stratum] for stratum in strata}
+    members = {stratum: np.flatnonzero(own == answers.strata.index(stratum)) for stratum in strata}
     for stratum, found in members.items():
-        if not found:
+        if not len(found):
             raise UserError(
                 f"there are {len(records)} rows to train on, but none of class {stratum!r}; change the sizes and the "
                 "`teacher_share` under `splits`"
@@ -50,15 +60,11 @@ def draw(records: list[Record], answers: Answers, rows: int | None, seed: int, s
         )
     size = min(map(len, members.values()))
     size = share_of(size if limit is None else min(size, limit), share)
+    order = Random(f"order {seed}")
     if strata == [None]:
-        Random(f"order {seed}").shuffle(members[None])
-        return members[None][:size]
-    chosen = []
-    for stratum, found in members.items():
-        Random(f"balance {seed} {stratum}").shuffle(found)
-        chosen += found[:size]
-    Random(f"order {seed}").shuffle(chosen)
-    return chosen
+        return Chosen(records, shuffled(members[None], order)[:size])
+    drawn = [shuffled(found, Random(f"balance {seed} {stratum}"))[:size] for stratum, found in members.items()]
+    return Chosen(records, shuffled(np.concatenate(drawn), order))
 
 
 def read_rationales(path: Path, records: list[Record], allow_missing: float, crop: Crop) -> dict[str, str]:
@@ -113,22 +119,22 @@ class Unlabelled:
     """
 
     records: Sequence[Record]
-    outputs: dict[str, Json] | None = None
+    outputs: Mapping[str, Json] | None = None
 
 
-def training_rows(
+def made_rows(
     task: Task,
     objective: Objective,
     settings: TrainingFileSettings,
-    records: list[Record],
-    outputs: dict[str, Json] | None,
-    rationales: dict[str, str] | None,
+    records: Sequence[Record],
+    outputs: Mapping[str, Json] | None,
+    rationales: Mapping[str, str] | None,
     room: Room | None = None,
     unlabelled: Unlabelled | None = None,
     tell: Callable[[Kept], object] = lambda kept: None,
-) -> tuple[list[Json], list[Json]]:
-    """Training rows, and validation rows with gold outputs in the same schema; ``tell`` is told what became of a
-    teacher's several answers.
+) -> Iterator[tuple[bool, Json]]:
+    """Training rows, then validation rows with gold outputs in the same schema; each with whether it is to train on.
+    ``tell`` is told what became of a teacher's several answers.
 
     Rows of ``unlabelled`` prompts follow those of records with gold outputs; none where the objective has no use for
     such prompts.
@@ -137,12 +143,12 @@ def training_rows(
     of 0: layouts refuse to leave it empty otherwise.
 
     Raises:
-        UserError: there are no rows, or an answer has no ``room`` where that stops the run.
+        UserError: there are no rows, or, behind the last one, an answer has no ``room`` where that stops the run.
     """
-    room = room or Room()
-    own = room.records(of_split(records, objective.file.split) or of_split(records, "train"))
+    room, of = room or Room(), by_split(records)
+    own = room.records(of[objective.file.split] or of["train"])
     chosen = draw(own, task.answers, settings.rows, settings.seed, settings.share)
-    held_out = room.records(of_split(records, "validation"))
+    held_out = room.records(of["validation"])
     row = objective.file.row if unlabelled is None else objective.with_unlabelled.row
     asked = unlabelled.records[: settings.unlabelled] if unlabelled else []
     learnt = partial(objective.learnt, explained=settings.explained)
@@ -150,15 +156,25 @@ def training_rows(
         said = unlabelled and unlabelled.outputs
         drawn = settings.seed, chosen, settings.context
         taught = Sources(task, settings.prompt, lessons, outputs, said, rationales, *drawn)
-        gold, rows_of = replace(taught, outputs=None), [*chosen, *asked]
+        gold = replace(taught, outputs=None)
+        rows_of: Iterable[Record] = chain(chosen, asked)
         if settings.keep:
             rows_of, said, kept = with_kept(rows_of, taught, settings.keep)
             taught = replace(taught, outputs=said, unlabelled_outputs=said)
             tell(kept)
-        train = room.rows([row(each, taught) for each in rows_of], learnt)
-        validation = room.rows([row(each, gold) for each in held_out], learnt)
+        for made in room.rows((row(each, taught) for each in rows_of), learnt):
+            yield True, made
+        for made in room.rows((row(each, gold) for each in held_out), learnt):
+            yield False, made
     room.check()
-    return train, validation
+
+
+def training_rows(*what: Any) -> tuple[list[Json], list[Json]]:
+    """All of :func:`made_rows`, for few: those to train on, and those to validate on."""
+    found: dict[bool, list[Json]] = {True: [], False: []}
+    for trains, row in made_rows(*what):
+        found[trains].append(row)
+    return found[True], found[False]
 
 
 def write_training_file(
@@ -181,9 +197,9 @@ def write_training_file(
         crop: shortens the rationale of a record.
         room: for each answer; none: any number of tokens.
     """
-    records = read_records(files["records"])
-    outputs, said = (_read_said(files.get(name)) for name in ("outputs", "unlabelled_outputs"))
-    asked = read_records(files["unlabelled"]) if files.get("unlabelled") else []
+    records = RecordFile(files["records"])
+    outputs, said = (_by_id(files.get(name)) for name in ("outputs", "unlabelled_outputs"))
+    asked: Sequence[Record] = RecordFile(files["unlabelled"]) if files.get("unlabelled") else []
     rationales = None
     if files.get("rationales"):
         explained = of_split(records, "train") + of_split(records, "validation")
@@ -193,22 +209,21 @@ def write_training_file(
         said = annotated_outputs(files["rationales"], asked, task.answers, settings.allow_missing)
         asked = [each for each in asked if each.id in said]
     unlabelled = Unlabelled(asked, said) if files.get("unlabelled") else None
-    room = room or Room()
-    told: list[Kept] = []
+    room, counts, told = room or Room(), Counter(), []
     made_of = settings, records, outputs, rationales, room, unlabelled
-    train, validation = training_rows(task, objective, *made_of, told.append)
-    write_jsonl(files["train"], train)
-    write_jsonl(files["validation"], validation)
-    counted = room.counted(train, {record.id for record in of_split(records, "validation")})
+    with line_writer(files["train"]) as train, line_writer(files["validation"]) as validation:
+        for trains, row in made_rows(task, objective, *made_of, told.append):
+            (train if trains else validation)(row)
+            counts[trains] += 1
+    written, held_out = (iterate_jsonl(files["train"]), by_split(records)["validation"]) if room.long else ((), ())
+    counted = room.counted(written, {record.id for record in held_out if record.id in room.long})
     if files.get("long_answers"):
         kept = {"kept": told[0].model_dump()} if told else {}
         write_json(files["long_answers"], counted.model_dump() | kept)
-    notes = [note for counts in (counted, *told) for note in counts.notes()]
-    print("\n".join([f"{len(train)} training rows, {len(validation)} validation rows", *notes]))
+    notes = [note for each in (counted, *told) for note in each.notes()]
+    print("\n".join([f"{counts[True]} training rows, {counts[False]} validation rows", *notes]))
 
 
-def _read_said(path: Path | None) -> dict[str, Json] | None:
-    """What a model said, by id."""
-    if path is None:
-        return None
-    return {each.id: vars(each) for each in iterate_lines(path, Said, "make the teacher's outputs again")}
+def _by_id(path: Path | None) -> Mapping[str, Json] | None:
+    """What a model said, by the ids of what it answers; none without a file."""
+    return path and ByKey(LineFile(path, Said, "make the teacher's outputs again"), lambda said: said.id, vars)

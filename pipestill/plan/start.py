@@ -13,7 +13,14 @@ from pipestill.plan.plan import Plan
 from pipestill.plan.preflight import problems
 from pipestill.plan.shares import origin
 
-ASKING = ("predict", "teacher_outputs", "unlabelled_outputs", "student_outputs", "context_outputs")
+ASKING = (
+    "predict",
+    "teacher_outputs",
+    "unlabelled_outputs",
+    "student_outputs",
+    "context_outputs",
+    "unlabelled_context_outputs",
+)
 LOCK = Path(".snakemake") / "pipestill.lock"
 HELD: list[Any] = []  # locks of this process
 

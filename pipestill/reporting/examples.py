@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from random import Random
-from statistics import fmean, pstdev
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from pipestill.evaluation.formats import MISSING
 from pipestill.io.files import read_json
 from pipestill.io.records import Json, iterate_jsonl
 from pipestill.io.runs import find_runs
-from pipestill.metrics.catalogue import entry_of
+from pipestill.io.sequences import Texts, shuffled
+from pipestill.metrics.catalogue import Entry, entry_of
 from pipestill.reporting.blocks import Shown, cut, shortened
 from pipestill.reporting.study import Experiment, Study
 from pipestill.settings.prompts import Prompt
@@ -22,6 +23,8 @@ from pipestill.settings.prompts import Prompt
 DRAWN, DIFFERING = 24, 16  # examples: a draw of all, and those on which methods differ most
 LIMITS = (2000, 1000, 500, 250, 120, 60)  # characters of a text, the first that keeps the page small
 BYTES = 900_000  # of the examples of all studies together
+PLACES = 12  # decimals of spreads; those that agree so far are equal
+PART = 1 << 12  # scores that are read at a time
 TINY = 1e-9  # scores that differ by less are equal
 
 
@@ -149,43 +152,49 @@ def examples_of(studies: Sequence[Study], records: Sequence[Path]) -> dict[str, 
 
 def _examples(study: Study, records: Path | None) -> Examples:
     entry = entry_of(study.show.SCORE or study.primary)
-    scores = [_mean_scores(each, entry.key) for each in study.experiments]
-    chosen = _chosen(study, scores)
-    inputs = _inputs(records, set(chosen)) if records else {}
-    answers = [_answers(each, study, set(chosen), inputs, entry.key) for each in study.experiments]
-    sets = dict(zip(next(iter(study.experiments[0].runs.values())).ids, _test_sets(study), strict=True))
+    run = next(iter(study.experiments[0].runs.values()))
+    order = np.argsort(run.ids.column)
+    ids = run.ids[order]
+    chosen = _chosen(study, np.stack([_mean_scores(each, entry, ids) for each in study.experiments]))
+    names = {place: ids[place] for place in chosen}
+    inputs = _inputs(records, set(names.values())) if records else {}
+    answers = [_answers(each, study, set(names.values()), inputs, entry.key) for each in study.experiments]
     examples = [
-        Example(example, sets[example], drawn, [own[example] for own in answers]) for example, drawn in chosen.items()
+        Example(name, run.test_sets.of_examples[order[place]], chosen[place], [own[name] for own in answers])
+        for place, name in names.items()
     ]
-    return Examples(study, entry.title, entry.decimals, examples, len(sets))
+    return Examples(study, entry.title, entry.decimals, examples, len(ids))
 
 
-def _test_sets(study: Study) -> Sequence[str | None]:
-    return next(iter(study.experiments[0].runs.values())).test_sets.of_examples
+def _chosen(study: Study, scores: np.ndarray) -> dict[int, bool]:
+    """Places of the examples to show, and whether each was drawn; those on which methods differ most come first.
 
-
-def _chosen(study: Study, scores: Sequence[Mapping[str, float]]) -> dict[str, bool]:
-    """Ids of the examples to show, and whether each was drawn; those on which methods differ most come first."""
-    ids = sorted(scores[0])
-    rng = Random(f"{study.bootstrap.seed} {study.name}")
-    rng.shuffle(ids)
-    spread = {each: pstdev([own.get(each, 0.0) for own in scores]) for each in ids}
-    apart = sorted((each for each in ids if spread[each] > TINY), key=lambda each: -spread[each])[:DIFFERING]
-    drawn = [each for each in ids if each not in set(apart)][:DRAWN]
-    return {**dict.fromkeys(apart, False), **dict.fromkeys(drawn, True)}
+    Args:
+        study: that they are of.
+        scores: ``[methods, examples]``.
+    """
+    order = shuffled(np.arange(scores.shape[1]), Random(f"{study.bootstrap.seed} {study.name}"))
+    spread = np.round(scores.std(axis=0), PLACES)[order]
+    apart = [place for place in np.argsort(-spread, kind="stable")[:DIFFERING].tolist() if spread[place] > TINY]
+    drawn = [place for place in range(min(len(order), DIFFERING + DRAWN)) if place not in set(apart)][:DRAWN]
+    return {**{int(order[each]): False for each in apart}, **{int(order[each]): True for each in drawn}}
 
 
 def _scores(experiment: Experiment) -> Iterator[Json]:
     return iterate_jsonl(experiment.path.parent / "scores.jsonl")
 
 
-def _mean_scores(experiment: Experiment, name: str) -> dict[str, float]:
-    """The score of each example, mean over all answers to it."""
-    found: dict[str, list[float]] = {}
-    for row in _scores(experiment):
-        value = value_of(name, row[name])
-        found.setdefault(row["id"], []).append(0.0 if value is None else value)
-    return {example: fmean(values) for example, values in found.items()}
+def _mean_scores(experiment: Experiment, entry: Entry, ids: Texts) -> np.ndarray:
+    """The score of each example, mean over all answers to it, ``[examples]``; ``ids`` are sorted."""
+    sums, counts, rows = np.zeros(len(ids)), np.zeros(len(ids)), _scores(experiment)
+    while part := list(islice(rows, PART)):
+        values = [value_of(entry.key, row[entry.key]) for row in part]
+        names = Texts(row["id"] for row in part).column
+        places = np.minimum(np.searchsorted(ids.column, names), len(ids) - 1)
+        known = ids.column[places] == names
+        np.add.at(sums, places[known], np.array([value or 0.0 for value in values])[known])
+        np.add.at(counts, places[known], 1)
+    return sums / np.maximum(counts, 1)
 
 
 def value_of(name: str, stored: float | Sequence[float]) -> float | None:

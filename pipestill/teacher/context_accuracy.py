@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipestill.io.records import Json, read_jsonl
+from pipestill.io.records import Json, iterate_jsonl
 from pipestill.losses import IGNORED
 from pipestill.models.kinds import reading_of
 from pipestill.models.loading import load_tokenizer
@@ -28,7 +28,7 @@ def context_accuracy(manifest: Path, data: Path, student: Path) -> Json:
     """
     store = DistributionStore(manifest)
     rows = read_answers(data, store.encoder(load_tokenizer(student), reading_of(student)))
-    known = {row["id"] for row in with_gold(read_jsonl(data))}
+    known = {row["id"] for row in with_gold(iterate_jsonl(data))}
     rows = [row for row in rows if row["id"] in known]
     first = right = compared = 0
     for row in rows:

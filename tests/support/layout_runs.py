@@ -1,5 +1,7 @@
 """A task's data stages in one process: raw data, records, prompts and training rows, from keys of the configuration."""
 
+from collections import Counter
+
 from pipestill.io.files import read_json
 from pipestill.io.records import read_records
 from pipestill.layouts.base import Cropping, write_records
@@ -31,7 +33,8 @@ def prepare(task, directory, **data):
 def prompted(task, records, prompt=ANSWER, **data):
     """Cropped records with their prompts, and how many of each text were cropped."""
     options = task.layout.Options.model_validate(data)
-    return task.layout.crop_all(records, options, Cropping(task.prompts[prompt]))
+    counts = Counter()
+    return list(task.layout.crop_all(records, options, Cropping(task.prompts[prompt]), counts)), counts
 
 
 def rows_of(task, method, records, rows=None, outputs=None, rationales=None, seed=1):

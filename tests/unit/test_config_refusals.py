@@ -154,7 +154,7 @@ def test_a_ledger_that_would_be_removed(default, ledger):
             [("studies/creditmix/training/warmup", 500), ("studies/creditmix/training/max_steps", 500)],
             "studies.creditmix: the `warmup` of `sft` is 500 steps, and its training 500 at most",
         ),
-        ([("studies/creditmix/training/warmup", 1000)], "is 1000 steps, and its training 375 at most"),
+        ([("studies/creditmix/training/warmup", 1000)], "is 1000 steps, and its training 100 at most"),
         (
             [("studies/creditmix/hardware/devices", 4), ("studies/creditmix/training/batch_size", 2)],
             "studies.creditmix: the `batch_size` of `sft` is 2, which 4 devices share",

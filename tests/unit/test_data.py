@@ -244,7 +244,7 @@ def test_only_training_is_balanced_and_smaller_caps_are_subsets(raw, tmp_path):
     capped = draw(train, CREDITMIX.answers, 21, seed=1)
     assert labels_of(capped) == dict.fromkeys(LABELS, 7)
     assert {record.id for record in capped} < {record.id for record in whole}
-    assert draw(train, CREDITMIX.answers, 10_000, seed=1) == whole
+    assert list(draw(train, CREDITMIX.answers, 10_000, seed=1)) == list(whole)
     with pytest.raises(UserError, match="2 training rows are none for each of 3 classes; raise `train_rows`"):
         draw(train, CREDITMIX.answers, 2, seed=1)
     teacher_rows, _ = rows_of(CREDITMIX, "teacher", records)
@@ -322,3 +322,12 @@ def test_null_prompts_hold_no_example(raw, tmp_path):
     assert not {record.prompt for record in records} & {prompt for group in groups.values() for prompt in group}
     assert groups == null_prompts(answer, domain, texts, records)
     assert null_prompts(answer, domain, ["?"], records)["multi_null"] == [answer.fill({"features": "?"})]
+
+
+def test_two_rows_with_one_id_are_named(tmp_path, monkeypatch):
+    provide(CREDITMIX, tmp_path / "raw", rows=60)
+    monkeypatch.setattr("pipestill.layouts.reading.id_of", lambda task, question: f"{len(question)}")
+    with pytest.raises(
+        UserError, match=r"^the rows in line \d+ and line \d+ get the same id by chance, .*leave it out$"
+    ):
+        read(CREDITMIX, tmp_path, splits={"test_rows": 6, "val_rows": 6})

@@ -51,7 +51,7 @@ def study(request, tmp_path_factory, documents):
     shutil.copy(Path(__file__).parents[2] / "resources/models/tokenizer/tokenizer.json", counter)
     ends = unit_ends(counter / "tokenizer.json" if crop.tokenizer else None)
     how = Cropping(TASK.prompts[ANSWER], ends)
-    records = TASK.layout.crop_all(documents, DocumentsData(crop=crop), how)[0]
+    records = list(TASK.layout.crop_all(documents, DocumentsData(crop=crop), how))
     write_jsonl(results / "cropped.jsonl", records)
     predict(results, base, crop, results / "cropped.jsonl", "predictions")
     return results, records

@@ -23,6 +23,7 @@ from pipestill.evaluation.runs import check_all_answered, read_histories
 from pipestill.evaluation.statistics import replicates
 from pipestill.io.files import read_json, sha256, write_json
 from pipestill.io.records import read_jsonl, write_jsonl
+from pipestill.io.sequences import Texts
 from pipestill.settings.evaluation import Annotator, Experiment
 from pipestill.tasks import TASKS
 from support.reports import LABELS, bootstrap, evaluate_arguments, script, write_tree
@@ -167,9 +168,9 @@ def test_every_test_record_must_be_answered_and_no_other(tmp_path, ids, sentence
     records = tmp_path / "cropped.jsonl"
     rows = [{"id": str(number), "split": "test"} for number in range(30)]
     write_jsonl(records, [*rows, {"id": "99", "split": "train"}])
-    check_all_answered([SimpleNamespace(path="whole", ids=[row["id"] for row in rows])], records)
+    check_all_answered([SimpleNamespace(path="whole", ids=Texts(row["id"] for row in rows))], records)
     with pytest.raises(UserError, match=sentence):
-        check_all_answered([SimpleNamespace(path="seed_1.jsonl", ids=[str(number) for number in ids])], records)
+        check_all_answered([SimpleNamespace(path="seed_1.jsonl", ids=Texts(map(str, ids)))], records)
 
 
 def test_provenance(tree, tmp_path):

@@ -86,6 +86,23 @@ def test_validation_and_test_rows_are_ranked_and_calibrated(results, records):
     assert len({row["prediction"] for row in rows}) > 1
 
 
+def test_parts_of_the_rows_give_the_same_answers_and_are_resumed(results, base, tmp_path, monkeypatch):
+    whole = results / "creditmix_sft/predictions"
+    settings = PredictionSettings.model_validate(read_json(whole / "job.json")["settings"])
+    monkeypatch.setattr("pipestill.inference.work.PART", 7)
+    for _ in range(2):
+        predict_experiment(
+            settings, Runs(base, {3: None}), results / "cropped.jsonl", tmp_path / "state", tmp_path / "out", 1
+        )
+        monkeypatch.setattr("pipestill.answers.labels.predict.rank", lambda *_: iter(()))  # nothing is asked again
+    rows, expected = (read_jsonl(each / "seed_3/predictions.jsonl") for each in (tmp_path / "out", whole))
+    assert [row.keys() for row in rows] == [row.keys() for row in expected]
+    for row, own in zip(rows, expected, strict=True):
+        assert all(row[key] == own[key] for key in ("id", "split", "prediction", "references", "greedy"))
+        assert row["raw_scores"] == pytest.approx(own["raw_scores"], abs=1e-5)
+    assert len(list((tmp_path / "state").rglob("part_*/scores.jsonl"))) == 3
+
+
 def test_by_hand_scores_are_those_of_the_pipeline(results, records):
     rows = {row["id"]: row for row in read_jsonl(results / "creditmix_sft/predictions/seed_3/predictions.jsonl")}
     record = records[-1]

@@ -65,7 +65,7 @@ def test_all_are_counted_and_the_first_are_named_where_they_stop_the_run():
         assert part in str(error.value)
     many = [{"id": str(n), "output": "w " * 30} for n in range(99)]
     room = Room(20, words)
-    room.rows(many, lambda row: {"output": row["output"]})
+    list(room.rows(many, lambda row: {"output": row["output"]}))
     with pytest.raises(UserError, match=r"^99 answers .*: 0 \(30 tokens\), 1 .*, 4 \(30 tokens\), \.\.\.; raise it"):
         room.check()
 
@@ -112,7 +112,7 @@ def test_what_stops_the_run_leaves_no_token_for_a_prompt_and_is_read_as_text():
     fits = text[: ends(text)[room.tokens - 1]]
     assert len(ends(fits)) == room.tokens == 62
     for output in (fits, text[: ends(text)[room.tokens]]):
-        room.rows([{"id": "a", "output": output}], lambda row: {"output": row["output"]})
+        list(room.rows([{"id": "a", "output": output}], lambda row: {"output": row["output"]}))
     assert room.long == {"a": 63}
 
 

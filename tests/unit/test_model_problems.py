@@ -137,6 +137,7 @@ def test_files_where_directories_are_asked_and_the_other_way_round(config, tmp_p
 
 def test_shares_of_a_learning_curve_that_are_no_rows_or_the_same(config):
     study = config["studies"]["creditmix"]
+    study["train_rows"] = 600
     assert missing(config, curves=["creditmix"]) == []
     for shares, sizes in (([0.001, 1], "0, 600"), ([0.5, 0.501, 1], "300, 300, 600")):
         study["learning_curve"] = shares

@@ -146,7 +146,11 @@ def test_what_shows_the_label_is_asked_nowhere(default, section, key, value, sen
 
 def cd(config, **context):
     """The configuration with context distillation in `creditmix`."""
-    config["studies"]["creditmix"] |= {"methods": ["base", "cd"], "overrides": {"cd": {"context": context}}}
+    config["studies"]["creditmix"] |= {
+        "methods": ["base", "cd"],
+        "overrides": {"cd": {"context": context}},
+        "distributions": {},
+    }
     return config
 
 

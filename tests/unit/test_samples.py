@@ -180,6 +180,6 @@ def test_further_answers_are_drawn_for_the_method_that_learns_them_alone():
 
 def test_what_no_teacher_gives_is_refused():
     with pytest.raises(UserError, match=r"studies.creditmix.kd: a teacher gives such answers"):
-        configured(teacher=None, overrides={}, kd={"samples": 2})
+        configured(teacher=None, overrides={}, unlabelled={}, kd={"samples": 2})
     with pytest.raises(ValueError, match="raise `samples`"):
         SamplesConfig(temperature=0.5)

@@ -69,7 +69,7 @@ def record(split, test_set="es"):
 
 def test_documents_are_cropped_extracted_and_scored_by_it(punkt, tmp_path):
     data = DocumentsData(crop=CropConfig(text=22, rationale=16))
-    (row,), _ = TASK.layout.crop_all([record("train")], data, PUNKT)
+    (row,) = TASK.layout.crop_all([record("train")], data, PUNKT)
     assert row.inputs == {"document": "El xyz. Pérez vino."}
     assert TASK.layout.crop_rationale("Mejoró. El xyz. Pérez vino.", row, data, PUNKT) == "Mejoró."
     settings = PredictionSettings(
@@ -89,7 +89,7 @@ def test_documents_are_cropped_extracted_and_scored_by_it(punkt, tmp_path):
 
 def test_missing_data_stop_cropping_even_where_nothing_is_cropped(punkt):
     with pytest.raises(UserError, match="punkt_tab are not on this machine"):
-        TASK.layout.crop_all([record("train", "fr")], DocumentsData(), PUNKT)
+        next(TASK.layout.crop_all([record("train", "fr")], DocumentsData(), PUNKT))
 
 
 def test_signatures_hold_versions():

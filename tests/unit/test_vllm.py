@@ -23,7 +23,7 @@ from pipestill.models.loading import load_tokenizer, load_trained_model
 from pipestill.models.prompts import encode_prompt
 from pipestill.plan.check import check
 from pipestill.plan.engine_checks import engine_problems
-from pipestill.settings.jobs import PredictionSettings, ScoringSettings
+from pipestill.settings.jobs import OutputSettings, PredictionSettings
 from pipestill.teacher.outputs import Places, write_teacher_outputs
 from support.annotation import ASK, settings, write_records
 from support.asking import asking_about
@@ -185,7 +185,7 @@ def test_a_teacher_behind_it_says_what_students_learn(tmp_path, vllm, tiny_model
     places = Places(
         prompts, tiny_model_dir, None, tmp_path / "state", tmp_path / "outputs.jsonl", tmp_path / "cost.json"
     )
-    given = ScoringSettings(asking=asking_about("dolly", **LIMITS), engine="vllm", **COMMON)
+    given = OutputSettings(asking=asking_about("dolly", **LIMITS), engine="vllm", **COMMON)
     write_teacher_outputs(given, places, 1, 4)
     rows = read_jsonl(places.output)
     assert [row["id"] for row in rows] == ["r0", "r1", "r2"]

@@ -16,7 +16,8 @@ def overlay(directory, **studies):
 
 
 def test_every_trained_method_is_planned_at_every_share_with_the_teacher_of_the_whole_study(tmp_path):
-    extra = overlay(tmp_path, creditmix={"learning_curve": [0.125, 0.5, 1], "seeds": [1]})
+    curve = {"learning_curve": [0.125, 0.5, 1], "unlabelled": {"rows": None}}
+    extra = overlay(tmp_path, creditmix=curve | {"methods": ["base", "sft", "kd", "dpo"], "seeds": [1]})
     process = plan(tmp_path, CURVE.format("creditmix"), extra=extra)
     assert jobs(process) == {
         "base_model": 2,
@@ -64,7 +65,7 @@ def test_a_curve_is_no_part_of_all_nor_of_the_written_configuration(tmp_path):
     process = plan(tmp_path, "all", "-p", extra=overlay(tmp_path, creditmix={"seeds": [1]}))
     counts = jobs(process)
     assert "learning_curve" not in counts
-    assert (counts["train"], counts["evaluate"], counts["resolved_config"]) == (3, 5, 1)
+    assert (counts["train"], counts["evaluate"], counts["resolved_config"]) == (4, 6, 1)
     assert "creditmix@" not in process.stdout + process.stderr
 
 

@@ -8,26 +8,29 @@ from pipestill.answers.base import Said
 from pipestill.answers.code import CodeOptions
 from pipestill.answers.code.extraction import code_of
 from pipestill.answers.code.problem import Problem
-from pipestill.answers.generated.predict import Asked, ask, drawn, replies_to, said_of, written
+from pipestill.answers.generated.predict import Asked, ask, drawn, predict_records, replies_to, said_of
 from pipestill.inference.generation import GREEDY
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
-from pipestill.io.records import Json, Record, of_split, write_jsonl
+from pipestill.io.records import Json, Record, by_split, write_jsonl
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
 
-def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
+def predict(task: Task, loaded: Loaded, asking: Asking, records: Sequence[Record], work: Work, directory: Path) -> None:
     """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``, and ``tests.jsonl``: the tests of
     each problem, once for all its answers.
 
     A plan stands in the ``rationale`` of its answers.
     """
-    tested = of_split(records, "test")
-    prompts = {record.id: asking.prompt.fill(record.inputs) for record in tested}
-    written(loaded, _answer(task, loaded, asking, prompts, work), tested, directory)
+    tested = by_split(records)["test"]
+
+    def answer(part: Sequence[Record], own: Work) -> Asked:
+        return _answer(task, loaded, asking, {each.id: asking.prompt.fill(each.inputs) for each in part}, own)
+
+    predict_records(loaded, answer, tested, work, directory)
     write_jsonl(directory / "tests.jsonl", map(Problem.of_record, tested))
 
 

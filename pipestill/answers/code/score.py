@@ -60,7 +60,7 @@ def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping
     options, facts = task.answers.options(experiment.answers), {}
     with closing(Judge(options.execution)) as judge:
 
-        def score(seed: int, directory: Path, rows: list[Json]) -> Scored:
+        def score(seed: int, directory: Path, rows: Sequence[Json]) -> Scored:
             problems = _problems(directory / "tests.jsonl", rows)
             codes = [code_of(row["prediction"]) for row in rows]
             results = judge(zip(problems, codes, strict=True))

@@ -1,18 +1,22 @@
 """Generated answers of one run: ``predictions.jsonl``."""
 
+from array import array
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pipestill.errors import UserError
 from pipestill.io.normal import clean
-from pipestill.io.records import Json, iterate_jsonl
+from pipestill.io.records import Json, JsonFile
+from pipestill.io.sequences import Chosen
 
 KEYS = ("id", "split", "test_set", "sampling_seed", "prediction", "references")
 KINDS = {"id": str, "test_set": str | None, "sampling_seed": int | None, "prediction": str}
 
 
-def read_answers(path: Path, test_sets: Sequence[str]) -> list[Json]:
-    """The test rows of ``predictions.jsonl``, their texts in normal form.
+def read_answers(path: Path, test_sets: Sequence[str]) -> Sequence[Json]:
+    """The test rows of ``predictions.jsonl``, their texts in normal form; each is read when it is asked for.
 
     Args:
         path: the file.
@@ -21,8 +25,8 @@ def read_answers(path: Path, test_sets: Sequence[str]) -> list[Json]:
     Raises:
         UserError: the file is missing or broken, or holds no test row; the message names the line.
     """
-    rows, known = [], test_sets or [None]
-    for number, row in enumerate(iterate_jsonl(path), 1):
+    rows, tested, known = JsonFile(path), array("q"), test_sets or [None]
+    for number, row in enumerate(rows, 1):
         where = f"{path}, line {number}"
         check_keys(row, KEYS, where, "predict")
         if row["split"] != "test":
@@ -36,11 +40,14 @@ def read_answers(path: Path, test_sets: Sequence[str]) -> list[Json]:
         references = row["references"]
         if not isinstance(references, list) or not references or not all(isinstance(each, str) for each in references):
             raise UserError(f"{where}: `references` must be a list of one text or more: predict again")
-        texts = {"prediction": clean(row["prediction"]), "references": [*map(clean, references)]}
-        rows.append(row | texts)
-    if not rows:
+        tested.append(number - 1)
+    if not tested:
         raise UserError(f"{path} holds no row of the test split: predict again")
-    return rows
+    return Chosen(rows, np.frombuffer(tested, np.int64), _cleaned)
+
+
+def _cleaned(row: Json) -> Json:
+    return row | {"prediction": clean(row["prediction"]), "references": [*map(clean, row["references"])]}
 
 
 def check_keys(row: Collection[str], keys: Iterable[str], where: str, again: str) -> None:

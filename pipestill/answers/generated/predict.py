@@ -1,6 +1,8 @@
 """The frame in which generated answers are asked for, once per sampling seed, and written."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,11 +13,12 @@ from pipestill.answers.generated import Generated
 from pipestill.inference.answers import answer_prompts
 from pipestill.inference.generation import Constraint, generate
 from pipestill.inference.loaded import Loaded
-from pipestill.inference.queries import queries
+from pipestill.inference.queries import Queries
 from pipestill.inference.question import Listen, Pieces, Question, pieces_of_json, pieces_of_text
 from pipestill.inference.work import Work
-from pipestill.io.files import write_json
+from pipestill.io.files import dump_compact, write_json
 from pipestill.io.records import Json, Record, write_jsonl
+from pipestill.io.sequences import Spool
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 from pipestill.text.repetition import repeats_to_the_end
@@ -50,14 +53,35 @@ def ask_records(
     return ask(loaded, asking, decoding, prompts, work, **how)
 
 
-def written(loaded: Loaded, asked: Asked, records: Sequence[Record], directory: Path) -> list[Json]:
-    """Write ``predictions.jsonl``, a row per record and sampling seed, and ``queries.json``; returns the rows."""
-    seeds = dict.fromkeys(seed for _, seed in asked)
-    answers = [(record, seed, asked[record.id, seed]) for seed in seeds for record in records]
-    rows = [_row(*answer) for answer in answers]
-    write_jsonl(directory / "predictions.jsonl", rows)
-    write_json(directory / "queries.json", queries(loaded.model, [said for _, _, said in answers]))
-    return rows
+def predict_records(
+    loaded: Loaded,
+    answer: Callable[[Sequence[Record], Work], Asked],
+    records: Sequence[Record],
+    work: Work,
+    directory: Path,
+) -> None:
+    """Write ``predictions.jsonl``, a row per record and sampling seed, and ``queries.json``.
+
+    Args:
+        loaded: the model that answers.
+        answer: answers some of the records.
+        records: to be answered, a part of them at a time.
+        work: keeps the answers.
+        directory: to write into.
+    """
+    took, by_seed = Queries(), defaultdict(partial(Spool, _line, json.loads))
+    for own, part in work.parts(records):
+        asked = answer(part, own)
+        for seed in dict.fromkeys(seed for _, seed in asked):
+            for record in part:
+                by_seed[seed].append(_row(record, seed, asked[record.id, seed]))
+                took.add(asked[record.id, seed])
+    write_jsonl(directory / "predictions.jsonl", (row for rows in by_seed.values() for row in rows))
+    write_json(directory / "queries.json", took.means(loaded.model))
+
+
+def _line(row: Json) -> bytes:
+    return f"{dump_compact(row)}\n".encode()
 
 
 def said_of(asked: Asked) -> dict[str, Said]:

@@ -1,7 +1,10 @@
 """Runs that generate answers: each test example is answered once per sampling seed."""
 
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +12,17 @@ import numpy as np
 from pipestill.answers.generated.answered import check_keys, read_answers
 from pipestill.errors import UserError
 from pipestill.evaluation.membership import Membership
-from pipestill.evaluation.metric import Metric
+from pipestill.evaluation.metric import Metric, Metrics
 from pipestill.evaluation.runs import Run, check_same_examples
-from pipestill.io.records import Json, iterate_jsonl
+from pipestill.io.records import Json, JsonFile
 from pipestill.io.runs import find_runs
+from pipestill.io.sequences import Chosen, Kinds, Named, Texts, first_of_each
 from pipestill.metrics.catalogue import CATALOGUE, entry_of
 from pipestill.metrics.measures import Scored
 from pipestill.tasks.base import Task
 from pipestill.text.repetition import repeats_to_the_end
 
+PART = 1 << 12  # rows that are scored at a time
 SCORE_KEYS = ("seed", "sampling_seed", "id", "test_set")  # of scores, beside the metrics
 
 ByDraw = Mapping[int | None, Mapping[str, np.ndarray]]
@@ -77,7 +82,7 @@ class GeneratedRun(Run):
 
 
 def runs_of(
-    predictions: Path, test_sets: Sequence[str], score: Callable[[int, Path, list[Json]], Scored]
+    predictions: Path, test_sets: Sequence[str], score: Callable[[int, Path, Sequence[Json]], Scored]
 ) -> dict[int, GeneratedRun]:
     """The runs of an experiment by seed, from ``predictions/seed_<n>/``.
 
@@ -110,20 +115,31 @@ def measured(task: Task, test_sets: Sequence[str], directory: Path) -> dict[int,
     Raises:
         UserError: the file is missing or broken.
     """
-    path, by_seed = Path(directory) / "scores.jsonl", {}
+    path, seeds = Path(directory) / "scores.jsonl", Kinds()
     keys: Sequence[str] = (*SCORE_KEYS, *task.answers.metrics[:1])
-    for number, row in enumerate(iterate_jsonl(path), 1):
+    rows = JsonFile(path)
+    for number, row in enumerate(rows, 1):
         check_keys(row, keys, f"{path}, line {number}", "evaluate")
         keys = list(row)  # of all rows alike
-        by_seed.setdefault(row["seed"], []).append(row)
+        seeds.append(row["seed"])
     names = [key for key in keys if key in CATALOGUE]
-    return {
-        seed: _run(path, rows, test_sets or [None], Scored({name: [row[name] for row in rows] for name in names}))
-        for seed, rows in by_seed.items()
-    }
+
+    def scores(own: Sequence[Json]) -> Scored:
+        return Scored({name: [row[name] for row in own] for name in names})
+
+    by_seed = {seed: Chosen(rows, places) for seed, places in seeds.places().items()}
+    return {seed: _run(path, own, test_sets or [None], in_parts(own, scores)) for seed, own in by_seed.items()}
 
 
-def metrics_of(scores: Mapping[str, np.ndarray], test_sets: Membership) -> dict[str, Metric]:
+def in_parts(rows: Sequence[Json], score: Callable[[Sequence[Json]], Scored]) -> Scored:
+    """Scores of rows, of which ``PART`` are in memory at a time."""
+    parts = [score(list(rows[start : start + PART])) for start in range(0, len(rows), PART)]
+    names = parts[0].columns
+    columns = {name: np.concatenate([np.array(part.columns[name], dtype=float) for part in parts]) for name in names}
+    return Scored(columns, parts[0].signatures)
+
+
+def metrics_of(scores: Mapping[str, np.ndarray], test_sets: Membership) -> Metrics:
     """Metrics of all test sets, and of single ones.
 
     A metric that is a mean over answers is the unweighted mean over the test sets. Examples are resampled within their
@@ -133,13 +149,19 @@ def metrics_of(scores: Mapping[str, np.ndarray], test_sets: Membership) -> dict[
         scores: ``[examples]`` or ``[examples, k]`` for each metric.
         test_sets: of the examples.
     """
+
+    def of_all(name: str) -> Metric:
+        return _metric(name, scores[name], test_sets.weights, test_sets.strata)
+
+    def of_one(name: str, test_set: str) -> Metric:
+        return _metric(name, scores[name], test_sets.members(test_set), test_sets.strata)
+
     metrics = {}
-    for name, values in scores.items():
-        metrics[name] = _metric(name, values, test_sets.weights, test_sets.strata)
+    for name in scores:
+        metrics[name] = partial(of_all, name)
         for test_set in test_sets.sizes if entry_of(name).per_test_set else ():
-            members = test_sets.members(test_set)
-            metrics[f"{name}/{test_set}"] = _metric(name, values, members, test_sets.strata)
-    return metrics
+            metrics[f"{name}/{test_set}"] = partial(of_one, name, test_set)
+    return Metrics(metrics)
 
 
 def _metric(name: str, values: np.ndarray, weights: np.ndarray, strata: np.ndarray | None) -> Metric:
@@ -159,29 +181,34 @@ def _repeats(row: Json) -> bool:
 
 def _run(path: Path, rows: Sequence[Json], order: Sequence[str | None], scored: Scored) -> GeneratedRun:
     """A run from its rows and their scores; examples are sorted by test set, then id, so that runs line up."""
-    places: dict[int | None, dict[str, int]] = {}  # of an example's answer among the rows, by sampling seed
-    for index, row in enumerate(rows):
-        answers = places.setdefault(row["sampling_seed"], {})
-        if row["id"] in answers:
-            raise UserError(f"{path}: the id {row['id']!r} occurs twice with sampling seed {row['sampling_seed']}")
-        answers[row["id"]] = index
+    seeds, sets, unmarked = Kinds(), array("i"), Counter()
+
+    def names() -> Iterator[str]:
+        for row in rows:
+            seeds.append(row["sampling_seed"])
+            sets.append(order.index(row["test_set"]))
+            if "rationale" in row:
+                unmarked[row["rationale"] is None] += 1
+            yield row["id"]
+
+    names, of_rows, places = Texts(names()), np.frombuffer(sets, np.int32), {}
+    for seed, own in seeds.places().items():
+        repeated = np.flatnonzero(first_of_each(names.column[own]) != np.arange(len(own)))
+        if len(repeated):
+            raise UserError(f"{path}: the id {names[own[repeated[0]]]!r} occurs twice with sampling seed {seed}")
+        places[seed] = own[np.lexsort((names.column[own], of_rows[own]))]
     first = next(iter(places.values()))
-    of_example = {example: rows[index]["test_set"] for example, index in first.items()}
-    ids = sorted(first, key=lambda example: (order.index(of_example[example]), example))
-    for seed, answers in places.items():
-        if unshared := sorted(set(first) ^ set(answers)):
-            raise UserError(f"{path}: the id {unshared[0]!r} is not answered with every sampling seed, such as {seed}")
-    columns = {name: np.array(values, dtype=float) for name, values in scored.columns.items()}
-    by_draw = {
-        seed: {name: column[[answers[example] for example in ids]] for name, column in columns.items()}
-        for seed, answers in places.items()
-    }
+    ids = names[first]
+    for seed, own in places.items():
+        if names[own] != ids:
+            unshared = min([*ids.without(names[own]), *names[own].without(ids)])
+            raise UserError(f"{path}: the id {unshared!r} is not answered with every sampling seed, such as {seed}")
+    columns = {name: np.asarray(values, dtype=float) for name, values in scored.columns.items()}
+    by_draw = {seed: {name: column[own] for name, column in columns.items()} for seed, own in places.items()}
     means = {name: _of_draws(name, [scores[name] for scores in by_draw.values()]) for name in columns}
-    test_sets = Membership([of_example[example] for example in ids])
-    rationales = [row["rationale"] for row in rows if "rationale" in row]
-    unmarked = rationales.count(None) if rationales else None
-    metrics = metrics_of(means, test_sets)
-    return GeneratedRun(path, ids, metrics, test_sets, by_draw, unmarked, signatures=scored.signatures)
+    test_sets = Membership(Named(of_rows[first], order))
+    metrics, without = metrics_of(means, test_sets), unmarked[True] if unmarked else None
+    return GeneratedRun(path, ids, metrics, test_sets, by_draw, without, signatures=scored.signatures)
 
 
 def _of_draws(name: str, draws: Sequence[np.ndarray]) -> np.ndarray:

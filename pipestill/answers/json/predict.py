@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from pipestill.answers.base import Said
-from pipestill.answers.generated.predict import ask, ask_records, drawn, replies_to, said_of, written
+from pipestill.answers.generated.predict import Asked, ask, ask_records, drawn, predict_records, replies_to, said_of
 from pipestill.answers.json import JsonOptions
 from pipestill.inference.constrained.constraint import Constraint
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
-from pipestill.io.records import Json, Record, of_split
+from pipestill.io.records import Json, Record, by_split
 from pipestill.schemas.schema import NotJson, Schema
 from pipestill.schemas.schema import parse as parse_answer
 from pipestill.settings.generation import GenerationConfig
@@ -19,11 +19,15 @@ from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
 
-def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
+def predict(task: Task, loaded: Loaded, asking: Asking, records: Sequence[Record], work: Work, directory: Path) -> None:
     """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``."""
-    tested, options = of_split(records, "test"), task.answers.options(asking.answers)
-    asked = ask_records(loaded, asking, options, tested, work, **_held(task, loaded, options))
-    written(loaded, asked, tested, directory)
+    options = task.answers.options(asking.answers)
+    held = _held(task, loaded, options)
+
+    def answer(part: Sequence[Record], own: Work) -> Asked:
+        return ask_records(loaded, asking, options, part, own, **held)
+
+    predict_records(loaded, answer, by_split(records)["test"], work, directory)
 
 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:

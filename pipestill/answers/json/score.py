@@ -45,7 +45,7 @@ def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping
     schema = task.answers.schema_of(task.answers.options(experiment.answers))
     parts: dict[int, list[Part]] = {}
 
-    def score(seed: int, directory: Path, rows: list[Json]) -> Scored:
+    def score(seed: int, directory: Path, rows: Sequence[Json]) -> Scored:
         compared = [compare(row["prediction"], row["references"]) for row in rows]
         valid = [schema.accepts(row["prediction"]) for row in rows]
         parts[seed] = _parts(rows, compared, valid)

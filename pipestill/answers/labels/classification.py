@@ -1,12 +1,13 @@
 """Metrics of label ranking, in numpy: ``gold`` and ``predicted`` are indices ``[examples]`` into the labels."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from pipestill.answers.labels.calibration import log_posterior as log_softmax
 from pipestill.answers.labels.calibration import macro_f1, precision_recall_f1
-from pipestill.evaluation.metric import Metric
+from pipestill.evaluation.metric import Metric, Metrics
 from pipestill.io.records import Json
 from pipestill.metrics.catalogue import CATALOGUE
 
@@ -18,7 +19,7 @@ COLLAPSE_LEAST = 10  # predictions; fewer may go to one label by chance
 
 def confusion_cells(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> np.ndarray:
     """One-hot cell of the confusion matrix for each example, ``[examples, labels * labels]``, gold label first."""
-    return np.eye(n_labels * n_labels)[gold * n_labels + predicted]
+    return np.eye(n_labels * n_labels, dtype=bool)[gold * n_labels + predicted]
 
 
 def _imagined_cells(n_labels: int) -> np.ndarray:
@@ -60,29 +61,36 @@ def macro_f1_metric(gold: np.ndarray, predicted: np.ndarray, n_labels: int) -> M
     )
 
 
-def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray) -> dict[str, Metric]:
-    """The metrics of one run, whose probabilities are the softmax of ``scores`` ``[examples, labels]``.
+def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray, prior: np.ndarray | float = 0.0) -> Metrics:
+    """The metrics of one run, whose probabilities are the softmax of ``scores`` ``[examples, labels]`` less ``prior``.
 
     ``nll`` is in nats; ``brier`` sums the squared error over the labels (0 to 2); ``ece`` is the expected calibration
     error of the predicted label's probability over ``BINS`` equal bins.
     """
     n, n_labels = scores.shape
-    rows = np.arange(n)
-    log_probabilities = log_softmax(scores)
-    probabilities = np.exp(log_probabilities)
-    correct = (gold == predicted).astype(np.float64)
-    confidence = probabilities[rows, predicted]
-    # The gap of a bin, weighted by its share of examples, is the mean of (confidence - correct) inside it.
-    gaps = np.eye(BINS)[bin_index(confidence)] * (confidence - correct)[:, None]
-    return {
-        "accuracy": Metric.mean_of(correct),
-        "macro_f1": macro_f1_metric(gold, predicted, n_labels),
-        "nll": Metric.mean_of(-log_probabilities[rows, gold], highest=CATALOGUE["nll"].highest),
-        "brier": Metric.mean_of(
-            ((probabilities - np.eye(n_labels)[gold]) ** 2).sum(axis=1), highest=CATALOGUE["brier"].highest
-        ),
-        "ece": Metric(gaps, lambda means: np.abs(means).sum(axis=-1), biased_up=True),
-    }
+
+    def accuracy() -> Metric:
+        return Metric.mean_of(gold == predicted)
+
+    def nll() -> Metric:
+        of_gold = log_softmax(scores - prior)[np.arange(n), gold]
+        return Metric.mean_of(-of_gold, highest=CATALOGUE["nll"].highest)
+
+    def brier() -> Metric:
+        errors = np.exp(log_softmax(scores - prior))
+        errors -= np.eye(n_labels)[gold]
+        return Metric.mean_of((errors**2).sum(axis=1), highest=CATALOGUE["brier"].highest)
+
+    def ece() -> Metric:
+        rows = np.arange(n)
+        confidence = np.exp(log_softmax(scores - prior))[rows, predicted]
+        # The gap of a bin, weighted by its share of examples, is the mean of (confidence - correct) inside it.
+        gaps = np.zeros((n, BINS))
+        gaps[rows, bin_index(confidence)] = confidence - (gold == predicted)
+        return Metric(gaps, lambda means: np.abs(means).sum(axis=-1), biased_up=True)
+
+    macro = partial(macro_f1_metric, gold, predicted, n_labels)
+    return Metrics({"accuracy": accuracy, "macro_f1": macro, "nll": nll, "brier": brier, "ece": ece})
 
 
 def per_class(confusion: np.ndarray, labels: Sequence[str]) -> dict[str, dict[str, float]]:

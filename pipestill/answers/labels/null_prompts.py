@@ -1,9 +1,9 @@
 """Content-free prompts, on which a model's prior for each label is measured."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
-from pipestill.io.records import Record, of_split
+from pipestill.io.records import Record
 from pipestill.settings.prompts import Prompt
 
 BAGS = 20  # of domain-conditional calibration (Fei et al. 2023)
@@ -24,15 +24,26 @@ def null_prompts(
         records: bags of words are drawn from the inputs of the training split; none: no ``domain_conditional``.
     """
     found = {"multi_null": _prompts(prompt, texts)}
-    if inputs := [" ".join(record.inputs.values()) for record in of_split(records, "train")]:
-        words = [word for text in inputs for word in text.split()]
-        length = round(len(words) / len(inputs))
+    inputs = total = 0
+    for words in _words(records):
+        inputs, total = inputs + 1, total + len(words)
+    if inputs:
         rng = Random("bags of words 0")
-        bags = [" ".join(rng.choices(words, k=length)) for _ in range(BAGS)]
+        drawn = [rng.choices(range(total), k=round(total / inputs)) for _ in range(BAGS)]  # places of words
+        wanted, start, said = {place for bag in drawn for place in bag}, 0, {}
+        for words in _words(records):
+            said |= {place: words[place - start] for place in wanted.intersection(range(start, start + len(words)))}
+            start += len(words)
+        bags = [" ".join(said[place] for place in bag) for bag in drawn]
         found["domain_conditional"] = _prompts(prompt, bags)
     if unconditioned:
         found["pmi"] = [unconditioned.fill({})]
     return found
+
+
+def _words(records: Sequence[Record]) -> Iterator[list[str]]:
+    """The words of each record of the training split."""
+    return (" ".join(each.inputs.values()).split() for each in records if each.split == "train")
 
 
 def _prompts(prompt: Prompt, texts: Sequence[str]) -> list[str]:

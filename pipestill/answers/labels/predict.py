@@ -1,5 +1,6 @@
 """Labels: ranked by scores that survive a kill, then calibrated on validation rows."""
 
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,13 @@ from pipestill.inference.answers import answer_prompts
 from pipestill.inference.label_scores import LabelScores
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.prefix import KeptPrefix
-from pipestill.inference.queries import queries, query, timed
+from pipestill.inference.queries import Queries, query, timed
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.rankers import rank, rank_all
-from pipestill.inference.work import Work
+from pipestill.inference.work import PART, Work
 from pipestill.io.files import read_json, write_json
-from pipestill.io.records import Json, Record, of_split, write_jsonl
+from pipestill.io.records import Json, Record, write_jsonl
+from pipestill.io.sequences import Chosen
 from pipestill.job.progress import Progress
 from pipestill.models.kinds import kind_of
 from pipestill.models.prompts import word_ids
@@ -34,47 +36,62 @@ from pipestill.tasks.base import UNCONDITIONED
 PREDICTED_SPLITS = ("validation", "test")
 
 
-def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
+def predict(task: Task, loaded: Loaded, asking: Asking, records: Sequence[Record], work: Work, directory: Path) -> None:
     """Write ``predictions.jsonl``, ``calibration.json`` and ``queries.json`` of one run to ``directory``.
 
     Records of ``PREDICTED_SPLITS`` are predicted, in their order.
     """
     labels, options = list(task.answers.labels), task.answers.options(asking.answers)
-    wanted = [record for record in records if record.split in PREDICTED_SPLITS]
+    wanted = Chosen(records, np.flatnonzero([record.split in PREDICTED_SPLITS for record in records]))
     nulls = _null_prompts(task, asking, options, records)
     null_keys = {f"{name} {number}": text for name, texts in nulls.items() for number, text in enumerate(texts)}
-    _rank(task, loaded, asking, null_keys, replace(work, label=f"{work.label}: content-free prompts"))
-    scored = _rank(task, loaded, asking, {record.id: asking.prompt.fill(record.inputs) for record in wanted}, work)
+    of_nulls = _rank(task, loaded, asking, null_keys, replace(work, label=f"{work.label}: content-free prompts"))
 
-    raw = {key: np.array(row["raw"]) for key, row in scored.items()}
-    held_out = of_split(wanted, "validation")
+    took, held_out, gold = Queries(), array("b"), array("i")
+    raw_scores, label_mass, greedy = array("d"), array("d"), array("b")
+    for own, part in work.parts(wanted):
+        scored = _rank(task, loaded, asking, {record.id: asking.prompt.fill(record.inputs) for record in part}, own)
+        for record in part:
+            found = scored[record.id]
+            raw_scores.extend(found["raw"])
+            label_mass.append(found["label_mass"])
+            greedy.extend(place in found["greedy"] for place in range(len(labels)))
+            held_out.append(record.split == "validation")
+            if held_out[-1]:
+                gold.append(labels.index(record.target))
+            else:
+                took.add(found)
+    raw = np.frombuffer(raw_scores).reshape(-1, len(labels))
     fitted = calibration_record(
         labels,
-        np.stack([raw[record.id] for record in held_out]),
-        [labels.index(record.target) for record in held_out],
-        {name: np.stack([raw[f"{name} {i}"] for i in range(len(texts))]) for name, texts in nulls.items()},
+        raw[np.frombuffer(held_out, bool)],
+        gold,
+        {name: np.stack([of_nulls[f"{name} {i}"]["raw"] for i in range(len(texts))]) for name, texts in nulls.items()},
         options.calibration,
     )
     prior = fitted["priors"][fitted["chosen"]]
-    calibrated = calibrate(np.stack([raw[record.id] for record in wanted]), np.array(list(prior.values())))
-    rows = [
-        Ranked.to(
-            record,
-            labels[calibrated.predictions[number]],
-            raw_scores=_by_label(labels, raw[record.id]),
-            prior=prior,
-            scores=_by_label(labels, calibrated.scores[number]),
-            probabilities=_by_label(labels, calibrated.probabilities[number]),
-            top2_margin=float(calibrated.margins[number]),
-            label_mass=scored[record.id]["label_mass"],
-            greedy=[labels[index] for index in scored[record.id]["greedy"]],
-        )
-        for number, record in enumerate(wanted)
-    ]
-    write_jsonl(directory / "predictions.jsonl", rows)
+    said = np.frombuffer(greedy, bool).reshape(raw.shape)
+
+    def rows() -> Iterator[Ranked]:
+        for start in range(0, len(wanted), PART):
+            part = slice(start, start + PART)
+            calibrated = calibrate(raw[part], np.array(list(prior.values())))
+            for place, record in enumerate(wanted[part]):
+                yield Ranked.to(
+                    record,
+                    labels[calibrated.predictions[place]],
+                    raw_scores=_by_label(labels, raw[start + place]),
+                    prior=prior,
+                    scores=_by_label(labels, calibrated.scores[place]),
+                    probabilities=_by_label(labels, calibrated.probabilities[place]),
+                    top2_margin=float(calibrated.margins[place]),
+                    label_mass=label_mass[start + place],
+                    greedy=[labels[index] for index in np.flatnonzero(said[start + place])],
+                )
+
+    write_jsonl(directory / "predictions.jsonl", rows())
     write_json(directory / "calibration.json", fitted)
-    tested = of_split(wanted, "test")
-    write_json(directory / "queries.json", queries(loaded.model, [scored[record.id] for record in tested]))
+    write_json(directory / "queries.json", took.means(loaded.model))
 
 
 def say(task: Task, loaded: Loaded, asking: Asking, prompts: Mapping[str, str], work: Work) -> dict[str, Said]:

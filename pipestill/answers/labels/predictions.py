@@ -1,7 +1,9 @@
 """The files of one run that hold what a classifier said: ``predictions.jsonl`` and ``calibration.json``."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import iterate_jsonl
+from pipestill.io.sequences import Named, Texts, first_of_each
 
 KEYS = {"id", "split", "test_set", "prediction", "references", "raw_scores", "label_mass", "greedy"}
 TIE = 1e-6  # two scores this close may rank either way
@@ -33,10 +36,10 @@ class Predictions:
     """
 
     path: Path
-    ids: list[str]
+    ids: Texts
     labels: Sequence[str]
-    test_sets: list[str | None]
-    subsets: list[str | None]
+    test_sets: Sequence[str | None]
+    subsets: Sequence[str | None]
     gold: np.ndarray
     predicted: np.ndarray
     raw_scores: np.ndarray
@@ -75,43 +78,72 @@ def read_predictions(path: Path, labels: Sequence[str], test_sets: Sequence[str]
         UserError: the file is missing or holds no test row, a row is broken, names an unknown label or repeats an id;
             the message names the line.
     """
-    rows: dict[str, tuple] = {}
-    known = test_sets or [None]
-    for number, row in enumerate(iterate_jsonl(path), 1):
-        where = f"{path}, line {number}"
-        if missing := KEYS - set(row):
-            raise UserError(f"{where}: {', '.join(sorted(missing))} is missing: predict again")
-        if row["split"] != "test":
-            continue
-        if not isinstance(row["id"], str) or not isinstance(row["references"], list):
-            raise UserError(f"{where}: `id` must be a text and `references` a list: predict again")
-        label, *_ = row["references"] or [None]
-        for name, value, values in (
-            *(("label", label, labels), ("prediction", row["prediction"], labels)),
-            ("test set", row["test_set"], known),
-        ):
-            if value not in values:
-                raise UserError(f"{where}: the {name} {value!r} is none of {', '.join(map(str, values))}")
-        if not isinstance(row.get("subset"), str | None):
-            raise UserError(f"{where}: `subset` must be a text: predict again")
-        if not isinstance(row["greedy"], list) or not all(label in labels for label in row["greedy"]):
-            raise UserError(f"{where}: `greedy` must be a list of labels: predict again")
-        if row["id"] in rows:
-            raise UserError(f"{where}: the id {row['id']!r} occurs a second time: delete the file and predict again")
-        rows[row["id"]] = (
-            row["test_set"],
-            row.get("subset"),
-            labels.index(label),
-            labels.index(row["prediction"]),
-            _vector(row["raw_scores"], labels, f"{where}: raw_scores"),
-            _vector({"label_mass": row["label_mass"]}, ["label_mass"], f"{where}: label_mass")[0],
-            [label in row["greedy"] for label in labels],
-        )
-    if not rows:
+    known, places = test_sets or [None], {label: place for place, label in enumerate(labels)}
+    parts: dict[str | None, int] = {}
+    sets, subsets, gold, predicted = (array("i") for _ in range(4))
+    raw_scores, label_mass, greedy = array("d"), array("d"), array("b")
+
+    def ids() -> Iterator[str]:
+        for number, row in enumerate(iterate_jsonl(path), 1):
+            where = f"{path}, line {number}"
+            if missing := KEYS - set(row):
+                raise UserError(f"{where}: {', '.join(sorted(missing))} is missing: predict again")
+            if row["split"] != "test":
+                continue
+            if not isinstance(row["id"], str) or not isinstance(row["references"], list):
+                raise UserError(f"{where}: `id` must be a text and `references` a list: predict again")
+            label, *_ = row["references"] or [None]
+            for name, value, values in (
+                *(("label", label, labels), ("prediction", row["prediction"], labels)),
+                ("test set", row["test_set"], known),
+            ):
+                if value not in values:
+                    raise UserError(f"{where}: the {name} {value!r} is none of {', '.join(map(str, values))}")
+            if not isinstance(row.get("subset"), str | None):
+                raise UserError(f"{where}: `subset` must be a text: predict again")
+            if not isinstance(row["greedy"], list) or not all(label in labels for label in row["greedy"]):
+                raise UserError(f"{where}: `greedy` must be a list of labels: predict again")
+            sets.append(known.index(row["test_set"]))
+            subsets.append(parts.setdefault(row.get("subset"), len(parts)))
+            gold.append(places[label])
+            predicted.append(places[row["prediction"]])
+            raw_scores.extend(_vector(row["raw_scores"], labels, f"{where}: raw_scores"))
+            label_mass.extend(_vector({"label_mass": row["label_mass"]}, ["label_mass"], f"{where}: label_mass"))
+            greedy.extend(label in row["greedy"] for label in labels)
+            yield row["id"]
+
+    column = Texts(ids()).column
+    if not len(column):
         raise UserError(f"{path} holds no row of the test split: predict again")
-    ids = sorted(rows, key=lambda example: (known.index(rows[example][0]), example))
-    sets, subsets, *columns = zip(*(rows[example] for example in ids), strict=True)
-    return Predictions(path, ids, labels, list(sets), list(subsets), *map(np.array, columns))
+    _check_once(path, column)
+    order = np.lexsort((column, np.frombuffer(sets, np.int32)))
+
+    def ordered(values: array, kind: type, *shape: int) -> np.ndarray:
+        return np.frombuffer(values, kind).reshape(-1, *shape)[order]
+
+    return Predictions(
+        path,
+        ids=Texts(column[order]),
+        labels=labels,
+        test_sets=Named(ordered(sets, np.int32), known),
+        subsets=Named(ordered(subsets, np.int32), list(parts)),
+        gold=ordered(gold, np.int32),
+        predicted=ordered(predicted, np.int32),
+        raw_scores=ordered(raw_scores, np.float64, len(labels)),
+        label_mass=ordered(label_mass, np.float64),
+        greedy=ordered(greedy, np.bool_, len(labels)),
+    )
+
+
+def _check_once(path: Path, ids: np.ndarray) -> None:
+    """Refuse an id that occurs a second time among those of the test rows."""
+    repeated = np.flatnonzero(first_of_each(ids) != np.arange(len(ids)))
+    if len(repeated):
+        tested = (number for number, row in enumerate(iterate_jsonl(path), 1) if row["split"] == "test")
+        number, name = next(islice(tested, repeated[0], None)), ids[repeated[0]].decode()
+        raise UserError(
+            f"{path}, line {number}: the id {name!r} occurs a second time: delete the file and predict again"
+        )
 
 
 def read_calibration(path: Path, labels: Sequence[str]) -> Calibration:

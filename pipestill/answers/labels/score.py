@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from pipestill.answers.labels.predictions import (
     read_predictions,
 )
 from pipestill.evaluation.membership import Membership
-from pipestill.evaluation.metric import Metric
+from pipestill.evaluation.metric import Metric, Metrics
 from pipestill.evaluation.runs import Run, check_same_examples
 from pipestill.io.records import Json
 from pipestill.io.runs import find_runs
+from pipestill.io.sequences import Named
 from pipestill.metrics.catalogue import entry_of
 from pipestill.settings.evaluation import Experiment
 from pipestill.tasks.base import Task
@@ -34,9 +36,9 @@ class LabelRun(Run):
     predictions: Predictions
     calibration: Calibration
 
-    def truth(self) -> list[str]:
+    def truth(self) -> Named:
         """The gold labels."""
-        return [self.predictions.labels[index] for index in self.predictions.gold]
+        return Named(self.predictions.gold, self.predictions.labels)
 
     def correct(self) -> np.ndarray:
         """True where the gold label ranks first."""
@@ -114,16 +116,23 @@ def measured(task: Task, test_sets: Sequence[str], directory: Path) -> dict[int,
     return _runs(task, test_sets, Path(directory) / "predictions")
 
 
-def metrics_by_test_set(metrics: Mapping[str, Metric], test_sets: Membership) -> dict[str, Metric]:
+def metrics_by_test_set(metrics: Metrics, test_sets: Membership) -> Metrics:
     """Metrics of all examples, and of those of each test set; examples are resampled within their test set."""
     if not test_sets.sizes:
-        return dict(metrics)
-    everything, found = np.ones(len(test_sets.of_examples)), {}
-    for name, metric in metrics.items():
-        found[name] = metric.over(everything, test_sets.strata)
+        return metrics
+
+    def of_all(name: str) -> Metric:
+        return metrics[name].over(np.ones(len(test_sets.of_examples)), test_sets.strata)
+
+    def of_one(name: str, test_set: str) -> Metric:
+        return metrics[name].over(test_sets.members(test_set), test_sets.strata)
+
+    found = {}
+    for name in metrics:
+        found[name] = partial(of_all, name)
         for test_set in test_sets.sizes if entry_of(name).per_test_set else ():
-            found[f"{name}/{test_set}"] = metric.over(test_sets.members(test_set), test_sets.strata)
-    return found
+            found[f"{name}/{test_set}"] = partial(of_one, name, test_set)
+    return Metrics(found)
 
 
 def _runs(task: Task, test_sets: Sequence[str], predictions: Path) -> dict[int, LabelRun]:
@@ -135,11 +144,17 @@ def _runs(task: Task, test_sets: Sequence[str], predictions: Path) -> dict[int, 
 def _run(directory: Path, labels: Sequence[str], test_sets: Sequence[str]) -> LabelRun:
     predictions = read_predictions(directory / "predictions.jsonl", labels, test_sets)
     calibration = read_calibration(directory / "calibration.json", labels)
-    scores = calibrated_scores(predictions, calibration)
-    metrics = classification.metrics(predictions.gold, predictions.predicted, scores)
-    first_token = predictions.greedy[np.arange(len(predictions.gold)), predictions.gold]
-    metrics["vocabulary_accuracy"] = Metric.mean_of(first_token)
-    metrics["label_mass"] = Metric.mean_of(predictions.label_mass)
-    membership = Membership(predictions.test_sets)
-    own = metrics_by_test_set(metrics, membership) | subsets.metrics(predictions, membership.strata)
+    calibrated_scores(predictions, calibration)  # refuses a file of another run
+    n, membership = len(predictions.ids), Membership(predictions.test_sets)
+    gold, predicted, raw = predictions.gold, predictions.predicted, predictions.raw_scores
+
+    def vocabulary_accuracy() -> Metric:
+        return Metric.mean_of(predictions.greedy[np.arange(n), gold])
+
+    more = {"vocabulary_accuracy": vocabulary_accuracy, "label_mass": lambda: Metric.mean_of(predictions.label_mass)}
+    metrics = Metrics(
+        classification.metrics(gold, predicted, raw, calibration.priors[calibration.chosen]).makers | more
+    )
+    of_parts = subsets.metrics(predictions, membership.strata)
+    own = Metrics(metrics_by_test_set(metrics, membership).makers | of_parts)
     return LabelRun(predictions.path, predictions.ids, own, membership, predictions, calibration)

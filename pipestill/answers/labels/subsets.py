@@ -1,7 +1,8 @@
 """Accuracy on parts of test sets, such as the heuristics of HANS, and on each gold label in them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -41,9 +42,13 @@ class Part:
 
 def parts(predictions: Predictions) -> Iterator[Part]:
     """The parts of every test set that has subsets: all of them, each, and the gold labels in each."""
-    whose = list(zip(predictions.test_sets, predictions.subsets, strict=True))
-    groups = [group for group in dict.fromkeys(whose) if group[1] is not None]
-    members = {group: np.array([float(each == group) for each in whose]) for group in groups}
+
+    def whose() -> Iterator[tuple[str | None, str | None]]:
+        return zip(predictions.test_sets, predictions.subsets, strict=True)
+
+    groups = [group for group in dict.fromkeys(whose()) if group[1] is not None]
+    n = len(predictions.ids)
+    members = {group: np.fromiter((each == group for each in whose()), float, n) for group in groups}
     for test_set in dict.fromkeys(test_set for test_set, _ in groups):
         own = {subset: weights for (other, subset), weights in members.items() if other == test_set}
         yield Part(test_set, None, None, sum(weights / weights.sum() for weights in own.values()))
@@ -54,7 +59,10 @@ def parts(predictions: Predictions) -> Iterator[Part]:
                     yield Part(test_set, subset, label, of_label)
 
 
-def metrics(predictions: Predictions, strata: np.ndarray | None) -> dict[str, Metric]:
-    """The accuracy of each part by name; examples are resampled within ``strata``."""
-    correct = Metric.mean_of(predictions.gold == predictions.predicted)
-    return {part.metric: correct.over(part.weights, strata) for part in parts(predictions)}
+def metrics(predictions: Predictions, strata: np.ndarray | None) -> dict[str, Callable[[], Metric]]:
+    """What makes the accuracy of each part, by name; examples are resampled within ``strata``."""
+
+    def accuracy(weights: np.ndarray) -> Metric:
+        return Metric.mean_of(predictions.gold == predictions.predicted).over(weights, strata)
+
+    return {part.metric: partial(accuracy, part.weights) for part in parts(predictions)}

@@ -4,28 +4,36 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipestill.answers.base import Said
-from pipestill.answers.generated.predict import ask, ask_records, drawn, replies_to, said_of, written
+from pipestill.answers.generated.predict import Asked, ask, ask_records, drawn, predict_records, replies_to, said_of
 from pipestill.inference.likelihood import likelihoods
 from pipestill.inference.loaded import Loaded
 from pipestill.inference.question import Listen, Question
 from pipestill.inference.work import Work
-from pipestill.io.records import Json, Record, of_split, read_jsonl, write_jsonl
+from pipestill.io.records import Json, Record, by_split, iterate_jsonl, write_jsonl
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.jobs import Asking
 from pipestill.tasks import Task
 
 
-def predict(task: Task, loaded: Loaded, asking: Asking, records: list[Record], work: Work, directory: Path) -> None:
+def predict(task: Task, loaded: Loaded, asking: Asking, records: Sequence[Record], work: Work, directory: Path) -> None:
     """Write ``predictions.jsonl`` and ``queries.json`` of one run to ``directory``."""
-    tested, options = of_split(records, "test"), task.answers.options(asking.answers)
-    written(loaded, ask_records(loaded, asking, options, tested, work), tested, directory)
+    options = task.answers.options(asking.answers)
+
+    def answer(part: Sequence[Record], own: Work) -> Asked:
+        return ask_records(loaded, asking, options, part, own)
+
+    predict_records(loaded, answer, by_split(records)["test"], work, directory)
 
 
-def probe(weighed: Callable[[], Loaded], asking: Asking, records: list[Record], label: str, directory: Path) -> None:
+def probe(
+    weighed: Callable[[], Loaded], asking: Asking, records: Sequence[Record], label: str, directory: Path
+) -> None:
     """Write how likely a run finds references to ``likelihood.jsonl``, where test records have references."""
-    if referenced := [record for record in of_split(records, "test") if record.references]:
-        rows = reversed(read_jsonl(directory / "predictions.jsonl"))
-        rationales = {row["id"]: row["rationale"] for row in rows if row.get("rationale") is not None}
+    if referenced := [record for record in by_split(records)["test"] if record.references]:
+        rationales: dict[str, str] = {}
+        for row in iterate_jsonl(directory / "predictions.jsonl"):
+            if row.get("rationale") is not None:
+                rationales.setdefault(row["id"], row["rationale"])
         write_jsonl(directory / "likelihood.jsonl", likelihoods(weighed(), asking, referenced, label, rationales))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipestill.answers.generated.score import GeneratedRun, measured, runs_of
+from pipestill.answers.generated.score import GeneratedRun, in_parts, measured, runs_of
 from pipestill.answers.text.bertscore import read_bertscores
 from pipestill.errors import UserError
 from pipestill.io.records import Json, iterate_jsonl
@@ -29,10 +29,13 @@ def runs(task: Task, experiment: Experiment, predictions: Path, columns: Mapping
     """
     measure = task.answers.measure
 
-    def score(seed: int, directory: Path, rows: list[Json]) -> Scored:
+    def of_texts(rows: Sequence[Json]) -> Scored:
         answers, references, sets = ([row[key] for row in rows] for key in ("prediction", "references", "test_set"))
+        return measure.functions.score(answers, references, sets, experiment.splitter)
+
+    def score(seed: int, directory: Path, rows: Sequence[Json]) -> Scored:
         absent = {"bertscore": NOT_COMPUTED} if "bertscore" in measure.metrics else {}
-        scored = Scored({}, absent).with_more(measure.functions.score(answers, references, sets, experiment.splitter))
+        scored = Scored({}, absent).with_more(in_parts(rows, of_texts))
         if (likelihoods := directory / "likelihood.jsonl").is_file():
             scored = scored.with_more(Scored(_of_likelihoods(likelihoods, rows)))
         if "bertscore" in columns:
