@@ -21,6 +21,7 @@ from pipestill.io.records import Json, iterate_jsonl
 from pipestill.io.runs import find_runs
 from pipestill.io.seals import made_again
 from pipestill.job.halves import half
+from pipestill.objectives.context import with_gold
 from pipestill.objectives.long_answers import LongAnswers
 from pipestill.objectives.samples import Kept
 from pipestill.settings.evaluation import Described, Experiment, StatisticsConfig
@@ -100,7 +101,7 @@ def _teacher(task: Task, inputs: Inputs) -> list[str]:
             f"The teacher with its context finds {found['tokens']:.0%} of the tokens of training answers likeliest."
         ]
     said = f"The teacher with its context answers {found['first']:.0%} of {found['rows']} training rows rightly"
-    outputs = Counter(row["output"] for row in iterate_jsonl(inputs.data[1]))
+    outputs = Counter(row["output"] for row in with_gold(iterate_jsonl(inputs.data[1])))
     majority = max(outputs.values()) / found["rows"]
     if found["first"] - 2 * sqrt(majority * (1 - majority) / found["rows"]) > majority:
         return [f"{said}."]

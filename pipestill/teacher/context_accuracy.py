@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from pipestill.io.records import Json, read_jsonl
+from pipestill.io.records import Json, iterate_jsonl
 from pipestill.losses import IGNORED
 from pipestill.models.kinds import reading_of
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.rows import read_answers, supervised
+from pipestill.objectives.context import with_gold
 from pipestill.teacher.distributions.store import DistributionStore
 
 
@@ -27,8 +28,8 @@ def context_accuracy(manifest: Path, data: Path, student: Path) -> Json:
     """
     store = DistributionStore(manifest)
     rows = read_answers(data, store.encoder(load_tokenizer(student), reading_of(student)))
-    unknown = {row["id"] for row in read_jsonl(data) if row.get("gold", "") is None}
-    rows = [row for row in rows if row["id"] not in unknown]
+    known = {row["id"] for row in with_gold(iterate_jsonl(data))}
+    rows = [row for row in rows if row["id"] in known]
     first = right = compared = 0
     for row in rows:
         best = store.top_ids([store.key(row)])

@@ -325,6 +325,8 @@ def test_accuracy_of_the_teacher_is_that_of_its_likeliest_tokens(place, tmp_path
 )  # fmt: skip
 def test_a_table_says_how_often_the_teacher_is_right(tmp_path, first, sentence):
     data = write(tmp_path, context_of())
+    rows = read_jsonl(data[0])
+    write_jsonl(data[0], rows + 9 * [rows[0] | {"gold": None}])  # whose labels nobody knows
     write_json(tmp_path / "accuracy.json", {"rows": 18, "first": first, "tokens": first})
     inputs = SimpleNamespace(context_accuracy=tmp_path / "accuracy.json", data=[tmp_path / "records.jsonl", data[0]])
     assert _teacher(CREDITMIX, inputs) == [sentence]

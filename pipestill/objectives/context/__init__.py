@@ -4,6 +4,7 @@ The teacher reads a context C before the question X, the student X alone; the lo
 X)) over the tokens or the labels of the answer, mixed with cross-entropy on gold outputs.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Annotated, ClassVar, Literal
@@ -104,6 +105,11 @@ def context_row(record: Record, sources: Sources) -> Json:
     if said is not None:
         target = lessons.taught(record, said) if record.labelled else lessons.likeliest(said)
     return output_row(record, sources, target) | sources.made(RowContexts, sources.context).row(record, target)
+
+
+def with_gold(rows: Iterable[Json]) -> Iterator[Json]:
+    """Those rows whose gold output is known."""
+    return (row for row in rows if row.get("gold", "") is not None)
 
 
 CD = TrainingFile("cd", context_row, judged=True)
