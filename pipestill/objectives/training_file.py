@@ -169,10 +169,10 @@ def made_rows(
     room.check()
 
 
-def training_rows(*what: Any) -> tuple[list[Json], list[Json]]:
+def training_rows(*what: Any, **more: Any) -> tuple[list[Json], list[Json]]:
     """All of :func:`made_rows`, for few: those to train on, and those to validate on."""
     found: dict[bool, list[Json]] = {True: [], False: []}
-    for trains, row in made_rows(*what):
+    for trains, row in made_rows(*what, **more):
         found[trains].append(row)
     return found[True], found[False]
 

@@ -137,8 +137,8 @@ def of_addresses():
     studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}, "cd": told}
     studies["mnli-bert"]["methods"] = ["base", "sft"]  # a masked student writes no answers
     own = {"share": 0.5, "schedule": "adaptive", "buffer": 64}
-    config["training"]["divergence"]["teacher"] = "online"
-    studies["dolly"]["overrides"]["fkl"]["divergence"] = {"teacher": "online", "on_policy": own}
+    config["training"]["divergence"] |= {"teacher": "online", "on_policy": own}
+    studies["dolly"]["overrides"]["rkl"] = {"divergence": {"teacher": "online", "on_policy": {"share": 0.0}}}
     return config
 
 

@@ -13,7 +13,7 @@ from pipestill.answers.labels import predict
 from pipestill.answers.text import predict as predict_text
 from pipestill.inference.cache import kept_bytes
 from pipestill.inference.loaded import load
-from pipestill.inference.queries import queries, query, timed
+from pipestill.inference.queries import Queries, query, timed
 from pipestill.inference.work import Work
 from pipestill.io.files import read_json
 from pipestill.io.records import Record
@@ -37,6 +37,14 @@ DECODERS = {
     "opt": lambda: transformers.OPTConfig(**SIZES, ffn_dim=48, word_embed_proj_dim=16, max_position_embeddings=64),
 }
 CREDITMIX = TASKS["creditmix"]
+
+
+def queries(model, rows):
+    """Means over all rows."""
+    found = Queries()
+    for row in rows:
+        found.add(row)
+    return found.means(model)
 
 
 def held(*caches) -> int:
