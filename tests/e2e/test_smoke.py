@@ -72,8 +72,9 @@ def test_splits_and_the_teachers_rows_are_kept_apart(run):
         rows = [json.loads(line) for line in (data / f"{file}.jsonl").read_text().splitlines()]
         assert rows
         assert {split_of[row["id"]] for row in rows} == {split}
-    outputs = (run / "results" / "teachers" / "creditmix" / "outputs.jsonl").read_text().splitlines()
-    said = {row["id"]: row["outputs"][0] for row in map(json.loads, outputs)}
+    teacher = run / "results" / "teachers" / "creditmix"
+    outputs = [(teacher / f"{name}.jsonl").read_text().splitlines() for name in ("outputs", "unlabelled_outputs")]
+    said = {row["id"]: row["outputs"][0] for row in map(json.loads, sum(outputs, []))}
     kd = [json.loads(line) for line in (data / "kd.jsonl").read_text().splitlines()]
     assert all(row["teacher_output"] == said[row["id"]] for row in kd)
 

@@ -128,22 +128,20 @@ def of_addresses():
     for name in ("mnli", "idp", "codegen", "multiclinsum-t5"):
         studies[name] |= {"methods": ["base"], "overrides": {}, "variants": {}}
     studies["creditmix"] |= {"methods": ["base", "sft", "dpo"], "seeds": [1], "teacher": None, "overrides": {}}
-    studies["dolly"] |= {
-        "methods": ["base", "sft", "kd", "fkl", "rkl", "cd"],
-        "pretrained_teacher": True,
-        "compress": {},
-    }
+    studies["dolly"] |= {"methods": ["base", "sft", "kd", "fkl", "cd"], "pretrained_teacher": True, "compress": {}}
     told = {"context": {"teacher_context": "instruction", "instruction": "Be brief."}}
     studies["dolly"]["overrides"] = {"fkl": {"max_length": 300}, "cd": told}
     studies["mnli-bert"]["methods"] = ["base", "sft"]  # a masked student writes no answers
     own = {"share": 0.5, "schedule": "adaptive", "buffer": 64}
     config["training"]["divergence"] |= {"teacher": "online", "on_policy": own}
-    studies["dolly"]["overrides"]["rkl"] = {"divergence": {"teacher": "online", "on_policy": {"share": 0.0}}}
+    studies["dolly"]["training"] = {**studies["dolly"]["training"], "divergence": {"on_policy": {"share": 0.0, "schedule": "constant"}}}
+    online = {"fkl": {"init": "base", "divergence": {"teacher": "online"}}}  # learns answers of its own, which no cache has
+    studies["multiclinsum-t5"] |= {"methods": ["base", "fkl"], "overrides": online}
     return config
 
 
 CONFIGURATIONS = (
     (generated, ["all"]),
     (of_files, ["all", RATIONALES, *SUBMISSIONS]),
-    (of_addresses, ["all", CURVE, RATIONALES, "results/data/multiclinsum/cropped.jsonl"]),
+    (of_addresses, ["all", CURVE, RATIONALES, "results/multiclinsum-t5_fkl/eval.json"]),
 )

@@ -16,9 +16,9 @@ SCRIPTS = {
     "print(sys.stdin.read(), file=sys.stderr)\nsys.exit(7)\n",
     "raises.py": "raise ValueError('so')\n",
     "killed.py": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
-    "waits.py": "import os, signal, sys\n"
-    "signal.signal(signal.SIGTERM, lambda *_: (print('told to end', flush=True), sys.exit(3)))\n"
-    "print(os.getpid(), flush=True)\nsignal.pause()\n",
+    "waits.py": "import os, signal, sys\n"  # os.write: a handler may come in the middle of a print
+    "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'told to end\\n'), sys.exit(3)))\n"
+    "os.write(1, b'%d\\n' % os.getpid())\nsignal.pause()\n",
 }
 
 
