@@ -74,7 +74,7 @@ def test_splits_and_the_teachers_rows_are_kept_apart(run):
         assert {split_of[row["id"]] for row in rows} == {split}
     teacher = run / "results" / "teachers" / "creditmix"
     outputs = [(teacher / f"{name}.jsonl").read_text().splitlines() for name in ("outputs", "unlabelled_outputs")]
-    said = {row["id"]: row["outputs"][0] for row in map(json.loads, sum(outputs, []))}
+    said = {row["id"]: row["outputs"][0] for file in outputs for row in map(json.loads, file)}
     kd = [json.loads(line) for line in (data / "kd.jsonl").read_text().splitlines()]
     assert all(row["teacher_output"] == said[row["id"]] for row in kd)
 

@@ -134,8 +134,13 @@ def of_addresses():
     studies["mnli-bert"]["methods"] = ["base", "sft"]  # a masked student writes no answers
     own = {"share": 0.5, "schedule": "adaptive", "buffer": 64}
     config["training"]["divergence"] |= {"teacher": "online", "on_policy": own}
-    studies["dolly"]["training"] = {**studies["dolly"]["training"], "divergence": {"on_policy": {"share": 0.0, "schedule": "constant"}}}
-    online = {"fkl": {"init": "base", "divergence": {"teacher": "online"}}}  # learns answers of its own, which no cache has
+    studies["dolly"]["training"] = {
+        **studies["dolly"]["training"],
+        "divergence": {"on_policy": {"share": 0.0, "schedule": "constant"}},
+    }
+    online = {
+        "fkl": {"init": "base", "divergence": {"teacher": "online"}}
+    }  # learns answers of its own, which no cache has
     studies["multiclinsum-t5"] |= {"methods": ["base", "fkl"], "overrides": online}
     return config
 
