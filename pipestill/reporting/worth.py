@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pipestill.errors import UserError
+from pipestill.evaluation.formats import listing, plural
 from pipestill.methods import SFT
 from pipestill.reporting.study import Experiment, Study
 
@@ -81,30 +82,42 @@ def worth_of(study: Study) -> list[Worth]:
     found = []
     for method, points in study.worth.items():
         if method != SFT:
-            labelled = study.sft.evaluation.n_train
             last = points[-1]
             least, most = _reached(curve, sign * last.mean(study.primary))
-            found.append(Worth(last, labelled, last.evaluation.n_train - labelled, least, most))
+            found.append(Worth(last, gold_of(study), prompts_of(study, last), least, most))
     return found
 
 
-def with_labels(study: Study, experiment: Experiment, sentence: str) -> str:
-    """What is recommended in a study, a ``sentence`` about one experiment, for the gold outputs that its students learn
-    from; as it is where none of them learns prompts without gold outputs."""
-    if study.sft is None or not study.worth:
-        return sentence
-    teacher, gold = study.teacher, study.sft.evaluation.n_train
-    said = f"with {gold} gold outputs{' and this teacher' if teacher else ''}: {sentence}"
-    if experiment.method == SFT or experiment.method not in study.worth:
-        return said
-    prompts = study.worth[experiment.method][-1].evaluation.n_train - gold
-    said += f" It learnt {prompts} prompts without one too"
-    if experiment.learns_from_teacher and teacher and teacher.evaluation.n_train:
-        said += f", which its teacher answered that had learnt from {teacher.evaluation.n_train}"
-    if len(study.worth[SFT]) == 1:
-        return f"{said}."
-    [worth] = (each for each in worth_of(study) if each.experiment.method == experiment.method)
-    return f"{said}; SFT is as good with {worth.reach} gold outputs."
+def supplies(study: Study) -> str:
+    """What the students of a study learn from, in words: gold outputs, prompts without, the teacher and its own gold
+    outputs. Empty where nothing tells the number of gold outputs."""
+    if study.sft is None or not study.sft.evaluation.n_train:
+        return ""
+    found = [plural(gold_of(study), "gold output")]
+    if prompts := min((prompts_of(study, each[-1]) for name, each in study.worth.items() if name != SFT), default=0):
+        found.append(f"{plural(prompts, 'prompt')} without")
+    if study.teacher:
+        taught = study.teacher.evaluation.n_train
+        found.append("this teacher" + (f", which learnt from {plural(taught, 'gold output')}" if taught else ""))
+    return f"with {listing(found)}"
+
+
+def gold_of(study: Study) -> int:
+    """Gold outputs that the students of a study learn from."""
+    return study.sft.evaluation.n_train
+
+
+def prompts_of(study: Study, experiment: Experiment) -> int:
+    """Prompts without gold outputs that an experiment learnt from beside these."""
+    return experiment.evaluation.n_train - gold_of(study)
+
+
+def worth_sentence(study: Study, experiment: Experiment) -> str:
+    """With how many gold outputs SFT is as good as an experiment, in words; empty where no curve tells it."""
+    if len(study.worth.get(SFT, ())) < 2:
+        return ""
+    found = (each.reach for each in worth_of(study) if each.experiment.method == experiment.method)
+    return "".join(f"SFT is as good with {reach} gold outputs." for reach in found)
 
 
 def _reached(curve: Sequence[tuple[int, float]], value: float) -> tuple[float | None, float | None]:
