@@ -10,7 +10,7 @@ from pipestill.reporting.comparisons import Comparison, find
 from pipestill.reporting.conclusion import Recommendation
 from pipestill.reporting.findings import Findings
 from pipestill.reporting.study import Experiment, place
-from pipestill.reporting.worth import supplies, worth_sentence
+from pipestill.reporting.worth import gold_of, supplies, worth_sentence
 
 Verdict = Literal["better", "worse", "open"]
 MARKS = {"better": "▲", "worse": "▼", "open": "", None: ""}
@@ -74,6 +74,11 @@ class Row:
     findings: Findings
     cells: list[list[Cell]]
     recommendation: str
+
+    @property
+    def gold(self) -> int | None:
+        """Gold outputs that its students learn from, where SFT tells."""
+        return gold_of(self.findings.study)
 
     @property
     def metric(self) -> str:

@@ -1,41 +1,13 @@
 """What a teacher is worth in labels: quality by the rows that students learn from, with gold outputs or without."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-from pipestill.errors import UserError
 from pipestill.evaluation.formats import listing, plural
 from pipestill.methods import SFT
 from pipestill.reporting.study import Experiment, Study
-
-Rows = Sequence[tuple[str, str]]  # study and method of each point
-
-
-def with_worth(
-    studies: Sequence[Study], points: Mapping[str, Rows], loaded: Mapping[tuple[str, str], Experiment]
-) -> list[Study]:
-    """Studies with their curves of rows, by method.
-
-    Args:
-        studies: whose own experiments may be points too.
-        points: by study.
-        loaded: experiments by study and method.
-
-    Raises:
-        UserError: an experiment is missing.
-    """
-    return [replace(study, worth=_curves(study.name, points.get(study.name, ()), loaded)) for study in studies]
-
-
-def _curves(study: str, points: Rows, loaded: Mapping[tuple[str, str], Experiment]) -> dict[str, list[Experiment]]:
-    found: dict[str, list[Experiment]] = {}
-    for name, method in points:
-        if (name, method) not in loaded:
-            raise UserError(f"the curve of {study} needs results/{name}_{method}/eval.json; run the report again")
-        found.setdefault(method, []).append(loaded[name, method])
-    return {method: sorted(own, key=lambda each: each.evaluation.n_train) for method, own in found.items()}
 
 
 @dataclass(frozen=True)
@@ -91,9 +63,9 @@ def worth_of(study: Study) -> list[Worth]:
 def supplies(study: Study) -> str:
     """What the students of a study learn from, in words: gold outputs, prompts without, the teacher and its own gold
     outputs. Empty where nothing tells the number of gold outputs."""
-    if study.sft is None or not study.sft.evaluation.n_train:
+    if not (gold := gold_of(study)):
         return ""
-    found = [plural(gold_of(study), "gold output")]
+    found = [plural(gold, "gold output")]
     if prompts := min((prompts_of(study, each[-1]) for name, each in study.worth.items() if name != SFT), default=0):
         found.append(f"{plural(prompts, 'prompt')} without")
     if study.teacher:
@@ -102,9 +74,9 @@ def supplies(study: Study) -> str:
     return f"with {listing(found)}"
 
 
-def gold_of(study: Study) -> int:
-    """Gold outputs that the students of a study learn from."""
-    return study.sft.evaluation.n_train
+def gold_of(study: Study) -> int | None:
+    """Gold outputs that the students of a study learn from; none where there is no SFT to tell."""
+    return study.sft.evaluation.n_train if study.sft else None
 
 
 def prompts_of(study: Study, experiment: Experiment) -> int:

@@ -11,12 +11,12 @@ from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
 from pipestill.plan.worth import with_worth, worth_points
 from pipestill.reporting.collect import beyond, collect
+from pipestill.reporting.curves import Curves, with_curves
 from pipestill.reporting.figures.worth import worth_curves
 from pipestill.reporting.findings import findings
 from pipestill.reporting.html import templates
 from pipestill.reporting.overview import recommendation
 from pipestill.reporting.worth import supplies, worth_of, worth_sentence
-from pipestill.reporting.worth import with_worth as with_curves
 from support.configurations import smoke
 from support.reports import plain, write_study
 
@@ -153,10 +153,10 @@ def test_what_is_recommended_is_said_for_its_gold_outputs(study):
 
 def test_points_are_taken_from_the_studies_and_from_beyond(study, tmp_path):
     loaded = beyond([study], [])
-    [found] = with_curves([study], {study.name: [(study.name, "sft"), (study.name, "kd")]}, loaded)
+    [found] = with_curves([study], Curves(worth={study.name: [(study.name, "sft"), (study.name, "kd")]}), loaded)
     assert {method: [each.method for each in own] for method, own in found.worth.items()} == {
         "sft": ["sft"],
         "kd": ["kd"],
     }
     with pytest.raises(UserError, match=r"the curve of creditmix needs results/creditmix@gold-9_sft/eval\.json"):
-        with_curves([study], {study.name: [("creditmix@gold-9", "sft")]}, loaded)
+        with_curves([study], Curves(worth={study.name: [("creditmix@gold-9", "sft")]}), loaded)
