@@ -116,7 +116,7 @@ def row_axes(study: Study, height: float) -> Iterator[Any]:
     with style() as Figure:
         axes = Figure(figsize=(WIDTH * 0.75, height), layout="constrained").add_subplot()
         axes.set(xscale="log", xlabel="training rows", ylabel=study.metric_title(study.primary))
-        axes.set_title(f"{study.name}: mean over the seeds, with its 95 % interval")
+        axes.set_title(f"{study.title or study.name}: mean over the seeds, with its 95 % interval")
         yield axes
 
 

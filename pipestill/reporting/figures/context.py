@@ -20,6 +20,6 @@ def context_curve(study: Study) -> str | None:
             named.append((*last, prompt, colour))
         axes.set_xticks(sorted({point.shots for points in study.curve.values() for point in points}))
         axes.set(xlabel="demonstrations", ylabel=study.metric_title(study.primary))
-        axes.set_title(f"{study.name}: mean over the draws, with its 95 % interval")
+        axes.set_title(f"{study.title or study.name}: mean over the draws, with its 95 % interval")
         name_at_the_right(axes, named)
         return svg(figure)
