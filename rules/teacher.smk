@@ -30,6 +30,7 @@ rule train_teacher:
         mem_mb=PLAN.training_memory,
         runtime="8h",
         gpu=PLAN.training_gpus,
+        gres=PLAN.training_gres,
         nodes=PLAN.nodes,
         tasks=PLAN.nodes,
         tasks_per_gpu=0,

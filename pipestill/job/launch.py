@@ -59,6 +59,8 @@ def _meeting(args: argparse.Namespace) -> list[str]:
     if args.host is None:
         kept = {name: value for name, value in os.environ.items() if name in JOB or not name.startswith("SLURM_")}
         one_each = ["--overlap", f"--nodes={args.nodes}", f"--ntasks={args.nodes}", "--ntasks-per-node=1"]
+        cores = os.environ.get("SLURM_CPUS_PER_TASK")  # of this step; another one would have a single core
+        one_each += [f"--cpus-per-task={cores}"] if cores else []
         call = [f"--nodes={args.nodes}", f"--devices={args.devices}", f"--host={here}", *args.command]
         os.execvpe("srun", ["srun", *one_each, sys.executable, "-m", "pipestill.job.launch", *call], kept)
     step = os.environ["SLURM_STEP_ID"]

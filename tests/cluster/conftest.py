@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -27,7 +26,7 @@ def profile_partitions():
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """Whether the cluster is the tests' own, as ``own``; the site's where a controller answers."""
+    """The tests' own cluster, as :class:`OneMachine`; none where a controller answers, which is the site's."""
     if not shutil.which("sbatch"):
         pytest.skip("needs Slurm: `sbatch` is not on the path (Debian: slurm-wlm and munge)")
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
@@ -36,7 +35,7 @@ def cluster(tmp_path_factory):
         unknown = profile_partitions() - partitions()
         if unknown:
             pytest.skip(f"profiles/slurm names partitions that this cluster lacks: {', '.join(sorted(unknown))}")
-        yield SimpleNamespace(own=False)
+        yield None
         return
     missing = [name for name in DAEMONS if not shutil.which(name)]
     if missing:
@@ -47,16 +46,17 @@ def cluster(tmp_path_factory):
             patch.setenv(name, value)
         try:
             machine.start()
-            yield SimpleNamespace(own=True)
+            yield machine
         finally:
             machine.stop()
 
 
 @pytest.fixture
 def own_cluster(cluster):
-    """The tests' own cluster, whose node they may take down and whose jobs run on this machine."""
-    if not cluster.own:
-        pytest.skip("not on a cluster that others use: it takes a node down, or looks for processes on this machine")
+    """The tests' own cluster, whose nodes they may take down and whose jobs run on this machine."""
+    if cluster is None:
+        pytest.skip("not on a cluster that others use: it takes a node down, or counts on processors of this machine")
+    return cluster
 
 
 class Submitted:

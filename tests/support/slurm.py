@@ -1,5 +1,6 @@
-"""A Slurm cluster of one machine: daemons on the loopback device, which are started and stopped here."""
+"""A Slurm cluster of this machine alone: daemons on the loopback device, which are started and stopped here."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -8,14 +9,15 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
+
 DAEMONS = ("munged", "slurmctld", "slurmd")
-CPUS, MEMORY_MB = 16, 200_000  # Slurm only counts them: the machine need not have them
-GPU = "/dev/null"  # the device of its one GPU
+CPUS, MEMORY_MB = 16, 200_000  # of each node; Slurm only counts them: the machine need not have them
+GPUS = {"a": "/dev/null,/dev/zero", "b": "/dev/null"}  # devices of its GPUs, which are none
 CONFIGURATION = """\
 ClusterName=pipestill
 SlurmctldHost=localhost
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 SlurmUser={user}
 SlurmdUser={user}
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
@@ -24,11 +26,11 @@ MailProg=/bin/true
 AuthType=auth/munge
 AuthInfo=socket={directory}/munge.socket,cred_expire=5
 StateSaveLocation={directory}/state
-SlurmdSpoolDir={directory}/spool
+SlurmdSpoolDir={directory}/spool-%n
 SlurmctldPidFile={directory}/slurmctld.pid
-SlurmdPidFile={directory}/slurmd.pid
+SlurmdPidFile={directory}/slurmd-%n.pid
 SlurmctldLogFile={directory}/slurmctld.log
-SlurmdLogFile={directory}/slurmd.log
+SlurmdLogFile={directory}/slurmd-%n.log
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 MpiDefault=none
@@ -42,7 +44,7 @@ AccountingStorageType=accounting_storage/none
 MinJobAge=3600
 KillWait=2
 GresTypes=gpu
-NodeName=localhost NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:1 State=UNKNOWN
+NodeName=DEFAULT CPUs={cpus} RealMemory={memory} State=UNKNOWN
 """
 
 
@@ -60,6 +62,13 @@ def answers() -> bool:
 def partitions() -> set[str]:
     """Names of the partitions that jobs can be submitted to."""
     return set(said("sinfo", "--noheader", "--format", "%R").split())
+
+
+def states(node: str = "") -> set[str]:
+    """States that a node, or all nodes, are in; none while no controller answers."""
+    command = ["sinfo", "--noheader", "--format", "%T"] + (["--nodes", node] if node else [])
+    found = subprocess.run(command, capture_output=True, text=True)
+    return set(found.stdout.split())
 
 
 def jobs(run: str) -> list[dict[str, str]]:
@@ -107,23 +116,25 @@ class OneMachine:
 
     def __init__(self, directory: Path, partitions: set[str]):
         self.directory = directory
-        self.daemons: list[subprocess.Popen] = []
-        controller_port, node_port = _free_ports(2)
+        self.daemons: dict[str, subprocess.Popen] = {}
+        controller_port, *node_ports = _free_ports(1 + len(GPUS))
         text = CONFIGURATION.format(
             directory=directory,
             controller_port=controller_port,
-            node_port=node_port,
             user=pwd.getpwuid(os.getuid()).pw_name,
             cpus=CPUS,
             memory=MEMORY_MB,
         )
+        gres = ""
+        for (node, devices), port in zip(GPUS.items(), node_ports, strict=True):
+            text += f"NodeName={node} NodeAddr=127.0.0.1 Port={port} Gres=gpu:{len(devices.split(','))}\n"
+            gres += f"NodeName={node} Name=gpu File={devices}\n"
         for name in sorted(partitions):
-            text += f"PartitionName={name} Nodes=localhost MaxTime=INFINITE State=UP\n"
+            text += f"PartitionName={name} Nodes={','.join(GPUS)} MaxTime=INFINITE State=UP\n"
         self.configuration = directory / "slurm.conf"
         self.configuration.write_text(text)
-        (directory / "gres.conf").write_text(f"NodeName=localhost Name=gpu File={GPU}\n")
-        for name in ("state", "spool"):
-            (directory / name).mkdir()
+        (directory / "gres.conf").write_text(gres)
+        (directory / "state").mkdir()
         (directory / "munge.key").write_bytes(os.urandom(1024))
         (directory / "munge.key").chmod(0o400)
 
@@ -148,26 +159,46 @@ class OneMachine:
         self._daemon("munged", "--foreground", "--force", *options, log)
         until((self.directory / "munge.socket").exists, "munged listens", 30)
         self._daemon("slurmctld", "-D", "-c", "-f", self.configuration)
-        self._daemon("slurmd", "-D", "-f", self.configuration, "-N", "localhost")
-        until(self._is_idle, f"the node is idle: see {self.directory}/slurm*.log", 60)
+        for node in GPUS:
+            self._start_node(node)
+        until(lambda: states() == {"idle"}, f"the nodes are idle: see {self.directory}/slurm*.log", 60)
 
-    def _daemon(self, name: str, *options: object) -> None:
+    def _start_node(self, node: str) -> None:
+        self._daemon("slurmd", "-D", "-f", self.configuration, "-N", node, name=node)
+
+    def _daemon(self, program: str, *options: object, name: str = "") -> None:
+        name = name or program
         with open(self.directory / f"{name}.out", "w") as log:
-            command = [name, *map(str, options)]
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            self.daemons[name] = subprocess.Popen(
+                [program, *map(str, options)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self.daemons.append(process)
 
-    def _is_idle(self) -> bool:
-        found = subprocess.run(["sinfo", "--noheader", "--format", "%T"], capture_output=True, text=True)
-        return found.stdout.split()[:1] == ["idle"]
+    def fail(self, node: str) -> None:
+        """Let a node fail: nothing of it is left, nor of the jobs that it runs, and the controller takes notice."""
+        places = (self.directory / f"spool-{node}").glob(f"{node}_*.*")  # sockets, named after steps
+        jobs = {path.name.removeprefix(f"{node}_").split(".")[0] for path in places}
+        ends = [psutil.Process(self.daemons[node].pid)]
+        for process in psutil.process_iter(["cmdline"]):
+            title = " ".join(process.info["cmdline"] or [])
+            if any(title.startswith(f"slurmstepd: [{job}.") for job in jobs):
+                ends += [process, *process.children(recursive=True)]
+        for process in ends:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.daemons[node].wait()
+        said("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+
+    def mend(self, node: str) -> None:
+        """Let a node that has failed work again."""
+        self._start_node(node)
+        said("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        until(lambda: states(node) == {"idle"}, f"node {node} is idle", 60)
 
     def stop(self) -> None:
         """Cancel what runs and stop the daemons."""
         if answers():
             subprocess.run(["scancel", "--user", str(os.getuid())])
             until(lambda: not said("squeue", "--noheader"), "no job runs any more", 60)
-        for daemon in reversed(self.daemons):
+        for daemon in reversed(self.daemons.values()):
             daemon.terminate()
             daemon.wait(timeout=30)

@@ -70,14 +70,15 @@ def test_several_machines_need_a_place_to_meet(outside, capsys):
 def test_a_job_of_slurm_starts_itself_on_each_machine(outside):
     calls = []
     outside.setattr(os, "execvpe", lambda *call: calls.append(call) or exit())
-    for name, value in {"SLURM_JOB_ID": "7", "SLURM_NNODES": "1", "SLURMD_NODENAME": "a"}.items():
+    told = {"SLURM_JOB_ID": "7", "SLURM_NNODES": "1", "SLURMD_NODENAME": "a", "SLURM_CPUS_PER_TASK": "8"}
+    for name, value in told.items():
         outside.setenv(name, value)
     with pytest.raises(SystemExit):
         launch.main(["--nodes", "2", "--devices", "4", "train.py", "--seed", "1"])
     ((file, arguments, environment),) = calls
     assert file == arguments[0] == "srun"
     assert [name for name in environment if name.startswith("SLURM_")] == ["SLURM_JOB_ID"]
-    assert {"--overlap", "--nodes=2", "--ntasks=2"} < set(arguments)
+    assert {"--overlap", "--nodes=2", "--ntasks=2", "--cpus-per-task=8"} < set(arguments)
     own = ["-m", "pipestill.job.launch", "--nodes=2", "--devices=4", "--host=a", "train.py", "--seed", "1"]
     assert arguments[-len(own) :] == own
 

@@ -126,6 +126,20 @@ def test_all_processes_stop_at_one_step_and_go_on_to_the_same_bytes(tmp_path, fi
     assert broken.digests() == made.dropped.digests()
 
 
+@pytest.mark.parametrize(
+    ("hardware", "gpu", "gres"),
+    [
+        ({"device": "cuda", "devices": 2}, 2, ""),
+        ({"device": "cuda", "devices": 2, "nodes": 2}, 0, "gpu:2"),
+        ({"devices": 2, "nodes": 2}, 0, ""),
+    ],
+)
+def test_several_machines_are_asked_for_the_gpus_of_each(hardware, gpu, gres):
+    plan = Plan(check(smoke() | {"hardware": hardware}), ROOT)
+    wildcards = SimpleNamespace(study="dolly")
+    assert (plan.training_gpus(wildcards), plan.training_gres(wildcards)) == (gpu, gres)
+
+
 class Launched(Job):
     """A job as its rule starts it on several devices.
 

@@ -100,8 +100,17 @@ class Places(Jobs):
         return TRAINING_MB * self.shared(w).devices
 
     def training_gpus(self, w: Wildcards) -> int:
-        """GPUs that a training asks for, on all machines."""
-        return self.gpu * self.shared(w).processes
+        """GPUs that a training on one machine asks for."""
+        shared = self.shared(w)
+        return self.gpu * shared.devices if shared.nodes == 1 else 0
+
+    def training_gres(self, w: Wildcards) -> str:
+        """GPUs that a training asks for on each of several machines, in Slurm's words; empty for none.
+
+        ``gpu`` would be their sum, which Snakemake's plugin also asks of the first machine alone.
+        """
+        shared = self.shared(w)
+        return f"gpu:{shared.devices}" if self.gpu and shared.nodes > 1 else ""
 
     def asking_devices(self, w: Wildcards) -> int:
         """Devices that a job divides the model among that it asks."""
