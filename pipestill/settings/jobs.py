@@ -9,11 +9,12 @@ from pipestill.settings.compression import Prune, Quantize
 from pipestill.settings.contexts import InContextSettings, TeacherContext
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import Engine, HardwareConfig
+from pipestill.settings.on_policy import OwnSampling
 from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.samples import Keep
-from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
+from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share, Tokens
 from pipestill.settings.tasks import OfTask
-from pipestill.settings.training import Adaptation, TrainingConfig
+from pipestill.settings.training import Adaptation, LoraConfig, TrainingConfig
 from pipestill.text.sentences import Splitter
 
 OnLongAnswer = Literal["stop", "drop", "crop"]
@@ -169,6 +170,11 @@ class TrainingSettings(Section):
     """Tokens for a rationale and a marker before each generated answer; 0: answers have no rationale."""
     selection: Asking | None = None
     """Questions to candidates about validation prompts, for `select: metric`."""
+    part: Count = 1
+    """Number of this job among those that the training is divided among; all but the last end with what the next one
+    goes on from."""
+    parts: Count = 1
+    """How many there are; each has as many steps."""
     served: bool = False
     """The model will be served as a chat, which takes a chat template."""
     code: str = ""
@@ -178,6 +184,21 @@ class TrainingSettings(Section):
     def form(self) -> Form:
         """The form of its prompts."""
         return self.prompt.form if self.prompt else Form()
+
+
+class OwnAnswersSettings(ModelSettings):
+    """Settings of a job in which a student answers the prompts that it learns from."""
+
+    lora: LoraConfig | None = None
+    """Adapters of the student in training; none: it has none."""
+    max_length: Tokens
+    """Tokens of prompt and answer together, as in its training."""
+    form: Form = Form()
+    """The form of the prompts."""
+    sampling: OwnSampling
+    """Draw of the answers."""
+    code: str
+    """Digest of the code: the state of other code is not resumed."""
 
 
 class CompressionSettings(Section):

@@ -10,7 +10,7 @@ from pipestill.settings.section import NonzeroShare, Section, Share, Temperature
 class OwnSampling(Section):
     """How the student draws answers of its own."""
 
-    reruns: ClassVar = {"*": "train"}
+    reruns: ClassVar = {"*": "train own_answers"}
 
     temperature: Temperature = 1.0
     """Temperature: logits are divided by it."""
@@ -25,7 +25,7 @@ class OwnSampling(Section):
 
 class OnPolicy(Section):
     """Steps that learn from what the teacher finds likely in answers of the student's own, in place of those in the
-    training file; for a teacher beside the student."""
+    training file."""
 
     reruns: ClassVar = {"*": "train"}
 
@@ -40,6 +40,10 @@ class OnPolicy(Section):
     buffer: Annotated[int, Field(ge=0, le=10**6)] = 0
     """Own answers that are kept; once so many are, steps learn from some of them in place of new ones, the more of the
     run is over the more often (DistiLLM). 0: every such step learns from new ones (GKD)."""
+    rounds: Annotated[int, Field(ge=0, le=1000)] = 0
+    """0: the teacher stands beside the student, and steps learn from what it writes just then. Else the training is
+    divided into so many rounds: before each, a job of its own lets the student answer all prompts, and others store what
+    the teacher finds likely in its answers."""
     sampling: OwnSampling = OwnSampling()
     """How they are drawn."""
 

@@ -65,6 +65,39 @@ class Schedule(TrainerCallback):
         control.should_save = state.global_step in self.save_at
 
 
+class EndOfPart(TrainerCallback):
+    """Saves and stops where the steps of a job end that does one part of a training; the last part ends with it.
+
+    Args:
+        part: number of the part, from 1.
+        parts: that the steps are divided among.
+    """
+
+    def __init__(self, part: int, parts: int):
+        self.part, self.parts = part, parts
+
+    def is_reached(self, step: int, steps: int) -> bool:
+        """True if ``step`` of ``steps`` was the last one of the part."""
+        return step >= -(-steps * self.part // self.parts)
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Look whether there is a step for each part.
+
+        Raises:
+            UserError: there is none for some.
+        """
+        if state.max_steps < self.parts:
+            raise UserError(
+                f"the training has {state.max_steps} steps, which cannot be divided into {self.parts} rounds: lower "
+                "`on_policy.rounds`"
+            )
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Stop here if this was the last step; at the end of all there is nothing to stop."""
+        if self.is_reached(state.global_step, state.max_steps) and state.global_step < state.max_steps:
+            control.should_save = control.should_training_stop = True
+
+
 class OwnRandomness(TrainerCallback):
     """Gives each process its own random numbers, for dropout, by seed and step: no state that a resume has to bring
     back, with as many processes or with others."""

@@ -103,7 +103,7 @@ def test_answers_end_where_the_student_or_the_limit_ends_them(tmp_path):
     rows[0] = {"input_ids": [*full, 5], "labels": [*[IGNORED] * len(full), 5]}
     trainer = trainer_for(tmp_path, "minillm", make_student(), {"share": 1, "sampling": {"max_new_tokens": 9}}, rows)
     step = [trainer.train_dataset[:4], trainer.train_dataset[4:]]
-    made = list(chain(*trainer._with_own_answers(step, "new")))
+    made = list(chain(*trainer.with_own_answers(step, "new")))
     ended = []
     for row, given in zip(made, rows, strict=True):
         prompt, answer = parts_of(row)
@@ -238,10 +238,10 @@ def test_two_processes_answer_what_one_answers(tmp_path, source):
     step = [trainer.train_dataset[:3], trainer.train_dataset[3:6]]
     if source == "kept":
         trainer.own.keep((place, [40 + place, 3]) for place in range(6))
-    whole = trainer._with_own_answers(step, source)
+    whole = trainer.with_own_answers(step, source)
     kept = list(trainer.own.kept)
     shares = [[rows[rank::2] for rows in step] for rank in range(2)]
-    values = [list(trainer._answer(list(chain(*share)), 0)) for share in shares]
+    values = [trainer._answer(list(chain(*share)), 0) for share in shares]
     if source == "kept":
         values = [[row["place"] for row in chain(*share)] for share in shares]
     for rank, share in enumerate(shares):
@@ -249,7 +249,7 @@ def test_two_processes_answer_what_one_answers(tmp_path, source):
         if source == "kept":
             trainer.own.keep(kept)
         trainer.processes = OneOfTwo(rank, values[1 - rank])
-        assert trainer._with_own_answers(share, source) == [rows[rank::2] for rows in whole]
+        assert trainer.with_own_answers(share, source) == [rows[rank::2] for rows in whole]
         assert list(trainer.own.kept) == kept
 
 
