@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 CAUSAL = Reading()
+PLACE = "place"  # of a row in its training file
 LISTED = 10  # lines with faults that a message names
 
 
@@ -147,27 +148,31 @@ def read_pairs(path: Path, encoder: RowEncoder) -> list[Row]:
     return _encode_file(path, encode, encoder)
 
 
-def written_row(row: Row, answer: Sequence[int]) -> Json:
-    """An answer to the prompt of a row, as tokens, in the form of a file for :func:`read_written`."""
-    return {"id": row["id"], "prompt": prompt_of(row), "answer": list(answer)}
+def written_row(row: Row, answer: Sequence[int], text: str) -> Json:
+    """A student's own answer to the prompt of a row with its place, in the form of a file for :func:`read_written`:
+    both as tokens, since a text may have others, and the text for whoever looks at it."""
+    return {"id": row["id"], PLACE: row[PLACE], "prompt": prompt_of(row), "answer": list(answer), "text": text}
 
 
 def read_written(path: Path, reading: Reading) -> list[Row]:
-    """Rows :func:`written_row` of a student's own answers as those of :func:`encode_row`, each with its ``id``.
+    """Rows of a student's own answers as those of :func:`encode_row`, each with its ``id`` and the place of the row
+    that it answers. There may be none.
 
     Raises:
-        UserError: the file is missing or empty, or has other rows; names file and line.
+        UserError: the file is missing, or has other rows; names file and line.
     """
-    rows = read_jsonl(path)
-    if not rows:
-        raise UserError(f"{path} is empty: there is nothing to train on")
     found = []
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(read_jsonl(path), 1):
         prompt, answer = (row.get(name) for name in ("prompt", "answer"))
-        if not all(isinstance(each, list) and each for each in (prompt, answer)):
-            raise UserError(f"{path}, line {number}: tokens of a `prompt` and an `answer` are expected")
-        found.append({"id": row.get("id"), **_row_of(prompt, answer, reading.start)})
+        if not all(isinstance(each, list) and each for each in (prompt, answer)) or PLACE not in row:
+            raise UserError(f"{path}, line {number}: a `{PLACE}` and tokens of `prompt` and `answer` are expected")
+        found.append({"id": row.get("id"), PLACE: row[PLACE], **_row_of(prompt, answer, reading.start)})
     return found
+
+
+def placed(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a training file, each with its place there."""
+    return [row | {PLACE: place} for place, row in enumerate(rows)]
 
 
 def _encode_file(path: Path, encode: Callable[[Json], Row], encoder: RowEncoder) -> list[Row]:
@@ -274,6 +279,11 @@ def answered(row: Row, answer: Sequence[int]) -> Row:
     label like the others, and where they have none, none is learnt."""
     start = row["decoder_input_ids"][0] if "decoder_input_ids" in row else None
     return row | _row_of(prompt_of(row), answer, start)
+
+
+def row_length(row: Row) -> int:
+    """Tokens of prompt and answer of a row of :func:`encode_row`."""
+    return len(row["input_ids"]) + len(row.get("decoder_input_ids", ()))
 
 
 def supervised(labels: Sequence[int]) -> list[int]:

@@ -31,6 +31,10 @@ from pipestill.settings.jobs import (
 from pipestill.settings.section import Section
 from pipestill.tasks import Task
 
+ANSWERS_DEPEND_ON = {  # of a training, those of a student before its end, and the prompts that are answered
+    *("adaptation", "lora", "max_length", "epochs", "max_steps", "batch_size", "accumulation_steps"),
+}
+
 
 def told(section: Section, **replaced: object) -> str:
     """A section as a job is told it."""
@@ -182,20 +186,22 @@ class Jobs(Experiments):
             code=code_digest(script, *modules),
         )
 
-    def own_answers_settings(self, study: str, method: str) -> str:
-        """Settings of the jobs in which the students of a method answer the prompts that they learn from."""
+    def own_answers_settings(self, study: str, method: str, round: str) -> str:
+        """Settings of the job in which the student of a run answers prompts before a round."""
         resolved, objective = self.training(study, method), self.entry(study, method).objective
-        training = resolved.training
+        own = objective.on_policy(resolved.options)
         section = OwnAnswersSettings(
-            adaptation=training.adaptation,
+            training=resolved.training,
             hardware=self.hardware(study),
-            lora=training.lora if training.adaptation == "lora" else None,
-            max_length=training.max_length,
             form=self.prompt(study).form,
-            sampling=objective.on_policy(resolved.options).sampling,
+            part=int(round),
+            parts=own.rounds,
+            share=own.share if own.schedule == "constant" else 1.0,
+            sampling=own.sampling,
             code=code_digest("own_answers"),
         )
-        return told(section)
+        used = resolved.training.used()
+        return told(section, training={name: used[name] for name in ANSWERS_DEPEND_ON & used.keys()})
 
     def annotator_settings(self, task: str) -> str:
         """Settings of the job that trains a task's local annotator."""

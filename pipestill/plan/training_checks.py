@@ -205,8 +205,8 @@ def _check_on_policy(
         raise ValueError(f"{where}: {error}") from None
     if own.rounds and study.distributions.over_classes:
         raise ValueError(
-            f"{where}: of each answer `distributions.codec: labels` has what the teacher says before it is written, which "
-            "is the same for all; use `topk`, or set `share: 0`"
+            f"{where}: `distributions.codec: labels` has the first token of an answer alone, for which it does not "
+            "matter what the student writes; use `topk`, or set `share: 0`"
         )
     if own.rounds > (training.max_steps or math.inf):
         raise ValueError(f"{where}: {training.max_steps} steps are fewer than its {own.rounds} `rounds`; lower these")

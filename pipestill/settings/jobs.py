@@ -12,9 +12,9 @@ from pipestill.settings.models import Engine, HardwareConfig
 from pipestill.settings.on_policy import OwnSampling
 from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.samples import Keep
-from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share, Tokens
+from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
 from pipestill.settings.tasks import OfTask
-from pipestill.settings.training import Adaptation, LoraConfig, TrainingConfig
+from pipestill.settings.training import Adaptation, TrainingConfig
 from pipestill.text.sentences import Splitter
 
 OnLongAnswer = Literal["stop", "drop", "crop"]
@@ -186,15 +186,21 @@ class TrainingSettings(Section):
         return self.prompt.form if self.prompt else Form()
 
 
-class OwnAnswersSettings(ModelSettings):
-    """Settings of a job in which a student answers the prompts that it learns from."""
+class OwnAnswersSettings(Section):
+    """Settings of a job in which a student answers prompts of its training rows, before it learns from that."""
 
-    lora: LoraConfig | None = None
-    """Adapters of the student in training; none: it has none."""
-    max_length: Tokens
-    """Tokens of prompt and answer together, as in its training."""
+    training: TrainingConfig
+    """Settings of its training, those that its form and the rows of each step depend on."""
+    hardware: HardwareConfig
+    """The configuration's `hardware`."""
     form: Form = Form()
     """The form of the prompts."""
+    part: Count
+    """Number of the part of the training that learns from the answers."""
+    parts: Count
+    """How many parts it has."""
+    share: Share
+    """Share of the steps that do; 1 where it is decided in the course of the training."""
     sampling: OwnSampling
     """Draw of the answers."""
     code: str

@@ -41,9 +41,9 @@ class OnPolicy(Section):
     """Own answers that are kept; once so many are, steps learn from some of them in place of new ones, the more of the
     run is over the more often (DistiLLM). 0: every such step learns from new ones (GKD)."""
     rounds: Annotated[int, Field(ge=0, le=1000)] = 0
-    """0: the teacher stands beside the student, and steps learn from what it writes just then. Else the training is
-    divided into so many rounds: before each, a job of its own lets the student answer all prompts, and others store what
-    the teacher finds likely in its answers."""
+    """0: the teacher stands beside the student, and steps learn from what the student writes just then. Else training
+    goes in so many rounds: before each, the student answers all prompts in a job of its own, and what the teacher finds
+    likely in its answers is stored."""
     sampling: OwnSampling = OwnSampling()
     """How they are drawn."""
 

@@ -20,6 +20,7 @@ from pipestill.training.candidates import Candidates
 from pipestill.training.history import describe
 from pipestill.training.memory import MemoryLog
 from pipestill.training.sampler import LengthGroupedBatches
+from pipestill.training.steps import end_of_part
 from pipestill.training.weights import trainable
 
 COST_INTERVAL = 10.0  # seconds between notes of the cost so far, for the attempt that a kill ends
@@ -78,19 +79,7 @@ class EndOfPart(TrainerCallback):
 
     def is_reached(self, step: int, steps: int) -> bool:
         """True if ``step`` of ``steps`` was the last one of the part."""
-        return step >= -(-steps * self.part // self.parts)
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        """Look whether there is a step for each part.
-
-        Raises:
-            UserError: there is none for some.
-        """
-        if state.max_steps < self.parts:
-            raise UserError(
-                f"the training has {state.max_steps} steps, which cannot be divided into {self.parts} rounds: lower "
-                "`on_policy.rounds`"
-            )
+        return step >= end_of_part(steps, self.part, self.parts)
 
     def on_step_end(self, args, state, control, **kwargs):
         """Stop here if this was the last step; at the end of all there is nothing to stop."""

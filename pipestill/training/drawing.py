@@ -4,16 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipestill.inference.generation import write
-from pipestill.models.rows import Row, prompt_of, supervised
+from pipestill.models.rows import PLACE, Row, prompt_of, supervised
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.on_policy import OwnSampling
-
-PLACE = "place"  # of a row in the training file
-
-
-def placed(rows: Sequence[Row]) -> list[Row]:
-    """The rows of a training file, each with its place there."""
-    return [row | {PLACE: place} for place, row in enumerate(rows)]
 
 
 class Drawing:

@@ -1,9 +1,9 @@
-"""Runs in rounds by direct calls of their jobs: the student answers, the teacher's distributions are stored, it trains."""
+"""Runs in rounds by direct calls of their jobs: the student answers, what the teacher says is stored, it trains."""
 
 from pathlib import Path
 
 from pipestill.io.files import write_sha256sums
-from pipestill.io.records import read_jsonl
+from pipestill.io.records import read_jsonl, write_jsonl
 from pipestill.settings.jobs import OwnAnswersSettings, TrainingSettings
 from pipestill.settings.on_policy import OnPolicy
 from pipestill.settings.training import TrainingConfig
@@ -48,10 +48,10 @@ class Run:
         self.data = directory / "sft.jsonl"
         directory.mkdir(parents=True)
         lines = (
-            f'{{"id": "{place}", "input": "Age: {20 + place}.0, Outstanding Debt: {"9" * place}", "output": "{answer}"}}\n'
+            {"id": str(place), "input": f"Age: {20 + place}.0, Outstanding Debt: {'9' * place}", "output": answer}
             for place, answer in enumerate(ANSWERS)
         )
-        self.data.write_text("".join(lines))
+        write_jsonl(self.data, lines)
 
     def settings(self, number=1, teacher="cached"):
         """Of the training job of a round, or of the only one."""
@@ -74,12 +74,14 @@ class Run:
 
     def answer(self, number):
         """Let the student answer, and give the rows that it wrote."""
+        own = self.on_policy
         section = OwnAnswersSettings(
-            adaptation=self.training.adaptation,
-            lora=self.training.lora,
+            training=self.training,
             hardware={"device": "cpu"},
-            max_length=self.training.max_length,
-            sampling=self.on_policy.sampling,
+            part=number,
+            parts=own.rounds,
+            share=own.share if own.schedule == "constant" else 1,
+            sampling=own.sampling,
             code="1",
         )
         files = (self.place(number) / name for name in ("answers.jsonl.state", "answers.jsonl", "answers_cost.json"))

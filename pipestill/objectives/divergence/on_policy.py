@@ -9,11 +9,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from pipestill.io.files import read_json, write_json
-from pipestill.models.rows import Row, answered, prompt_of
+from pipestill.models.rows import PLACE, Row, answered, placed, prompt_of
 from pipestill.objectives.divergence.own_answers import OwnAnswers, Source, Written
 from pipestill.objectives.divergence.train import DivergenceTrainer
 from pipestill.settings.on_policy import OnPolicy
-from pipestill.training.drawing import PLACE, Drawing, placed
+from pipestill.training.drawing import Drawing
 from pipestill.training.job import Job
 from pipestill.training.resumable import Batch
 

@@ -1,17 +1,17 @@
 """Training on answers that the student wrote before this part of its training, and on what is stored of the teacher."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.io.files import sha256
-from pipestill.models.rows import Row, prompt_of, read_written
+from pipestill.models.rows import PLACE, Row, placed, prompt_of, read_written
 from pipestill.objectives.divergence import Divergence
 from pipestill.objectives.divergence.make_teacher import stored_teacher
 from pipestill.objectives.divergence.on_policy import OWN, OnPolicyTrainer
 from pipestill.objectives.divergence.own_answers import Source
 from pipestill.objectives.divergence.teachers import CachedTeacher, Teacher
-from pipestill.training.drawing import PLACE, placed
 from pipestill.training.job import Job
 from pipestill.training.resumable import Batch
 
@@ -21,11 +21,11 @@ class Round:
     """The answers of a round.
 
     Attributes:
-        rows: of the training file, with these answers, as the teacher has prepared them.
+        rows: with these answers, as the teacher has prepared them, by the places of their prompts in the training file.
         teacher: what is stored of it about them.
     """
 
-    rows: list[Row]
+    rows: Mapping[int, Row]
     teacher: CachedTeacher
 
 
@@ -47,12 +47,13 @@ def read(objective: Divergence, job: Job, rows: list[Row]) -> Round:
             "the manifest of what the teacher finds likely in them, or set `on_policy.rounds: 0`"
         )
     written = read_written(answers, job.reading)
-    if list(map(prompt_of, written)) != list(map(prompt_of, rows)):
-        raise UserError(f"{answers} has not an answer to each row of {job.inputs.data}: let the student answer again")
+    prompts = dict(enumerate(map(prompt_of, rows)))
+    if any(prompt_of(row) != prompts.get(row[PLACE]) for row in written):
+        raise UserError(f"{answers} has answers to other prompts than {job.inputs.data}: let the student answer again")
     teacher = stored_teacher(objective, job, manifest)
     if [each["sha256"] for each in teacher.store.manifest["data"]] != [sha256(answers)]:
         raise UserError(f"{manifest} is of other answers than {answers}, such as another round's: capture them again")
-    return Round(teacher.prepare(written, answers), teacher)
+    return Round({row[PLACE]: row for row in teacher.prepare(written, answers)}, teacher)
 
 
 def trainer(found: Round, job: Job, *, train_dataset: list[Row], **arguments: Any) -> "RoundTrainer":
@@ -81,7 +82,17 @@ class RoundTrainer(OnPolicyTrainer):
         self.round = found
 
     def with_own_answers(self, batches: list[list[Row]], source: Source) -> list[list[Row]]:
-        """The rows of a step with the answers of the round."""
+        """The rows of a step with the answers of the round.
+
+        Raises:
+            UserError: it has none to one of them.
+        """
+        missing = [row[PLACE] for each in batches for row in each if row[PLACE] not in self.round.rows]
+        if missing:
+            raise UserError(
+                f"the student has not answered row {missing[0] + 1} of the training file, from which step "
+                f"{self.state.global_step + 1} learns: let it answer again"
+            )
         return [[self.round.rows[row[PLACE]] for row in each] for each in batches]
 
     def teacher_of(self, batch: Batch) -> Teacher:
@@ -90,9 +101,11 @@ class RoundTrainer(OnPolicyTrainer):
 
     def hardest_batch(self) -> Batch:
         """The batch of the longest rows, with own answers where these are longer."""
-        rows = sorted(self.round.rows, key=self.row_length)[-self.batches.batch_size :]
-        own = self._prepare_inputs(self.data_collator(rows) | {OWN: True})
-        return max(own, super().hardest_batch(), key=lambda batch: batch["labels"].numel())
+        rows, given = sorted(self.round.rows.values(), key=self.row_length), super().hardest_batch()
+        if not rows:
+            return given
+        own = self._prepare_inputs(self.data_collator(rows[-self.batches.batch_size :]) | {OWN: True})
+        return max(own, given, key=lambda batch: batch["labels"].numel())
 
     def at_worst(self, row: Row) -> Row:
         """As it is."""

@@ -45,10 +45,8 @@ def read(objective: Divergence, job: Job) -> TaughtData:
     except ValueError as error:
         raise UserError(f"`{job.settings.method}` learns from answers of its own: {error}") from None
     data, teacher = read_gold(objective, job), make_teacher(objective, job)
-    rows, held_out = (
-        teacher.prepare(data.rows, job.inputs.data),
-        teacher.prepare(data.validation, job.inputs.validation),
-    )
+    rows = teacher.prepare(data.rows, job.inputs.data)
+    held_out = teacher.prepare(data.validation, job.inputs.validation)
     own = half(objective, "rounds").read(objective, job, rows) if objective.rounds(job.options) else None
     return TaughtData(rows, held_out, teacher, own)
 
