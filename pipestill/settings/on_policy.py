@@ -10,7 +10,7 @@ from pipestill.settings.section import NonzeroShare, Section, Share, Temperature
 class OwnSampling(Section):
     """How the student draws answers of its own."""
 
-    reruns: ClassVar = {"*": "train own_answers"}
+    reruns: ClassVar = {"*": "own_answers train"}
 
     temperature: Temperature = 1.0
     """Temperature: logits are divided by it."""
@@ -27,7 +27,13 @@ class OnPolicy(Section):
     """Steps that learn from what the teacher finds likely in answers of the student's own, in place of those in the
     training file."""
 
-    reruns: ClassVar = {"*": "train"}
+    reruns: ClassVar = {
+        "*": "train",
+        "share": "own_answers train",
+        "schedule": "own_answers train",
+        "rounds": "own_answers",
+        "sampling": "own_answers train",
+    }
 
     share: Share = 0.0
     """Share of the steps that do (GKD's lambda); with `schedule: adaptive` the first one (DistiLLM's phi)."""

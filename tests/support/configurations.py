@@ -59,6 +59,9 @@ def generated():
     config["training"]["context"] = {"teacher_context": "demonstrations+hint", "hint": "told", "shots": 2}
     del studies["creditmix"]["overrides"]["teacher"], studies["dolly"]["overrides"]["teacher"]
     studies["dolly"]["methods"] = ["base", "sft", "fkl", "todi"]
+    config["training"]["divergence"]["on_policy"] = {"share": 0.5, "rounds": 2}
+    studies["dolly"]["overrides"]["todi"] = {"divergence": {"teacher": "online", "on_policy": {"rounds": 0}}}
+    studies["mnli-bert"]["training"] = {"divergence": {"on_policy": {"share": 0.0}}}  # a masked student writes nothing
     quantised = {"quantize": {"scheme": "int3", "qat": True}, "recover": {"objective": "teacher"}}
     studies["dolly"]["compress"] = {"pruned": {"prune": {"kind": "wanda"}, "recover": {}}, "rounded": quantised}
     studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]

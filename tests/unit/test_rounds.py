@@ -11,6 +11,7 @@ from pipestill.io.records import read_jsonl
 from pipestill.models.kinds import Reading
 from pipestill.models.loading import load_base_model
 from pipestill.models.rows import IGNORED, prompt_of, read_written, written_row
+from pipestill.objectives.divergence.rounds import RoundTrainer
 from pipestill.training import own_answers, run
 from pipestill.training.drawing import Drawing
 from pipestill.training.sampler import LengthGroupedBatches
@@ -115,7 +116,7 @@ def test_other_codecs_serve_rounds_too(tmp_path, models, method, codec):
 
 
 def test_a_kill_changes_nothing(tmp_path, models, monkeypatch):
-    """In the middle of the answers, and between the last step of a round and its end; what is done stays done."""
+    """While the student answers, after the last step of a round, or before the last of all; what is done stays done."""
     training = dict(batch_size=2, epochs=1, evaluations=2, saves=4)
     whole, broken = (Run(tmp_path / name, models, ROUNDS, **training) for name in ("whole", "broken"))
     monkeypatch.setattr(own_answers, "BATCH_TOKENS", 1)  # an answer at a time
@@ -149,7 +150,21 @@ def test_a_kill_changes_nothing(tmp_path, models, monkeypatch):
     assert not broken.outputs(1).model.exists()
     monkeypatch.setattr(TrainingState, "put_aside", put_aside)
     broken.train(1)
-    broken.go(2)
+    broken.answer(2)
+    broken.score(2)
+    steps = []
+
+    def before_the_last_step(self, batches, source, original=RoundTrainer.with_own_answers):
+        steps.append(self.state.global_step)
+        if steps == [2, 3]:
+            raise KeyboardInterrupt
+        return original(self, batches, source)
+
+    monkeypatch.setattr(RoundTrainer, "with_own_answers", before_the_last_step)
+    with pytest.raises(KeyboardInterrupt):
+        broken.train(2)
+    broken.train(2)
+    assert steps == [2, 3, 3]
     for name in ("round_1/answers.jsonl", "round_2/answers.jsonl", "round_2/model/SHA256SUMS"):
         assert (whole.directory / name).read_bytes() == (broken.directory / name).read_bytes(), name
     (checkpoint,) = (whole.place(1) / "model" / "checkpoints").iterdir()
