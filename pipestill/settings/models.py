@@ -82,8 +82,8 @@ class HardwareConfig(Section):
     reruns: ClassVar = {
         "*": "train_teacher teacher_outputs teacher_distributions_shard train_annotator own_answers train compress "
         "predict",
-        "device": "train_teacher teacher_outputs teacher_distributions_shard train_annotator own_answers train compress "
-        "predict bertscore",
+        "device": "train_teacher teacher_outputs teacher_distributions_shard train_annotator own_answers train "
+        "compress predict bertscore",
         **dict.fromkeys(("devices", "nodes", "strategy"), ""),
     }
 

@@ -260,6 +260,7 @@ def test_encoder_decoders_answer_behind_their_start(tmp_path):
 
 
 ONLINE = {"teacher": "online"}
+ROUNDS = {"teacher": "cached", "temperature": 2.0, "on_policy": {"rounds": 2}}
 
 
 @pytest.mark.parametrize(
@@ -277,6 +278,10 @@ ONLINE = {"teacher": "online"}
         ("dolly", "uld", ONLINE | {"on_policy": {"share": 1}}, r"the teacher of `uld` has other tokens"),
         ("mnli-bert", "gkd", {}, r"a `masked` student writes no answers to learn from; set `share: 0`"),
         ("dolly", "gkd", {"hardware": {"strategy": "fsdp", "devices": 2}}, r"which `hardware.strategy: fsdp` divides"),
+        ("dolly", "gkd", {"on_policy": {"rounds": 2}}, r"its `rounds` are for a teacher that is not beside it; set"),
+        ("dolly", "distillm", ROUNDS, r"each of its `rounds` keeps its answers to the end; set `buffer: 0`"),
+        ("creditmix", "gkd", ROUNDS, r"`distributions.codec: labels` has the first token of an answer alone"),
+        ("dolly", "gkd", ROUNDS | {"max_steps": 1}, r"1 steps are fewer than its 2 `rounds`; lower these"),
         ("dolly", "gkd", {"on_policy": {"share": 1.5}}, r"overrides\.gkd\.divergence\.on_policy\.share"),
     ],
 )
@@ -286,7 +291,9 @@ def test_own_answers_that_cannot_be_are_refused(study, method, divergence, sente
     settings["methods"] = ["sft", method]
     settings["compress"] = {}
     settings["overrides"] = {method: {"divergence": dict(divergence)}}
-    settings["hardware"] = settings["overrides"][method]["divergence"].pop("hardware", {})
+    override = settings["overrides"][method]
+    settings["hardware"] = override["divergence"].pop("hardware", {})
+    override["max_steps"] = override["divergence"].pop("max_steps", None)
     with pytest.raises(UserError, match=sentence):
         check(config)
     settings["overrides"] = {method: {"divergence": ONLINE | {"on_policy": {"share": 0.0, "schedule": "constant"}}}}
