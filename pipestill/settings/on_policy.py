@@ -48,8 +48,8 @@ class OnPolicy(Section):
     run is over the more often (DistiLLM). 0: every such step learns from new ones (GKD)."""
     rounds: Annotated[int, Field(ge=0, le=1000)] = 0
     """0: the teacher stands beside the student, and steps learn from what the student writes just then. Else training
-    goes in so many rounds: before each, the student answers in a job of its own, and what the teacher finds likely in its
-    answers is stored."""
+    goes in so many rounds: before each, the student answers in a job of its own, and what the teacher finds likely in
+    that is stored."""
     sampling: OwnSampling = OwnSampling()
     """How they are drawn."""
 

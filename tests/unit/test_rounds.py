@@ -12,10 +12,12 @@ from pipestill.models.kinds import Reading
 from pipestill.models.loading import load_base_model
 from pipestill.models.rows import IGNORED, prompt_of, read_written, written_row
 from pipestill.objectives.divergence.rounds import RoundTrainer
+from pipestill.teacher.distributions.store import DistributionStore
 from pipestill.training import own_answers, run
 from pipestill.training.drawing import Drawing
 from pipestill.training.sampler import LengthGroupedBatches
 from pipestill.training.state import TrainingState
+from support.distributions import capture
 from support.models import CPU
 from support.own_answers import ENDS, SEED, SGD, draw_answer, logits_of, make_rows
 from support.rounds import TEMPERATURE, Run, write_models
@@ -186,6 +188,13 @@ def test_what_is_of_another_round_is_refused(tmp_path, models):
     (trained.place(2) / "answers.jsonl").write_text(first.replace(json.dumps(row["prompt"]), "[5, 6]", 1))
     with pytest.raises(UserError, match=r"has answers to other prompts than .*sft\.jsonl"):
         trained.train(2)
+
+
+def test_a_round_may_have_no_answers(tmp_path, models):
+    (tmp_path / "answers.jsonl").write_text("")
+    likeliest = {"codec": "topk", "k": 12, "written": True}
+    store = DistributionStore(capture(tmp_path, [tmp_path / "answers.jsonl"], models[1], models[0], **likeliest))
+    assert store.keys() == []
 
 
 def test_more_rounds_than_steps_are_refused(tmp_path, models):
