@@ -63,7 +63,10 @@ def generated():
     studies["dolly"]["overrides"]["todi"] = {"divergence": {"teacher": "online", "on_policy": {"rounds": 0}}}
     studies["mnli-bert"]["training"] = {"divergence": {"on_policy": {"share": 0.0}}}  # a masked student writes nothing
     quantised = {"quantize": {"scheme": "int3", "qat": True}, "recover": {"objective": "teacher"}}
-    studies["dolly"]["compress"] = {"pruned": {"prune": {"kind": "wanda"}, "recover": {}}, "rounded": quantised}
+    studies["dolly"]["compress"] = {
+        "pruned": {"from": "base", "prune": {"kind": "wanda"}, "recover": {}},
+        "rounded": quantised,
+    }
     studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]
     studies["multiclinsum-t5"]["methods"] = ["base", "stepwise"]
     studies["codegen"]["variants"]["plan"]["prompt"] = "instructed"  # so that its study may ask for plans too
