@@ -59,16 +59,16 @@ def generated():
     config["training"]["context"] = {"teacher_context": "demonstrations+hint", "hint": "told", "shots": 2}
     del studies["creditmix"]["overrides"]["teacher"], studies["dolly"]["overrides"]["teacher"]
     studies["dolly"]["methods"] = ["base", "sft", "fkl", "todi"]
-    config["training"]["divergence"]["on_policy"] = {"share": 0.5, "rounds": 2}
-    studies["dolly"]["overrides"]["todi"] = {"divergence": {"teacher": "online", "on_policy": {"rounds": 0}}}
-    studies["mnli-bert"]["training"] = {"divergence": {"on_policy": {"share": 0.0}}}  # a masked student writes nothing
     quantised = {"quantize": {"scheme": "int3", "qat": True}, "recover": {"objective": "teacher"}}
     studies["dolly"]["compress"] = {
         "pruned": {"from": "base", "prune": {"kind": "wanda"}, "recover": {}},
         "rounded": quantised,
     }
     studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]
-    studies["multiclinsum-t5"]["methods"] = ["base", "stepwise"]
+    studies["multiclinsum-t5"]["methods"] = ["base", "sft", "stepwise", "fkl"]
+    config["training"]["divergence"]["on_policy"] = {"rounds": 2}  # where there is a share
+    studies["multiclinsum-t5"]["training"] = {"divergence": {"teacher": "cached", "on_policy": {"share": 0.5}}}
+    studies["multiclinsum-t5"]["overrides"]["fkl"] = {"divergence": {}}
     studies["codegen"]["variants"]["plan"]["prompt"] = "instructed"  # so that its study may ask for plans too
     return config
 
