@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipestill.pretraining.batch import Packable
 from pipestill.pretraining.corpus.document import Document
+from pipestill.pretraining.corpus.mixture import FAMILIES, Family
 
 
 class Architecture(ABC):
@@ -16,9 +17,16 @@ class Architecture(ABC):
 
     Attributes:
         emphasis: factors of the shares that families of documents have in the corpus, where they are not 1.
+        further: families of documents beside those that all architectures learn from.
     """
 
     emphasis: ClassVar[Mapping[str, float]] = {}
+    further: ClassVar[tuple[Family, ...]] = ()
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """All families of documents that it learns from."""
+        return (*FAMILIES, *self.further)
 
     @abstractmethod
     def build(self, shape: Any, vocabulary: int, seed: int) -> nn.Module:

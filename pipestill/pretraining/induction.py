@@ -25,6 +25,10 @@ BERT_OCTAVE = 4  # sinusoids by octave, the fastest one of two places
 POSITION_ENERGY = 0.3  # share of the positions in the embeddings
 BERT_WRITE = 2.0  # gain of the heads' output
 BERT_MATCH = 0.5  # more of it, and a place would see only itself, which has its own neighbours
+TWIN_SHARPNESS = 14.0  # logit of a place with the same token
+TWIN_SELF = 0.6  # share of it that a place does not give to itself
+TWIN_NONE = 0.65  # share of it that the first place has for all
+TWIN_WRITE = 12.0  # gain of what says that there is no twin
 
 
 def _orthogonal(n: int, generator: torch.Generator) -> Tensor:
@@ -110,16 +114,18 @@ def initialise_t5(model: nn.Module, seed: int) -> None:
 
 @torch.no_grad()
 def initialise_bert(model: nn.Module, seed: int) -> None:
-    """Set the weights of a BERT with a head for masked tokens, in place: at least two layers, an even number of heads.
+    """Set the weights of a BERT with a head for masked tokens, in place: at least two layers and two heads.
 
-    The positions are sinusoids in a subspace as wide as a head, which the words stay out of. Half of the first layer's
-    heads attend to the token before by turning them, half to the token after, and write these into two rotated copies
-    of the stream. The second layer looks for places with the same neighbours and writes what stands there into the
-    stream.
+    The positions are sinusoids in a subspace as wide as a head, which the words stay out of. A quarter of the first
+    layer's heads attend to the token before by turning them, a quarter to the token after, and write these into two
+    rotated copies of the stream. The second layer looks for places with the same neighbours and writes what stands
+    there into the stream. All other heads of the first layer say of each token whether it stands elsewhere too
+    (:func:`_set_twins`), from which two texts are compared.
     """
     config = model.config
     width, heads = config.hidden_size, config.num_attention_heads
     size = width // heads
+    looking = max(1, heads // 4)
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         if parameter.dim() == 2:
@@ -130,30 +136,74 @@ def initialise_bert(model: nn.Module, seed: int) -> None:
 
     frequencies = math.pi * 2 ** (-torch.arange(size // 2) / BERT_OCTAVE)
     angles = torch.arange(config.max_position_embeddings)[:, None] * frequencies
-    subspace = _orthogonal(width, generator)[:size]  # [size, width]
-    words = bert.embeddings.word_embeddings.weight
-    words.sub_(words @ subspace.T @ subspace)
+    basis = _orthogonal(width, generator)
+    subspace, marks, free = basis[:size], basis[size : size + 2], basis[size + 2 :]  # of positions, two signs, words
+    words, positions = bert.embeddings.word_embeddings.weight, bert.embeddings.position_embeddings.weight
+    words.copy_(words @ free.T @ free)
     norm = math.sqrt(width * POSITION_ENERGY / (1 - POSITION_ENERGY)) * BERT_EMBEDDING_SD
     waves = torch.cat([angles.cos(), angles.sin()], dim=1) * norm / math.sqrt(size / 2)
-    bert.embeddings.position_embeddings.weight.copy_(waves @ subspace)
+    positions.copy_(waves @ subspace)
+    positions[0] += marks[0] * norm
 
     projection = _orthogonal(width, generator)
     before, after = (_orthogonal(width, generator) for _ in range(2))
-    half = width // 2
+    shown = looking * size
     scale = math.sqrt(SHARPNESS / math.sqrt(size) / POSITION_ENERGY)
-    turned = torch.cat([_turned(frequencies, 1).repeat(heads // 2, 1), _turned(frequencies, -1).repeat(heads // 2, 1)])
-    first.self.query.weight.copy_(turned @ subspace * scale)
-    first.self.key.weight.copy_(subspace.repeat(heads, 1) * scale)
-    first.self.value.weight.copy_(projection)
-    written = torch.cat([before @ projection[:half].T, after @ projection[half:].T], dim=1)
-    first.output.dense.weight.copy_(written * BERT_WRITE)
+    turned = torch.cat([_turned(frequencies, 1).repeat(looking, 1), _turned(frequencies, -1).repeat(looking, 1)])
+    first.self.query.weight[: 2 * shown] = turned @ subspace * scale
+    first.self.key.weight[: 2 * shown] = subspace.repeat(2 * looking, 1) * scale
+    first.self.value.weight[: 2 * shown] = projection[: 2 * shown]
+    written = torch.cat([before @ projection[:shown].T, after @ projection[shown : 2 * shown].T], dim=1)
+    first.output.dense.weight[:, : 2 * shown] = written * BERT_WRITE
+    for head in range(2 * looking, heads):
+        _set_twins(first, slice(head * size, (head + 1) * size), words, positions, (subspace, marks, free), generator)
 
-    neighbours = torch.cat([projection[:half] @ before.T, projection[half:] @ after.T])
+    neighbours = torch.zeros(width, width)
+    neighbours[: 2 * shown] = torch.cat([projection[:shown] @ before.T, projection[shown : 2 * shown] @ after.T])
     scale = math.sqrt(SHARPNESS / math.sqrt(size)) * BERT_MATCH
     second.self.query.weight.copy_(neighbours * scale)
     second.self.key.weight.copy_(neighbours * scale)
     second.self.value.weight.copy_(projection)
     second.output.dense.weight.copy_(projection.T * BERT_WRITE)
+
+
+def _set_twins(
+    attention: nn.Module,
+    rows: slice,
+    words: Tensor,
+    positions: Tensor,
+    spaces: tuple[Tensor, Tensor, Tensor],
+    generator: torch.Generator,
+) -> None:
+    """Set the head ``rows`` of the first layer: a token attends to the same one at another place, or, where there is
+    none, to the first place, and then a sign is written into the stream.
+
+    Of the head's dimensions a quarter holds positions, by which a token is kept from itself, and one the sign of the
+    first place; the others hold words.
+    """
+    size = rows.stop - rows.start
+    places, (first_place, alone), free = spaces
+    of_places = size // 4
+    of_words = size - of_places - 1
+    look = torch.randn(of_words, len(free), generator=generator)
+    look = torch.linalg.qr(look.T)[0].T @ free
+    apart = torch.linalg.qr(torch.randn(len(places), of_places, generator=generator))[0].T @ places
+    width = words.shape[1]
+    token = nn.functional.layer_norm(words + positions[1], (width,))
+    word_energy = (token @ look.T).square().sum(1).mean()
+    seen = nn.functional.layer_norm(words[:40] + positions[1:41], (width,))
+    place_energy = (seen @ apart.T).square().sum(1).mean()
+    sign = (nn.functional.layer_norm(words + positions[0], (width,)) @ first_place).mean()
+    logit = TWIN_SHARPNESS * math.sqrt(size)
+    query, key = torch.zeros(size, width), torch.zeros(size, width)
+    query[:of_words] = key[:of_words] = look * (logit / word_energy).sqrt()
+    key[of_words:-1] = apart * (logit * TWIN_SELF / place_energy).sqrt()
+    query[of_words:-1] = -key[of_words:-1]
+    key[-1] = first_place * logit * TWIN_NONE / sign
+    attention.self.query.weight[rows], attention.self.key.weight[rows] = query, key
+    attention.self.query.bias[rows.stop - 1] = 1.0
+    attention.self.value.weight[rows.stop - 1] = first_place / sign
+    attention.output.dense.weight[:, rows.stop - 1] = alone * TWIN_WRITE
 
 
 def _turned(frequencies: Tensor, places: int) -> Tensor:

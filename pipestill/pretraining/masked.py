@@ -6,12 +6,15 @@ rest, as there the model learns to compare; chosen evenly, one in seven short an
 """
 
 from random import Random
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from pipestill.pretraining.architecture import Architecture
 from pipestill.pretraining.batch import IGNORE, Batch, Encoded, pack
+from pipestill.pretraining.corpus import pairs
 from pipestill.pretraining.corpus.document import END_OF_TEXT, Document
+from pipestill.pretraining.corpus.mixture import Family
 from pipestill.pretraining.induction import initialise_bert
 from pipestill.pretraining.recipe import BertShape
 from pipestill.pretraining.tokenizer import END, MASK, PAD, SPECIAL_TOKENS, VOCABULARY
@@ -19,6 +22,7 @@ from pipestill.pretraining.tokenizer import END, MASK, PAD, SPECIAL_TOKENS, VOCA
 CHOSEN = 0.15  # share of a document's tokens
 MASKED, REPLACED = 0.8, 0.1  # shares of these
 ANSWERS = 4.0  # how much more often an answer's token is chosen
+DIFFERENCES = Family("differences", 13, pairs.difference)  # without them it finds no other difference than a "not"
 MASK_ID = SPECIAL_TOKENS.index(MASK)
 
 
@@ -36,8 +40,21 @@ def hide(ids: list[int], weights: list[float], rng: Random) -> Encoded:
     return Encoded(read, labels)
 
 
+def _asked(document: Document, tokenizer) -> Encoded:
+    """Hide what is to be learnt, all of it and nothing else."""
+    ids: list[int] = []
+    labels: list[int] = []
+    for text, learnt in document.segments:
+        part = tokenizer.encode(text, add_special_tokens=False).ids
+        ids += [MASK_ID] * len(part) if learnt else part
+        labels += part if learnt else [IGNORE] * len(part)
+    return Encoded([*ids, END], [*labels, IGNORE])
+
+
 class Masked(Architecture):
     """BERT: learns the hidden tokens."""
+
+    further: ClassVar[tuple[Family, ...]] = (DIFFERENCES,)
 
     def build(self, shape: BertShape, vocabulary: int, seed: int) -> nn.Module:
         """A BERT model with the copy circuit set; without dropout, as its studies are short."""
@@ -61,6 +78,8 @@ class Masked(Architecture):
 
     def encode(self, document: Document, tokenizer, rng: Random) -> Encoded:
         """Plain text, or questions and answers line by line, with the end of sequence."""
+        if document.family == DIFFERENCES.name:
+            return _asked(document, tokenizer)
         lines = [line for turn in document.turns for line in turn] or [document.text.removesuffix(END_OF_TEXT)]
         ids: list[int] = []
         weights: list[float] = []

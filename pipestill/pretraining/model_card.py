@@ -81,11 +81,12 @@ random string of n tokens to be said again.""",
         able="It fills in hidden tokens of such texts; how often rightly, the probes say.",
         use="It is the base of the study `mnli-bert` and compares texts in tests of BERTScore; it is not a model for "
         "real data.",
-        circuit="heads that compare the neighbours of two places",
-        curriculum="repeated random strings with hidden tokens",
+        circuit="heads that compare the neighbours of two places, and heads that say what stands nowhere else",
+        curriculum="repeated random strings with hidden tokens and pairs of sentences",
         strings="said twice, with hidden tokens",
         probed="""of those that were hidden (15 %, answers more
-often than the rest); many cannot be known. `copy n` is a random string of n tokens said twice, 15 % hidden.""",
+often than the rest; of `differences` the answers alone);
+many cannot be known. `copy n` is a random string of n tokens said twice, 15 % hidden.""",
     ),
 }
 
@@ -133,7 +134,8 @@ def _training(recipe, words: Words, counters, log: list[dict]) -> list[tuple[str
     from pipestill.pretraining.architectures import ARCHITECTURES
 
     recent = [entry["loss"] for entry in log if entry["phase"] == "corpus" and entry["step"] > recipe.steps - LAST]
-    parts = shares(ARCHITECTURES[recipe.shape.kind].emphasis)
+    architecture = ARCHITECTURES[recipe.shape.kind]
+    parts = shares(architecture.emphasis, architecture.families)
     rates = f"Muon {recipe.lr:g} for the layers' matrices, AdamW {recipe.embedding_lr:g} for the rest"
     return [
         ("initialisation", f"copy circuit ({words.circuit}) set by hand, the rest random"),

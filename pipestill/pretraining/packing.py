@@ -56,12 +56,15 @@ class CorpusBatches:
         self.architecture, self.tokenizer, self.seed = architecture, tokenizer, seed
         self.rows, self.length, self.strings_from = rows, length, strings_from
         self.ids = range(first_plain_id(tokenizer), tokenizer.get_vocab_size())
-        self.weights = document_weights(lambda d: len(tokenizer.encode(d.text).ids), architecture.emphasis)
+        self.weights = document_weights(
+            lambda d: len(tokenizer.encode(d.text).ids), architecture.emphasis, architecture.families
+        )
 
     def __call__(self, step: int):
         """The batch of one step."""
         rng = Random(f"{self.seed} step {step}")
-        stream = (self.architecture.encode(document, self.tokenizer, rng) for document in documents(rng, self.weights))
+        drawn = documents(rng, self.weights, self.architecture.families)
+        stream = (self.architecture.encode(document, self.tokenizer, rng) for document in drawn)
         long = step % LONG_EVERY == LONG_EVERY - 1
         rows, length = (self.rows // 2, self.length * 2) if long else (self.rows, self.length)
         lengths = self.architecture.lengths(length)
@@ -84,11 +87,36 @@ class RepeatedStrings:
     def __init__(self, architecture: Architecture, ids: range, seed: str, rows: int, length: int):
         self.architecture, self.ids, self.seed, self.rows, self.length = architecture, ids, seed, rows, length
 
-    def __call__(self, step: int):
-        """The batch of one step."""
+    def encoded(self, step: int) -> list[Packable]:
+        """The strings of one step."""
         rng = Random(f"{self.seed} strings {step}")
         strings = [rng.choices(self.ids, k=self.length // 2) for _ in range(self.rows)]
-        return one_per_row(self.architecture, [self.architecture.copied(string, rng) for string in strings])
+        return [self.architecture.copied(string, rng) for string in strings]
+
+    def __call__(self, step: int):
+        """The batch of one step."""
+        return one_per_row(self.architecture, self.encoded(step))
+
+
+class Drills:
+    """The curriculum of an architecture that has documents of its own: rows of strings to be copied, and as many of
+    these documents."""
+
+    def __init__(self, architecture: Architecture, tokenizer, seed: str, rows: int, length: int):
+        self.architecture, self.tokenizer, self.seed, self.length = architecture, tokenizer, seed, length
+        self.documents = rows // 2
+        ids = range(first_plain_id(tokenizer), tokenizer.get_vocab_size())
+        self.strings = RepeatedStrings(architecture, ids, seed, rows - self.documents, length)
+
+    def __call__(self, step: int):
+        """The batch of one step."""
+        rng = Random(f"{self.seed} documents {step}")
+        families = self.architecture.further
+        drawn = documents(rng, [family.share for family in families], families)
+        stream = (self.architecture.encode(document, self.tokenizer, rng) for document in drawn)
+        lengths = self.architecture.lengths(self.length)
+        rows = [[each] for each in self.strings.encoded(step)]
+        return self.architecture.pack([*rows, *first_fit(stream, self.documents, lengths)], lengths)
 
 
 def first_plain_id(tokenizer) -> int:

@@ -13,7 +13,7 @@ from pipestill.io.files import atomic_path
 from pipestill.job.progress import Progress
 from pipestill.job.state import drop
 from pipestill.pretraining.architectures import ARCHITECTURES
-from pipestill.pretraining.packing import CorpusBatches, RepeatedStrings, first_plain_id
+from pipestill.pretraining.packing import CorpusBatches, Drills, RepeatedStrings, first_plain_id
 from pipestill.pretraining.recipe import Recipe
 
 LOG_EVERY = 20  # steps
@@ -155,7 +155,10 @@ class _Run:
         if counters.step:
             return
         ids = range(first_plain_id(self.tokenizer), self.tokenizer.get_vocab_size())
-        strings = RepeatedStrings(self.architecture, ids, f"copy {recipe.seed}", recipe.copy_rows, recipe.copy_length)
+        seed, rows, length = f"copy {recipe.seed}", recipe.copy_rows, recipe.copy_length
+        strings = RepeatedStrings(self.architecture, ids, seed, rows, length)
+        if self.architecture.further:
+            strings = Drills(self.architecture, self.tokenizer, seed, rows, length)
         optimizer = _copy_optimizer(self.model)
         seen: list[tuple[float, float]] = []
         for step in range(recipe.copy_steps):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipestill.pretraining.corpus.mixture import FAMILIES, family_documents
+from pipestill.pretraining.corpus.mixture import family_documents
 
 PROBE_SEED = "probe 1"
 DOCUMENTS = 150  # per family
@@ -27,10 +27,10 @@ def probe(directory: Path, documents: int = DOCUMENTS) -> dict[str, dict[str, fl
     kind = kind_of(read_config(directory))
     architecture = ARCHITECTURES[kind]
     model = auto_class(kind).from_pretrained(str(directory), dtype=torch.float32).eval()
-    sets = {
-        name: documents_as_batches(architecture, family_documents(name, PROBE_SEED, documents), tokenizer, PROBE_SEED)
-        for name in (family.name for family in FAMILIES)
-    }
+    sets = {}
+    for family in architecture.families:
+        held_out = family_documents(family.name, PROBE_SEED, documents, architecture.families)
+        sets[family.name] = documents_as_batches(architecture, held_out, tokenizer, PROBE_SEED)
     ids = range(first_plain_id(tokenizer), tokenizer.get_vocab_size())
     for length in COPY_LENGTHS:
         sets[f"copy {length}"] = [RepeatedStrings(architecture, ids, PROBE_SEED, 16, 2 * length)(0)]

@@ -115,7 +115,8 @@ RECIPES = {
         lr=3e-3,
         embedding_lr=6e-3,
         strings_from=0,
-        copy_steps=120,
+        copy_lr=1e-3,
+        copy_steps=250,
     ),
     "demo-bert-teacher": Recipe(
         BertShape(layers=6, hidden=192, heads=6, intermediate=640),
@@ -123,6 +124,7 @@ RECIPES = {
         lr=2e-3,
         embedding_lr=4e-3,
         strings_from=0,
-        copy_steps=120,
+        copy_lr=1e-3,
+        copy_steps=250,
     ),
 }

@@ -60,7 +60,10 @@ def generated():
     del studies["creditmix"]["overrides"]["teacher"], studies["dolly"]["overrides"]["teacher"]
     studies["dolly"]["methods"] = ["base", "sft", "fkl", "todi"]
     quantised = {"quantize": {"scheme": "int3", "qat": True}, "recover": {"objective": "teacher"}}
-    studies["dolly"]["compress"] = {"pruned": {"prune": {"kind": "wanda"}, "recover": {}}, "rounded": quantised}
+    studies["dolly"]["compress"] = {
+        "pruned": {"from": "base", "prune": {"kind": "wanda"}, "recover": {}},
+        "rounded": quantised,
+    }
     studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]
     studies["multiclinsum-t5"]["methods"] = ["base", "stepwise"]
     studies["codegen"]["variants"]["plan"]["prompt"] = "instructed"  # so that its study may ask for plans too

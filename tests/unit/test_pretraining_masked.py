@@ -10,9 +10,11 @@ from tokenizers import Tokenizer
 from pipestill.pretraining.architectures import ARCHITECTURES
 from pipestill.pretraining.batch import IGNORE
 from pipestill.pretraining.corpus.document import chat, plain
+from pipestill.pretraining.corpus.mixture import family_documents
 from pipestill.pretraining.masked import ANSWERS, CHOSEN, MASK_ID, MASKED, REPLACED, hide
-from pipestill.pretraining.packing import CorpusBatches
+from pipestill.pretraining.packing import CorpusBatches, Drills
 from pipestill.pretraining.recipe import BertShape
+from pipestill.pretraining.tokenizer import END
 
 BERT = ARCHITECTURES["masked"]
 
@@ -67,6 +69,50 @@ def test_questions_and_answers_become_lines_and_answers_are_hidden_more_often(to
     assert 0.6 * ANSWERS < answer / rest < ANSWERS  # drawn without replacement, so a little less than by weight
     text = BERT.encode(plain("x", "All of it."), tokenizer, Random(1))
     assert any(label != IGNORE for label in text.labels)
+
+
+def test_of_differences_the_answers_are_hidden_and_nothing_else(tokenizer):
+    answers = set()
+    for document in family_documents("differences", "hidden", 60, BERT.families):
+        (question, _), (answer, _) = document.segments
+        encoded = BERT.encode(document, tokenizer, Random(1))
+        asked = tokenizer.encode(question).ids
+        masks = len(tokenizer.encode(answer).ids)
+        assert encoded.ids == [*asked, *[MASK_ID] * masks, END]
+        assert tokenizer.decode([label for label in encoded.labels if label != IGNORE]) == answer
+        answers.add(answer)
+    assert answers > {" Yes", " No", " True", " False", " none"}
+
+
+def test_the_first_layer_tells_what_stands_elsewhere_too():
+    """Strings said twice, the second time with one other token: that token looks at the first place, others at their
+    like."""
+    model = BERT.build(BertShape(layers=2, hidden=128, heads=4, intermediate=32), 1536, seed=5).eval()
+    model.bert.set_attn_implementation("eager")
+    rng = Random(3)
+    first, likes = [], []
+    for _ in range(30):
+        *string, other = rng.sample(range(20, 1500), 17)
+        changed = rng.randrange(1, 16)
+        again = [other if place == changed else token for place, token in enumerate(string)]
+        ids = torch.tensor([string + again])
+        seen = model.bert(input_ids=ids, output_attentions=True).attentions[0][0, 2:].mean(0)
+        first.append([seen[16 + place, 0].item() for place in range(1, 16)])
+        first[-1].insert(0, first[-1].pop(changed - 1))
+        likes += [seen[16 + place, place].item() for place in range(1, 16) if place != changed]
+    changed, kept = torch.tensor(first)[:, 0], torch.tensor(first)[:, 1:]
+    assert changed.mean() > 3 * kept.mean() and sum(likes) / len(likes) > 0.5
+
+
+def test_drills_are_strings_and_documents_of_its_own(tokenizer):
+    drills = Drills(BERT, tokenizer, "a", rows=4, length=64)
+    batch = drills(2)
+    assert batch.content() == Drills(BERT, tokenizer, "a", rows=4, length=64)(2).content() != drills(3).content()
+    strings, documents = batch.ids[:2], batch.ids[2:]
+    assert (batch.owners[:2] == 0).all() and (batch.owners[2:].amax(1) > 0).all()
+    same = (strings[:, :32] == strings[:, 32:]).float().mean()
+    assert 0.6 < same < 0.85  # but for what is hidden
+    assert " ?" in tokenizer.decode(documents[0].tolist()) or "question" in tokenizer.decode(documents[0].tolist())
 
 
 def test_packed_documents_have_the_logits_that_they_have_alone():

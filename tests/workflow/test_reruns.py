@@ -16,6 +16,7 @@ from support.keys import changed, keys
 from support.rules import read_rules
 
 VALUES = 3  # that are tried where one has no effect
+UNSEALED = ("resolved_config", ())  # the job that writes the configuration itself
 
 
 class Walk:
@@ -37,25 +38,44 @@ class Walk:
         """Change every key of a configuration, but for those of which all that is said has been seen."""
         checked = check(config)
         before = rules.jobs(checked, targets)
-        for key in sorted(keys(checked), key=lambda key: len(key.path)):  # those that concern most come first
-            assert key.rules is not None, f"{key.place}: `reruns` of its section, or of one above, must name it"
-            self.rules[key.place] = key.rules
-            seen = self.of_declaration[key.path[-1], key.declared]
-            if key.place in self.ran and (self.ran[key.place] or not key.rules) and seen >= key.declared:
-                continue
-            for other in islice(changed(config, checked, key), VALUES if key.rules else 1):
-                _, first = rules.anew(before, rules.jobs(other, targets))
-                first.discard(("resolved_config", ()))
-                self.known.add((key.section.__name__.removesuffix("Override"), key.path[-1]))
-                self.wrong += [
-                    f"{'.'.join(map(str, key.path))} runs {name}"
-                    for name in first & before.keys()
-                    if name[0] not in key.rules
-                ]
-                seen |= {rule for rule, _ in first}
-                self.ran.setdefault(key.place, set()).update(rule for rule, _ in first)
-                if first:
-                    break
+        found = sorted(keys(checked), key=lambda key: (len(key.path), str(key.path)))  # what concerns most comes first
+        for key in found:
+            if not self._knows(key):
+                self._change(rules, config, checked, targets, before, key)
+
+    def _knows(self, key):
+        """Whether all that is said of a key has been seen."""
+        assert key.rules is not None, f"{key.place}: `reruns` of its section, or of one above, must name it"
+        self.rules[key.place] = key.rules
+        ran = self.ran.get(key.place)
+        return ran is not None and bool(ran or not key.rules) and self._seen(key) >= key.declared
+
+    def _seen(self, key):
+        return self.of_declaration[key.path[-1], key.declared]
+
+    def _change(self, rules, config, checked, targets, before, key):
+        """Try other values of one key."""
+        again = key.place in self.ran and key.path[0] == "studies" and key.path[2] in ("training", "overrides")
+        own = _evaluations(before, key.path[1]) if again else []
+        for other in islice(changed(config, checked, key), VALUES if key.rules else 1):
+            if own and not rules.anew(before, rules.jobs(other, own))[0]:
+                continue  # the job of all studies takes ten times as long
+            _, first = rules.anew(before, rules.jobs(other, targets))
+            first.discard(UNSEALED)
+            self.known.add((key.section.__name__.removesuffix("Override"), key.path[-1]))
+            self.wrong += [
+                f"{'.'.join(map(str, key.path))} runs {name}"
+                for name in first & before.keys()
+                if name[0] not in key.rules
+            ]
+            self._seen(key).update(rule for rule, _ in first)
+            self.ran.setdefault(key.place, set()).update(rule for rule, _ in first)
+            if first:
+                break
+
+
+def _evaluations(jobs, study):
+    return [file for file in jobs["all", ()].inputs if file.startswith(f"results/{study}_")]
 
 
 @pytest.fixture(scope="module")

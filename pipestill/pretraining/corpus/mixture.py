@@ -1,6 +1,6 @@
 """The mixture of all families, by shares of tokens."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from types import MappingProxyType
@@ -51,33 +51,37 @@ PLAIN: Mapping[str, float] = MappingProxyType({})  # no family has another share
 SAMPLE = 200  # documents per family behind the mean lengths
 
 
-def document_weights(count_tokens: Callable[[Document], int], emphasis: Mapping[str, float] = PLAIN) -> list[float]:
+def document_weights(
+    count_tokens: Callable[[Document], int],
+    emphasis: Mapping[str, float] = PLAIN,
+    families: Sequence[Family] = FAMILIES,
+) -> list[float]:
     """Weights to draw the families with, so that their *tokens* have their shares: share / mean length in a sample.
 
     ``emphasis`` has factors of the shares of some families.
     """
     weights = []
-    for family in FAMILIES:
+    for family in families:
         rng = Random(f"length {family.name}")
         mean = sum(count_tokens(family.draw(rng)) for _ in range(SAMPLE)) / SAMPLE
         weights.append(family.share * emphasis.get(family.name, 1.0) / mean)
     return weights
 
 
-def shares(emphasis: Mapping[str, float]) -> dict[str, float]:
+def shares(emphasis: Mapping[str, float], families: Sequence[Family] = FAMILIES) -> dict[str, float]:
     """The families' shares of the corpus' tokens in per cent, once ``emphasis`` has multiplied some."""
-    raised = {family.name: family.share * emphasis.get(family.name, 1.0) for family in FAMILIES}
+    raised = {family.name: family.share * emphasis.get(family.name, 1.0) for family in families}
     return {name: 100 * share / sum(raised.values()) for name, share in raised.items()}
 
 
-def documents(rng: Random, weights: list[float]) -> Iterator[Document]:
+def documents(rng: Random, weights: list[float], families: Sequence[Family] = FAMILIES) -> Iterator[Document]:
     """Documents without end, families drawn by ``weights`` (see ``document_weights``)."""
     while True:
-        yield rng.choices(FAMILIES, weights)[0].draw(rng)
+        yield rng.choices(families, weights)[0].draw(rng)
 
 
-def family_documents(name: str, seed: str, n: int) -> list[Document]:
+def family_documents(name: str, seed: str, n: int, families: Sequence[Family] = FAMILIES) -> list[Document]:
     """``n`` documents of one family from a seed of their own: held-out documents for probes and tests."""
-    family = next(family for family in FAMILIES if family.name == name)
+    family = next(family for family in families if family.name == name)
     rng = Random(f"{seed} {name}")
     return [family.draw(rng) for _ in range(n)]

@@ -38,6 +38,15 @@ COULD = (
 )
 
 
+DENIED_AGAIN = 0.75  # share of the pairs that a "not" tells apart for which another pair is drawn
+INFLECTED = ("a", "an", "was", "did", "by")  # words that come with another form of the same sentence
+FORMS = (
+    ("{a} {b} ?", ("Yes", "No")),
+    ("{a} question: {b} Yes or No? answer:", ("Yes", "No")),
+    ("{a}\nQuestion: {b} True or False?\nAnswer:", ("True", "False")),
+)
+
+
 @dataclass(frozen=True)
 class Event:
     """An agent does something to a thing, with optional details."""
@@ -142,6 +151,25 @@ def _pair(rng: Random, relation: str) -> tuple[str, str]:
     event = _event(rng)
     make = {"follows": _entailed, "open": _open, "contradicts": _contradicted}[relation]
     return str(event), str(make(rng, event))
+
+
+def difference(rng: Random) -> Document:
+    """One pair, with the first word of the second sentence that the first one has not, or with what follows."""
+    if rng.random() < 0.5:
+        a, b = _pair(rng, rng.choice(("follows", "follows", "contradicts", "open", "open")))
+        known = {*_words(a), *INFLECTED}
+        new = next((word for word in _words(b) if word not in known), "none")
+        return Document("differences", ((f"{a} question: {b} Which word is new? answer:", False), (f" {new}", True)))
+    follows = rng.random() < 0.5
+    a, b = _pair(rng, "follows" if follows else "contradicts")
+    while not follows and "not" in _words(b) and rng.random() < DENIED_AGAIN:
+        a, b = _pair(rng, "contradicts")
+    form, words = rng.choice(FORMS)
+    return Document("differences", ((form.format(a=a, b=b), False), (f" {words[0 if follows else 1]}", True)))
+
+
+def _words(text: str) -> list[str]:
+    return text.lower().removesuffix(".").split()
 
 
 def episode(rng: Random) -> Document:
