@@ -30,8 +30,6 @@ import json
 import math
 import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -173,8 +171,9 @@ def report_loss(rounds: int) -> tuple[dict[str, float], dict[str, dict[str, int]
 
 def peak_mb(way: str, kind: str) -> float:
     """Peak memory of a step in a process of its own, beyond what it is given, in MB (10^6 bytes)."""
-    command = [sys.executable, __file__, "--measure-memory", way, kind]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    from machine import peak_alone
+
+    return peak_alone(__file__, way, kind)
 
 
 def measure_memory(way: str, kind: str) -> float:

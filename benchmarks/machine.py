@@ -1,7 +1,10 @@
 """The machine of a benchmark: its processor, and time and peak memory of calls (on a CPU on Linux only)."""
 
+import json
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,23 @@ def processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def conclude(benchmark: str, ratios: dict[str, float], required: dict[str, float], **more: object) -> None:
+    """End a benchmark of one thread with one line of JSON; with an error where it is slower than ``required``."""
+    import torch
+
+    machine = {"processor": processor(), "threads": 1, "torch": torch.__version__}
+    print(json.dumps({"benchmark": benchmark, "ratios": ratios, **more, "machine": machine}))
+    missed = {name: ratio for name, ratio in ratios.items() if ratio < required[name]}
+    if missed:
+        raise SystemExit(f"slower than promised: {missed}; promised {required}")
+
+
+def peak_alone(script: str, *what: str) -> float:
+    """MB (10^6 bytes) that ``script --measure-memory ...`` prints last, in a process of its own."""
+    command = [sys.executable, script, "--measure-memory", *what]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 def peak_beyond(call: Callable[[], object]) -> float:

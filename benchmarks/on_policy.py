@@ -10,10 +10,8 @@ those of a random student have 28 on average.
 
 import argparse
 import contextlib
-import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -179,14 +177,8 @@ def check_losses(both: dict[str, Any]) -> None:
     assert abs(found[0] - found[1]) < 1e-5 * found[1], found
 
 
-def peak_mb(way: str, vocabulary: int) -> float:
-    """Peak memory of two steps in a process of its own, beyond the models' weights, in MB (10^6 bytes)."""
-    command = [sys.executable, __file__, "--measure-memory", way, str(vocabulary)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-
-
 def measure_memory(way: str, vocabulary: int) -> float:
-    """What :func:`peak_mb` runs."""
+    """Peak memory of two steps, beyond the models' weights, in MB (10^6 bytes)."""
     from machine import peak_beyond
 
     with TemporaryDirectory() as directory:
@@ -202,7 +194,7 @@ def main() -> None:
     parser.add_argument("--measure-memory", nargs=2, metavar=("WAY", "VOCABULARY"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     import torch
-    from machine import processor
+    from machine import conclude, peak_alone
 
     torch.set_num_threads(1)
     if args.measure_memory:
@@ -226,14 +218,10 @@ def main() -> None:
         medians = {way: statistics.median(seconds[way]) for way in WAYS}
         ratios[name] = round(medians["trl"] / medians["ours"], 2)
         del both, trainer
-        memory[name] = {way: round(peak_mb(way, vocabulary)) for way in WAYS}
+        memory[name] = {way: round(peak_alone(__file__, way, str(vocabulary))) for way in WAYS}
         cells = " ".join(f"{medians[way]:8.2f} s {memory[name][way]:8} MB" for way in WAYS)
         print(f"{name:>10} {cells} {ratios[name]:>6} {learnt['trl']:>12} {learnt['ours']:>6}")
-    machine = {"processor": processor(), "threads": 1, "torch": torch.__version__}
-    print(json.dumps({"benchmark": "on_policy", "ratios": ratios, "memory_mb": memory, "machine": machine}))
-    missed = {name: ratio for name, ratio in ratios.items() if ratio < REQUIRED[name]}
-    if missed:
-        raise SystemExit(f"slower than promised: {missed}; promised {REQUIRED}")
+    conclude("on_policy", ratios, REQUIRED, memory_mb=memory)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,6 @@ import json
 import math
 import os
 import statistics
-import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -308,8 +306,9 @@ def measure_errors(case: Case) -> dict[str, dict[str, float]]:
 
 def peak_mb(part: str, way: str, kind: str, case: Case) -> float:
     """Peak memory of a step in a process of its own, beyond what it is given, in MB (10^6 bytes)."""
-    command = [sys.executable, __file__, "--measure-memory", part, way, kind, json.dumps(asdict(case))]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    from machine import peak_alone
+
+    return peak_alone(__file__, part, way, kind, json.dumps(asdict(case)))
 
 
 def measure_memory(part: str, way: str, kind: str, case: Case) -> float:

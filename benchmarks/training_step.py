@@ -7,7 +7,6 @@ answer is. Both run transformers' Trainer, on the same rows, in the same optimiz
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -93,17 +92,8 @@ def epoch(trainer) -> tuple[float, float]:
     return time.process_time() - start, losses / items
 
 
-def peak_mb(way: str, vocabulary: int) -> float:
-    """Peak memory of two batches in a process of its own, beyond the model's weights, in MB (10^6 bytes)."""
-    import subprocess
-    import sys
-
-    command = [sys.executable, __file__, "--measure-memory", way, str(vocabulary)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-
-
 def measure_memory(way: str, vocabulary: int) -> float:
-    """What :func:`peak_mb` runs."""
+    """Peak memory of two batches, beyond the model's weights, in MB (10^6 bytes)."""
     from machine import peak_beyond
 
     model = make_model(vocabulary)
@@ -120,7 +110,7 @@ def main() -> None:
     parser.add_argument("--measure-memory", nargs=2, metavar=("WAY", "VOCABULARY"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     import torch
-    from machine import processor
+    from machine import conclude, peak_alone
 
     torch.set_num_threads(1)
     if args.measure_memory:
@@ -142,17 +132,13 @@ def main() -> None:
         ratios[name] = round(statistics.median(seconds["default"]) / statistics.median(seconds["ours"]), 2)
         parameters = sum(tensor.numel() for tensor in model.parameters())
         del model, both, trainer
-        memory[name] = {way: round(peak_mb(way, vocabulary)) for way in seconds}
+        memory[name] = {way: round(peak_alone(__file__, way, str(vocabulary))) for way in seconds}
         print(
             f"{name:>10} {parameters / 1e6:>8.1f} M "
             + " ".join(f"{statistics.median(seconds[way]):6.1f} s {memory[name][way]:4} MB" for way in seconds)
             + f" {ratios[name]:>6}"
         )
-    machine = {"processor": processor(), "threads": 1, "torch": torch.__version__}
-    print(json.dumps({"benchmark": "training_step", "ratios": ratios, "memory_mb": memory, "machine": machine}))
-    missed = {name: ratio for name, ratio in ratios.items() if ratio < REQUIRED[name]}
-    if missed:
-        raise SystemExit(f"slower than promised: {missed}; promised {REQUIRED}")
+    conclude("training_step", ratios, REQUIRED, memory_mb=memory)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from pipestill.job.script import reads, run, writes
-from pipestill.reporting.report import Curves, Sources, write_report
+from pipestill.reporting.curves import Curves
+from pipestill.reporting.report import Sources, write_report
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -16,7 +17,24 @@ T = TypeVar("T")
 V = TypeVar("V")
 
 
-class Stored(Sequence[T], Generic[T]):
+class Rows(Sequence[T], ABC, Generic[T]):
+    """Rows that are read one by one; a slice of them is read as late."""
+
+    @abstractmethod
+    def row(self, place: int) -> T:
+        """The row at a place, from 0."""
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T]: ...
+    def __getitem__(self, place):
+        """A row, or some of them."""
+        places = range(len(self))[place]
+        return Chosen(self, np.asarray(places)) if isinstance(place, slice) else self.row(places)
+
+
+class Stored(Rows[T]):
     """Lines of a file, each read when it is asked for; 8 bytes of memory a line.
 
     Args:
@@ -33,17 +51,10 @@ class Stored(Sequence[T], Generic[T]):
         """How many lines there are."""
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, place: int) -> T: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[T]: ...
-    def __getitem__(self, place):
-        """A line, or some of them."""
-        if isinstance(place, slice):
-            return Chosen(self, np.arange(len(self))[place])
-        number = range(len(self))[place]
-        start, end = self._ends[number], self._ends[number + 1]
-        return self._read(number + 1, os.pread(self._file.fileno(), end - start, start))
+    def row(self, place: int) -> T:
+        """What a line holds."""
+        start, end = self._ends[place], self._ends[place + 1]
+        return self._read(place + 1, os.pread(self._file.fileno(), end - start, start))
 
 
 class Spool(Stored[T]):
@@ -62,13 +73,13 @@ class Spool(Stored[T]):
         """Add a row behind the others."""
         self._ends.append(self._ends[-1] + self._file.write(self._write(row)))
 
-    def __getitem__(self, place):
-        """A row, or some of them."""
+    def row(self, place: int) -> T:
+        """What was added at a place."""
         self._file.flush()
-        return super().__getitem__(place)
+        return super().row(place)
 
 
-class Chosen(Sequence[T], Generic[T]):
+class Chosen(Rows[T]):
     """Some rows of a sequence, in an order of their own.
 
     Attributes:
@@ -84,20 +95,14 @@ class Chosen(Sequence[T], Generic[T]):
         """How many are chosen."""
         return len(self.places)
 
-    @overload
-    def __getitem__(self, place: int) -> T: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[T]: ...
-    def __getitem__(self, place):
-        """One of them, or some."""
-        if isinstance(place, slice):
-            return Chosen(self.rows, self.places[place], self.change)
+    def row(self, place: int) -> T:
+        """One of them."""
         row = self.rows[int(self.places[place])]
         return self.change(row) if self.change else row
 
     def __iter__(self) -> Iterator[T]:
         """Over all of them."""
-        return (self[place] for place in range(len(self)))
+        return map(self.row, range(len(self)))
 
 
 class ByKey(Mapping[str, V], Generic[T, V]):

@@ -8,7 +8,6 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 
@@ -169,10 +168,10 @@ def made_rows(
     room.check()
 
 
-def training_rows(*what: Any, **more: Any) -> tuple[list[Json], list[Json]]:
-    """All of :func:`made_rows`, for few: those to train on, and those to validate on."""
+def separated(rows: Iterable[tuple[bool, Json]]) -> tuple[list[Json], list[Json]]:
+    """Rows of :func:`made_rows`, where they are few: those to train on, and those to validate on."""
     found: dict[bool, list[Json]] = {True: [], False: []}
-    for trains, row in made_rows(*what, **more):
+    for trains, row in rows:
         found[trains].append(row)
     return found[True], found[False]
 

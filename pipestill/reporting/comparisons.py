@@ -1,12 +1,13 @@
 """Methods of a study compared on its primary metric: paired tests, McNemar per seed, Holm within a family.
 
-Families: all pairs, and the planned one of every trained method against SFT; of compressed students, the planned one of
-each against the student that it was made of, and that of all students against the best.
+Each pair is tested once, in one of these families: every trained method against SFT, which was planned; the other
+students against the best one; all further pairs. Of compressed students: each against the one that it was made of, and
+against the best. So whatever is said of a pair, at any place, is the same.
 """
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.study import Experiment, Study
 
 ALPHA = 0.05
-ALL_PAIRS, AGAINST_SFT = "all pairs", "against sft"
-AGAINST_PARENT, AGAINST_BEST = "against parent", "against the best"
+AGAINST_SFT, AGAINST_BEST, FURTHER = "against sft", "against the best", "further pairs"
+AGAINST_PARENT, COMPRESSED = "against parent", "compressed against the best"
 COLUMNS = (
     "study", "family", "metric", "method_a", "method_b", "mean_a", "mean_b", "difference", "ci95_low", "ci95_high",
     "detectable_difference", "test", "p", "p_holm", "significant", "mcnemar_p", "sentence", "source", "notes",
 )  # fmt: skip
+Pair = tuple[Experiment, Experiment]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,22 @@ class Comparison:
         """``better`` or ``worse``, of ``a``, where that is significant; else ``open``."""
         return ("better" if self.better is self.a else "worse") if self.significant else "open"
 
+    def of(self, experiment: Experiment) -> "Comparison":
+        """The same, as what one of the two is above the other."""
+        if self.a is experiment:
+            return self
+        ci95 = self.ci95 and (-self.ci95[1], -self.ci95[0])
+        mcnemar = {(b, a): p for (a, b), p in self.mcnemar.items()}
+        return replace(self, a=self.b, b=self.a, difference=-self.difference, ci95=ci95, mcnemar=mcnemar)
+
+    @property
+    def amount(self) -> str:
+        """The size of the difference, with its interval, both without the sign of the difference."""
+        places, ci95 = entry_of(self.metric).decimals, self.ci95
+        if ci95 and self.difference < 0:
+            ci95 = -ci95[1], -ci95[0]
+        return " ".join(filter(None, [number(abs(self.difference), places), ci95 and bracket(ci95, places)]))
+
     @property
     def mcnemar_text(self) -> str:
         """``seed 1: 0.012; seed 2: 0.300``; both seeds are named where they differ."""
@@ -84,11 +102,8 @@ class Comparison:
         if round(self.difference, places) == 0:
             level = f"difference {number(0, places)} {bracket(self.ci95, places)}" if self.ci95 else self._judgement()
             return f"{self.a.title} and {self.b.title} are level in {title}: {level}."
-        side, ci95 = "above" if self.difference > 0 else "below", self.ci95
-        if ci95 and self.difference < 0:  # how far below is said without a sign, so the interval turns with it
-            ci95 = -ci95[1], -ci95[0]
-        amount = f"{number(abs(self.difference), places)}{f' {bracket(ci95, places)}' if ci95 else ''}"
-        return f"{self.a.title} is {amount} {side} {self.b.title} in {title}: {self._judgement()}."
+        side = "above" if self.difference > 0 else "below"
+        return f"{self.a.title} is {self.amount} {side} {self.b.title} in {title}: {self._judgement()}."
 
     def _judgement(self) -> str:
         if self.p_holm is None:
@@ -140,7 +155,7 @@ def _mcnemar(a: Experiment, b: Experiment) -> dict[tuple[int, int], float]:
     return {seeds: mcnemar(*correct) for seeds, correct in pairs.items() if all(each is not None for each in correct)}
 
 
-def _family(study: Study, name: str, pairs: Sequence[tuple[Experiment, Experiment]]) -> list[Comparison]:
+def _family(study: Study, name: str, pairs: Sequence[Pair]) -> list[Comparison]:
     metric = study.primary
     found = [difference(study.measured[a.method], study.measured[b.method]) for a, b in pairs]
     corrected = iter(holm([each.p for each in found if each.p is not None]))
@@ -164,21 +179,12 @@ def _family(study: Study, name: str, pairs: Sequence[tuple[Experiment, Experimen
 
 
 def compare(study: Study) -> list[Comparison]:
-    """Every pair of the study but for compressed students, the later one of its order against the earlier one."""
-    return _family(study, ALL_PAIRS, [(b, a) for a, b in combinations(study.compared, 2)])
-
-
-def against_parents(study: Study) -> list[Comparison]:
-    """Every compressed student against the trained one that it was made of, if that is a row of the study."""
-    own = [each for each in study.compressed if each.models == each.method and each.parent != BASE]
-    pairs = [(each, study.get(each.parent)) for each in own]
-    return _family(study, AGAINST_PARENT, [(a, b) for a, b in pairs if b is not None])
-
-
-def against_best(study: Study, students: Sequence[Experiment]) -> list[Comparison]:
-    """Every one of some students of a study against that with the best mean."""
-    ordered = sorted(students, key=lambda each: each.mean(study.primary), reverse=not study.lower_is_better)
-    return _family(study, AGAINST_BEST, [(each, ordered[0]) for each in ordered[1:]])
+    """Every pair of the study but for compressed students, once: those against SFT that were planned, the other
+    students against the best one, and all further pairs, the later one of the study's order against the earlier one."""
+    planned, students = against_sft(study), study.ranked
+    found = planned + _family(study, AGAINST_BEST, _without(planned, [(each, students[0]) for each in students[1:]]))
+    pairs = [(b, a) for a, b in combinations(study.compared, 2)]
+    return found + _family(study, FURTHER, _without(found, pairs))
 
 
 def against_sft(study: Study) -> list[Comparison]:
@@ -188,9 +194,29 @@ def against_sft(study: Study) -> list[Comparison]:
     return _family(study, AGAINST_SFT, others) if sft else []
 
 
+def against_parents(study: Study) -> list[Comparison]:
+    """Every compressed student against the trained one that it was made of, if that is a row of the study."""
+    own = [each for each in study.compressed if each.models == each.method and each.parent != BASE]
+    pairs = [(each, study.get(each.parent)) for each in own]
+    return _family(study, AGAINST_PARENT, [(a, b) for a, b in pairs if b is not None])
+
+
+def compressed_against(
+    study: Study, best: Experiment, others: Sequence[Experiment], known: Sequence[Comparison]
+) -> list[Comparison]:
+    """Every one of some students against the best of them and the compressed ones, but for ``known`` pairs."""
+    return _family(study, COMPRESSED, _without(known, [(each, best) for each in others]))
+
+
+def _without(known: Sequence[Comparison], pairs: Iterable[Pair]) -> list[Pair]:
+    """Pairs that were not compared yet."""
+    seen = {frozenset((each.a.method, each.b.method)) for each in known}
+    return [(a, b) for a, b in pairs if frozenset((a.method, b.method)) not in seen]
+
+
 def find(comparisons: Sequence[Comparison], x: Experiment, y: Experiment) -> Comparison:
-    """The comparison of two experiments, whichever comes first in it."""
-    return next(c for c in comparisons if {c.a.method, c.b.method} == {x.method, y.method})
+    """What ``x`` is above ``y``."""
+    return next(c for c in comparisons if {c.a.method, c.b.method} == {x.method, y.method}).of(x)
 
 
 def write_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:

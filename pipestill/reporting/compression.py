@@ -7,10 +7,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipestill.errors import UserError
+from pipestill.evaluation.few import Interval
 from pipestill.evaluation.formats import bracket, number, percent, size
 from pipestill.io.files import read_json
 from pipestill.methods import TEACHER_NAME
-from pipestill.reporting.comparisons import ALPHA, Comparison, against_best, against_parents
+from pipestill.reporting.comparisons import AGAINST_PARENT, Comparison, against_parents, compressed_against, find
 from pipestill.reporting.conclusion import LEVEL
 from pipestill.reporting.study import Experiment, Study
 from pipestill.settings.sizes import Size, Sizes
@@ -39,13 +40,13 @@ def _read(path: Path) -> Sizes:
 
 @dataclass(frozen=True)
 class Choice:
-    """A student that is not significantly worse than the best, and the least of these in some way.
+    """A student whose difference from the best has an interval with 0 in it, and the least of these in some way.
 
-    Each is tested by itself: a correction for the number of tests would let more of them pass for as good.
+    Intervals are not corrected for their number, which would let more students pass for as good.
 
     Attributes:
         experiment: the student.
-        comparison: with the best; none if it is the best itself.
+        comparison: what it is above the best; none if it is the best itself.
     """
 
     experiment: Experiment
@@ -59,16 +60,17 @@ class Compression:
     Attributes:
         study: the study.
         students: those whose models were measured, the smallest first.
-        parents: each compressed student against the one that it was made of.
-        best: each student against the best of them.
+        leader: the one with the best mean.
+        comparisons: of compressed students: each against the one that it was made of, then other ones against the best
+            student.
         smallest: on disk.
         fastest: the best of those that are as fast as any at writing; at reading, where students do not write.
     """
 
     study: Study
     students: list[Experiment]
-    parents: list[Comparison]
-    best: list[Comparison]
+    leader: Experiment
+    comparisons: list[Comparison]
     smallest: Choice
     fastest: Choice
 
@@ -76,24 +78,24 @@ class Compression:
         """Size of the model of a row, of a variant that of the models which it asks."""
         return self.study.sizes[experiment.models]
 
+    @property
+    def parents(self) -> list[Comparison]:
+        """Each compressed student against the one that it was made of."""
+        return [each for each in self.comparisons if each.family == AGAINST_PARENT]
+
     def beside_parent(self, experiment: Experiment) -> Comparison | None:
         """A compressed student against the one that it was made of."""
         return next((each for each in self.parents if each.a is experiment), None)
 
-    @property
-    def leader(self) -> Experiment:
-        """The student with the best mean."""
-        return self.best[0].b if self.best else self.students[0]
-
     def sentences(self) -> list[str]:
-        """The smallest and the fastest student that is not significantly worse than the best, in words."""
+        """The smallest and the fastest student that is not told apart from the best, in words."""
         study, smallest, fastest = self.study, self.smallest, self.fastest
         own, of_best = self.size(smallest.experiment), self.size(self.leader)
         share = percent(own.bytes_on_disk / of_best.bytes_on_disk)
         beside = f", {share} of the best one's {size(of_best.bytes_on_disk)}" if smallest.comparison else ""
         found = [
-            f"The smallest model that is not significantly worse than the best: {self._said(smallest)}; "
-            f"{size(own.bytes_on_disk)}{beside}."
+            "The smallest model whose difference from the best has a 95 % interval with 0 in it: "
+            f"{self._said(smallest)}; {size(own.bytes_on_disk)}{beside}."
         ]
         if fastest.experiment is not smallest.experiment:
             rate = f"{number(self.size(fastest.experiment).speed, 0)} tokens a second"
@@ -113,28 +115,33 @@ class Compression:
         return f"{mean}, against {comparison.b.title} {amount})"
 
 
-def compression(study: Study) -> Compression | None:
-    """Compressed students of a study beside the others; nothing where it has none, or nothing was measured."""
+def compression(study: Study, pairs: Sequence[Comparison]) -> Compression | None:
+    """Compressed students of a study beside the others; nothing where it has none, or nothing was measured.
+
+    Args:
+        study: the study.
+        pairs: all of those that are not compressed.
+    """
     if not study.compressed or not study.sizes:
         return None
     own = [each for each in study.experiments if each.models == each.method and each.method in study.sizes]
-    students = [each for each in own if each.method != TEACHER_NAME]
-    found = against_best(study, students)
-    level = [Choice(each.a, each) for each in found if each.p is None or each.p >= ALPHA]
-    leader = found[0].b if found else students[0]
-    level = [Choice(leader, None), *level]
+    students = sorted((each for each in own if each.method != TEACHER_NAME), key=study.rank)
+    leader, *others = students
+    parents = against_parents(study)
+    further = compressed_against(study, leader, others, [*pairs, *parents])
+    found = [find([*pairs, *parents, *further], each, leader) for each in others]
+    level = [Choice(leader, None), *(Choice(each.a, each) for each in found if _holds_zero(each.ci95))]
 
     def size_of(choice: Choice) -> Size:
         return study.sizes[choice.experiment.method]
 
     top = max(size_of(each).speed for each in level)
     fast = [each for each in level if LEVEL * size_of(each).speed >= top]
+    smallest = min(level, key=lambda each: size_of(each).bytes_on_disk)  # of equal ones the better
+    by_size = sorted(own, key=lambda each: study.sizes[each.method].bytes_on_disk)
+    return Compression(study, by_size, leader, [*parents, *further], smallest, fast[0])
 
-    return Compression(
-        study,
-        sorted(own, key=lambda each: study.sizes[each.method].bytes_on_disk),
-        against_parents(study),
-        found,
-        min(level, key=lambda each: size_of(each).bytes_on_disk),  # of equal ones the better
-        fast[0],
-    )
+
+def _holds_zero(ci95: Interval | None) -> bool:
+    """Whether nothing may be the difference; also where its interval is not known."""
+    return ci95 is None or ci95[0] <= 0 <= ci95[1]

@@ -6,7 +6,7 @@ from math import inf
 from typing import Literal
 
 from pipestill.evaluation.evaluation import JobCost
-from pipestill.evaluation.formats import bracket, dollars, milliseconds, number, seconds
+from pipestill.evaluation.formats import dollars, milliseconds, number, seconds
 from pipestill.methods import METHODS, TEACHER_NAME
 from pipestill.reporting.comparisons import Comparison, find
 from pipestill.reporting.gap import GapClosed, gap_closed
@@ -126,7 +126,7 @@ class Recommendation:
         experiment: the method.
         price: what it takes.
         others: how many methods are not significantly worse than the best, without the best and it.
-        lead: what the best is compared with it; none if it is the best itself.
+        lead: what the best is above it; none if it is the best itself.
     """
 
     experiment: Experiment
@@ -139,17 +139,17 @@ class Recommendation:
         title, places = study.metric_title(study.primary), study.decimals
         mean = f"{title} {number(self.experiment.mean(study.primary), places)}"
         if self.lead is None:
-            cheaper = "the cheapest of those level with it" if self.others else "all others are significantly worse"
-            return f"{self.experiment.title}: the best ({mean}), and {cheaper}; {self.price}."
-        best, ci95 = self.lead.better, self.lead.ci95
-        if ci95 and self.lead.difference < 0:
-            ci95 = -ci95[1], -ci95[0]
-        amount = f"{number(abs(self.lead.difference), places)} {bracket(ci95, places)}"
-        doubt = "; no trained method is shown to be better" if self.experiment.is_reference else ""
-        return (
-            f"{self.experiment.title}: the cheapest that is not significantly worse than the best ({mean}; "
-            f"{best.title} is {amount} ahead{doubt}); {self.price}."
-        )
+            level = "the other that is" if self.others == 1 else f"the {self.others} others that are"
+            beside = f"no dearer than {level} not" if self.others else "all others are"
+            why = f"the best ({mean}), and {beside} significantly worse"
+        else:
+            doubt = "; no trained method is shown to be better" if self.experiment.is_reference else ""
+            why = (
+                f"the cheapest that is not significantly worse than the best ({mean}; {self.lead.a.title} is "
+                f"{self.lead.amount} ahead{doubt})"
+            )
+        alone = ", and no teacher" if study.teacher and not self.experiment.learns_from_teacher else ""
+        return f"take {self.experiment.title}: {why}. It takes {self.price}{alone}."
 
 
 def price(study: Study, experiment: Experiment) -> Price:
@@ -194,7 +194,7 @@ def conclude(study: Study, comparisons: Sequence[Comparison]) -> Conclusion:
 
     Args:
         study: the study.
-        comparisons: all of its pairs.
+        comparisons: its pairs.
     """
     best, *others = study.ranked
     beaten = [other for other in others if find(comparisons, best, other).significant]

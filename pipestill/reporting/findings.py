@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipestill.reporting.comparisons import Comparison, against_sft, compare, find
+from pipestill.reporting.comparisons import AGAINST_SFT, Comparison, compare, find
 from pipestill.reporting.compression import Compression, compression
 from pipestill.reporting.conclusion import Conclusion, conclude
 from pipestill.reporting.fidelity import Fidelity
@@ -18,23 +18,25 @@ class Findings:
     """A study with what was made of it.
 
     Attributes:
-        pairs: all of them, compared.
-        over_sft: every other trained method against SFT; empty where there is none.
+        pairs: all of them, compared once.
         fidelity: of its cache of the teacher's distributions, if it has one.
         compression: what its compressed students are beside the others, if it has some.
     """
 
     study: Study
     pairs: list[Comparison]
-    over_sft: list[Comparison]
     fidelity: Fidelity | None = None
     compression: Compression | None = None
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """Those of all families."""
-        of_compressed = [*self.compression.parents, *self.compression.best] if self.compression else []
-        return [*self.pairs, *self.over_sft, *of_compressed]
+        """Those of compressed students, too."""
+        return [*self.pairs, *(self.compression.comparisons if self.compression else ())]
+
+    @property
+    def over_sft(self) -> list[Comparison]:
+        """Every other trained method against SFT; empty where there is none."""
+        return [each for each in self.pairs if each.family == AGAINST_SFT]
 
     @cached_property
     def conclusion(self) -> Conclusion:
@@ -42,13 +44,10 @@ class Findings:
         return conclude(self.study, self.pairs)
 
     def beside_sft(self, experiment: Experiment) -> Comparison | None:
-        """A method against SFT: the planned comparison, or else that among all pairs; none of SFT itself, and of
-        compressed students, which are compared with those that they were made of."""
+        """What a method is above SFT; none of SFT itself, and of compressed students, which are compared with those
+        that they were made of."""
         sft = self.study.sft
-        if sft is None or experiment is sft or experiment.parent:
-            return None
-        planned = (each for each in self.over_sft if each.a is experiment)
-        return next(planned, None) or find(self.pairs, experiment, sft)
+        return None if sft is None or experiment is sft or experiment.parent else find(self.pairs, experiment, sft)
 
     @cached_property
     def warnings(self) -> Warnings:
@@ -63,4 +62,5 @@ class Findings:
 
 def findings(study: Study, fidelity: Fidelity | None = None) -> Findings:
     """Compare the methods of a study."""
-    return Findings(study, compare(study), against_sft(study), fidelity, compression(study))
+    pairs = compare(study)
+    return Findings(study, pairs, fidelity, compression(study, pairs))

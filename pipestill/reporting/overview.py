@@ -6,10 +6,11 @@ from typing import Literal
 
 from pipestill.evaluation.formats import MISSING, TOO_FEW, number, p_value, plural
 from pipestill.methods import TEACHER_NAME
-from pipestill.reporting.comparisons import Comparison
+from pipestill.reporting.comparisons import Comparison, find
+from pipestill.reporting.conclusion import Recommendation
 from pipestill.reporting.findings import Findings
 from pipestill.reporting.study import Experiment, place
-from pipestill.reporting.worth import with_labels
+from pipestill.reporting.worth import gold_of, supplies, worth_sentence
 
 Verdict = Literal["better", "worse", "open"]
 MARKS = {"better": "▲", "worse": "▼", "open": "", None: ""}
@@ -75,6 +76,11 @@ class Row:
     recommendation: str
 
     @property
+    def gold(self) -> int | None:
+        """Gold outputs that its students learn from, where SFT tells."""
+        return gold_of(self.findings.study)
+
+    @property
     def metric(self) -> str:
         """Title of its primary metric."""
         return self.findings.study.metric_title(self.findings.study.primary)
@@ -115,13 +121,28 @@ def overview(findings: Sequence[Findings]) -> Overview:
 
 
 def recommendation(findings: Findings) -> str:
-    """What to take in one study, in words."""
+    """What to take in one study, in words: with the gold outputs, the prompts and the teacher that it has."""
     study, found = findings.study, findings.conclusion.recommended
-    if found:
-        return with_labels(study, found.experiment, found.sentence(study))
-    if len(study.ranked) == 1:
-        return "one method, so nothing to choose from."
-    return f"{plural(study.first.n_test, 'test example')}, {TOO_FEW}."
+    if not found:
+        one = len(study.ranked) == 1
+        return (
+            "one method, so nothing to choose from."
+            if one
+            else f"{plural(study.first.n_test, 'test example')}, {TOO_FEW}."
+        )
+    said = ", ".join(filter(None, [supplies(study), found.sentence(study)]))
+    return " ".join(filter(None, [said, _beside_sft(findings, found), worth_sentence(study, found.experiment)]))
+
+
+def _beside_sft(findings: Findings, found: Recommendation) -> str:
+    """What SFT is beside a recommended student of the teacher; empty where that is said already."""
+    sft, own = findings.study.sft, found.experiment
+    if sft is None or own is sft or not own.learns_from_teacher or (found.lead and found.lead.a is sft):
+        return ""
+    comparison = find(findings.pairs, sft, own)
+    where = "ahead" if comparison.better is sft else "behind"
+    word = "significantly" if comparison.significant else "not significantly"
+    return f"SFT, with the same gold outputs and no teacher, is {comparison.amount} {where}, {word}."
 
 
 def _cells(findings: Findings, method: str) -> list[Cell]:
@@ -134,18 +155,11 @@ def _cell(findings: Findings, experiment: Experiment) -> Cell:
     return Cell(
         experiment=experiment,
         value=number(experiment.mean(study.primary), study.decimals),
-        verdict=comparison and _verdict(comparison, experiment),
+        verdict=comparison and comparison.verdict,
         comparison=comparison,
         best=study.is_best(experiment, study.primary),
         recommended=bool(found) and found.experiment is experiment,
     )
-
-
-def _verdict(comparison: Comparison, experiment: Experiment) -> Verdict:
-    """What a comparison says of one of its methods."""
-    if not comparison.significant:
-        return "open"
-    return "better" if comparison.better is experiment else "worse"
 
 
 def _written(cells: Sequence[Cell]) -> str:

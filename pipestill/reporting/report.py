@@ -8,7 +8,7 @@ from pipestill.io.files import write_text
 from pipestill.reporting.collect import beyond, collect
 from pipestill.reporting.comparisons import write_comparisons
 from pipestill.reporting.compression import with_sizes
-from pipestill.reporting.context_curve import Points, with_curves
+from pipestill.reporting.curves import Curves, with_curves
 from pipestill.reporting.examples import examples_of
 from pipestill.reporting.fidelity import read_fidelity
 from pipestill.reporting.figures.overview import quality_and_cost
@@ -16,22 +16,6 @@ from pipestill.reporting.findings import findings
 from pipestill.reporting.html import Page, write_page
 from pipestill.reporting.overview import overview
 from pipestill.reporting.summary import write_summary
-from pipestill.reporting.worth import Rows, with_worth
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Curves through experiments beyond those of the studies.
-
-    Attributes:
-        points: of in-context learning, of each study, see :mod:`pipestill.reporting.context_curve`.
-        worth: of rows, see :mod:`pipestill.reporting.worth`.
-        evaluations: ``eval.json`` of experiments beyond those of the studies.
-    """
-
-    points: Mapping[str, Points] = field(default_factory=dict)
-    worth: Mapping[str, Rows] = field(default_factory=dict)
-    evaluations: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -73,8 +57,7 @@ def write_report(sources: Sources, directory: Path) -> list[Path]:
     directory, caches = Path(directory), read_fidelity(sources.fidelity)
     studies = collect(sources.evaluations, sources.titles)
     others = beyond(studies, sources.curves.evaluations)
-    studies = with_curves(studies, sources.curves.points, others)
-    studies = with_worth(studies, sources.curves.worth, others)
+    studies = with_curves(studies, sources.curves, others)
     studies = with_sizes(studies, sources.sizes)
     found = [findings(study, caches.get(study.name)) for study in studies]
     write_summary(directory, found)

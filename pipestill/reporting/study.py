@@ -260,5 +260,9 @@ class Study:
     @cached_property
     def ranked(self) -> list[Experiment]:
         """The students, trained or not, best first on the primary metric; without compressed ones."""
-        students = [experiment for experiment in self.compared if experiment.models != TEACHER_NAME]
-        return sorted(students, key=lambda experiment: experiment.mean(self.primary), reverse=not self.lower_is_better)
+        return sorted((each for each in self.compared if each.models != TEACHER_NAME), key=self.rank)
+
+    def rank(self, experiment: Experiment) -> float:
+        """What experiments are sorted by, the best first on the primary metric."""
+        mean = experiment.mean(self.primary)
+        return mean if self.lower_is_better else -mean

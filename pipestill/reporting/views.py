@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pipestill.io.records import Json
 from pipestill.metrics.catalogue import entry_of
 from pipestill.reporting.closeness import closeness_rows, measured_on
-from pipestill.reporting.comparisons import Comparison, find
+from pipestill.reporting.comparisons import AGAINST_BEST, AGAINST_SFT, FURTHER, Comparison, find
 from pipestill.reporting.examples import Examples
 from pipestill.reporting.figures import figures_of
 from pipestill.reporting.findings import Findings
@@ -16,7 +16,11 @@ from pipestill.reporting.rationales import rationales
 from pipestill.reporting.study import Study
 from pipestill.reporting.worth import worth_of
 
-TURNED = {"better": "worse", "worse": "better", "open": "open"}
+FAMILIES = {
+    AGAINST_SFT: "trained methods against SFT, planned",
+    AGAINST_BEST: "other students against the best",
+    FURTHER: "further pairs",
+}
 
 
 def anchor(text: str) -> str:
@@ -38,22 +42,20 @@ def inline_svg(svg: str, prefix: str) -> str:
     return f'{head} style="width: {width * 4 / 3:.0f}px" aria-hidden="true">{body}'
 
 
-def difference_matrix(study: Study, comparisons: Sequence[Comparison]) -> list[list[Json | None]]:
-    """Row method minus column method, with the comparison and which way it speaks; ``None`` on the diagonal."""
-    matrix = []
-    for row in study.compared:
-        cells: list[Json | None] = []
-        for column in study.compared:
-            if row is column:
-                cells.append(None)
-                continue
-            comparison = find(comparisons, row, column)
-            turned = comparison.a is not row
-            value = -comparison.difference if turned else comparison.difference
-            verdict = TURNED[comparison.verdict] if turned else comparison.verdict
-            cells.append({"value": value, "verdict": verdict, "sentence": comparison.sentence()})
-        matrix.append(cells)
-    return matrix
+def difference_matrix(study: Study, comparisons: Sequence[Comparison]) -> list[list[Comparison | None]]:
+    """What the method of a row is above that of a column; ``None`` on the diagonal."""
+    return [
+        [None if row is column else find(comparisons, row, column) for column in study.compared]
+        for row in study.compared
+    ]
+
+
+def families(comparisons: Sequence[Comparison]) -> dict[str, list[Comparison]]:
+    """Comparisons by what they are corrected over, in words."""
+    found: dict[str, list[Comparison]] = {}
+    for each in comparisons:
+        found.setdefault(FAMILIES[each.family], []).append(each)
+    return found
 
 
 def study_view(findings: Findings, examples: Examples) -> Json:
@@ -76,6 +78,7 @@ def study_view(findings: Findings, examples: Examples) -> Json:
             cost.train and cost.train.gpu_memory_mb for cost in (e.evaluation.cost for e in study.experiments)
         ),
         "comparisons": findings.pairs,
+        "families": families(findings.pairs),
         "matrix": difference_matrix(study, findings.pairs),
         "compression": findings.compression,
         "worth": worth_of(study),

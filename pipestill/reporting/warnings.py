@@ -1,5 +1,6 @@
 """Facts of any study that may mislead a reader; the template says them in words."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ class Warnings:
         single: titles of trained students with one run.
         apart: titles of those whose few runs lie so far apart that this is a large part of the variance.
         small: test sets with too few examples to tell, and how many they have.
-        needed: how many resamples a difference needs to be significant, where there are too few.
+        family: how many comparisons are corrected together, where resamples are too few for so many.
+        needed: resamples that these need at least.
         teacher: why there is little to learn from the teacher, if so.
     """
 
@@ -29,6 +31,7 @@ class Warnings:
     single: list[str]
     apart: list[str]
     small: dict[str, int]
+    family: int
     needed: int | None
     teacher: "TeacherWarnings | None"
 
@@ -53,14 +56,14 @@ def warnings(study: Study, comparisons: Sequence[Comparison]) -> Warnings:
 
     Args:
         study: the study.
-        comparisons: all of its pairs.
+        comparisons: its pairs.
     """
     single = [experiment.title for experiment in study.trained if len(experiment.runs) == 1]
     own = list(dict.fromkeys(study.show.warnings(study)))
     apart = [each.title for each in study.trained if _is_apart(study.measured[each.method])]
     small = {name: size for name, size in study.first.test_sets.items() if size < TESTED}
-    tested = [comparison for comparison in comparisons if comparison.test]
-    return Warnings(own, single, apart, small, _needed(study, len(tested)), _teacher(study, comparisons))
+    family = max(Counter(each.family for each in comparisons if each.test).values(), default=0)
+    return Warnings(own, single, apart, small, family, _needed(study, family), _teacher(study, comparisons))
 
 
 def _is_apart(measured: Measured) -> bool:
@@ -69,9 +72,9 @@ def _is_apart(measured: Measured) -> bool:
     return len(measured.runs) < FEW_RUNS and is_enough(examples, []) and not is_enough(examples, training)
 
 
-def _needed(study: Study, pairs: int) -> int | None:
+def _needed(study: Study, family: int) -> int | None:
     smallest = 2 / (study.bootstrap.resamples + 1)  # p-value that the bootstrap can give
-    return int(2 * pairs / ALPHA) if smallest * pairs >= ALPHA else None
+    return int(2 * family / ALPHA) if smallest * family >= ALPHA else None
 
 
 def _teacher(study: Study, comparisons: Sequence[Comparison]) -> TeacherWarnings | None:

@@ -1,40 +1,13 @@
 """What a teacher is worth in labels: quality by the rows that students learn from, with gold outputs or without."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-from pipestill.errors import UserError
+from pipestill.evaluation.formats import listing, plural
 from pipestill.methods import SFT
 from pipestill.reporting.study import Experiment, Study
-
-Rows = Sequence[tuple[str, str]]  # study and method of each point
-
-
-def with_worth(
-    studies: Sequence[Study], points: Mapping[str, Rows], loaded: Mapping[tuple[str, str], Experiment]
-) -> list[Study]:
-    """Studies with their curves of rows, by method.
-
-    Args:
-        studies: whose own experiments may be points too.
-        points: by study.
-        loaded: experiments by study and method.
-
-    Raises:
-        UserError: an experiment is missing.
-    """
-    return [replace(study, worth=_curves(study.name, points.get(study.name, ()), loaded)) for study in studies]
-
-
-def _curves(study: str, points: Rows, loaded: Mapping[tuple[str, str], Experiment]) -> dict[str, list[Experiment]]:
-    found: dict[str, list[Experiment]] = {}
-    for name, method in points:
-        if (name, method) not in loaded:
-            raise UserError(f"the curve of {study} needs results/{name}_{method}/eval.json; run the report again")
-        found.setdefault(method, []).append(loaded[name, method])
-    return {method: sorted(own, key=lambda each: each.evaluation.n_train) for method, own in found.items()}
 
 
 @dataclass(frozen=True)
@@ -81,30 +54,42 @@ def worth_of(study: Study) -> list[Worth]:
     found = []
     for method, points in study.worth.items():
         if method != SFT:
-            labelled = study.sft.evaluation.n_train
             last = points[-1]
             least, most = _reached(curve, sign * last.mean(study.primary))
-            found.append(Worth(last, labelled, last.evaluation.n_train - labelled, least, most))
+            found.append(Worth(last, gold_of(study), prompts_of(study, last), least, most))
     return found
 
 
-def with_labels(study: Study, experiment: Experiment, sentence: str) -> str:
-    """What is recommended in a study, a ``sentence`` about one experiment, for the gold outputs that its students learn
-    from; as it is where none of them learns prompts without gold outputs."""
-    if study.sft is None or not study.worth:
-        return sentence
-    teacher, gold = study.teacher, study.sft.evaluation.n_train
-    said = f"with {gold} gold outputs{' and this teacher' if teacher else ''}: {sentence}"
-    if experiment.method == SFT or experiment.method not in study.worth:
-        return said
-    prompts = study.worth[experiment.method][-1].evaluation.n_train - gold
-    said += f" It learnt {prompts} prompts without one too"
-    if experiment.learns_from_teacher and teacher and teacher.evaluation.n_train:
-        said += f", which its teacher answered that had learnt from {teacher.evaluation.n_train}"
-    if len(study.worth[SFT]) == 1:
-        return f"{said}."
-    [worth] = (each for each in worth_of(study) if each.experiment.method == experiment.method)
-    return f"{said}; SFT is as good with {worth.reach} gold outputs."
+def supplies(study: Study) -> str:
+    """What the students of a study learn from, in words: gold outputs, prompts without, the teacher and its own gold
+    outputs. Empty where nothing tells the number of gold outputs."""
+    if not (gold := gold_of(study)):
+        return ""
+    found = [plural(gold, "gold output")]
+    if prompts := min((prompts_of(study, each[-1]) for name, each in study.worth.items() if name != SFT), default=0):
+        found.append(f"{plural(prompts, 'prompt')} without")
+    if study.teacher:
+        taught = study.teacher.evaluation.n_train
+        found.append("this teacher" + (f", which learnt from {plural(taught, 'gold output')}" if taught else ""))
+    return f"with {listing(found)}"
+
+
+def gold_of(study: Study) -> int | None:
+    """Gold outputs that the students of a study learn from; none where there is no SFT to tell."""
+    return study.sft.evaluation.n_train if study.sft else None
+
+
+def prompts_of(study: Study, experiment: Experiment) -> int:
+    """Prompts without gold outputs that an experiment learnt from beside these."""
+    return experiment.evaluation.n_train - gold_of(study)
+
+
+def worth_sentence(study: Study, experiment: Experiment) -> str:
+    """With how many gold outputs SFT is as good as an experiment, in words; empty where no curve tells it."""
+    if len(study.worth.get(SFT, ())) < 2:
+        return ""
+    found = (each.reach for each in worth_of(study) if each.experiment.method == experiment.method)
+    return "".join(f"SFT is as good with {reach} gold outputs." for reach in found)
 
 
 def _reached(curve: Sequence[tuple[int, float]], value: float) -> tuple[float | None, float | None]:

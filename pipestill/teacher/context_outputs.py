@@ -10,7 +10,7 @@ from pipestill.inference.work import Work
 from pipestill.io.records import read_records
 from pipestill.job.halves import half
 from pipestill.methods import method_of
-from pipestill.objectives.training_file import Unlabelled, training_rows
+from pipestill.objectives.training_file import Unlabelled, made_rows, separated
 from pipestill.settings.jobs import ContextOutputSettings
 from pipestill.tasks import task_of
 from pipestill.teacher.outputs import Places, write_said
@@ -32,8 +32,8 @@ def write_context_outputs(
     task, context = task_of(settings.asking), settings.rows.context
     objective = method_of(settings.rows.method).objective
     records = read_records(unlabelled) if unlabelled else []
-    rows, _ = training_rows(
-        task, objective, settings.rows, read_records(places.data), None, None, unlabelled=Unlabelled(records)
+    rows, _ = separated(
+        made_rows(task, objective, settings.rows, read_records(places.data), None, None, unlabelled=Unlabelled(records))
     )
     solved = {row["id"]: (row["question"], row["answer"]) for row in rows}
     asked = {each.id for each in records} or solved.keys()

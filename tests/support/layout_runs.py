@@ -6,7 +6,7 @@ from pipestill.io.files import read_json
 from pipestill.io.records import read_records
 from pipestill.layouts.base import Cropping, write_records
 from pipestill.methods import method_of
-from pipestill.objectives.training_file import training_rows
+from pipestill.objectives.training_file import made_rows, separated
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.tasks.base import ANSWER
 
@@ -40,4 +40,4 @@ def prompted(task, records, prompt=ANSWER, **data):
 def rows_of(task, method, records, rows=None, outputs=None, rationales=None, seed=1):
     """Training and validation rows of ``method``'s objective."""
     settings = TrainingFileSettings(task=task.name, prompt=task.prompts[ANSWER], method=method, rows=rows, seed=seed)
-    return training_rows(task, method_of(method).objective, settings, records, outputs, rationales)
+    return separated(made_rows(task, method_of(method).objective, settings, records, outputs, rationales))

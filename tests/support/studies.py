@@ -32,7 +32,13 @@ def study_of(primary="rouge_l", resamples=1000, **scores) -> Study:
         evaluation = Evaluation.model_construct(
             **dict(study="made", task="dolly", method=method, method_title=method_of(method).title, source="synthetic"),
             **dict(
-                primary_metric=primary, n_test=values.shape[1], notes=[], agreement=None, signatures={}, test_sets={}
+                primary_metric=primary,
+                n_train=None,
+                n_test=values.shape[1],
+                notes=[],
+                agreement=None,
+                signatures={},
+                test_sets={},
             ),
             cost=Cost(
                 **dict.fromkeys(

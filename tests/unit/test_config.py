@@ -301,6 +301,7 @@ def test_a_method_can_be_left_out_without_its_overrides(default):
 
 
 def test_a_divergence_is_told_its_own_options_alone(default):
+    default["studies"]["dolly"]["methods"] = ["base", "sft", "fkl", "jsd", "todi"]
     default["studies"]["dolly"]["overrides"] |= {
         "jsd": {"divergence": {"beta": 0.4}},
         "sfkl": {"divergence": {"lam": 0.2}},

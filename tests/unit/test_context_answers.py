@@ -7,7 +7,7 @@ from pipestill.errors import UserError
 from pipestill.io.records import of_split, write_jsonl
 from pipestill.methods import METHODS
 from pipestill.models.rows import RowEncoder
-from pipestill.objectives.training_file import training_rows
+from pipestill.objectives.training_file import made_rows, separated
 from pipestill.plan.check import check
 from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.jobs import TrainingFileSettings
@@ -31,7 +31,7 @@ def rows_of(records, outputs):
     prompt = DOLLY.prompts["answer"]
     context = TeacherContext(prompt=prompt, shots=2, seed=1, instruction="Be brief.")
     settings = TrainingFileSettings(task="dolly", method="cd", seed=1, rows=6, prompt=prompt, context=context)
-    return training_rows(DOLLY, METHODS["cd"].objective, settings, records, outputs, None)
+    return separated(made_rows(DOLLY, METHODS["cd"].objective, settings, records, outputs, None))
 
 
 def test_the_teachers_answers_are_learnt_and_gold_ones_are_shown(records, tmp_path):

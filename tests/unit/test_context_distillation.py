@@ -20,7 +20,7 @@ from pipestill.models.loading import load_base_model, load_tokenizer
 from pipestill.models.rows import read_answers, supervised
 from pipestill.objectives.divergence.teachers import CachedTeacher
 from pipestill.objectives.divergence.train import TaughtData
-from pipestill.objectives.training_file import training_rows
+from pipestill.objectives.training_file import made_rows, separated
 from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.jobs import TrainingFileSettings
 from pipestill.settings.prompts import Prompt
@@ -63,7 +63,7 @@ def context_of(prompt=ASKED, shots=SHOTS, **settings) -> TeacherContext:
 def rows_of(context, prompt=ASKED):
     """Training and validation rows of `cd`."""
     settings = TrainingFileSettings(task="creditmix", method="cd", seed=1, rows=18, prompt=prompt, context=context)
-    return training_rows(CREDITMIX, METHODS["cd"].objective, settings, RECORDS, None, None)
+    return separated(made_rows(CREDITMIX, METHODS["cd"].objective, settings, RECORDS, None, None))
 
 
 @pytest.mark.parametrize("draws", [1, 3])

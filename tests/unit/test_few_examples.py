@@ -16,7 +16,7 @@ from pipestill.evaluation.measured import Measured, difference, measure
 from pipestill.evaluation.metric import Metric
 from pipestill.evaluation.statistics import holm, interval, two_sided_p
 from pipestill.evaluation.student import quantile, share_within
-from pipestill.reporting.comparisons import against_sft, compare
+from pipestill.reporting.comparisons import compare
 from pipestill.reporting.gap import gap_closed
 from support.reports import bootstrap, said
 from support.studies import study_of
@@ -158,7 +158,7 @@ def two_documents():
 
 def test_a_report_on_too_few_examples_says_so():
     study = two_documents()
-    rows = [each.row() for each in [*compare(study), *against_sft(study)]]
+    rows = [each.row() for each in compare(study)]
     assert {row["significant"] for row in rows} == {"too few to tell"}
     empty = ("ci95_low", "ci95_high", "test", "p", "p_holm", "detectable_difference")
     assert {row[key] for row in rows for key in empty} == {""}

@@ -12,7 +12,7 @@ from pipestill.errors import UserError
 from pipestill.io.files import read_json
 from pipestill.io.records import Record, write_jsonl
 from pipestill.methods import METHODS
-from pipestill.objectives.training_file import training_rows
+from pipestill.objectives.training_file import made_rows, separated
 from pipestill.plan.check import check
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.shares import at_share, origin, with_shares
@@ -114,7 +114,7 @@ def test_a_share_of_the_rows_is_a_subset_of_a_larger_one(task, rows, sizes):
         settings = TrainingFileSettings(
             task=task, prompt=TASKS[task].prompts["answer"], method="sft", rows=rows, seed=1, share=share
         )
-        train, validation = training_rows(TASKS[task], METHODS["sft"].objective, settings, records, None, None)
+        train, validation = separated(made_rows(TASKS[task], METHODS["sft"].objective, settings, records, None, None))
         assert len(validation) == 9
         return [row["id"] for row in train]
 

@@ -13,7 +13,7 @@ from pipestill.io.records import Record, read_jsonl, write_jsonl
 from pipestill.methods import method_of
 from pipestill.models.rows import RowEncoder, read_answers
 from pipestill.objectives.long_answers import PROMPT, Room, room_for
-from pipestill.objectives.training_file import training_rows, write_training_file
+from pipestill.objectives.training_file import made_rows, separated, write_training_file
 from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
 from pipestill.settings.jobs import TrainingFileSettings
@@ -52,7 +52,9 @@ def made(method, policy, outputs=None, rationales=None, explained=False, tokens=
     )
     room = Room(tokens, words, policy)
     said = outputs and {name: {"id": name, "outputs": [text]} for name, text in outputs.items()}
-    train, validation = training_rows(TASK, method_of(method).objective, settings, RECORDS, said, rationales, room)
+    train, validation = separated(
+        made_rows(TASK, method_of(method).objective, settings, RECORDS, said, rationales, room)
+    )
     counted = room.counted(train, {each.id for each in RECORDS if each.split == "validation"})
     return {row["id"]: row for row in train + validation}, counted
 

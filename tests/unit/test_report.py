@@ -2,6 +2,7 @@
 
 import csv
 import re
+from operator import itemgetter
 from xml.etree import ElementTree
 
 import pytest
@@ -156,18 +157,20 @@ def test_latex(tree):
 
 
 def test_comparisons_are_of_all_pairs(tree, study, comparisons):
-    every = [row for row in csv.DictReader((tree / "report/comparisons.csv").open()) if row["study"] == "creditmix"]
-    assert [row["family"] for row in every] == ["all pairs"] * 10 + ["against sft"] * 2
-    rows = every[:10]
-    assert len(rows) == len(comparisons)
-    p_holm = holm([float(row["p"]) for row in rows])
+    rows = [row for row in csv.DictReader((tree / "report/comparisons.csv").open()) if row["study"] == "creditmix"]
+    assert len({frozenset((row["method_a"], row["method_b"])) for row in rows}) == len(rows) == len(comparisons) == 10
+    families = {
+        name: [row for row in rows if row["family"] == name] for name in dict.fromkeys(map(itemgetter("family"), rows))
+    }
+    assert [*families] == ["against sft", "against the best", "further pairs"]
+    p_holm = [p for own in families.values() for p in holm([float(row["p"]) for row in own])]
     for row, comparison, p in zip(rows, comparisons, p_holm, strict=True):
         assert float(row["difference"]) == pytest.approx(float(row["mean_a"]) - float(row["mean_b"]), abs=2e-6)
         assert float(row["ci95_low"]) < float(row["difference"]) < float(row["ci95_high"])
         assert float(row["p_holm"]) == pytest.approx(p, abs=1e-5)
         assert (row["significant"] == "yes") == (float(row["p_holm"]) < 0.05) == comparison.significant
     sft = find(comparisons, study.get("base"), study.get("sft"))
-    assert sft.significant and sft.better is study.get("sft") and sft.a.method == "sft"
+    assert sft.significant and sft.better is study.get("sft") and (sft.a.method, sft.verdict) == ("base", "worse")
 
 
 def test_mcnemar_pairs_seeds(study, comparisons):
@@ -181,10 +184,13 @@ def test_mcnemar_pairs_seeds(study, comparisons):
 def test_matrix_speaks_for_its_row(study, comparisons):
     matrix = difference_matrix(study, comparisons)
     assert all(matrix[i][i] is None for i in range(5))
-    assert matrix[1][0]["verdict"] == "better" and matrix[0][1]["verdict"] == "worse"
+    assert matrix[1][0].verdict == "better" and matrix[0][1].verdict == "worse"
     for i in range(5):
         for j in range(i):
-            assert matrix[i][j]["value"] == -matrix[j][i]["value"]
+            assert matrix[i][j].difference == -matrix[j][i].difference
+            assert matrix[i][j].a is study.compared[i] and matrix[j][i].ci95 == tuple(
+                -end for end in matrix[i][j].ci95[::-1]
+            )
 
 
 def test_conclusion_and_warnings(study, comparisons):
@@ -250,8 +256,10 @@ def test_every_table_shows_the_notes_and_the_source(noted, tree):
     assert {method: row["notes"] for method, row in rows.items()} == {"base": "", "sft": sft, "kd": kd}
     assert {row["source"] for row in rows.values()} == {"file"}
     with (noted / "comparisons.csv").open() as file:
-        pairs = {(row["method_a"], row["method_b"]): row for row in csv.DictReader(file)}
-    assert pairs["kd", "sft"]["notes"] == f"{kd} {sft}" and pairs["sft", "base"]["notes"] == sft
+        pairs = {frozenset((row["method_a"], row["method_b"])): row for row in csv.DictReader(file)}
+    assert (
+        pairs[frozenset(("kd", "sft"))]["notes"] == f"{kd} {sft}" and pairs[frozenset(("sft", "base"))]["notes"] == sft
+    )
     assert {row["source"] for row in pairs.values()} == {"file"}
     with (tree / "report/comparisons.csv").open() as file:
         assert {(row["source"], row["notes"]) for row in csv.DictReader(file)} == {("synthetic", "")}

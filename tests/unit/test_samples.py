@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from pipestill.answers.json.document import listed, says
+from pipestill.answers.json.document import says
+from pipestill.answers.json.writing import Said
 from pipestill.errors import UserError
 from pipestill.evaluation.evaluate import _learnt
 from pipestill.io.files import read_json
@@ -69,18 +70,27 @@ def test_of_texts_the_one_in_the_middle_stands_for_all():
 
 PAPER = "Invoice INV-1\n21.10.2025\nBar LLC\nbott1es: 2 x 1'250,50\nTotal 2 501,00 USD"
 SAID = {"kind": "invoice", "number": "INV-1", "date": "2025-10-21", "vendor": "Bar LLC", "buyer": None}
-SAID |= {"currency": "USD", "total": 2501, "items": [{"product": "bottles", "quantity": 2, "price": 1250.5}]}
+ITEM = {"product": "bottles", "quantity": 2, "price": 1250.5}
+SAID |= {"currency": "USD", "total": 2501, "items": [ITEM]}
 
 
 @pytest.mark.parametrize(
     ("change", "right"),
     [
         ({}, True),
-        ({"currency": "EUR"}, True),  # any that the schema lists
+        ({"kind": "order"}, False),  # the document has another one of the list
         ({"total": 251}, False),
-        ({"total": 250100}, True),  # separators are not told apart
+        ({"total": 250100}, False),
+        ({"total": 1250.5}, False),  # there once, as a price, and not the sum
         ({"vendor": "Baz LLC"}, False),
+        ({"buyer": "Bar LLC"}, False),  # there once, as the vendor
+        ({"buyer": "Bar"}, False),  # a part of what the vendor says
+        ({"number": "INV"}, False),  # not the whole of it
         ({"date": "2025-10-12"}, False),
+        ({"date": "2025-09-21"}, False),
+        ({"items": [ITEM | {"quantity": 3}]}, False),
+        ({"items": [ITEM | {"product": "Bar LLC"}]}, False),
+        ({"items": []}, True),  # what is left out is not seen
         ({"kind": "letter"}, False),  # not valid
     ],
 )
@@ -90,14 +100,62 @@ def test_json_is_verified_by_the_schema_and_the_document(change, right):
 
 
 def test_json_that_agrees_most_is_the_best_of_those_that_are_verified():
-    outputs = [json.dumps(SAID | change) for change in ({"vendor": "Foo"}, {"buyer": "LLC"}, {}, {"number": "INV"})]
+    outputs = [json.dumps(SAID | change) for change in ({"vendor": "Foo"}, {"number": None}, {}, {"date": None})]
     found = judged("idp", ["no JSON", *outputs], record({"document": PAPER}))
     assert found.verified == [False, False, True, True, True] and found.learnt("best") == [outputs[2]]
 
 
-def test_lists_of_a_schema_are_found_at_any_place():
-    schema = {"properties": {"a": {"enum": ["x", 1]}, "enum": {"anyOf": [{"const": "y"}]}}}
-    assert listed(schema) == {"x", "y"} and says("A", ["x", None, True, "a"], listed(schema))
+def spoken(document, value, **schema):
+    return says(document, value, Said.by(schema))
+
+
+def test_what_the_schema_lists_need_not_be_said_unless_another_one_is():
+    colour = {"anyOf": [{"enum": ["red", "blue"]}, {"const": "green"}]}
+    for value, document, right in (
+        ("red", "A house.", True), ("green", "A house.", True), ("red", "A blue house.", False),
+        ("red", "A red and blue house.", True), ("red", "A greenish house.", True), ("pink", "A house.", False),
+    ):  # fmt: skip
+        assert spoken(document, {"colour": value, "old": True, "name": None}, properties={"colour": colour}) is right
+
+
+@pytest.mark.parametrize(
+    ("value", "written", "others"),
+    [
+        (
+            1250.5,
+            ["1250.5", "1,250.50", "1.250,50", "1'250.50", "1 250,5", "EUR1250.50"],
+            ["12505", "12,50.50", "1250.55"],
+        ),
+        (3, ["3", "3.00", "3,0", "3x", "$3"], ["3.5", "13", "3.000", "1,003"]),
+        (15, ["l5", "1S"], ["ls", "115", "15,5"]),
+        ("Bar LLC", ["BAR  LLC.", "bar-llc", "8ar LLC"], ["Bar", "crowbar LLC", "Bar LLCs", "x-Bar LLC"]),
+        ("corner", ["comer", "Corner,"], ["corners"]),
+        (
+            "2025-03-04",
+            [
+                "2025-03-04",
+                "4.3.25",
+                "03/04/2025",
+                "4 March 2025",
+                "Mar. 4th, 2025",
+                "4 de marzo de 2025",
+                "2025年3月4日",
+            ],
+            ["2025-04-05", "4 May 2025", "4 March 2024", "2025", "14.3.2025", "4 of 3 March 2025"],
+        ),
+    ],
+)
+def test_values_are_said_as_a_whole_in_any_spelling(value, written, others):
+    assert [text for text in written if not spoken(f"It is {text} here", value)] == []
+    assert [text for text in others if spoken(f"It is {text} here", value)] == []
+
+
+def test_items_stand_together_and_apart_from_each_other():
+    document, items = "2 hats at 5.00\n3 socks at 7.00\n1 hat at 5.00", [["hats", 2, 5], ["socks", 3, 7], ["hat", 1, 5]]
+    assert spoken(document, items) and spoken(document, items[::-1]) and spoken(document, items[:1])
+    for wrong in ([["hats", 3, 5], ["socks", 2, 7]], [["hats", 2, 7], ["socks", 3, 7]], [*items, items[0]]):
+        assert not spoken(document, wrong)
+    assert spoken("a " * 600, ["a"] * 600) and not spoken("a " * 600, ["b", *["a"] * 600])  # also where there are many
 
 
 RECORDS = [

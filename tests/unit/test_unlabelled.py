@@ -9,7 +9,7 @@ from pipestill.errors import UserError
 from pipestill.io.records import Record, of_split, read_jsonl, read_records, write_jsonl
 from pipestill.layouts.base import Cropping
 from pipestill.methods import METHODS
-from pipestill.objectives.training_file import Unlabelled, annotated_outputs, training_rows, write_training_file
+from pipestill.objectives.training_file import Unlabelled, annotated_outputs, made_rows, separated, write_training_file
 from pipestill.objectives.unlabelled import draw, of_file, of_training_split
 from pipestill.plan.check import check
 from pipestill.plan.experiments import Experiments
@@ -39,7 +39,7 @@ def records(tmp_path_factory):
 def rows_of(records, method, outputs=None, unlabelled=None, said=None, **settings):
     told = TrainingFileSettings(task="creditmix", method=method, seed=1, rows=12, prompt=PROMPT, **settings)
     asked = unlabelled and Unlabelled(unlabelled, said)
-    return training_rows(CREDITMIX, METHODS[method].objective, told, records, outputs, None, None, asked)
+    return separated(made_rows(CREDITMIX, METHODS[method].objective, told, records, outputs, None, None, asked))
 
 
 def run(name, **options):

@@ -11,10 +11,12 @@ from pipestill.plan.check import check
 from pipestill.plan.plan import Plan
 from pipestill.plan.worth import with_worth, worth_points
 from pipestill.reporting.collect import beyond, collect
+from pipestill.reporting.curves import Curves, with_curves
 from pipestill.reporting.figures.worth import worth_curves
+from pipestill.reporting.findings import findings
 from pipestill.reporting.html import templates
-from pipestill.reporting.worth import with_labels, worth_of
-from pipestill.reporting.worth import with_worth as with_curves
+from pipestill.reporting.overview import recommendation
+from pipestill.reporting.worth import supplies, worth_of, worth_sentence
 from support.configurations import smoke
 from support.reports import plain, write_study
 
@@ -133,26 +135,28 @@ def test_the_report_draws_and_tells_them(study):
 
 
 def test_what_is_recommended_is_said_for_its_gold_outputs(study):
-    found, sentence = curved(study, 0.65), "KD: the best."
+    found = curved(study, 0.65)
     [teacher, kd, sft] = [found.get(name) for name in ("teacher", "kd", "sft")]
-    beginning = "with 50 gold outputs and this teacher: "
-    taught = f"which its teacher answered that had learnt from {teacher.evaluation.n_train}"
-    assert with_labels(found, kd, sentence) == (
-        f"{beginning}{sentence} It learnt 350 prompts without one too, {taught}; SFT is as good with about 140 gold "
-        "outputs."
-    )
-    assert with_labels(found, sft, sentence) == beginning + sentence
+    taught = teacher.evaluation.n_train
+    at_hand = f"with 50 gold outputs, 350 prompts without and this teacher, which learnt from {taught} gold outputs"
+    assert supplies(found) == at_hand and recommendation(findings(found)).startswith(f"{at_hand}, take ")
+    assert worth_sentence(found, kd) == "SFT is as good with about 140 gold outputs."
+    assert worth_sentence(found, sft) == worth_sentence(study, kd) == ""
     one = replace(found, worth={"sft": [sft], "kd": found.worth["kd"]})
-    assert with_labels(one, kd, sentence).endswith(f"{taught}.") and worth_curves(one) is None
-    assert with_labels(study, kd, sentence) == sentence
+    assert worth_sentence(one, kd) == "" and worth_curves(one) is None and supplies(one) == at_hand
+    gold = f"with {study.sft.evaluation.n_train} gold outputs"
+    assert supplies(study) == f"{gold} and this teacher, which learnt from {taught} gold outputs"
+    alone = replace(study, experiments=[each for each in study.experiments if each is not teacher])
+    assert supplies(alone) == gold
+    assert supplies(replace(study, experiments=[kd, teacher])) == ""
 
 
 def test_points_are_taken_from_the_studies_and_from_beyond(study, tmp_path):
     loaded = beyond([study], [])
-    [found] = with_curves([study], {study.name: [(study.name, "sft"), (study.name, "kd")]}, loaded)
+    [found] = with_curves([study], Curves(worth={study.name: [(study.name, "sft"), (study.name, "kd")]}), loaded)
     assert {method: [each.method for each in own] for method, own in found.worth.items()} == {
         "sft": ["sft"],
         "kd": ["kd"],
     }
     with pytest.raises(UserError, match=r"the curve of creditmix needs results/creditmix@gold-9_sft/eval\.json"):
-        with_curves([study], {study.name: [("creditmix@gold-9", "sft")]}, loaded)
+        with_curves([study], Curves(worth={study.name: [("creditmix@gold-9", "sft")]}), loaded)

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -110,9 +110,11 @@ class JsonObject(GeneratedAnswers):
 
     Attributes:
         schema: that gold answers are valid by, and that models are held to.
+        consistent: whether a valid value agrees with itself, such as a total with what it is the sum of.
     """
 
     schema: Schema = field(kw_only=True)
+    consistent: Callable[[Any], bool] = field(default=lambda value: True, kw_only=True)
     metrics: tuple[str, ...] = METRICS
 
     Options: ClassVar = JsonOptions

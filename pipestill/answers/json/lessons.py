@@ -3,7 +3,8 @@
 from functools import cached_property
 
 from pipestill.answers.base import Lessons
-from pipestill.answers.json.document import listed, says
+from pipestill.answers.json.document import says
+from pipestill.answers.json.writing import Said
 from pipestill.io.parsing import BadJson, parse_json
 from pipestill.io.records import Record
 from pipestill.metrics.json_fields import compare
@@ -13,14 +14,15 @@ class JsonLessons(Lessons):
     """Lessons that read outputs beside their documents."""
 
     @cached_property
-    def _listed(self) -> frozenset[str]:
-        return listed(self.answers.schema.content)
+    def _said(self) -> Said:
+        return Said.by(self.answers.schema.content)
 
     def check(self, record: Record, output: str, gold: str | None) -> bool | None:
-        """Whether it is valid by the schema of the task, and the inputs say all that it says."""
+        """Whether it is valid by the schema of the task, in itself consistent, and said by the inputs."""
         if not self.answers.schema.accepts(output):
             return False
-        return says("\n".join(record.inputs.values()), parse_json(output), self._listed)
+        value = parse_json(output)
+        return self.answers.consistent(value) and says("\n".join(record.inputs.values()), value, self._said)
 
     def alike(self, one: str, other: str) -> float:
         """F1 of their fields."""

@@ -35,7 +35,8 @@ class Said:
     @property
     def values(self) -> list[Any]:
         """Values that it lists, if it lists some."""
-        return [value for node in self.nodes for value in node.get("enum", ())]
+        alone = [[node["const"]] if "const" in node else [] for node in self.nodes]
+        return [value for node, one in zip(self.nodes, alone, strict=True) for value in (*node.get("enum", ()), *one)]
 
     @property
     def types(self) -> set[str]:

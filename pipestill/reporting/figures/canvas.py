@@ -99,6 +99,35 @@ def draw_interval(axes: Any, place: float, ci95: Sequence[float] | None, colour:
         axes.plot(*line, color=colour, linewidth=2 if upright else 2.2, solid_capstyle="round")
 
 
+def draw_curve(
+    axes: Any, metric: str, places: Sequence[float], experiments: Sequence[Experiment], colour: str, dashes: Any = "-"
+) -> tuple[float, float]:
+    """A line through the means of experiments with the interval of each; returns its last point."""
+    for place, each in zip(places, experiments, strict=True):
+        draw_interval(axes, place, each.metric(metric).ci95, colour, upright=True)
+    means = [each.mean(metric) for each in experiments]
+    axes.plot(places, means, color=colour, linestyle=dashes, marker="o", markersize=5)
+    return places[-1], means[-1]
+
+
+@contextmanager
+def row_axes(study: Study, height: float) -> Iterator[Any]:
+    """Axes for the primary metric of a study by training rows, on a logarithmic scale."""
+    with style() as Figure:
+        axes = Figure(figsize=(WIDTH * 0.75, height), layout="constrained").add_subplot()
+        axes.set(xscale="log", xlabel="training rows", ylabel=study.metric_title(study.primary))
+        axes.set_title(f"{study.title or study.name}: mean over the seeds, with its 95 % interval")
+        yield axes
+
+
+def number_rows(axes: Any, places: Sequence[int], labels: Sequence[str], rotation: float = 0) -> None:
+    """Numbers at the axis of training rows, and no others."""
+    from matplotlib.ticker import NullLocator
+
+    axes.set_xticks(places, labels, rotation=rotation)
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def log_scale(axes: Any, name: Literal["x", "y"] = "y") -> None:
     """A logarithmic axis whose numbers are written out."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator

@@ -1,6 +1,6 @@
 """Figure of in-context learning: the primary metric by the number of demonstrations."""
 
-from pipestill.reporting.figures.canvas import COLOURS, WIDTH, draw_interval, name_at_the_right, style, svg
+from pipestill.reporting.figures.canvas import COLOURS, WIDTH, draw_curve, name_at_the_right, style, svg
 from pipestill.reporting.study import Study
 
 ASIDE = 0.06  # demonstrations between two prompts, so that their intervals stand side by side
@@ -16,13 +16,10 @@ def context_curve(study: Study) -> str | None:
         for number, (prompt, points) in enumerate(study.curve.items()):
             colour = COLOURS[number % len(COLOURS)]
             x = [point.shots + ASIDE * (number - (len(study.curve) - 1) / 2) for point in points]
-            for place, point in zip(x, points, strict=True):
-                draw_interval(axes, place, point.experiment.metric(study.primary).ci95, colour, upright=True)
-            means = [point.experiment.mean(study.primary) for point in points]
-            axes.plot(x, means, color=colour, marker="o", markersize=5)
-            named.append((x[-1], means[-1], prompt, colour))
+            last = draw_curve(axes, study.primary, x, [point.experiment for point in points], colour)
+            named.append((*last, prompt, colour))
         axes.set_xticks(sorted({point.shots for points in study.curve.values() for point in points}))
         axes.set(xlabel="demonstrations", ylabel=study.metric_title(study.primary))
-        axes.set_title(f"{study.name}: mean over the draws, with its 95 % interval")
+        axes.set_title(f"{study.title or study.name}: mean over the draws, with its 95 % interval")
         name_at_the_right(axes, named)
         return svg(figure)

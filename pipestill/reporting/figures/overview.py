@@ -50,8 +50,8 @@ def quality_and_cost(findings: Sequence[Findings], titles: Mapping[str, str]) ->
             axes.set_xscale("symlog", linthresh=max(1.0, most / 100), linscale=0.6)
             axes.set_xlim(left=0 - max(1.0, most / 100) / 4)
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.set_title(study.name)
-            axes.set(xlabel="seconds of training", ylabel=study.metric_title(study.primary))
+            axes.set_title(study.title or study.name)
+            axes.set(xlabel="seconds of training, and of what it learns from", ylabel=study.metric_title(study.primary))
         known = {method: title for method, title in titles.items() if method in handles}
         look = {"loc": "outside lower center", "ncols": NAMES, "frameon": False, "fontsize": 8.5}
         figure.legend([handles[method] for method in known], [*known.values()], **look)

@@ -7,12 +7,12 @@ import numpy as np
 from pipestill.methods import SFT
 from pipestill.reporting.figures.canvas import (
     REFERENCE,
-    WIDTH,
     colour_of,
     dashes_of,
-    draw_interval,
+    draw_curve,
     name_at_the_right,
-    style,
+    number_rows,
+    row_axes,
     svg,
 )
 from pipestill.reporting.study import Study
@@ -29,35 +29,25 @@ def worth_curves(study: Study) -> str | None:
     """
     if all(len(points) == 1 for points in study.worth.values()):
         return None
-    with style() as Figure:
-        from matplotlib.ticker import NullLocator
-
-        figure = Figure(figsize=(WIDTH * 0.75, 3.6), layout="constrained")
-        axes, named, ticks = figure.add_subplot(), [], set()
-        axes.set_xscale("log")
+    with row_axes(study, 3.6) as axes:
+        named, ticks = [], set()
         for row, (method, points) in enumerate(study.worth.items()):
             own = study.get(method)
             colour, aside = colour_of(study, own), np.exp((row - (len(study.worth) - 1) / 2) * APART)
             x = [each.evaluation.n_train * aside for each in points]
-            for place, each in zip(x, points, strict=True):
-                draw_interval(axes, place, each.metric(study.primary).ci95, colour, upright=True)
-            means = [each.mean(study.primary) for each in points]
-            axes.plot(x, means, color=colour, linestyle=dashes_of(study, own), marker="o", markersize=5)
-            named.append((x[-1], means[-1], own.title, colour))
+            last, mean = draw_curve(axes, study.primary, x, points, colour, dashes_of(study, own))
+            named.append((last, mean, own.title, colour))
             ticks |= {each.evaluation.n_train for each in points}
             if method != SFT and study.sft:
-                axes.hlines(means[-1], study.sft.evaluation.n_train, x[-1], color=colour, linewidth=0.8, linestyle=":")
+                axes.hlines(mean, study.sft.evaluation.n_train, last, color=colour, linewidth=0.8, linestyle=":")
         if study.teacher:
             mean = study.teacher.mean(study.primary)
             axes.axhline(mean, color=REFERENCE, linewidth=1.2, linestyle=(0, (3, 2)))
             named.append((axes.get_xlim()[1], mean, study.teacher.title, REFERENCE))
         marked = _apart(ticks)
-        axes.set_xticks(marked, [str(rows) for rows in marked], rotation=45)
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set(xlabel="training rows", ylabel=study.metric_title(study.primary))
-        axes.set_title(f"{study.name}: mean over the seeds, with its 95 % interval")
+        number_rows(axes, marked, [str(rows) for rows in marked], rotation=45)
         name_at_the_right(axes, named)
-        return svg(figure)
+        return svg(axes.figure)
 
 
 def _apart(rows: Iterable[int]) -> list[int]:

@@ -15,9 +15,20 @@ from pipestill.settings.prompts import Prompt
 from pipestill.tasks.base import ANSWER, Task
 from pipestill.tasks.idp.synthetic import KNOWN, UNSEEN, generate
 
+CENT = 0.005  # half of one: what sums of amounts may differ by
+
+
+def adds_up(paper: Mapping[str, Any]) -> bool:
+    """True if the total is that of the items, or no item is said."""
+    items = paper["items"]
+    return not items or abs(sum(each["quantity"] * each["price"] for each in items) - paper["total"]) < CENT
+
+
 SCHEMA = "resources/schemas/idp_schema.json"
 ANSWERS = JsonObject(
-    schema=Schema((Path(__file__).resolve().parents[3] / SCHEMA).read_text(encoding="utf-8")), max_new_tokens=224
+    schema=Schema((Path(__file__).resolve().parents[3] / SCHEMA).read_text(encoding="utf-8")),
+    max_new_tokens=224,
+    consistent=adds_up,
 )
 
 
