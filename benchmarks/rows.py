@@ -13,7 +13,9 @@ experiments. Their time is processor time less that of a hundredth of ``--fixed`
 Their bytes are the growth of its peak memory from ``--fixed`` rows on, with which parts that are held at a time have
 their full size; with fewer rows they are mostly those of the parts.
 
-With ``--keep`` files stay, and what was measured with them: stages that are not asked for have their earlier numbers.
+With ``--keep`` files stay, and what was measured with them, which is not measured again: the same command continues
+what was stopped. After a change of the code take another directory.
+
 The table is Markdown. Its last column says where a goal is missed, and then the script fails: 200 bytes a row, and no
 more than 1.2 times the time a row that ``--fixed`` rows take.
 """
@@ -344,14 +346,14 @@ class Line:
 
 
 def measure(tree: Tree, stages: Sequence[str]) -> dict[str, Cost]:
-    """What each stage takes: ``stages`` now, others as they were measured with the same files, if they were."""
+    """What each stage takes: as it was measured with the same files, and those of ``stages`` that were not."""
     if not tree.measured.exists():
         rmtree(tree.root, ignore_errors=True)
         run([sys.executable, __file__, "--make", tree.kind, str(tree.rows), str(tree.root.parent)])
         tree.measured.write_text("{}")
     found = json.loads(tree.measured.read_text())
     for stage in tree.stages:
-        if stage in stages:
+        if stage in stages and stage not in found:
             for command in tree.command(stage):
                 seconds, peak = run(command)
             found[stage] = seconds, peak, tree.counted(stage)
