@@ -19,6 +19,7 @@ from pipestill.plan.compress_checks import check_compressible
 from pipestill.plan.data_checks import report_data
 from pipestill.plan.paths import beside, file_of, folder, options, script, unrecorded
 from pipestill.plan.plan import Plan, of_job
+from pipestill.plan.rounds import PART
 from pipestill.plan.start import start_run
 from pipestill.warm import python_directory
 
@@ -53,6 +54,8 @@ wildcard_constraints:
     store="|".join(PLAN.stores),
     file="|".join(PLAN.files),
     seed=r"\d+",
+    part=PART,
+    round=r"\d+",
 
 
 def check_start():

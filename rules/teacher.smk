@@ -4,7 +4,8 @@ Comes in: its base model and results/data/<study>/teacher.jsonl, rows that stude
 Goes out: results/teachers/<study>/model/; outputs.jsonl, its answers to the prompts that students are trained on, and
 unlabelled_outputs.jsonl, those to prompts without gold outputs; of a teacher with a context, context_outputs.jsonl and
 unlabelled_context_outputs.jsonl;
-distributions/, what it finds likely at each token of the students' training and validation answers; fidelity.json.
+distributions/, what it finds likely at each token of the students' training and validation answers; own/, at those of
+what students say before each round of their training; fidelity.json.
 """
 
 
@@ -37,7 +38,7 @@ rule train_teacher:
     params:
         python=unrecorded(PLAN.python),
         script=script("train"),
-        settings=of_job(PLAN.training_settings, method=TEACHER_NAME),
+        settings=of_job(PLAN.training_settings, method=TEACHER_NAME, part=""),
         strategy=unrecorded(PLAN.strategy),
         saves=unrecorded(PLAN.teacher_saves),
         seed=PLAN.teacher_seed,

@@ -80,8 +80,8 @@ def cost(inputs: Inputs, n_runs: int, annotation: AnnotationCost | None = None) 
     sized = (inputs.models or [inputs.base])[0]
     profile = read_json(Path(sized) / "profile.json") if sized else dict.fromkeys(PARAMETERS)
     return Cost(
-        train=combined_cost([read_cost(path) for path in inputs.train_costs], _mean),
-        parent=combined_cost([read_cost(path) for path in inputs.parent_costs], _mean),
+        train=_of_run(inputs.train_costs, n_runs),
+        parent=_of_run(inputs.parent_costs, n_runs),
         teacher=combined_cost([read_cost(path) for path in inputs.teacher_costs], sum),
         predict=predict_cost(read_cost(Path(inputs.predictions) / "cost.json"), n_runs),
         query=query_cost(find_runs(inputs.predictions)),
@@ -109,5 +109,6 @@ def annotation_cost(annotator: Annotator, inputs: Inputs) -> AnnotationCost:
     )
 
 
-def _mean(values: list[Number]) -> float:
-    return sum(values) / len(values)
+def _of_run(costs: Sequence[Path], n_runs: int) -> JobCost | None:
+    """Mean over the runs of what the jobs of all of them cost; a run may have several."""
+    return combined_cost([read_cost(path) for path in costs], lambda values: sum(values) / n_runs)

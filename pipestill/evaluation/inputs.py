@@ -15,7 +15,7 @@ class Inputs:
         base: directory of the base model; none where no model answers.
         models: model directory of each run, none for an untrained model; it is not known what one without training
             files was trained on.
-        train_costs: ``cost.json`` of the training job of each run.
+        train_costs: ``cost.json`` of each job that a run was trained by.
         parent_costs: the same of the students that the runs were made from, where they were compressed.
         teacher_costs: the same of the jobs in which the teacher made what the runs learn from.
         bertscore: file of BERTScores, where they were computed.

@@ -5,6 +5,7 @@ one matrix product: macro F1 from confusion counts, a calibration error from the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import exp, lgamma, log
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from pipestill.settings.evaluation import StatisticsConfig
 LEVEL = 0.95
 CHUNK_ELEMENTS = 4_000_000  # of the weights held at a time: 32 MB
 GROUPED_ELEMENTS = 1_000_000  # of those of groups: of very many examples the statistics themselves are large
+WHOLE = 10_000  # discordant examples up to which McNemar's test counts in integers, whose length grows with them
 
 
 def example_weights(
@@ -157,17 +159,29 @@ def two_sided_p(differences: np.ndarray) -> float:
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
     """Exact two-sided McNemar test that two runs are right equally often, from ``[examples]`` of booleans.
 
-    Binomial(b + c, 1/2) over the examples on which exactly one run is right, in integers, so there is no need of the
-    asymptotic form however many there are.
+    Binomial(b + c, 1/2) over the examples on which exactly one run is right: in integers up to ``WHOLE`` of them, where
+    time grows with their square, and beyond in floating point, to seven digits of ten million.
     """
     only_a = int(np.count_nonzero(correct_a & ~correct_b))
     only_b = int(np.count_nonzero(correct_b & ~correct_a))
-    discordant = only_a + only_b
+    discordant, least = only_a + only_b, min(only_a, only_b)
+    if discordant > WHOLE:
+        return _long_tail(least, discordant)
     ways = tail = 1
-    for k in range(min(only_a, only_b)):
+    for k in range(least):
         ways = ways * (discordant - k) // (k + 1)
         tail += ways
     return min(1.0, 2 * tail / 2**discordant)
+
+
+def _long_tail(least: int, n: int) -> float:
+    """Twice the chance of ``least`` or fewer of Binomial(n, 1/2), at most 1: its largest term, and what the others are
+    of that."""
+    of_next = np.arange(least, 0, -1.0)
+    of_next /= n + 1 - of_next
+    others = np.exp(np.cumsum(np.log(of_next))).sum()
+    largest = lgamma(n + 1) - lgamma(least + 1) - lgamma(n - least + 1) - n * log(2)
+    return min(1.0, 2 * exp(largest) * (1 + float(others)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 CAUSAL = Reading()
+PLACE = "place"  # of a row in its training file
 LISTED = 10  # lines with faults that a message names
 
 
@@ -147,6 +148,33 @@ def read_pairs(path: Path, encoder: RowEncoder) -> list[Row]:
     return _encode_file(path, encode, encoder)
 
 
+def written_row(row: Row, answer: Sequence[int], text: str) -> Json:
+    """A student's own answer to the prompt of a row with its place, in the form of a file for :func:`read_written`:
+    both as tokens, since a text may have others, and the text for whoever looks at it."""
+    return {"id": row["id"], PLACE: row[PLACE], "prompt": prompt_of(row), "answer": list(answer), "text": text}
+
+
+def read_written(path: Path, reading: Reading) -> list[Row]:
+    """Rows of a student's own answers as those of :func:`encode_row`, each with its ``id`` and the place of the row
+    that it answers. There may be none.
+
+    Raises:
+        UserError: the file is missing, or has other rows; names file and line.
+    """
+    found = []
+    for number, row in enumerate(read_jsonl(path), 1):
+        prompt, answer = (row.get(name) for name in ("prompt", "answer"))
+        if not all(isinstance(each, list) and each for each in (prompt, answer)) or PLACE not in row:
+            raise UserError(f"{path}, line {number}: a `{PLACE}` and tokens of `prompt` and `answer` are expected")
+        found.append({"id": row.get("id"), PLACE: row[PLACE], **_row_of(prompt, answer, reading.start)})
+    return found
+
+
+def placed(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a training file, each with its place there."""
+    return [row | {PLACE: place} for place, row in enumerate(rows)]
+
+
 def _encode_file(path: Path, encode: Callable[[Json], Row], encoder: RowEncoder) -> list[Row]:
     rows = read_jsonl(path)
     if not rows:
@@ -205,9 +233,13 @@ def encode_row(prompts: PromptEncoder, prompt: str, output: str, max_length: int
         return masked_row(prompts.tokenizer, prompt_ids, answer)
     answer = encode_answer(prompts.tokenizer, output)
     prompt_ids = _fit_prompt(prompts, prompt, [answer], max_length)
-    if reading.start is not None:
-        return {"input_ids": prompt_ids, "decoder_input_ids": [reading.start, *answer], "labels": [IGNORED, *answer]}
-    return {"input_ids": prompt_ids + answer, "labels": [IGNORED] * len(prompt_ids) + answer}
+    return _row_of(prompt_ids, answer, reading.start)
+
+
+def _row_of(prompt: Sequence[int], answer: Sequence[int], start: int | None) -> Row:
+    if start is not None:
+        return {"input_ids": list(prompt), "decoder_input_ids": [start, *answer], "labels": [IGNORED, *answer]}
+    return {"input_ids": [*prompt, *answer], "labels": [*[IGNORED] * len(prompt), *answer]}
 
 
 def masked_row(tokenizer: "PreTrainedTokenizerBase", prompt: list[int], answer: list[int]) -> Row:
@@ -245,11 +277,13 @@ def prompt_of(row: Row) -> list[int]:
 def answered(row: Row, answer: Sequence[int]) -> Row:
     """A row of :func:`encode_row`, of a model that writes, with the tokens of another answer; an end among them is a
     label like the others, and where they have none, none is learnt."""
-    prompt = prompt_of(row)
-    if "decoder_input_ids" in row:
-        start = row["decoder_input_ids"][:1]
-        return row | {"decoder_input_ids": [*start, *answer], "labels": [IGNORED, *answer]}
-    return row | {"input_ids": [*prompt, *answer], "labels": [*[IGNORED] * len(prompt), *answer]}
+    start = row["decoder_input_ids"][0] if "decoder_input_ids" in row else None
+    return row | _row_of(prompt_of(row), answer, start)
+
+
+def row_length(row: Row) -> int:
+    """Tokens of prompt and answer of a row of :func:`encode_row`."""
+    return len(row["input_ids"]) + len(row.get("decoder_input_ids", ()))
 
 
 def supervised(labels: Sequence[int]) -> list[int]:

@@ -216,6 +216,12 @@ class Objective(ABC):
         """Settings of training on answers of the student's own, if there is some."""
         return None
 
+    def rounds(self, options: Section) -> int:
+        """Jobs that a training on own answers is divided among, each after the student has written new ones; 0: it is
+        one job, in which it writes them."""
+        own = self.on_policy(options)
+        return own.rounds if own else 0
+
     def check_on_policy(self, options: Section, kind: ModelKind, divided: bool) -> None:
         """Refuse own answers that a student of a kind, or with divided weights, cannot write, or that its teacher does
         not read; for objectives that can be :meth:`on_policy`.

@@ -215,9 +215,12 @@ class StudyConfig(Section):
         "on_long_answer": "training_file",
         "learning_curve": "learning_curve",
         "engine": "teacher_outputs predict",
-        "hardware": "train_teacher teacher_outputs teacher_distributions_shard train compress predict bertscore",
-        "training": "training_file teacher_distributions_shard distribution_fidelity train compress predict",
-        "overrides": "training_file train_teacher teacher_distributions_shard distribution_fidelity train predict",
+        "hardware": "train_teacher teacher_outputs teacher_distributions_shard own_answers train compress predict "
+        "bertscore",
+        "training": "training_file teacher_distributions_shard distribution_fidelity own_answers train compress "
+        "predict",
+        "overrides": "training_file train_teacher teacher_distributions_shard distribution_fidelity own_answers train "
+        "predict",
     }
 
     task: Name

@@ -29,6 +29,7 @@ from pipestill.plan.resolve import (
     resolve_hardware,
     resolve_training,
 )
+from pipestill.plan.rounds import Round
 from pipestill.plan.shares import at_share
 from pipestill.plan.variants import Row, rows_of, variants_of
 from pipestill.settings.evaluation import Annotator, Experiment
@@ -164,6 +165,16 @@ class Experiments:
     def readers(self, study: str, store: str = DISTRIBUTIONS) -> list[str]:
         """Methods and compressed students of a study that read stored distributions of this name."""
         return [method for method in self._learners(study) if self.store_of(study, method) == store]
+
+    def reader(self, study: str, store: str) -> str:
+        """A method that reads a store; in what a store depends on, all its readers are alike."""
+        own = Round.of_store(store)
+        return own.method if own else self.readers(study, store)[0]
+
+    def rounds(self, study: str, method: str) -> int:
+        """Rounds that the trainings of a method are divided into; 0: each is one job."""
+        objective = self.entry(study, method).objective
+        return objective.rounds(self.training(study, method).options) if objective else 0
 
     def compared_readers(self, study: str) -> list[str]:
         """Methods of a study that read its teacher's distributions; compressed students read them in the same way."""

@@ -13,6 +13,7 @@ from pipestill.objectives.base import RATIONALES
 from pipestill.objectives.context import CONTEXT
 from pipestill.plan.experiments import Experiments
 from pipestill.plan.resolve import Resolved, new_tokens, resolve_annotator
+from pipestill.plan.rounds import Round, number_of
 from pipestill.plan.variants import rows_of
 from pipestill.settings.contexts import TeacherContext
 from pipestill.settings.distributions import CaptureSettings, FidelitySettings
@@ -21,6 +22,7 @@ from pipestill.settings.jobs import (
     CompressionSettings,
     ContextOutputSettings,
     OutputSettings,
+    OwnAnswersSettings,
     PredictionSettings,
     TrainingFileSettings,
     TrainingSettings,
@@ -28,6 +30,10 @@ from pipestill.settings.jobs import (
 )
 from pipestill.settings.section import Section
 from pipestill.tasks import Task
+
+ANSWERS_DEPEND_ON = {  # of a training, those of a student before its end, and the prompts that are answered
+    *("adaptation", "lora", "max_length", "epochs", "max_steps", "batch_size", "accumulation_steps"),
+}
 
 
 def told(section: Section, **replaced: object) -> str:
@@ -134,9 +140,11 @@ class Jobs(Experiments):
     def _asked(self, answers: AnswerOptions) -> Json:
         return {key: value for key, value in answers.used().items() if key not in answers.measuring}
 
-    def training_settings(self, study: str, method: str) -> str:
-        """Settings of the job that trains a method or the teacher."""
-        section = self._training_settings(study, method, "train")
+    def training_settings(self, study: str, method: str, part: str) -> str:
+        """Settings of the job that trains a method or the teacher, or does a part of that."""
+        section, rounds = self._training_settings(study, method, "train"), self.rounds(study, method)
+        if rounds:
+            section = section.model_copy(update={"part": number_of(part) or rounds, "parts": rounds})
         return told(section, training=section.training.used())
 
     def compression_settings(self, study: str, method: str) -> str:
@@ -157,6 +165,8 @@ class Jobs(Experiments):
         modules = [half_name(objective, "train")]
         if objective.on_policy(resolved.options):
             modules.append(half_name(objective, "on_policy"))
+        if objective.rounds(resolved.options):
+            modules.append(half_name(objective, "rounds"))
         if by_metric:
             answers = self.task(study).answers
             modules += [self.task(study).module, half_name(answers, "predict"), *answers.scorers]
@@ -175,6 +185,23 @@ class Jobs(Experiments):
             selection=self.asking(study, method) if by_metric else None,
             code=code_digest(script, *modules),
         )
+
+    def own_answers_settings(self, study: str, method: str, round: str) -> str:
+        """Settings of the job in which the student of a run answers prompts before a round."""
+        resolved, objective = self.training(study, method), self.entry(study, method).objective
+        own = objective.on_policy(resolved.options)
+        section = OwnAnswersSettings(
+            training=resolved.training,
+            hardware=self.hardware(study),
+            form=self.prompt(study).form,
+            part=int(round),
+            parts=own.rounds,
+            share=own.share if own.schedule == "constant" else 1.0,
+            sampling=own.sampling,
+            code=code_digest("own_answers"),
+        )
+        used = resolved.training.used()
+        return told(section, training={name: used[name] for name in ANSWERS_DEPEND_ON & used.keys()})
 
     def annotator_settings(self, task: str) -> str:
         """Settings of the job that trains a task's local annotator."""
@@ -249,7 +276,7 @@ class Jobs(Experiments):
 
     def capture_settings(self, study: str, store: str) -> str:
         """Settings of the jobs that capture a teacher's distributions, for all methods that read them."""
-        method = self.readers(study, store)[0]  # in what counts here all are alike
+        method = self.reader(study, store)
         reader = self.training(study, method)
         distributions, prompt = self.study(study).distributions, self.prompt(study)
         context, classes = self.teacher_context(study, method), self.task(study).answers.classes
@@ -261,6 +288,7 @@ class Jobs(Experiments):
             temperature=reader.options.temperature,
             max_length=reader.training.max_length,
             form=prompt.form,
+            written=Round.of_store(store) is not None,
             context=context,
             adaptation=self.training(study, TEACHER_NAME).training.adaptation,
             hardware=self.hardware(study),

@@ -8,6 +8,7 @@ from typing import Any
 from pipestill.methods import METHODS, TEACHER_NAME, method_of
 from pipestill.plan.config import Config
 from pipestill.plan.curves import with_curves
+from pipestill.plan.rounds import STORE
 from pipestill.plan.shares import with_shares
 from pipestill.plan.stages.annotation import AnnotationStages
 from pipestill.plan.stages.data import DataStages
@@ -57,9 +58,9 @@ class Plan(DataStages, AnnotationStages, EvaluationStages):
 
     @property
     def stores(self) -> list[str]:
-        """Names of stored distributions."""
+        """Patterns of the names of stored distributions."""
         objectives = [method.objective for method in METHODS.values() if method.objective]
-        return sorted({each.store for each in objectives if each.store})
+        return [*sorted({each.store for each in objectives if each.store}), STORE]
 
     @property
     def files(self) -> list[str]:

@@ -203,6 +203,13 @@ def _check_on_policy(
         objective.check_on_policy(resolved.options, config.models[study.student].kind, divided)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+    if own.rounds and study.distributions.over_classes:
+        raise ValueError(
+            f"{where}: `distributions.codec: labels` has the first token of an answer alone, for which it does not "
+            "matter what the student writes; use `topk`, or set `share: 0`"
+        )
+    if own.rounds > (training.max_steps or math.inf):
+        raise ValueError(f"{where}: {training.max_steps} steps are fewer than its {own.rounds} `rounds`; lower these")
     step = training.batch_size * training.accumulation_steps
     if 0 < own.buffer < step:
         raise ValueError(f"{where}: a `buffer` of {own.buffer} has not a step's {step} rows; raise it, or set it to 0")

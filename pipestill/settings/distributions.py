@@ -40,6 +40,8 @@ class CaptureSettings(ModelSettings):
     """Tokens of prompt and answer together, as in the students' training."""
     form: Form = Form()
     """The form of the prompts."""
+    written: bool = False
+    """Rows hold the tokens of a student's own answers, not texts."""
     context: TeacherContext | None = None
     """Context that the teacher reads before each question; none: it reads what the student reads."""
     code: str

@@ -9,6 +9,7 @@ from pipestill.settings.compression import Prune, Quantize
 from pipestill.settings.contexts import InContextSettings, TeacherContext
 from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.models import Engine, HardwareConfig
+from pipestill.settings.on_policy import OwnSampling
 from pipestill.settings.prompts import Form, Prompt
 from pipestill.settings.samples import Keep
 from pipestill.settings.section import Count, NonzeroShare, Section, Seed, Share
@@ -169,6 +170,11 @@ class TrainingSettings(Section):
     """Tokens for a rationale and a marker before each generated answer; 0: answers have no rationale."""
     selection: Asking | None = None
     """Questions to candidates about validation prompts, for `select: metric`."""
+    part: Count = 1
+    """Number of this job among those that the training is divided among; all but the last end with what the next one
+    goes on from."""
+    parts: Count = 1
+    """How many there are; each has as many steps."""
     served: bool = False
     """The model will be served as a chat, which takes a chat template."""
     code: str = ""
@@ -178,6 +184,27 @@ class TrainingSettings(Section):
     def form(self) -> Form:
         """The form of its prompts."""
         return self.prompt.form if self.prompt else Form()
+
+
+class OwnAnswersSettings(Section):
+    """Settings of a job in which a student answers prompts of its training rows, before it learns from that."""
+
+    training: TrainingConfig
+    """Settings of its training, those that its form and the rows of each step depend on."""
+    hardware: HardwareConfig
+    """The configuration's `hardware`."""
+    form: Form = Form()
+    """The form of the prompts."""
+    part: Count
+    """Number of the part of the training that learns from the answers."""
+    parts: Count
+    """How many parts it has."""
+    share: Share
+    """Share of the steps that do; 1 where it is decided in the course of the training."""
+    sampling: OwnSampling
+    """Draw of the answers."""
+    code: str
+    """Digest of the code: the state of other code is not resumed."""
 
 
 class CompressionSettings(Section):

@@ -80,10 +80,10 @@ class HardwareConfig(Section):
     """Choices of the hardware plan; the plan and the reason of every downgrade are written to `hardware.json`."""
 
     reruns: ClassVar = {
-        "*": "train_teacher teacher_outputs teacher_distributions_shard train_annotator train compress predict",
-        "device": (
-            "train_teacher teacher_outputs teacher_distributions_shard train_annotator train compress predict bertscore"
-        ),
+        "*": "train_teacher teacher_outputs teacher_distributions_shard train_annotator own_answers train compress "
+        "predict",
+        "device": "train_teacher teacher_outputs teacher_distributions_shard train_annotator own_answers train "
+        "compress predict bertscore",
         **dict.fromkeys(("devices", "nodes", "strategy"), ""),
     }
 

@@ -10,7 +10,7 @@ from pipestill.settings.section import NonzeroShare, Section, Share, Temperature
 class OwnSampling(Section):
     """How the student draws answers of its own."""
 
-    reruns: ClassVar = {"*": "train"}
+    reruns: ClassVar = {"*": "own_answers train"}
 
     temperature: Temperature = 1.0
     """Temperature: logits are divided by it."""
@@ -25,9 +25,15 @@ class OwnSampling(Section):
 
 class OnPolicy(Section):
     """Steps that learn from what the teacher finds likely in answers of the student's own, in place of those in the
-    training file; for a teacher beside the student."""
+    training file."""
 
-    reruns: ClassVar = {"*": "train"}
+    reruns: ClassVar = {
+        "*": "train",
+        "share": "own_answers train",
+        "schedule": "own_answers train",
+        "rounds": "own_answers",
+        "sampling": "own_answers train",
+    }
 
     share: Share = 0.0
     """Share of the steps that do (GKD's lambda); with `schedule: adaptive` the first one (DistiLLM's phi)."""
@@ -40,6 +46,10 @@ class OnPolicy(Section):
     buffer: Annotated[int, Field(ge=0, le=10**6)] = 0
     """Own answers that are kept; once so many are, steps learn from some of them in place of new ones, the more of the
     run is over the more often (DistiLLM). 0: every such step learns from new ones (GKD)."""
+    rounds: Annotated[int, Field(ge=0, le=1000)] = 0
+    """0: the teacher stands beside the student, and steps learn from what the student writes just then. Else training
+    goes in so many rounds: before each, the student answers in a job of its own, and what the teacher finds likely in
+    that is stored."""
     sampling: OwnSampling = OwnSampling()
     """How they are drawn."""
 

@@ -40,9 +40,14 @@ class TrainingConfig(Section):
 
     reruns: ClassVar = {
         "*": "train_teacher train_annotator train compress",
-        "lora": "train_teacher train_annotator train",
-        "init": "train",
-        "adaptation": "train_teacher teacher_outputs teacher_distributions_shard train_annotator train predict",
+        "lora": "train_teacher train_annotator own_answers train",
+        "init": "own_answers train",
+        "adaptation": "train_teacher teacher_outputs teacher_distributions_shard train_annotator own_answers train "
+        "predict",
+        **dict.fromkeys(
+            ("epochs", "max_steps", "batch_size", "accumulation_steps"),
+            "train_teacher train_annotator own_answers train compress",
+        ),
         "max_length": "training_file train_annotator train predict",
         "keep_best": "train_teacher train compress",
         "selection_rows": "train_teacher train compress",

@@ -20,6 +20,7 @@ from pipestill.training.candidates import Candidates
 from pipestill.training.history import describe
 from pipestill.training.memory import MemoryLog
 from pipestill.training.sampler import LengthGroupedBatches
+from pipestill.training.steps import end_of_part
 from pipestill.training.weights import trainable
 
 COST_INTERVAL = 10.0  # seconds between notes of the cost so far, for the attempt that a kill ends
@@ -63,6 +64,27 @@ class Schedule(TrainerCallback):
         """Ask for what is due."""
         control.should_evaluate = state.global_step in self.evaluate_at
         control.should_save = state.global_step in self.save_at
+
+
+class EndOfPart(TrainerCallback):
+    """Saves and stops where the steps of a job end that does one part of a training; the last part ends with it.
+
+    Args:
+        part: number of the part, from 1.
+        parts: that the steps are divided among.
+    """
+
+    def __init__(self, part: int, parts: int):
+        self.part, self.parts = part, parts
+
+    def is_reached(self, step: int, steps: int) -> bool:
+        """True if ``step`` of ``steps`` was the last one of the part."""
+        return step >= end_of_part(steps, self.part, self.parts)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Stop here if this was the last step; at the end of all there is nothing to stop."""
+        if self.is_reached(state.global_step, state.max_steps) and state.global_step < state.max_steps:
+            control.should_save = control.should_training_stop = True
 
 
 class OwnRandomness(TrainerCallback):

@@ -14,6 +14,7 @@ from pipestill.training.weights import WEIGHTS
 if TYPE_CHECKING:
     import torch
 
+CANDIDATES = "candidates"  # in the training state
 EVALUATION = "evaluation.json"
 
 

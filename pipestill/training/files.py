@@ -6,7 +6,7 @@ from pathlib import Path
 from pipestill.errors import UserError
 from pipestill.io.files import SHA256SUMS, sha256
 
-MODELS = ("base", "init", "teacher_base", "teacher")  # of the inputs, those that are directories
+MODELS = ("base", "init", "teacher_base", "teacher", "before")  # of the inputs, those that are directories
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ class Inputs:
         teacher_base: directory of the base model of a teacher that runs beside the student.
         teacher: its fine-tuned model, if it was fine-tuned here.
         distributions: manifest of the stored distributions of a teacher that does not.
+        own_answers: what the student said to the prompts of the training rows before this part of its training.
+        own_distributions: manifest of what the teacher finds likely in them.
+        before: what the job that did the part before this one left.
     """
 
     data: Path
@@ -30,6 +33,9 @@ class Inputs:
     teacher_base: Path | None = None
     teacher: Path | None = None
     distributions: Path | None = None
+    own_answers: Path | None = None
+    own_distributions: Path | None = None
+    before: Path | None = None
 
     def digests(self) -> dict[str, str]:
         """sha256 of each file, and of the list of checksums of each model.
@@ -51,7 +57,8 @@ class Outputs:
 
     Attributes:
         state: directory that keeps the state of a killed job; beside ``model``, not inside.
-        model: model directory, made in one step at the end.
+        model: model directory, made in one step at the end; of a part of a training but the last, what the next one
+            goes on from.
         cost: JSON file for the cost of all attempts.
         memory: JSON Lines file for the memory at each step.
     """

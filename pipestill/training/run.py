@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
@@ -17,24 +18,22 @@ from pipestill.job.processes import Processes, joined
 from pipestill.job.script import write_nothing
 from pipestill.job.startup import need
 from pipestill.job.state import read_state
-from pipestill.models.biases import free_biases
-from pipestill.models.classifiers import with_head
 from pipestill.models.division import collected
 from pipestill.models.hardware import HardwarePlan, apply, in_main_memory, plan_here
 from pipestill.models.lineage import make_lineage
-from pipestill.models.loading import load_base_model, load_trained_model
 from pipestill.models.profile import check_gradients, profile
 from pipestill.settings.jobs import TrainingSettings
 from pipestill.settings.models import Strategy
 from pipestill.training.answer_metric import check_selection
-from pipestill.training.candidates import Candidates
+from pipestill.training.candidates import CANDIDATES, Candidates
 from pipestill.training.files import Inputs, Outputs
 from pipestill.training.history import selection_log, train_log
 from pipestill.training.job import Data, Job
-from pipestill.training.memory import MemoryLog
+from pipestill.training.memory import LOG, MemoryLog
 from pipestill.training.recipe import PLAIN, Recipe
 from pipestill.training.selection import choose
-from pipestill.training.state import TrainingState
+from pipestill.training.start import load_start
+from pipestill.training.state import TrainingState, progress_of
 from pipestill.training.weights import put_weights, trainable
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "tokenizers", "numpy")
@@ -139,7 +138,11 @@ def fingerprint(settings: TrainingSettings, plan: HardwarePlan, inputs: Inputs, 
 
 def _make(job: Job, outputs: Outputs, recipe: Recipe) -> None:
     _prepare(job)
-    model, extras = _described(*_trained(job, recipe), job) if recipe.trains else _untrained(job, recipe)
+    trained = _trained(job, recipe) if recipe.trains else None
+    if job.settings.part < job.settings.parts:
+        job.state.put_aside([CANDIDATES, LOG])
+        return
+    model, extras = _described(*trained, job) if trained else _untrained(job, recipe)
     extras |= recipe.facts() | {
         "hardware.json": job.plan.to_json(),
         "training.json": job.settings.model_dump() | {"seed": job.seed},
@@ -170,7 +173,7 @@ def _trained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any], Candidates]
         data = train.read(job.objective, job)
         trainer = train.trainer(job.objective, job, _start(job, recipe, data), data)
         gradients = check_gradients(trainer.model, trainer.hardest_batch(), trainer.mean_loss)
-    candidates = Candidates(job.state.directory / "candidates", job.settings.training.keep_best)
+    candidates = Candidates(job.state.directory / CANDIDATES, job.settings.training.keep_best)
     job.processes.lead(lambda: _check_candidates(job, candidates))
     _run(trainer, job, candidates, recipe)
     weights = collected(trainable(trainer.model), job.processes.first) if job.divided else {}
@@ -179,6 +182,12 @@ def _trained(job: Job, recipe: Recipe) -> tuple[Any, dict[str, Any], Candidates]
         trainer.model = _start(job, recipe, data)
         put_weights(trainer.model, weights)
     return trainer, gradients, candidates
+
+
+def _checkpoint(job: Job) -> Path | None:
+    """The last one of this job, or what the job before it left."""
+    found, before = job.state.last_checkpoint(), job.inputs.before
+    return job.state.take_over(before) if found is None and before else found
 
 
 def _check_candidates(job: Job, candidates: Candidates) -> None:
@@ -227,6 +236,7 @@ def _start(job: Job, recipe: Recipe, data: Data) -> Any:
 def _run(trainer: Any, job: Job, candidates: Candidates, recipe: Recipe) -> None:
     """Train to the end from where the state says, offering the weights of evaluations as candidates."""
     from pipestill.training.callbacks import (
+        EndOfPart,
         KeepCandidates,
         KeepMemory,
         OwnRandomness,
@@ -236,7 +246,10 @@ def _run(trainer: Any, job: Job, candidates: Candidates, recipe: Recipe) -> None
     )
 
     training, processes = job.settings.training, job.processes
-    checkpoint = processes.lead(job.state.last_checkpoint)
+    checkpoint = processes.lead(lambda: _checkpoint(job))
+    end = EndOfPart(job.settings.part, job.settings.parts)
+    if checkpoint and end.is_reached(*progress_of(checkpoint)):
+        return
     writing = (
         [
             KeepMemory(MemoryLog(job.state.directory)),
@@ -253,37 +266,13 @@ def _run(trainer: Any, job: Job, candidates: Candidates, recipe: Recipe) -> None
             Schedule(training.evaluations, training.saves, trainer.batches),
             *([OwnRandomness(job.seed, processes)] if processes.size > 1 else []),
             termination,
+            end,
             *([KeepCandidates(candidates, processes)] if training.select != "last" else []),
             *writing,
         ):
             trainer.add_callback(callback)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if trainer.state.global_step < trainer.state.max_steps:
+        if not end.is_reached(trainer.state.global_step, trainer.state.max_steps):
             if processes.first:
                 print(f"SIGTERM: the state of step {trainer.state.global_step} is saved, leaving", file=sys.stderr)
             raise SystemExit(TERMINATED)
-
-
-def load_start(job: Job) -> Any:
-    """The model to train: the base model or the merged SFT student, with a head for labels where there are some, and
-    with a fresh adapter, or with all weights or its biases free."""
-    import torch
-    from transformers import set_seed
-
-    from pipestill.models.adapters import add_adapter
-
-    base, init, training = job.inputs.base, job.inputs.init, job.settings.training
-    if init is None:
-        model = load_base_model(base, job.plan, training=True)
-    else:
-        model = load_trained_model(init, base, job.plan, merge=True, training=True)
-    head: list[str] = []
-    if job.settings.labels:
-        set_seed(job.seed)
-        model, head = with_head(model, list(job.settings.labels), torch.float32)
-    if training.adaptation == "full":
-        return model.requires_grad_(True)
-    if training.adaptation == "biases":
-        return free_biases(model, head)
-    set_seed(job.seed)
-    return add_adapter(model, training.lora, job.plan, head)

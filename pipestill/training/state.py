@@ -8,14 +8,16 @@ shares its files with the output by hard links: it takes no room, and gives the 
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipestill.errors import UserError
 from pipestill.io.files import (
+    SHA256SUMS,
     fresh_directory,
+    read_json,
     replace_directory,
     verify_sha256sums,
     write_json,
@@ -23,6 +25,8 @@ from pipestill.io.files import (
 )
 from pipestill.job.state import read_state
 
+CHECKPOINTS = "checkpoints"  # in a state
+TRAINER_STATE = "trainer_state.json"  # in a checkpoint, as the library calls it
 KEPT_CHECKPOINTS = 2  # the last one, and one more should that be damaged
 
 
@@ -37,7 +41,7 @@ class TrainingState:
     def __init__(self, directory: Path, fingerprint: dict[str, Any]):
         self.directory = Path(directory)
         self.finished = self.directory / "finished"
-        self._checkpoints = self.directory / "checkpoints"
+        self._checkpoints = self.directory / CHECKPOINTS
         path = self.directory / "fingerprint.json"
         found = read_state(path)
         if found is not None and found != fingerprint:
@@ -77,6 +81,35 @@ class TrainingState:
                 return directory
         return None
 
+    def put_aside(self, names: Sequence[str]) -> None:
+        """Make the result of what a later job goes on from: the last checkpoint, and what else of this state it needs.
+
+        Args:
+            names: of files and directories in the state; those that are not there are left out.
+        """
+        checkpoint = self.last_checkpoint()
+        with fresh_directory(self.finished) as directory:
+            _copy(checkpoint, directory / CHECKPOINTS / checkpoint.name)
+            for name in names:
+                if (self.directory / name).exists():
+                    _copy(self.directory / name, directory / name)
+            write_sha256sums(directory)
+
+    def take_over(self, before: Path) -> Path:
+        """Go on from what :meth:`put_aside` of an earlier job made; returns its checkpoint.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        verify_sha256sums(before)
+        for path in sorted(before.iterdir(), key=lambda path: path.name == CHECKPOINTS):  # which counts, at last
+            own = self.directory / path.name
+            if path.is_dir():
+                shutil.rmtree(own, ignore_errors=True)
+            if path.name != SHA256SUMS and not own.exists():
+                _copy(path, own)
+        return self.last_checkpoint()
+
     def is_finished(self) -> bool:
         """Whether the run has ended and its result is whole."""
         return is_complete(self.finished)
@@ -96,6 +129,18 @@ class TrainingState:
         return sorted(path for path in self._checkpoints.glob("*") if path.name.isdigit())
 
 
+def left_by(before: Path) -> Path:
+    """The checkpoint in what :meth:`TrainingState.put_aside` made."""
+    (found,) = (before / CHECKPOINTS).iterdir()
+    return found
+
+
+def progress_of(checkpoint: Path) -> tuple[int, int]:
+    """Steps that were done at a checkpoint, and steps of the whole training."""
+    state = read_json(checkpoint / TRAINER_STATE)
+    return state["global_step"], state["max_steps"]
+
+
 def is_complete(directory: Path) -> bool:
     """Whether a directory is as its ``SHA256SUMS`` says."""
     try:
@@ -103,6 +148,16 @@ def is_complete(directory: Path) -> bool:
     except UserError:
         return False
     return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a directory of files that never change, by links where that can be, or a file, which may grow."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        with fresh_directory(target) as directory:
+            shutil.copytree(source, directory, copy_function=_link_or_copy, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target)
 
 
 def _link_or_copy(source: str, target: str) -> None:

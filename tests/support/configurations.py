@@ -65,7 +65,10 @@ def generated():
         "rounded": quantised,
     }
     studies["multiclinsum"]["methods"] = ["base", "lead", "stepwise"]
-    studies["multiclinsum-t5"]["methods"] = ["base", "stepwise"]
+    studies["multiclinsum-t5"]["methods"] = ["base", "sft", "stepwise", "fkl"]
+    config["training"]["divergence"]["on_policy"] = {"rounds": 2}  # where there is a share
+    studies["multiclinsum-t5"]["training"] = {"divergence": {"teacher": "cached", "on_policy": {"share": 0.5}}}
+    studies["multiclinsum-t5"]["overrides"]["fkl"] = {"divergence": {}}
     studies["codegen"]["variants"]["plan"]["prompt"] = "instructed"  # so that its study may ask for plans too
     return config
 

@@ -103,7 +103,7 @@ def test_answers_end_where_the_student_or_the_limit_ends_them(tmp_path):
     rows[0] = {"input_ids": [*full, 5], "labels": [*[IGNORED] * len(full), 5]}
     trainer = trainer_for(tmp_path, "minillm", make_student(), {"share": 1, "sampling": {"max_new_tokens": 9}}, rows)
     step = [trainer.train_dataset[:4], trainer.train_dataset[4:]]
-    made = list(chain(*trainer._with_own_answers(step, "new")))
+    made = list(chain(*trainer.with_own_answers(step, "new")))
     ended = []
     for row, given in zip(made, rows, strict=True):
         prompt, answer = parts_of(row)
@@ -238,10 +238,10 @@ def test_two_processes_answer_what_one_answers(tmp_path, source):
     step = [trainer.train_dataset[:3], trainer.train_dataset[3:6]]
     if source == "kept":
         trainer.own.keep((place, [40 + place, 3]) for place in range(6))
-    whole = trainer._with_own_answers(step, source)
+    whole = trainer.with_own_answers(step, source)
     kept = list(trainer.own.kept)
     shares = [[rows[rank::2] for rows in step] for rank in range(2)]
-    values = [list(trainer._answer(list(chain(*share)), 0)) for share in shares]
+    values = [trainer._answer(list(chain(*share)), 0) for share in shares]
     if source == "kept":
         values = [[row["place"] for row in chain(*share)] for share in shares]
     for rank, share in enumerate(shares):
@@ -249,7 +249,7 @@ def test_two_processes_answer_what_one_answers(tmp_path, source):
         if source == "kept":
             trainer.own.keep(kept)
         trainer.processes = OneOfTwo(rank, values[1 - rank])
-        assert trainer._with_own_answers(share, source) == [rows[rank::2] for rows in whole]
+        assert trainer.with_own_answers(share, source) == [rows[rank::2] for rows in whole]
         assert list(trainer.own.kept) == kept
 
 
@@ -260,6 +260,7 @@ def test_encoder_decoders_answer_behind_their_start(tmp_path):
 
 
 ONLINE = {"teacher": "online"}
+ROUNDS = {"teacher": "cached", "temperature": 2.0, "on_policy": {"rounds": 2}}
 
 
 @pytest.mark.parametrize(
@@ -277,6 +278,10 @@ ONLINE = {"teacher": "online"}
         ("dolly", "uld", ONLINE | {"on_policy": {"share": 1}}, r"the teacher of `uld` has other tokens"),
         ("mnli-bert", "gkd", {}, r"a `masked` student writes no answers to learn from; set `share: 0`"),
         ("dolly", "gkd", {"hardware": {"strategy": "fsdp", "devices": 2}}, r"which `hardware.strategy: fsdp` divides"),
+        ("dolly", "gkd", {"on_policy": {"rounds": 2}}, r"its `rounds` are for a teacher that is not beside it; set"),
+        ("dolly", "distillm", ROUNDS, r"each of its `rounds` keeps its answers to the end; set `buffer: 0`"),
+        ("creditmix", "gkd", ROUNDS, r"`distributions.codec: labels` has the first token of an answer alone"),
+        ("dolly", "gkd", ROUNDS | {"max_steps": 1}, r"1 steps are fewer than its 2 `rounds`; lower these"),
         ("dolly", "gkd", {"on_policy": {"share": 1.5}}, r"overrides\.gkd\.divergence\.on_policy\.share"),
     ],
 )
@@ -286,7 +291,9 @@ def test_own_answers_that_cannot_be_are_refused(study, method, divergence, sente
     settings["methods"] = ["sft", method]
     settings["compress"] = {}
     settings["overrides"] = {method: {"divergence": dict(divergence)}}
-    settings["hardware"] = settings["overrides"][method]["divergence"].pop("hardware", {})
+    override = settings["overrides"][method]
+    settings["hardware"] = override["divergence"].pop("hardware", {})
+    override["max_steps"] = override["divergence"].pop("max_steps", None)
     with pytest.raises(UserError, match=sentence):
         check(config)
     settings["overrides"] = {method: {"divergence": ONLINE | {"on_policy": {"share": 0.0, "schedule": "constant"}}}}

@@ -154,7 +154,10 @@ def test_biased_interval_of_the_ece_covers_the_truth(overconfidence):
     assert covered >= by_percentiles - 3
 
 
-@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (3, 9), (9, 3), (10, 10), (40, 71), (700, 800)])
+@pytest.mark.parametrize(
+    ("only_a", "only_b"),
+    [(0, 0), (1, 0), (3, 9), (9, 3), (10, 10), (40, 71), (700, 800), (5_200, 5_100), (0, 10_001), (90_000, 91_000)],
+)
 def test_mcnemar_equals_the_binomial_test(only_a, only_b):
     both = 5
     a = np.array([True] * (both + only_a) + [False] * only_b)

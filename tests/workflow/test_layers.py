@@ -14,7 +14,10 @@ LAYERS = (
     "cli",
 )
 HALVES = {  # modules of a kind of answers or an objective that belong to a stage, by the layer that runs it
-    **{"predict": "inference", **dict.fromkeys(("train", "teachers", "make_teacher", "on_policy"), "training")},
+    **{
+        "predict": "inference",
+        **dict.fromkeys(("train", "teachers", "make_teacher", "on_policy", "rounds"), "training"),
+    },
     **dict.fromkeys(("score", "classification", "subsets", "entry", "card"), "evaluation"),
     **{"show": "reporting", "figures": "reporting", "judge": "serving"},
 }

@@ -112,7 +112,7 @@ def test_who_is_student_and_who_is_teacher_is_recorded(tmp_path):
         study["student"], study["teacher"] = study["teacher"], study["student"]
         after = read.jobs(check(config), ["all"])
     for job in (
-        ("train", (("method", "uld"), ("seed", "1"), ("study", "dolly"))),
+        ("train", (("method", "uld"), ("part", ""), ("seed", "1"), ("study", "dolly"))),
         ("teacher_distributions_shard", (("shard", "0"), ("store", "distributions"), ("study", "dolly"))),
     ):
         assert before[job].inputs == after[job].inputs and before[job].params != after[job].params

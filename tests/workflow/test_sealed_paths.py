@@ -18,7 +18,10 @@ OUTSIDE = {  # options that name paths which are not results that another job re
     "--output-dir": "the report tells what it wrote there, and that is sealed",
 }
 LISTED = {("teacher_distributions_shard", "--output")}  # its digest stands in the facts beside it, and in the manifest
-BY_MANIFEST = {"shards"}  # inputs of rules whose script reads the manifest, and checks the shards that it lists
+BY_MANIFEST = {
+    "shards",
+    "own_shards",
+}  # inputs of rules whose script reads the manifest, and checks the shards that it lists
 
 
 class Parsed(Exception):

@@ -132,10 +132,15 @@ def measured(task: Task, test_sets: Sequence[str], directory: Path) -> dict[int,
 
 
 def in_parts(rows: Sequence[Json], score: Callable[[Sequence[Json]], Scored]) -> Scored:
-    """Scores of rows, of which ``PART`` are in memory at a time."""
-    parts = [score(list(rows[start : start + PART])) for start in range(0, len(rows), PART)]
-    names = parts[0].columns
-    columns = {name: np.concatenate([np.array(part.columns[name], dtype=float) for part in parts]) for name in names}
+    """Scores of rows, of which ``PART`` are in memory at a time; columns are arrays."""
+
+    def part(start: int) -> Scored:
+        found = score(list(rows[start : start + PART]))
+        return replace(found, columns={name: np.array(each, dtype=float) for name, each in found.columns.items()})
+
+    parts = [part(start) for start in range(0, len(rows), PART)]
+    names = list(parts[0].columns)
+    columns = {name: np.concatenate([each.columns.pop(name) for each in parts]) for name in names}
     return Scored(columns, parts[0].signatures)
 
 
@@ -214,4 +219,6 @@ def _run(path: Path, rows: Sequence[Json], order: Sequence[str | None], scored: 
 def _of_draws(name: str, draws: Sequence[np.ndarray]) -> np.ndarray:
     """What each example contributes to a metric, from what its answers do under each sampling seed."""
     together = entry_of(name).of_draws
-    return together(np.stack(draws)) if together else np.mean(draws, axis=0)
+    if together:
+        return together(np.stack(draws))
+    return np.mean(draws, axis=0) if len(draws) > 1 else draws[0]

@@ -1,6 +1,6 @@
 """Metrics of label ranking, in numpy: ``gold`` and ``predicted`` are indices ``[examples]`` into the labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ from pipestill.io.records import Json
 from pipestill.metrics.catalogue import CATALOGUE
 
 BINS = 10
+PART = 1 << 14  # examples whose probabilities are in memory at a time
 COLLAPSE_SHARE = 0.9  # of all predictions going to one label ...
 COLLAPSE_EXCESS = 0.1  # ... and this much above the label's share among the gold labels
 COLLAPSE_LEAST = 10  # predictions; fewer may go to one label by chance
@@ -72,21 +73,30 @@ def metrics(gold: np.ndarray, predicted: np.ndarray, scores: np.ndarray, prior: 
     def accuracy() -> Metric:
         return Metric.mean_of(gold == predicted)
 
+    def parts() -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Some of the examples, the places of each in a part, and their log-probabilities."""
+        for start in range(0, n, PART):
+            log_probabilities = log_softmax(scores[start : start + PART] - prior)
+            yield slice(start, start + PART), np.arange(len(log_probabilities)), log_probabilities
+
     def nll() -> Metric:
-        of_gold = log_softmax(scores - prior)[np.arange(n), gold]
-        return Metric.mean_of(-of_gold, highest=CATALOGUE["nll"].highest)
+        values = np.empty(n)
+        for part, rows, log_probabilities in parts():
+            values[part] = -log_probabilities[rows, gold[part]]
+        return Metric.mean_of(values, highest=CATALOGUE["nll"].highest)
 
     def brier() -> Metric:
-        errors = np.exp(log_softmax(scores - prior))
-        errors -= np.eye(n_labels)[gold]
-        return Metric.mean_of((errors**2).sum(axis=1), highest=CATALOGUE["brier"].highest)
+        values = np.empty(n)
+        for part, _, log_probabilities in parts():
+            values[part] = ((np.exp(log_probabilities) - np.eye(n_labels)[gold[part]]) ** 2).sum(axis=1)
+        return Metric.mean_of(values, highest=CATALOGUE["brier"].highest)
 
     def ece() -> Metric:
-        rows = np.arange(n)
-        confidence = np.exp(log_softmax(scores - prior))[rows, predicted]
         # The gap of a bin, weighted by its share of examples, is the mean of (confidence - correct) inside it.
         gaps = np.zeros((n, BINS))
-        gaps[rows, bin_index(confidence)] = confidence - (gold == predicted)
+        for part, rows, log_probabilities in parts():
+            confidence = np.exp(log_probabilities)[rows, predicted[part]]
+            gaps[part][rows, bin_index(confidence)] = confidence - (gold[part] == predicted[part])
         return Metric(gaps, lambda means: np.abs(means).sum(axis=-1), biased_up=True)
 
     macro = partial(macro_f1_metric, gold, predicted, n_labels)

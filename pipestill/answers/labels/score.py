@@ -48,17 +48,20 @@ class LabelRun(Run):
         """Metrics of each class and calibration, and how far the probabilities can be trusted."""
         predictions, labels = self.predictions, self.predictions.labels
         confusion = confusion_matrix(predictions.gold, predictions.predicted, len(labels))
-        probabilities = np.exp(log_posterior(calibrated_scores(predictions, self.calibration)))
-        confidence = probabilities[np.arange(len(self.ids)), predictions.predicted]
         return {
             "per_class": classification.per_class(confusion, labels),
             "confusion": {"labels": list(labels), "matrix": confusion.tolist()},
-            "reliability": classification.reliability(confidence, self.correct()),
+            "reliability": classification.reliability(self._confidence(), self.correct()),
             "answered": list(self._answered()),
             "subsets": [part.row() for part in subsets.parts(predictions)],
             "calibration": self.calibration.chosen,
             "calibrations": self._calibrations(),
         }
+
+    def _confidence(self) -> np.ndarray:
+        """Probability of each predicted label, ``[examples]``."""
+        probabilities = np.exp(log_posterior(calibrated_scores(self.predictions, self.calibration)))
+        return probabilities[np.arange(len(self.ids)), self.predictions.predicted]
 
     def _answered(self) -> Iterator[Json]:
         """Labels that are predicted: for all examples, then for those of each test set."""
@@ -74,9 +77,9 @@ class LabelRun(Run):
         gold, raw = self.predictions.gold, self.predictions.raw_scores
         table = {}
         for name, prior in self.calibration.priors.items():
-            scores = raw - prior
-            predicted = self.predictions.predicted if name == self.calibration.chosen else scores.argmax(axis=1)
-            found = classification.metrics(gold, predicted, scores)
+            chosen = name == self.calibration.chosen
+            predicted = self.predictions.predicted if chosen else (raw - prior).argmax(axis=1)
+            found = classification.metrics(gold, predicted, raw, prior)
             table[name] = {metric: value.estimate() for metric, value in found.items()}
         return table
 

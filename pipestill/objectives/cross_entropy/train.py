@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from pipestill.losses import CHUNK, IGNORED
 from pipestill.losses.divergences import blocks
 from pipestill.models.heads import answer_logits, hidden_states, linear_head, predicted
-from pipestill.models.rows import Row, collate, read_answers
+from pipestill.models.rows import Row, collate, read_answers, row_length
 from pipestill.objectives.base import Objective
 from pipestill.training.arguments import trainer_arguments
 from pipestill.training.job import Data, Job
@@ -76,7 +76,7 @@ class CrossEntropyTrainer(ResumableTrainer):
     @staticmethod
     def row_length(row: Row) -> int:
         """Tokens of prompt and answer."""
-        return len(row["input_ids"]) + len(row.get("decoder_input_ids", ()))
+        return row_length(row)
 
     def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """See :func:`answer_loss`."""

@@ -135,7 +135,7 @@ class Divergence(Objective):
 
     def check_on_policy(self, options: DivergenceOptions, kind: ModelKind, divided: bool) -> None:
         """Refuse a teacher that is not there or has other tokens, a student that does not write or is in no place
-        whole, and a loss without the teacher.
+        whole, a loss without the teacher, and rounds beside it or with a buffer.
 
         Raises:
             ValueError: says what to do.
@@ -146,8 +146,16 @@ class Divergence(Objective):
             raise ValueError("each device answers with all weights, which `hardware.strategy: fsdp` divides; set `ddp`")
         if not self.shares_tokens:
             raise ValueError(f"the teacher of `{self.kind}` has other tokens than the answers; set `share: 0`")
-        if not self.online(options):
-            raise ValueError("no cache has answers that are not written yet; set `divergence.teacher: online`")
+        own = options.on_policy
+        if not own.rounds and not self.online(options):
+            raise ValueError(
+                "no cache has answers that are not written yet; set `divergence.teacher: online`, or give it `rounds`, "
+                "after each of which the teacher is asked"
+            )
+        if own.rounds and self.online(options):
+            raise ValueError("its `rounds` are for a teacher that is not beside it; set `divergence.teacher: cached`")
+        if own.rounds and own.buffer:
+            raise ValueError("each of its `rounds` keeps its answers to the end; set `buffer: 0`")
         if options.kd_rate == 0:
             raise ValueError("with a `kd_rate` of 0 nothing is learnt from own answers; raise it, or set `share: 0`")
 

@@ -1,5 +1,7 @@
 """The teacher that a training job's settings and files name, and whether it fits the student."""
 
+from pathlib import Path
+
 from pipestill.errors import UserError
 from pipestill.models.division import Within, divide, undivided
 from pipestill.models.hardware import in_main_memory, plan_here
@@ -18,7 +20,12 @@ def make_teacher(objective: Divergence, job: Job) -> Teacher:
     Raises:
         UserError: there is none, it has other tokens, or what is stored of it is not what the job needs.
     """
-    return _stored_teacher(objective, job) if objective.cached(job.options) else _teacher_beside(objective, job)
+    if not objective.cached(job.options):
+        return _teacher_beside(objective, job)
+    manifest = job.inputs.distributions
+    if manifest is None:
+        raise UserError(f"`{job.settings.method}` learns from stored distributions: name their manifest")
+    return stored_teacher(objective, job, manifest)
 
 
 def _teacher_beside(objective: Divergence, job: Job) -> Teacher:
@@ -46,10 +53,12 @@ def _teacher_beside(objective: Divergence, job: Job) -> Teacher:
     return OnlineTeacher(model, shared, within)
 
 
-def _stored_teacher(objective: Divergence, job: Job) -> CachedTeacher:
-    manifest = job.inputs.distributions
-    if manifest is None:
-        raise UserError(f"`{job.settings.method}` learns from stored distributions: name their manifest")
+def stored_teacher(objective: Divergence, job: Job, manifest: Path) -> CachedTeacher:
+    """What a manifest lists of a teacher.
+
+    Raises:
+        UserError: it is of another student or temperature, or does not serve the objective.
+    """
     store = DistributionStore(manifest)
     store.check(tokenizer=job.tokenizer, temperature=job.options.temperature)
     try:

@@ -8,18 +8,16 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from pipestill.inference.generation import write
 from pipestill.io.files import read_json, write_json
-from pipestill.models.rows import Row, answered, prompt_of, supervised
+from pipestill.models.rows import PLACE, Row, answered, placed, prompt_of
 from pipestill.objectives.divergence.own_answers import OwnAnswers, Source, Written
 from pipestill.objectives.divergence.train import DivergenceTrainer
-from pipestill.settings.generation import GenerationConfig
 from pipestill.settings.on_policy import OnPolicy
+from pipestill.training.drawing import Drawing
 from pipestill.training.job import Job
 from pipestill.training.resumable import Batch
 
 STATE = "own_answers.json"  # in a checkpoint
-PLACE = "place"  # of a row in the training file
 OWN = "own"  # marks batches of own answers
 
 
@@ -32,8 +30,7 @@ def trainer(settings: OnPolicy, job: Job, *, train_dataset: list[Row], **argumen
         train_dataset: rows to train on.
         arguments: of a :class:`~pipestill.objectives.divergence.train.DivergenceTrainer`.
     """
-    placed = [row | {PLACE: place} for place, row in enumerate(train_dataset)]
-    return OnPolicyTrainer(settings, job.settings.training.max_length, train_dataset=placed, **arguments)
+    return OnPolicyTrainer(settings, job.settings.training.max_length, train_dataset=placed(train_dataset), **arguments)
 
 
 class OnPolicyTrainer(DivergenceTrainer):
@@ -49,10 +46,9 @@ class OnPolicyTrainer(DivergenceTrainer):
     def __init__(self, settings: OnPolicy, max_length: int, **arguments: Any):
         super().__init__(**arguments)
         self.own = OwnAnswers(settings, self.args.seed)
-        sampling = settings.sampling
-        self.decoding = GenerationConfig(sampling=True, **sampling.model_dump(exclude={"max_new_tokens"}))
-        self.limit = sampling.max_new_tokens or max(map(_answer_length, self.train_dataset))
-        self.max_length = max_length
+        self.drawing = Drawing(
+            settings.sampling, self.train_dataset, max_length, self.args.seed, self.teacher.vocabulary
+        )
         self._is_own, self._own_share = False, 0.0  # of the step
 
     def get_train_dataloader(self) -> DataLoader:
@@ -69,17 +65,17 @@ class OnPolicyTrainer(DivergenceTrainer):
         source = self.own.source(self.state.global_step, self.state.max_steps)
         self._is_own = source != "rows"
         if self._is_own:
-            rows = self._with_own_answers(rows, source)
+            rows = self.with_own_answers(rows, source)
         batches = [self._collate(each) for each in rows]
         if self._is_own:
             batches = [batch and batch | {OWN: True} for batch in batches]
         return batches, self._get_num_items_in_batch(batches, device)
 
-    def _with_own_answers(self, batches: list[list[Row]], source: Source) -> list[list[Row]]:
+    def with_own_answers(self, batches: list[list[Row]], source: Source) -> list[list[Row]]:
         """The rows of a step with other answers; those that are kept have their own prompts too."""
         rows, step = list(chain(*batches)), self.state.global_step
         if source == "new":
-            found = dict(chain(*self.processes.gather(list(self._answer(rows, step)))))
+            found = dict(chain(*self.processes.gather(self._answer(rows, step))))
             self.own.keep(sorted(found.items()))
             self.cost.tokens += sum(self._read(place) + len(tokens) for place, tokens in found.items())
             taken = {place: (place, tokens) for place, tokens in found.items()}
@@ -88,18 +84,10 @@ class OnPolicyTrainer(DivergenceTrainer):
             taken = self.own.draw_kept(step, places)
         return [[self._answered(taken[row[PLACE]]) for row in each] for each in batches]
 
-    def _answer(self, rows: list[Row], step: int) -> Iterator[Written]:
-        """New answers; what is drawn for one depends on seed, step and row."""
-        prompts = [prompt_of(row) for row in rows]
-        keys = [f"{self.own.seed} {step} {row[PLACE]}" for row in rows]
+    def _answer(self, rows: list[Row], step: int) -> list[Written]:
         self.model.eval()
         with self.accelerator.autocast():
-            rooms = list(map(self._room, prompts))
-            found = write(self.model, prompts, rooms, self.decoding, keys, self.teacher.vocabulary)
-        return ((row[PLACE], found[index].tokens) for index, row in enumerate(rows))
-
-    def _room(self, prompt: list[int]) -> int:
-        return min(self.limit, self.max_length - len(prompt))
+            return self.drawing.answers(self.model, rows, step)
 
     def _answered(self, written: Written) -> Row:
         place, tokens = written
@@ -117,7 +105,7 @@ class OnPolicyTrainer(DivergenceTrainer):
 
     def at_worst(self, row: Row) -> Row:
         """With the longest answer that the student may write."""
-        tokens = [row["labels"][-1]] * self._room(prompt_of(row))
+        tokens = [row["labels"][-1]] * self.drawing.room(row)
         return max(row, answered(row, tokens), key=self.row_length)
 
     def step_parts(self) -> dict[str, float]:
@@ -140,7 +128,3 @@ class OnPolicyTrainer(DivergenceTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         self.own.restore(read_json(Path(resume_from_checkpoint) / STATE))
-
-
-def _answer_length(row: Row) -> int:
-    return len(supervised(row["labels"]))

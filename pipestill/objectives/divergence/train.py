@@ -27,9 +27,10 @@ from pipestill.training.resumable import Batch
 
 @dataclass(frozen=True)
 class TaughtData(Data):
-    """Rows that the teacher has prepared, and the teacher."""
+    """Rows that the teacher has prepared, the teacher, and answers of the student's own where it wrote some before."""
 
     teacher: Teacher
+    own: Any = None
 
 
 def read(objective: Divergence, job: Job) -> TaughtData:
@@ -45,7 +46,9 @@ def read(objective: Divergence, job: Job) -> TaughtData:
         raise UserError(f"`{job.settings.method}` learns from answers of its own: {error}") from None
     data, teacher = read_gold(objective, job), make_teacher(objective, job)
     rows = teacher.prepare(data.rows, job.inputs.data)
-    return TaughtData(rows, teacher.prepare(data.validation, job.inputs.validation), teacher)
+    held_out = teacher.prepare(data.validation, job.inputs.validation)
+    own = half(objective, "rounds").read(objective, job, rows) if objective.rounds(job.options) else None
+    return TaughtData(rows, held_out, teacher, own)
 
 
 def trainer(objective: Divergence, job: Job, model: Any, data: TaughtData) -> "DivergenceTrainer":
@@ -56,6 +59,8 @@ def trainer(objective: Divergence, job: Job, model: Any, data: TaughtData) -> "D
     own = objective.on_policy(job.options)
     if own is None:
         return DivergenceTrainer(**made, **arguments)
+    if data.own:
+        return half(objective, "rounds").trainer(data.own, job, **made, **arguments)
     return half(objective, "on_policy").trainer(own, job, **made, **arguments)
 
 
@@ -91,7 +96,7 @@ class DivergenceTrainer(CrossEntropyTrainer):
 
     def losses(self, model: torch.nn.Module, batch: Batch, kd_rate: float) -> LinearLoss:
         """See :func:`pipestill.losses.linear.linear_divergence`."""
-        target = self.teacher.target(batch)
+        target = self.teacher_of(batch).target(batch)
         with self.accelerator.autocast():
             return linear_divergence(
                 self.kind,
@@ -105,6 +110,10 @@ class DivergenceTrainer(CrossEntropyTrainer):
                 chunk=self.chunk,
                 **self.options,
             )
+
+    def teacher_of(self, batch: Batch) -> Teacher:
+        """Who tells the distributions of a batch."""
+        return self.teacher
 
     def loss_sum(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """The mixed loss."""

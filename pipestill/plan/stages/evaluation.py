@@ -13,11 +13,11 @@ from pipestill.plan.curves import points
 from pipestill.plan.shares import origin
 from pipestill.plan.stages.data import local_digests
 from pipestill.plan.stages.places import Files, Wildcards
-from pipestill.plan.stages.training import TrainingStages
+from pipestill.plan.stages.rounds import RoundStages
 from pipestill.plan.worth import worth_points
 
 
-class EvaluationStages(TrainingStages):
+class EvaluationStages(RoundStages):
     """Rules in `predict.smk`, `evaluate.smk`, `report.smk` and `submission.smk`."""
 
     def ranking(self, w: Wildcards) -> str:
@@ -64,10 +64,15 @@ class EvaluationStages(TrainingStages):
         return [self.cropped(w), *([f"<results>/data/{w.study}/{file.name}.jsonl"] if file else [])]
 
     def run_costs(self, w: Wildcards) -> list[str]:
-        """Cost of the training jobs of the runs of an experiment."""
+        """Cost of the jobs that the runs of an experiment are trained by."""
         if not self.entry(w.study, w.method).trains:
             return []
+        if self.rounds(w.study, w.method):
+            return self._costs_of_runs(w, self.row(w.study, w.method).method)
         return [str(Path(model).parent / "cost.json") for model in self.run_models(w)]
+
+    def _costs_of_runs(self, w: Wildcards, method: str) -> list[str]:
+        return [cost for seed in self.run_seeds(w) for cost in self.costs_of_run(w.study, method, seed)]
 
     def sized_models(self, w: Wildcards) -> list[str]:
         """Model directory of the first run of each row whose model is measured, or its base model."""
@@ -87,7 +92,7 @@ class EvaluationStages(TrainingStages):
         compressed = self.compression(w.study, w.method)
         if compressed is None or compressed.parent == BASE:
             return []
-        return [f"<results>/{w.study}_{compressed.parent}/seed_{seed}/cost.json" for seed in self.run_seeds(w)]
+        return self._costs_of_runs(w, compressed.parent)
 
     def teacher_costs(self, w: Wildcards) -> list[str]:
         """Cost of the jobs in which a teacher, or a student, made what the students of a method learn from; of a

@@ -4,6 +4,7 @@ from pipestill.io.digests import canonical_json
 from pipestill.methods import BASE, TEACHER_NAME
 from pipestill.objectives.base import DISTRIBUTIONS
 from pipestill.objectives.context import CONTEXT
+from pipestill.plan.rounds import Round
 from pipestill.plan.stages.places import Files, Places, Wildcards
 
 
@@ -28,7 +29,7 @@ class TrainingStages(Places):
 
     def store_directory(self, w: Wildcards, store: str) -> str:
         """Directory of stored distributions: those of the teacher are the same for a study at a share of its rows,
-        those of a context are its own."""
+        those of a context and of rounds are its own."""
         where = self.teacher_directory(w) if store == DISTRIBUTIONS else f"<results>/teachers/{w.study}"
         return f"{where}/{store}"
 
@@ -46,8 +47,10 @@ class TrainingStages(Places):
         return [shard.replace(".safetensors", ".json") for shard in self.shards(w)]
 
     def stored_data(self, w: Wildcards) -> list[str]:
-        """Training and validation rows that distributions are stored for."""
-        file = self.file(w.study, self.readers(w.study, w.store)[0]).name
+        """Training and validation rows that distributions are stored for, or the answers of a round."""
+        if own := Round.of_store(w.store):
+            return [f"<results>/{w.study}_{own.method}/seed_{own.seed}/round_{own.number}/answers.jsonl"]
+        file = self.file(w.study, self.reader(w.study, w.store)).name
         return [f"<results>/data/{w.study}/{file}.jsonl", f"<results>/data/{w.study}/validation/{file}.jsonl"]
 
     def stored_base(self, w: Wildcards) -> str:
@@ -67,7 +70,7 @@ class TrainingStages(Places):
         return self.teacher_model(w) if self._asks_teacher(w, CONTEXT) else []
 
     def _asks_teacher(self, w: Wildcards, store: str | None = None) -> bool:
-        return self.learns_from_teacher(w.study, self.readers(w.study, store or w.store)[0])
+        return self.learns_from_teacher(w.study, self.reader(w.study, store or w.store))
 
     def stored_manifest(self, w: Wildcards) -> Files:
         """Manifest of a study's teacher distributions, if any of its methods reads them."""

@@ -22,7 +22,7 @@ from pipestill.models.hardware import HardwarePlan
 from pipestill.models.kinds import reading_of
 from pipestill.models.loading import load_tokenizer
 from pipestill.models.prompts import word_ids
-from pipestill.models.rows import Row, RowEncoder, read_answers, supervised
+from pipestill.models.rows import Row, RowEncoder, read_answers, read_written, supervised
 from pipestill.models.vocabulary import shared_vocabulary, vocabulary_size
 from pipestill.settings.distributions import CaptureSettings
 from pipestill.teacher.distributions.codecs import CODECS, Codec, describe, make_codec
@@ -40,7 +40,7 @@ class Sources:
     """What distributions are captured from.
 
     Attributes:
-        data: files of rows ``{"id", "input", "output"}``.
+        data: files of rows ``{"id", "input", "output"}``, or of a student's own answers.
         base: directory of the teacher's base model.
         teacher: directory of the fine-tuned teacher; none: the base model is taken as it is.
         student: directory of the student's base model, whose tokens the teacher reads.
@@ -151,7 +151,10 @@ class _Capture:
         if not own_tokens:
             _check_same(ours, theirs, sources)
         fingerprint = teacher_fingerprint(sources.base, sources.teacher, plan)
-        asked = {path: read_answers(path, ours) for path in sources.data}
+        if settings.written:
+            asked = {path: read_written(path, ours.reading) for path in sources.data}
+        else:
+            asked = {path: read_answers(path, ours) for path in sources.data}
         if context:
             read = read_in_context(sources.data, theirs, context)
         else:
