@@ -248,8 +248,9 @@ def _run(trainer: Any, job: Job, candidates: Candidates, recipe: Recipe) -> None
     training, processes = job.settings.training, job.processes
     checkpoint = processes.lead(lambda: _checkpoint(job))
     end = EndOfPart(job.settings.part, job.settings.parts)
-    if checkpoint and end.is_reached(*progress_of(checkpoint)):
-        return
+    more = job.settings.part < job.settings.parts
+    if more and checkpoint and end.is_reached(*progress_of(checkpoint)):
+        return  # what it leaves is that checkpoint
     writing = (
         [
             KeepMemory(MemoryLog(job.state.directory)),

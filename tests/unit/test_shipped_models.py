@@ -50,7 +50,7 @@ def test_the_teacher_is_better_than_the_student(probes, kind, share):
     student, teacher = (probes[f"demo-{kind}{role}"] for role in ("student", "teacher"))
     assert mean_accuracy(teacher) > mean_accuracy(student)
     better = sum(teacher[name]["loss"] < student[name]["loss"] for name in student)
-    assert better >= 12  # of 15 or 16: by chance with a probability below 4 %
+    assert better >= len(student) - 3  # of 15 or 16: by chance with a probability below 2 %
     mean_loss = [sum(result["loss"] for result in results.values()) for results in (student, teacher)]
     assert mean_loss[1] < share * mean_loss[0]
 

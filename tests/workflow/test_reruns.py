@@ -16,7 +16,7 @@ from support.keys import changed, keys
 from support.rules import read_rules
 
 VALUES = 3  # that are tried where one has no effect
-UNSEALED = ("resolved_config", ())  # the job that writes the configuration itself
+OWN_JOB = ("resolved_config", ())  # the job that writes the configuration itself
 
 
 class Walk:
@@ -61,7 +61,7 @@ class Walk:
             if own and not rules.anew(before, rules.jobs(other, own))[0]:
                 continue  # the job of all studies takes ten times as long
             _, first = rules.anew(before, rules.jobs(other, targets))
-            first.discard(UNSEALED)
+            first.discard(OWN_JOB)
             self.known.add((key.section.__name__.removesuffix("Override"), key.path[-1]))
             self.wrong += [
                 f"{'.'.join(map(str, key.path))} runs {name}"
