@@ -140,8 +140,8 @@ class Jobs(Experiments):
     def _asked(self, answers: AnswerOptions) -> Json:
         return {key: value for key, value in answers.used().items() if key not in answers.measuring}
 
-    def training_settings(self, study: str, method: str, part: str) -> str:
-        """Settings of the job that trains a method or the teacher, or does a part of that."""
+    def training_settings(self, study: str, method: str, part: str = "") -> str:
+        """Settings of the job that trains a method or the teacher; or a part of that, as its path names it."""
         section, rounds = self._training_settings(study, method, "train"), self.rounds(study, method)
         if rounds:
             section = section.model_copy(update={"part": number_of(part) or rounds, "parts": rounds})
