@@ -298,14 +298,14 @@ def _counted(
 
 
 def _check_ids(path: Path, ids: np.ndarray) -> None:
-    """Refuse records with the same id: it is 48 bits of a hash of what they ask, and many records may share one."""
+    """Refuse records with the same id: it is 64 bits of a hash of what they ask."""
     firsts, records = first_of_each(ids), RecordFile(path)
     for place in np.flatnonzero(firsts != np.arange(len(firsts))):
         first, second = records[int(firsts[place])], records[int(place)]
         if first.id == second.id:
             raise UserError(
-                f"the rows in {_place(first)} and {_place(second)} get the same id by chance, as two of ten million "
-                "may: change a word of one of them, or leave it out"
+                f"the rows in {_place(first)} and {_place(second)} get the same id by chance: change a word of "
+                "one of them, or leave it out"
             )
 
 

@@ -1,6 +1,5 @@
 """Raw rows to records without a split: unusable and repeated rows are set aside."""
 
-import hashlib
 import json
 from array import array
 from collections import Counter
@@ -222,7 +221,7 @@ def _at(place: int | str) -> dict[str, int | str]:
 
 def id_of(task: Content, question: str) -> str:
     """Key of the record that asks a question."""
-    return f"{task.name}-{hashlib.sha256(question.encode()).hexdigest()[:12]}"
+    return f"{task.name}-{hash_of(question):016x}"
 
 
 def _record(task: Content, example: Example, question: str, place: int | str, test_set: str | None) -> Record:

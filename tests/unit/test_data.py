@@ -328,6 +328,6 @@ def test_two_rows_with_one_id_are_named(tmp_path, monkeypatch):
     provide(CREDITMIX, tmp_path / "raw", rows=60)
     monkeypatch.setattr("pipestill.layouts.reading.id_of", lambda task, question: f"{len(question)}")
     with pytest.raises(
-        UserError, match=r"^the rows in line \d+ and line \d+ get the same id by chance, .*leave it out$"
+        UserError, match=r"^the rows in line \d+ and line \d+ get the same id by chance: .*leave it out$"
     ):
         read(CREDITMIX, tmp_path, splits={"test_rows": 6, "val_rows": 6})
