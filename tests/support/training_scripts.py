@@ -89,8 +89,16 @@ def finish_all(jobs, processes, place):
     assert process.wait() == 0, process.said()
 
 
-class Job:
+class Called:
     """One training job in ``directory``: the rule's command.
+
+    Args:
+        directory: of what it makes.
+        settings: of the job, as JSON.
+        base: directory of the base model.
+        data: file of training rows.
+        validation: file of validation rows.
+        script: of the job.
 
     Attributes:
         processes: that do it together.
@@ -98,22 +106,13 @@ class Job:
 
     processes = 1
 
-    def __init__(self, directory, base, data, method, adaptation, more=None, compression=None, **training):
-        # 3 epochs of 12 batches in 18 steps: resumes fall inside epochs, inside accumulation groups of unequal size
-        defaults = dict(epochs=3, batch_size=4, accumulation_steps=2, learning_rate=5e-3, evaluations=4)
-        training = TrainingConfig(adaptation=adaptation, saves=CHECKPOINTS, **(defaults | training))
-        settings = {"method": method, "training": training.model_dump(), "hardware": {}, **(more or {})}
-        if method == "vanilla":
-            settings["labels"] = {label: label for label in LABELS}
-        self.script = "compress" if compression else "train"
-        settings = {**compression, "trains": True, "training": settings} if compression else settings
+    def __init__(self, directory, settings, base, data, validation, script="train"):
+        self.script = script
         self.output, self.state, self.cost = directory / "model", directory / "model.state", directory / "cost.json"
-        self.command = ["--settings", json.dumps(settings), "--base", base, "--seed", "1"]
-        rows = METHODS[method].objective.file.name
-        self.command += ["--data", data / f"train_{rows}.jsonl", "--output", self.output, "--state", self.state]
-        self.command += ["--validation", data / f"validation_{rows}.jsonl", "--cost", self.cost]
         self.memory = directory / "memory.jsonl"
-        self.command += ["--memory", self.memory]
+        self.command = ["--settings", settings, "--base", base, "--seed", "1", "--data", data]
+        self.command += ["--validation", validation, "--output", self.output, "--state", self.state]
+        self.command += ["--cost", self.cost, "--memory", self.memory]
 
     def start(self):
         if self.processes > 1:
@@ -154,3 +153,18 @@ class Job:
     def digests(self):
         """The output, file by file."""
         return (self.output / "SHA256SUMS").read_text()
+
+
+class Job(Called):
+    """One training job on rows of :func:`write_training_files` in the directory ``data``."""
+
+    def __init__(self, directory, base, data, method, adaptation, more=None, compression=None, **training):
+        # 3 epochs of 12 batches in 18 steps: resumes fall inside epochs, inside accumulation groups of unequal size
+        defaults = dict(epochs=3, batch_size=4, accumulation_steps=2, learning_rate=5e-3, evaluations=4)
+        training = TrainingConfig(adaptation=adaptation, saves=CHECKPOINTS, **(defaults | training))
+        settings = {"method": method, "training": training.model_dump(), "hardware": {}, **(more or {})}
+        if method == "vanilla":
+            settings["labels"] = {label: label for label in LABELS}
+        settings = {**compression, "trains": True, "training": settings} if compression else settings
+        files = (data / f"{split}_{METHODS[method].objective.file.name}.jsonl" for split in ("train", "validation"))
+        super().__init__(directory, json.dumps(settings), base, *files, "compress" if compression else "train")

@@ -13,8 +13,9 @@ from pipestill.tasks import TASKS
 from support.configurations import smoke
 from support.distributions import capture
 from support.models import make_directory, make_directory_of
+from support.rounds import Run, write_models
 from support.scripts import Script, script_of
-from support.training_scripts import Job, Scripts, finish_all, meeting, write_training_files
+from support.training_scripts import Called, Job, Scripts, finish_all, meeting, write_training_files
 from support.workflow import ROOT
 
 SHORT = {"epochs": 1}
@@ -34,19 +35,24 @@ JOBS = {  # by name: method, adaptation, further arguments; each needs those bef
     "taught": ("fkl", "full", SHORT | {"more": ONLINE}),
     "pruned": ("fkl", "full", SHORT | {"more": ONLINE, "compression": PRUNED}),
 }
+ROUNDS = {"share": 1.0, "rounds": 2, "sampling": {"temperature": 1.0, "max_new_tokens": 6}}
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, tiny_model_dir):
-    """Rows, models, and what another model says about all rows."""
+    """Rows, models, and what another model says about all rows; a run in rounds whose last training is to come."""
     place = tmp_path_factory.mktemp("files")
     data = write_training_files(place)
     rows = [data / f"{split}_sft.jsonl" for split in ("train", "validation")]
     teacher = make_directory(place / "teacher", 9)
     manifest = capture(place / "store", rows, teacher, tiny_model_dir, max_length=256)
     t5, t5_teacher = (make_directory_of("t5", place / f"t5 {seed}", seed) for seed in (1, 2))
+    rounds = Run(place / "rounds", write_models(place / "of rounds"), ROUNDS, batch_size=4)
+    rounds.go(1)
+    rounds.answer(2)
+    rounds.score(2)
     return SimpleNamespace(
-        data=data, base=tiny_model_dir, teacher=teacher, manifest=manifest, t5=t5, t5_teacher=t5_teacher
+        data=data, base=tiny_model_dir, teacher=teacher, manifest=manifest, t5=t5, t5_teacher=t5_teacher, rounds=rounds
     )
 
 
@@ -64,12 +70,22 @@ def make(place, files, name, processes=1, strategy="ddp", kind=Job, **training):
     return job
 
 
+def last_round(place, rounds, strategy="ddp"):
+    """The last training of a run in rounds."""
+    job = Called(place / "round", rounds.settings(2).model_dump_json(), rounds.base, rounds.data, rounds.data)
+    inputs = rounds.inputs(2)
+    job.command += ["--strategy", strategy, "--distributions", inputs.distributions, "--before", inputs.before]
+    job.command += ["--own-answers", inputs.own_answers, "--own-distributions", inputs.own_distributions]
+    return job
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, files):
     """All jobs by one process, and by two with either strategy; also one with dropout by two."""
     place = tmp_path_factory.mktemp("made")
     one, ddp, fsdp = (
         {name: make(place / case, files, name, strategy=strategy) for name in JOBS}
+        | {"round": last_round(place / case, files.rounds, strategy)}
         for case, strategy in (("one", "ddp"), ("ddp", "ddp"), ("fsdp", "fsdp"))
     )
     dropped = make(place / "dropped", files, "sft", lora={"dropout": 0.3})
@@ -93,7 +109,7 @@ def check_same(job, other):
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize("name", [*JOBS, "round"])
 def test_two_processes_make_what_one_makes(made, name, strategy):
     """45 rows in batches of 4: one batch of each epoch has a row for only one of them."""
     check_same(getattr(made, strategy)[name], made.one[name])
