@@ -1,6 +1,7 @@
 """Training jobs of several processes, against one process with the same batches."""
 
 import signal
+from itertools import product
 from types import SimpleNamespace
 
 import psutil
@@ -70,11 +71,11 @@ def make(place, files, name, processes=1, strategy="ddp", kind=Job, **training):
     return job
 
 
-def last_round(place, rounds, strategy="ddp"):
+def last_round(place, rounds):
     """The last training of a run in rounds."""
     job = Called(place / "round", rounds.settings(2).model_dump_json(), rounds.base, rounds.data, rounds.data)
     inputs = rounds.inputs(2)
-    job.command += ["--strategy", strategy, "--distributions", inputs.distributions, "--before", inputs.before]
+    job.command += ["--distributions", inputs.distributions, "--before", inputs.before]
     job.command += ["--own-answers", inputs.own_answers, "--own-distributions", inputs.own_distributions]
     return job
 
@@ -85,9 +86,9 @@ def made(tmp_path_factory, files):
     place = tmp_path_factory.mktemp("made")
     one, ddp, fsdp = (
         {name: make(place / case, files, name, strategy=strategy) for name in JOBS}
-        | {"round": last_round(place / case, files.rounds, strategy)}
         for case, strategy in (("one", "ddp"), ("ddp", "ddp"), ("fsdp", "fsdp"))
     )
+    one["round"], ddp["round"] = (last_round(place / case, files.rounds) for case in ("one", "ddp"))
     dropped = make(place / "dropped", files, "sft", lora={"dropout": 0.3})
     finish_all(one.values(), 1, place / "one.json")
     finish_all([*ddp.values(), *fsdp.values(), dropped], 2, place / "two.json")
@@ -108,8 +109,7 @@ def check_same(job, other):
         assert float((tensor - expected[name]).abs().max()) < 1e-5, name
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-@pytest.mark.parametrize("name", [*JOBS, "round"])
+@pytest.mark.parametrize(("name", "strategy"), [*product(JOBS, ["ddp", "fsdp"]), ("round", "ddp")])
 def test_two_processes_make_what_one_makes(made, name, strategy):
     """45 rows in batches of 4: one batch of each epoch has a row for only one of them."""
     check_same(getattr(made, strategy)[name], made.one[name])
