@@ -182,9 +182,9 @@ def test_every_key_has_a_description():
         ),
         (
             lambda c: c["studies"]["dolly"]["overrides"].update(fkl={"divergence": {"temperature": 1}}),
-            "methods that read one cache need the same `divergence.temperature` (fkl: 1, rkl: 2",
+            "methods that read one cache need the same `divergence.temperature` (fkl: 1, todi: 2",
         ),
-        (lambda c: c["studies"]["dolly"]["overrides"].update(rkl={"max_length": 99}), "need the same `max_length`"),
+        (lambda c: c["studies"]["dolly"]["overrides"].update(todi={"max_length": 99}), "need the same `max_length`"),
         (
             lambda c: c["studies"]["creditmix"]["overrides"].update(sft={"select": "metric"}),
             "`sft` has `select: metric`, which is for generated answers; use `loss`",

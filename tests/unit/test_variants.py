@@ -18,7 +18,7 @@ VARIANTS = {
 }
 
 
-COMPRESSED = ("int3", "int3-qat", "narrow", "narrow-start")
+COMPRESSED = ("int3", "int3-qat", "narrow")
 
 
 def given(**variants):
