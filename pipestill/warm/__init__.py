@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 SCRIPTS = HERE.parents[1] / "workflow_scripts"
 PLACE = "PIPESTILL_WARM"  # the variable that names the directory of a nursery
 ADDRESS = "address"  # of the nursery's socket, in a directory that only its user can enter
+READY = "ready"  # a file beside it, once all is imported and jobs may begin
 
 
 def python_directory() -> Path:
@@ -70,4 +71,6 @@ def warm(environment: MutableMapping[str, str]) -> Iterator[None]:
         finally:
             del environment[PLACE]
             nursery.stdin.close()
+            if not Path(directory, READY).exists():  # it still imports, for a workflow that began no job
+                nursery.kill()
             nursery.wait()

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipestill.warm import READY
+
 LIBRARIES = ("transformers.trainer", "nltk", "pandas", "pipestill.inference.experiment", "pipestill.training.run")
 
 
@@ -44,6 +46,7 @@ def import_libraries() -> None:
 def serve(listener: socket.socket) -> dict[str, Any] | None:
     """Answer askers until standard input ends: None. In a fork, return what it is to run."""
     import_libraries()
+    Path(listener.getsockname()).with_name(READY).touch()
     ended, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)

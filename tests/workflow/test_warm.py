@@ -43,6 +43,20 @@ def python(scripts):
     assert not python_directory().name.startswith("pipestill-")
 
 
+def test_a_workflow_that_begins_no_job_does_not_wait_for_imports(monkeypatch):
+    started = []
+
+    class Recorded(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    with warm(dict(os.environ)):
+        pass
+    assert [nursery.returncode for nursery in started] == [-signal.SIGKILL]
+
+
 def test_a_script_has_its_arguments_files_directory_and_environment(python, scripts, tmp_path):
     environment = dict(os.environ) | {"SAID": "this"}
     done = subprocess.run(
