@@ -32,7 +32,7 @@ try:
     found.append(group.gather(1) if rank == 0 else None)
 except UserError as error:
     found.append(str(error))
-print(json.dumps(found))
+print(json.dumps(found), flush=True)  # gloo may abort at the exit of one whose other is gone
 """
 
 
