@@ -41,7 +41,7 @@ rule annotator_data:
         "--validation {output.validation:q} > {log:q} 2>&1"
 
 
-rule train_annotator:
+use rule train_teacher as train_annotator with:
     """Fine-tune the local annotator; resumable, see docs/training.md."""
     input:
         data="<results>/annotators/{task}/train.jsonl",
@@ -57,31 +57,10 @@ rule train_annotator:
         "<logs>/benchmarks/train_annotator/{task}.jsonl"
     wildcard_constraints:
         task=ANNOTATED,
-    priority: BEFORE_STUDENTS
-    conda:
-        "../envs/train.yaml"
-    threads: PLAN.training_threads
-    resources:
-        mem_mb=PLAN.training_memory,
-        runtime="8h",
-        gpu=PLAN.training_gpus,
-        gres=PLAN.training_gres,
-        nodes=PLAN.nodes,
-        tasks=PLAN.nodes,
-        tasks_per_gpu=0,
     params:
-        python=unrecorded(PLAN.python),
-        script=script("train"),
         settings=of_job(PLAN.annotator_settings),
-        strategy=unrecorded(PLAN.strategy),
         saves=unrecorded(PLAN.annotator_saves),
         seed=PLAN.annotator_seed,
-        state=beside("model"),
-    shell:
-        "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
-        "--validation {input.validation:q} --base {input.base:q} --seed {params.seed:q} --threads {threads:q} "
-        "--strategy {params.strategy:q} --saves {params.saves:q} --state {params.state:q} --output {output.model:q} "
-        "--cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
 
 
 rule annotate:

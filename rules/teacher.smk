@@ -69,40 +69,6 @@ rule teacher_outputs:
     threads: PLAN.config.threads
     resources:
         mem_mb=PLAN.asking_memory,
-        runtime="4h",
-        gpu=PLAN.asking_gpus,
-    params:
-        script=script("teacher_outputs"),
-        settings=of_job(PLAN.scoring_settings, method=TEACHER_NAME),
-        teacher=options("teacher"),
-        state=beside("outputs"),
-        devices=unrecorded(PLAN.asking_devices),
-    shell:
-        "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
-        "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} "
-        "--devices {params.devices:q} > {log:q} 2>&1"
-
-
-rule unlabelled_outputs:
-    """Let the teacher answer prompts without gold outputs, and score their labels."""
-    input:
-        prompts="<results>/data/{study}/unlabelled/prompts.jsonl",
-        base=PLAN.teacher_base,
-        teacher=PLAN.teacher_model,
-    output:
-        outputs="<results>/teachers/{study}/unlabelled_outputs.jsonl",
-        cost="<results>/teachers/{study}/unlabelled_outputs_cost.json",
-    log:
-        "<logs>/unlabelled_outputs/{study}.log",
-    benchmark:
-        "<logs>/benchmarks/unlabelled_outputs/{study}.jsonl"
-    priority: BEFORE_STUDENTS
-    conda:
-        "../envs/train.yaml"
-    threads: PLAN.config.threads
-    resources:
-        mem_mb=PLAN.asking_memory,
         runtime="8h",
         gpu=PLAN.asking_gpus,
     params:
@@ -118,7 +84,22 @@ rule unlabelled_outputs:
         "--devices {params.devices:q} > {log:q} 2>&1"
 
 
-rule student_outputs:
+use rule teacher_outputs as unlabelled_outputs with:
+    """Let the teacher answer prompts without gold outputs, and score their labels."""
+    input:
+        prompts="<results>/data/{study}/unlabelled/prompts.jsonl",
+        base=PLAN.teacher_base,
+        teacher=PLAN.teacher_model,
+    output:
+        outputs="<results>/teachers/{study}/unlabelled_outputs.jsonl",
+        cost="<results>/teachers/{study}/unlabelled_outputs_cost.json",
+    log:
+        "<logs>/unlabelled_outputs/{study}.log",
+    benchmark:
+        "<logs>/benchmarks/unlabelled_outputs/{study}.jsonl"
+
+
+use rule teacher_outputs as student_outputs with:
     """Let an SFT student answer the prompts that it was trained on, for pairs of its own mistakes."""
     input:
         prompts="<results>/data/{study}/sft.jsonl",
@@ -131,24 +112,8 @@ rule student_outputs:
         "<logs>/student_outputs/{study}_{seed}.log",
     benchmark:
         "<logs>/benchmarks/student_outputs/{study}_{seed}.jsonl"
-    priority: BEFORE_STUDENTS
-    conda:
-        "../envs/train.yaml"
-    threads: PLAN.config.threads
-    resources:
-        mem_mb=PLAN.asking_memory,
-        runtime="4h",
-        gpu=PLAN.asking_gpus,
     params:
-        script=script("teacher_outputs"),
         settings=of_job(PLAN.scoring_settings, method=SFT),
-        state=beside("outputs"),
-        devices=unrecorded(PLAN.asking_devices),
-    shell:
-        "python {params.script:q} --settings {params.settings:q} --prompts {input.prompts:q} "
-        "--base {input.base:q} --teacher {input.teacher:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} "
-        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule context_outputs:
@@ -175,17 +140,17 @@ rule context_outputs:
     params:
         script=script("context_outputs"),
         settings=of_job(PLAN.context_output_settings),
-        teacher=options("teacher"),
+        optional=options("teacher"),
         state=beside("outputs"),
         devices=unrecorded(PLAN.asking_devices),
     shell:
         "python {params.script:q} --settings {params.settings:q} --records {input.records:q} "
-        "--base {input.base:q} {params.teacher:q} --state {params.state:q} --output {output.outputs:q} "
+        "--base {input.base:q} {params.optional:q} --state {params.state:q} --output {output.outputs:q} "
         "--cost {output.cost:q} --threads {threads:q} "
         "--devices {params.devices:q} > {log:q} 2>&1"
 
 
-rule unlabelled_context_outputs:
+use rule context_outputs as unlabelled_context_outputs with:
     """Let it answer prompts without gold outputs in the same way."""
     input:
         records=PLAN.cropped,
@@ -199,25 +164,8 @@ rule unlabelled_context_outputs:
         "<logs>/unlabelled_context_outputs/{study}.log",
     benchmark:
         "<logs>/benchmarks/unlabelled_context_outputs/{study}.jsonl"
-    priority: BEFORE_STUDENTS
-    conda:
-        "../envs/train.yaml"
-    threads: PLAN.config.threads
-    resources:
-        mem_mb=PLAN.asking_memory,
-        runtime="4h",
-        gpu=PLAN.asking_gpus,
     params:
-        script=script("context_outputs"),
-        settings=of_job(PLAN.context_output_settings),
         optional=options("unlabelled", "teacher"),
-        state=beside("outputs"),
-        devices=unrecorded(PLAN.asking_devices),
-    shell:
-        "python {params.script:q} --settings {params.settings:q} --records {input.records:q} "
-        "--base {input.base:q} {params.optional:q} --state {params.state:q} --output {output.outputs:q} "
-        "--cost {output.cost:q} --threads {threads:q} "
-        "--devices {params.devices:q} > {log:q} 2>&1"
 
 
 rule teacher_distributions_shard:

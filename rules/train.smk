@@ -96,7 +96,7 @@ rule train:
         "--output {output.model:q} --cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"
 
 
-rule compress:
+use rule train as compress with:
     """Make a compressed student of one student of the same seed: prune, train to recover, quantise; resumable too."""
     input:
         data=PLAN.training_data,
@@ -117,29 +117,7 @@ rule compress:
         "<logs>/benchmarks/compress/{study}_{method}_{seed}.jsonl"
     wildcard_constraints:
         method="|".join(PLAN.compressed) or "-",
-    priority: STUDENTS
-    conda:
-        "../envs/train.yaml"
-    threads: PLAN.training_threads
-    resources:
-        mem_mb=PLAN.training_memory,
-        runtime="8h",
-        gpu=PLAN.training_gpus,
-        gres=PLAN.training_gres,
-        nodes=PLAN.nodes,
-        tasks=PLAN.nodes,
-        tasks_per_gpu=0,
     params:
-        python=unrecorded(PLAN.python),
         script=script("compress"),
         settings=of_job(PLAN.compression_settings),
-        strategy=unrecorded(PLAN.strategy),
-        saves=unrecorded(PLAN.student_saves),
-        pair=PLAN.online_pair,
         optional=options("init", "teacher_base", "teacher", "distributions"),
-        state=beside("model"),
-    shell:
-        "{params.python:q} {params.script:q} --settings {params.settings:q} --data {input.data:q} "
-        "--validation {input.validation:q} --base {input.base:q} {params.optional:q} --seed {wildcards.seed:q} "
-        "--threads {threads:q} --strategy {params.strategy:q} --saves {params.saves:q} --state {params.state:q} "
-        "--output {output.model:q} --cost {output.cost:q} --memory {output.memory:q} > {log:q} 2>&1"

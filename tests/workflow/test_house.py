@@ -11,6 +11,7 @@ from pipestill.methods import METHODS, ROLES
 from pipestill.plan.config import Config
 from pipestill.plan.plan import Plan
 from pipestill.tasks import TASKS
+from support.rule_texts import rule_texts
 
 ROOT = Path(__file__).parents[2]
 METHOD = "|".join([*METHODS, *ROLES])
@@ -128,11 +129,10 @@ def test_what_rules_ask_of_the_plan_is_there():
 
 
 def test_rules_give_scripts_only_options_that_they_have():
-    for path in sorted((ROOT / "rules").glob("*.smk")):
-        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
-            for script in re.findall(r'\bscript\("(\w+)"\)', rule):
-                known = (ROOT / "workflow_scripts" / f"{script}.py").read_text()
-                if "pipestill.training.command" in known:  # what several scripts share
-                    known += (ROOT / "pipestill" / "training" / "command.py").read_text()
-                for option in re.findall(r"(?<!-)--[a-z][a-z-]*", rule):
-                    assert f'"{option}"' in known, f"{path.name}: {script} has no option {option}"
+    for name, rule in rule_texts().items():
+        for script in re.findall(r'\bscript\("(\w+)"\)', rule):
+            known = (ROOT / "workflow_scripts" / f"{script}.py").read_text()
+            if "pipestill.training.command" in known:  # what several scripts share
+                known += (ROOT / "pipestill" / "training" / "command.py").read_text()
+            for option in re.findall(r"(?<!-)--[a-z][a-z-]*", rule):
+                assert f'"{option}"' in known, f"{name}: {script} has no option {option}"

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from snakemake.cli import get_argument_parser
 
+from support.rule_texts import rule_texts
 from support.workflow import ROOT, jobs, plan
 
 PROFILES = {path.parent.name: path for path in sorted((ROOT / "profiles").glob("*/profile.yaml"))}
@@ -20,13 +21,6 @@ def settings(profile):
     return yaml.safe_load(PROFILES[profile].read_text())
 
 
-@cache
-def rules():
-    """The text of each rule."""
-    text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-    return dict(re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", text, re.M))
-
-
 def plugin(profile):
     """The module of a profile's executor; skips where it is not installed."""
     name = settings(profile)["executor"].replace("-", "_")
@@ -35,7 +29,7 @@ def plugin(profile):
 
 @pytest.mark.parametrize("profile", REMOTE)
 def test_every_rule_that_may_run_on_a_device_is_placed(profile):
-    on_devices = {name for name, text in rules().items() if re.search(r"^ +gpu=", text, re.M)}
+    on_devices = {name for name, text in rule_texts().items() if re.search(r"^ +gpu=", text, re.M)}
     assert "train" in on_devices
     assert on_devices <= set(settings(profile)["set-resources"])
 
@@ -43,7 +37,7 @@ def test_every_rule_that_may_run_on_a_device_is_placed(profile):
 @pytest.mark.parametrize("profile", REMOTE)
 def test_every_rule_of_a_profile_is_one_that_there_is(profile):
     for option in ("set-resources", "set-threads"):
-        assert set(settings(profile).get(option, {})) <= set(rules())
+        assert set(settings(profile).get(option, {})) <= set(rule_texts())
 
 
 @pytest.mark.parametrize("profile", REMOTE)
@@ -78,7 +72,7 @@ def test_every_profile_plans_the_whole_smoke_preset(profile, tmp_path):
 def test_aws_batch_gets_pairs_of_cores_and_memory_that_its_plugin_takes():
     constant = pytest.importorskip("snakemake_executor_plugin_aws_batch.constant")
     profile = settings("aws-batch")
-    for name, text in rules().items():
+    for name, text in rule_texts().items():
         asked = re.search(r"mem_mb=(\d+)", text)
         memory = profile["set-resources"].get(name, {}).get("mem_mb") or (int(asked[1]) if asked else None)
         if memory is None:  # a target, which runs nothing

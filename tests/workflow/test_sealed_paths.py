@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipestill.job.script import reads, writes
+from support.rule_texts import rule_parts
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = {  # options that name paths which are not results that another job reads
@@ -48,11 +49,9 @@ def options(script):
 class Rule:
     """What the text of a rule says."""
 
-    def __init__(self, name, text):
-        self.name = name
-        parts = re.split(r"^    (\w+):", text, flags=re.M)
-        self.parts = dict(zip(parts[1::2], parts[2::2], strict=True))
-        self.script = re.search(r'\bscript\("(\w+)"\)', text)[1]
+    def __init__(self, name, parts):
+        self.name, self.parts = name, parts
+        self.script = re.search(r'\bscript\("(\w+)"\)', parts["params"])[1]
         self.shell = "".join(re.findall(r'"(.*)"', self.parts["shell"]))
 
     def names(self, part):
@@ -76,12 +75,7 @@ class Rule:
         return {name: f"--{name.replace('_', '-')}" for name in names}
 
 
-RULES = [
-    Rule(name, text)
-    for path in sorted((ROOT / "rules").glob("*.smk"))
-    for name, text in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", path.read_text(), flags=re.M)
-    if "shell:" in text
-]
+RULES = [Rule(name, parts) for name, parts in rule_parts().items() if "shell" in parts]
 
 
 @pytest.mark.parametrize("script", sorted({rule.script for rule in RULES}))
