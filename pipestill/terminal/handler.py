@@ -63,7 +63,7 @@ class LogHandler(LogHandlerBase):
             self.pace = Pace({rule: count for rule, count in record.stats.items() if rule != "total"})
         elif event == LogEvent.JOB_INFO:
             self.pace.start(record.jobid, record.rule_name)
-            named = "_".join(str(value) for value in record.wildcards.values())
+            named = "_".join(filter(None, map(str, record.wildcards.values())))
             self.names[record.jobid] = f"{record.rule_name} {named}".strip()
             self.outputs[record.jobid] = list(record.output)
             self._show()
@@ -98,8 +98,8 @@ class LogHandler(LogHandlerBase):
         """``37/191 jobs, 4:10, about 9:40 left: train creditmix_dpo_2, predict dolly_sft``."""
         left = self.pace.left()
         rest = "" if left is None else f", about {format_duration(left)} left"
-        running = ", ".join(self.names.values())
-        return f"{self.pace.done}/{self.pace.total} jobs, {format_duration(self.pace.elapsed)}{rest}: {running}"
+        running = f": {', '.join(self.names.values())}" if self.names else ""
+        return f"{self.pace.done}/{self.pace.total} jobs, {format_duration(self.pace.elapsed)}{rest}{running}"
 
     def _say(self, text: str) -> None:
         """A line that stays."""

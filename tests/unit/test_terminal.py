@@ -65,10 +65,11 @@ def job(number, rule, *outputs, **wildcards):
 
 def test_plain_lines_results_and_the_end(shown, tmp_path):
     own, send, written = shown
-    send(LogEvent.JOB_INFO, **job(1, "evaluate", f"{tmp_path}/dolly_sft/eval.json", study="dolly", method="sft"))
+    output = f"{tmp_path}/dolly_sft/eval.json"
+    send(LogEvent.JOB_INFO, **job(1, "evaluate", output, study="dolly", method="sft", part=""))
     assert written == ["0/2 jobs, 0:00: evaluate dolly_sft\n"]
     send(LogEvent.JOB_FINISHED, job_id=1)
-    assert written[1] == "result of dolly_sft\n" and written[2].startswith("1/2 jobs, 0:00")
+    assert written[1:] == ["result of dolly_sft\n", "1/2 jobs, 0:00, about 0:00 left\n"]
     send(LogEvent.JOB_INFO, **job(2, "report", f"{tmp_path}/report/index.html"))
     send(LogEvent.JOB_FINISHED, job_id=2)
     del written[:]
