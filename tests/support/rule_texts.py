@@ -14,9 +14,9 @@ def _parts(text, indent):
 
 @cache
 def rule_parts():
-    """Parts of each rule by their names; one made of another has those of both, its own where both have one.
+    """Parts of each rule by their names.
 
-    Parameters are parts of their own in this.
+    One that is made of another has those of both, its own where both have one; of `params` each parameter is its own.
     """
     files = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     heads = r"^(?:rule|use rule (\w+) as) (\w+)(?: with)?:\n((?:    .*\n|\n)*)"
